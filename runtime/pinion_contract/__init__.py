@@ -1,0 +1,1 @@
+"""What the operator and a runtime pod say to each other, and nothing else."""

@@ -1,0 +1,161 @@
+"""Pod -> operator: the truth about one runtime pod, as `GET /status` on the management port answers it."""
+
+from enum import StrEnum
+
+from .base import Message
+from .config import Limits
+
+
+class Phase(StrEnum):
+    """Where a pod is between start and end."""
+
+    RESOLVING = "Resolving"
+    FETCHING = "Fetching"
+    VERIFYING = "Verifying"
+    PINNING = "Pinning"
+    LOADING = "Loading"
+    WARMING_UP = "WarmingUp"
+    READY = "Ready"
+    DRAINING = "Draining"
+    FAILED = "Failed"
+
+
+class FailureReason(StrEnum):
+    """Why a stage failed. The operator maps each to a condition."""
+
+    SOURCE_NOT_FOUND = "SourceNotFound"
+    UNAUTHORIZED = "Unauthorized"
+    ORIGIN_RATE_LIMITED = "OriginRateLimited"
+    ORIGIN_UNREACHABLE = "OriginUnreachable"
+    DOWNLOAD_FAILED = "DownloadFailed"
+    DOWNLOAD_STALLED = "DownloadStalled"
+    CID_MISMATCH = "CIDMismatch"  # the bytes are not those of expected.cid or of the known CID
+    DIGEST_MISMATCH = "DigestMismatch"  # a file is not what the hub announced, or the listing is not the operator's
+    UNSUPPORTED_DAG = "UnsupportedDag"  # for one: a directory over the HAMT threshold
+    INSUFFICIENT_STORAGE = "InsufficientStorage"
+    BACKEND_UNAVAILABLE = "BackendUnavailable"
+    PIN_FAILED = "PinFailed"
+    MODEL_LOAD_FAILED = "ModelLoadFailed"
+    WARMUP_FAILED = "WarmupFailed"
+    ENGINE_DIED = "EngineDied"
+    INVALID_CONFIG = "InvalidConfig"
+
+
+class Failure(Message):
+    """A failed stage; `retrying` tells whether the pod goes on trying by itself."""
+
+    stage: Phase
+    reason: FailureReason
+    message: str
+    retrying: bool
+
+
+class SourceType(StrEnum):
+    """Where bytes came from."""
+
+    STORE = "Store"
+    BACKEND = "Backend"
+    ORIGIN = "Origin"
+
+
+class SourceBytes(Message):
+    """Bytes taken from one source."""
+
+    type: SourceType
+    name: str  # the backend's name, or the origin's endpoint
+    bytes: int
+
+
+class Transfer(Message):
+    """The fetch, finished or under way."""
+
+    total_bytes: int = 0
+    completed_bytes: int = 0
+    bytes_per_second: int = 0
+    eta_seconds: int | None = None
+    sources: tuple[SourceBytes, ...] = ()
+
+
+class ModelFacts(Message):
+    """What is served; each field is empty until it is known."""
+
+    name: str
+    repo: str = ""
+    commit: str = ""
+    cid: str = ""  # computed from, or verified against, the bytes on disk
+    manifest_cid: str = ""
+    opened_cid: str = ""  # of the files the engine opened, verified at load
+    source_digest: str = ""
+    size_bytes: int = 0
+    file_count: int = 0
+    task: str = ""
+    architecture: str = ""
+    engine: str = ""  # for one: transformers/padded
+    dtype: str = ""
+    device: str = ""
+    dimensions: int = 0
+    max_sequence_length: int = 0
+
+
+class BackendUse(Message):
+    """Which backend serves, which was wanted, and why they differ."""
+
+    active: str = ""
+    preferred: str = ""
+    degraded: bool = False
+    reasons: tuple[str, ...] = ()
+    pinned_in: tuple[str, ...] = ()
+
+
+class Warm(Message):
+    """The result of the last warm-up."""
+
+    done: bool = False
+    skipped: bool = False
+    inputs: int = 0
+    seconds: float = 0.0
+    error: str = ""
+
+
+class Timings(Message):
+    """Seconds each stage took; 0 until it has ended."""
+
+    fetch_seconds: float = 0.0
+    verify_seconds: float = 0.0
+    pin_seconds: float = 0.0
+    load_seconds: float = 0.0
+    warmup_seconds: float = 0.0
+    cold_start_seconds: float = 0.0  # process start to the first Ready
+
+
+class QueueState(Message):
+    """The one queue at this moment."""
+
+    queued_requests: int = 0
+    running_requests: int = 0
+
+
+class MemoryState(Message):
+    """Measured memory of the pod's process tree."""
+
+    resident_bytes: int = 0
+    limit_bytes: int = 0  # of the cgroup; 0 = none
+
+
+class PodStatus(Message):
+    """The answer of `GET /status`."""
+
+    phase: Phase
+    failure: Failure | None = None
+    config_digest: str
+    revision: str
+    limits: Limits
+    model: ModelFacts
+    transfer: Transfer = Transfer()
+    backend: BackendUse = BackendUse()
+    warm: Warm = Warm()
+    timings: Timings = Timings()
+    queue: QueueState = QueueState()
+    memory: MemoryState = MemoryState()
+    engine_restarts: int = 0
+    versions: dict[str, str] = {}

@@ -1,0 +1,1 @@
+"""CIDs, DAGs, CAR streams and their verification: pure content addressing."""

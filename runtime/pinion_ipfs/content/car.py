@@ -1,0 +1,99 @@
+"""Write CARv1 streams of local files: root first, depth first, repeats kept, with flat memory."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from .car_header import encode_header
+from .cid import RAW, Cid
+from .dag_pb import decode_node
+from .errors import UnreadableSource
+from .unixfs import FileLayout, TreeLayout
+from .varint import encode_varint
+
+
+def car_stream(tree: TreeLayout | FileLayout, open_file: Callable[[str], BinaryIO]) -> Iterator[bytes]:
+    """Yield the CAR of a tree: root first, depth first, repeats kept; pieces of one block each.
+
+    `open_file` gets the path in the tree ("" when the tree is one file). Raise UnreadableSource when a file is no longer
+    what its layout says.
+    """
+    if isinstance(tree, FileLayout):
+        yield encode_header(tree.cid)
+        yield from _file_sections("", tree, open_file)
+    else:
+        yield encode_header(tree.root)
+        yield from _directory_sections("", tree.root, tree, open_file)
+
+
+def car_size(tree: TreeLayout | FileLayout) -> int:
+    """Return the exact number of bytes that `car_stream` yields for a tree."""
+    if isinstance(tree, FileLayout):
+        return len(encode_header(tree.cid)) + _file_size(tree)
+    return len(encode_header(tree.root)) + _directory_size("", tree.root, tree)
+
+
+def _directory_sections(path: str, cid: Cid, tree: TreeLayout, open_file: Callable[[str], BinaryIO]) -> Iterator[bytes]:
+    block = tree.nodes[cid]
+    yield _section(cid, block)
+    for link in decode_node(block).links:
+        below = f"{path}{link.name}"
+        if layout := tree.files.get(below):
+            yield from _file_sections(below, layout, open_file)
+        else:
+            yield from _directory_sections(f"{below}/", link.cid, tree, open_file)
+
+
+def _file_sections(path: str, layout: FileLayout, open_file: Callable[[str], BinaryIO]) -> Iterator[bytes]:
+    leaves = iter(enumerate(layout.leaves))
+    nodes = iter(layout.nodes)
+    with open_file(path) as file:
+
+        def walk() -> Iterator[bytes]:
+            cid, block = next(nodes)
+            yield _section(cid, block)
+            for link in decode_node(block).links:
+                if link.cid.codec == RAW:
+                    yield leaf()
+                else:
+                    yield from walk()
+
+        def leaf() -> bytes:
+            index, digest = next(leaves)
+            data = file.read(layout.leaf_size(index))
+            if hashlib.sha256(data).digest() != digest:
+                raise UnreadableSource(f"{path or 'the file'}: changed after its CID was computed")
+            return _section(Cid.from_digest(RAW, digest), data)
+
+        if layout.nodes:
+            yield from walk()
+        else:
+            yield leaf()
+
+
+def _directory_size(path: str, cid: Cid, tree: TreeLayout) -> int:
+    block = tree.nodes[cid]
+    total = _section_size(len(block))
+    for link in decode_node(block).links:
+        below = f"{path}{link.name}"
+        if layout := tree.files.get(below):
+            total += _file_size(layout)
+        else:
+            total += _directory_size(f"{below}/", link.cid, tree)
+    return total
+
+
+def _file_size(layout: FileLayout) -> int:
+    last = len(layout.leaves) - 1
+    total = last * _section_size(layout.leaf_size(0)) + _section_size(layout.leaf_size(last))
+    return total + sum(_section_size(len(block)) for _, block in layout.nodes)
+
+
+def _section(cid: Cid, block: bytes) -> bytes:
+    name = bytes(cid)
+    return b"".join((encode_varint(len(name) + len(block)), name, block))
+
+
+def _section_size(block: int) -> int:
+    length = 36 + block
+    return len(encode_varint(length)) + length

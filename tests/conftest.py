@@ -1,0 +1,11 @@
+"""Fixtures live in tests/support, one file per family."""
+
+pytest_plugins = [
+    "tests.support.hub",
+    "tests.support.kubo",
+    "tests.support.models",
+    "tests.support.control_plane",
+    "tests.support.operator_process",
+    "tests.support.serve",
+    "tests.support.cluster",
+]
