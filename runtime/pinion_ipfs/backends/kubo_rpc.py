@@ -1,0 +1,224 @@
+"""A Kubo daemon over its RPC API: it imports our CARs, says what is whole, and pins."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+
+from ..content.cid import DAG_PB, RAW, Cid
+from ..content.dag_pb import decode_node
+from ..content.unixfs_pb import decode_data
+from ..errors import BackendUnavailable, ContentError, ContentMissing, PinFailed
+from .base import Capability, CarSource, DagStat, Health
+from .http import HttpClient, read_block
+
+_API = "/api/v0/"
+_PROBE = b"pinion probe\n"  # always the same block, so that probing does not fill the repository
+_CALL_SECONDS = 30.0
+_SLOWEST_IMPORT = 2 * 1024 * 1024  # bytes per second; below it an import counts as hung
+_CODECS = {RAW: "raw", DAG_PB: "dag-pb"}
+# How Kubo says, with status 500, that a block is not in its repository.
+_MISSING = ("not found", "not locally available")
+
+
+class KuboRpc:
+    """`rpc_url` with an optional bearer token. Reads look only into the daemon's own repository."""
+
+    capabilities = frozenset({Capability.READ, Capability.WRITE, Capability.PIN})
+
+    def __init__(self, name: str, rpc_url: str, *, token: str = "", timeout: float = _CALL_SECONDS) -> None:
+        self.name = name
+        self._timeout = timeout
+        self._http = HttpClient(name, rpc_url, token=token)
+
+    async def version(self) -> str:
+        """Return the daemon's version."""
+        return str((await self._json("version"))["Version"])
+
+    async def probe(self) -> Health:
+        """Add, cat and compare; with a token that may not add, put and get a block instead. `checks` says which."""
+        started = time.monotonic()
+        version, checks = "", ["version"]
+        try:
+            version = await self.version()
+            checks += await self._round_trip()
+        except ContentError as error:
+            return Health(self.name, False, time.monotonic() - started, tuple(checks), str(error), version)
+        return Health(self.name, True, time.monotonic() - started, tuple(checks), "", version)
+
+    async def _round_trip(self) -> list[str]:
+        expected = Cid.of_block(RAW, _PROBE)
+        try:
+            cid, checks = await self.add_bytes(_PROBE, pin=False), ["add", "cat", "compare"]
+            data = b"".join([chunk async for chunk in self.cat(cid)])
+        except BackendUnavailable as error:
+            if "HTTP 403" not in str(error):
+                raise
+            cid, checks = await self.block_put(_PROBE, codec=RAW), ["block/put", "block/get", "compare"]
+            data = await self.block_get(cid)
+        if cid != expected or data != _PROBE:
+            raise BackendUnavailable(f"{self.name}: wrote {expected}, read {cid} with {len(data)} bytes")
+        return checks
+
+    async def add_bytes(self, data: bytes, *, pin: bool = True) -> Cid:
+        """Add a file of one leaf at most (1 MiB); larger content comes as a CAR, so that its layout is ours."""
+        if len(data) > 1024 * 1024:
+            raise ContentError(f"{self.name}: {len(data)} bytes are more than one block: import a CAR")
+        params = {
+            "cid-version": "1",
+            "raw-leaves": "true",
+            "chunker": "size-1048576",
+            "pin": str(pin).lower(),
+            "quieter": "true",
+        }
+        answer = await self._json("add", params, data=_form(data))
+        return Cid.parse(str(answer["Hash"]))
+
+    async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
+        """Yield the verified bytes of a file, block by block from the daemon's repository."""
+        block = await self.block_get(cid)
+        if cid.codec == RAW:
+            yield block
+            return
+        node = decode_node(block)
+        if decode_data(node.data) is None:
+            raise ContentError(f"{cid} is a directory")
+        for link in node.links:
+            async for chunk in self.cat(link.cid):
+                yield chunk
+
+    async def block_put(self, data: bytes, *, codec: int) -> Cid:
+        """Store one block and return its CID."""
+        params = {"cid-codec": _CODECS[codec], "mhtype": "sha2-256", "pin": "false"}
+        answer = await self._json("block/put", params, data=_form(data))
+        cid = Cid.parse(str(answer["Key"]))
+        if cid != Cid.of_block(codec, data):
+            raise BackendUnavailable(f"{self.name}: stored {Cid.of_block(codec, data)} as {cid}")
+        return cid
+
+    async def block_get(self, cid: Cid) -> bytes:
+        """Return one verified block."""
+        try:
+            async with self._http.request(
+                "POST", _API + "block/get", params={"arg": str(cid), "offline": "true"}, total=self._timeout
+            ) as response:
+                return await read_block(response, cid)
+        except BackendUnavailable as error:
+            raise _named(error) from error
+
+    async def has(self, cid: Cid) -> bool:
+        """Tell whether a block is in the daemon's repository."""
+        try:
+            await self._json("block/stat", {"arg": str(cid), "offline": "true"})
+        except ContentMissing:
+            return False
+        return True
+
+    async def stat(self, cid: Cid) -> DagStat:
+        """Walk the DAG in the daemon's repository; raise ContentMissing when a block is not there."""
+        # A walk reads every block: as slow as an import may be, and its size is not known before.
+        answer = await self._json("dag/stat", {"arg": str(cid), "offline": "true", "progress": "false"}, total=600.0)
+        entry = answer["DagStats"][0]
+        return DagStat(Cid.parse(_link(entry["Cid"])), int(entry["NumBlocks"]), int(entry["Size"]))
+
+    async def pin(self, cid: Cid) -> None:
+        """Pin a DAG recursively. Only a final `Pins` line is success: a late error comes with HTTP 200."""
+        params = {"arg": str(cid), "recursive": "true", "progress": "true", "offline": "true", "timeout": "600s"}
+        pinned: set[str] = set()
+        try:
+            async with self._http.request("POST", _API + "pin/add", params=params, total=610.0) as response:
+                async for line in response.content:
+                    value: dict[str, Any] = json.loads(line)
+                    pinned.update(value.get("Pins") or ())
+        except BackendUnavailable as error:
+            raise _named(error) from error
+        except ValueError as error:
+            raise PinFailed(f"{self.name}: pin of {cid}: an answer that is not JSON") from error
+        if str(cid) not in pinned:
+            raise PinFailed(f"{self.name}: the answer to the pin of {cid} ended without confirming it")
+
+    async def unpin(self, cid: Cid) -> None:
+        """Remove a recursive pin; no error when there is none."""
+        try:
+            await self._json("pin/rm", {"arg": str(cid), "recursive": "true"})
+        except BackendUnavailable as error:
+            if "not pinned" not in str(error):
+                raise
+
+    async def pin_ls(self) -> frozenset[Cid]:
+        """Return the roots of all recursive pins."""
+        pins = set()
+        async with self._http.request(
+            "POST", _API + "pin/ls", params={"type": "recursive", "stream": "true", "quiet": "true"}, total=self._timeout
+        ) as response:
+            async for line in response.content:
+                pins.add(Cid.parse(str(json.loads(line)["Cid"])))
+        return frozenset(pins)
+
+    async def dag_import(self, car: CarSource) -> int:
+        """Stream a CAR in, without pinning; whether it arrived whole is for `stat` to say."""
+        sent = 0
+
+        async def counted() -> AsyncIterator[bytes]:
+            nonlocal sent
+            async for chunk in car.open():
+                sent += len(chunk)
+                yield chunk
+
+        # A CAR cut at a block boundary hangs the import, and with it every add after a collection: hence our own limit.
+        limit = 60.0 + car.size / _SLOWEST_IMPORT
+        params = {"pin-roots": "false", "stats": "true", "silent": "true"}
+        try:
+            await self._json("dag/import", params, data=_form(counted()), total=limit)
+        except BackendUnavailable as error:
+            raise BackendUnavailable(f"import of {car.tree.root} after {sent} of {car.size} bytes: {error}") from error
+        return sent
+
+    def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:
+        """Refuse: the RPC leaves repeats out, which the verifying walk needs; Kubo's gateway gives them."""
+        raise BackendUnavailable(f"{self.name}: export of {cid}: read it from the daemon's gateway")
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self._http.close()
+
+    async def _json(
+        self, command: str, params: Mapping[str, str] | None = None, *, data: Any = None, total: float | None = None
+    ) -> dict[str, Any]:
+        """Call a command and return its last JSON line."""
+        last: dict[str, Any] = {}
+        try:
+            async with self._http.request(
+                "POST", _API + command, params=params, data=data, total=total or self._timeout
+            ) as response:
+                async for line in response.content:
+                    if line.strip():
+                        last = json.loads(line)
+        except BackendUnavailable as error:
+            raise _named(error) from error
+        except ValueError as error:
+            raise BackendUnavailable(f"{self.name}: {command}: an answer that is not JSON") from error
+        return last
+
+
+def _named(error: BackendUnavailable) -> BackendUnavailable:
+    """Return ContentMissing when Kubo's message means that, else the error itself."""
+    text = str(error)
+    if "HTTP 500" in text and any(words in text for words in _MISSING):
+        return ContentMissing(text)
+    return error
+
+
+def _form(data: bytes | AsyncIterator[bytes]) -> aiohttp.MultipartWriter:
+    """Return a body with one file, sent in chunks as it is read."""
+    form = aiohttp.MultipartWriter("form-data")
+    part = form.append(data, {"Content-Type": "application/octet-stream"})
+    part.set_content_disposition("form-data", name="file", filename="file")
+    return form
+
+
+def _link(value: Any) -> str:
+    """Return the text of a CID that Kubo writes as a string or as {"/": ...}."""
+    return str(value["/"] if isinstance(value, dict) else value)

@@ -1,0 +1,131 @@
+"""`pinion-ipfs`: address, export, unpack, verify, fetch and read content on the command line."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .commands import local
+from .content.cid import Cid
+from .content.errors import ContentError
+
+Command = Callable[[argparse.Namespace], int]
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, 1 when content is wrong or out of reach, 2 for a usage error, 130 when interrupted."""
+    options = _parser().parse_args(arguments)
+    command: Command = options.command
+    try:
+        return command(options)
+    except BrokenPipeError:
+        # Whoever read our output has gone. Python would complain again when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except (ContentError, OSError) as error:
+        _fail(options, error)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("pinion-ipfs", description="Address, export, unpack, verify, fetch and read content.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        command.add_argument("--json", action="store_true", help="print JSON instead of text")
+        command.set_defaults(command=run)
+        return command
+
+    command = add("add", _add, "print the CID that `ipfs add -r --hidden --dereference-symlinks` gives, and pin it in Kubo")
+    command.add_argument("path", type=Path)
+    command.add_argument("--only-hash", action="store_true", help="compute the CID and store nothing")
+    _kubo_argument(command)
+    command = add("export", _export, "write a file or directory as a CAR")
+    command.add_argument("path", type=Path)
+    command.add_argument("-o", "--output", type=Path, help="the CAR to write (default: standard output)")
+    command = add("import", _checked_root(local.import_car), "unpack a CAR into a new directory, each block verified")
+    _car_arguments(command)
+    command.add_argument("target", type=Path, help="the directory or file to make; it must not exist")
+    command = add("verify", _checked_root(local.verify_car), "check that a CAR is whole, in order and right, block by block")
+    _car_arguments(command)
+    command = add("get", _remote("get"), "write content to a new directory or file, each block verified")
+    _read_arguments(command)
+    command.add_argument("target", type=Path, help="the directory or file to make; it must not exist")
+    _read_arguments(add("cat", _remote("cat"), "write a file to standard output, each block verified"))
+    _read_arguments(add("ls", _remote("ls"), "list a directory: CID, bytes with all below, name"))
+    add("pins", _remote("pins"), "list the pins of the local store: CID, model, owner, backends")
+    command = add("fetch", _fetch, "bring a model of the hub into the local store, verify it and print its CID")
+    command.add_argument("repo", help="for one: sentence-transformers/all-MiniLM-L6-v2")
+    command.add_argument("--revision", default="main", help="a branch, tag or commit (default: main)")
+    command.add_argument("--endpoint", default="", help="the hub's address (default: the library's own, or HF_ENDPOINT)")
+    command.add_argument("--cid", help="accept nothing but this CID")
+    return parser
+
+
+def _car_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("car", help="the CAR to read, depth first with repeats; - for standard input")
+    command.add_argument("--root", help="the CID that it must hold (default: the root that it names)")
+
+
+def _read_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("what", metavar="CID[/PATH]")
+    command.add_argument("--gateway", default="", help="a trustless HTTP gateway to ask last")
+    _kubo_argument(command)
+
+
+def _kubo_argument(command: argparse.ArgumentParser) -> None:
+    text = "Kubo's RPC API (default: KUBO_API); its bearer token is read from KUBO_API_TOKEN"
+    command.add_argument("--kubo-api", default="", metavar="URL", help=text)
+
+
+def _add(options: argparse.Namespace) -> int:
+    return local.only_hash(options) if options.only_hash else _remote("add")(options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    if options.output is None and sys.stdout.isatty():
+        print("pinion-ipfs export: not writing a CAR to a terminal; use -o FILE or a pipe", file=sys.stderr)
+        return EXIT_USAGE
+    return local.export_car(options)
+
+
+def _checked_root(command: Command) -> Command:
+    def run(options: argparse.Namespace) -> int:
+        options.root = Cid.parse(options.root) if options.root else None
+        return command(options)
+
+    return run
+
+
+def _remote(name: str) -> Command:
+    def run(options: argparse.Namespace) -> int:
+        from .commands import remote  # not at the top: its HTTP client takes longer to import than a small file to hash
+
+        command: Command = getattr(remote, name)
+        return command(options)
+
+    return run
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from .commands.fetch import fetch  # not at the top: the hub's client is slow to import
+
+    return fetch(options)
+
+
+def _fail(options: argparse.Namespace, error: Exception) -> None:
+    reason = error.reason if isinstance(error, ContentError) else type(error).__name__
+    if options.json:
+        print(json.dumps({"error": reason, "message": str(error)}))
+    else:
+        print(f"pinion-ipfs: {reason}: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the commands of `pinion-ipfs` do; `pinion_ipfs.cli` parses their arguments."""

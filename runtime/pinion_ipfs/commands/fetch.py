@@ -1,0 +1,55 @@
+"""`pinion-ipfs fetch`: bring a model of the hub into the local store and print its CID."""
+
+import argparse
+import asyncio
+import sys
+
+from huggingface_hub import get_token
+
+from ..content.cid import Cid
+from ..fetcher import Fetcher, FetchRequest, Progress, Snapshot
+from ..hub import RepoId, resolve_commit
+from ..store import Store
+from .output import show
+
+
+def fetch(options: argparse.Namespace) -> int:
+    """Fetch a model revision, verify it, and print its CID and where it lies."""
+    snapshot = asyncio.run(_fetch(options))
+    facts = {
+        "cid": str(snapshot.cid),
+        "manifestCid": str(snapshot.manifest_cid),
+        "repo": str(snapshot.repo),
+        "commit": str(snapshot.commit),
+        "path": str(snapshot.path),
+        "size": snapshot.size_bytes,
+        "files": snapshot.file_count,
+    }
+    show(options, f"{snapshot.cid}\n{snapshot.path}", facts)
+    return 0
+
+
+async def _fetch(options: argparse.Namespace) -> Snapshot:
+    repo = RepoId.parse(options.repo)
+    # A token stored on this machine is for the user's own hub, not for an endpoint named on the command line.
+    token = "" if options.endpoint else get_token() or ""
+    commit = await resolve_commit(repo, options.revision, endpoint=options.endpoint, token=token)
+    request = FetchRequest(repo, options.revision, commit, options.endpoint, token, expected_cid=_cid(options.cid))
+    fetcher = Fetcher(Store.default(), on_progress=_draw if sys.stderr.isatty() else lambda progress: None)
+    try:
+        listing = await fetcher.resolve(request)
+        return await fetcher.verify(await fetcher.fetch(request, listing))
+    finally:
+        await fetcher.close()
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+
+
+def _cid(text: str | None) -> Cid | None:
+    return Cid.parse(text) if text else None
+
+
+def _draw(progress: Progress) -> None:
+    done, total, rate = progress.completed_bytes / 1e6, progress.total_bytes / 1e6, progress.bytes_per_second / 1e6
+    eta = "" if progress.eta_seconds is None else f", {progress.eta_seconds} s left"
+    print(f"\r{done:.1f} of {total:.1f} MB, {rate:.1f} MB/s{eta}\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,30 @@
+"""What the commands share: one way to print results, and partial names for what is written."""
+
+import argparse
+import json
+import secrets
+from pathlib import Path
+
+from ..content.cid import Cid
+from ..content.unixfs import FileLayout, TreeLayout
+
+
+def show(options: argparse.Namespace, text: str, facts: object) -> None:
+    """Print `text`, or `facts` as JSON when that was asked for."""
+    print(json.dumps(facts) if options.json else text)
+
+
+def root_of(layout: TreeLayout | FileLayout) -> Cid:
+    """Return the CID of a directory or a file."""
+    return layout.cid if isinstance(layout, FileLayout) else layout.root
+
+
+def facts_of(layout: TreeLayout | FileLayout) -> dict[str, object]:
+    """Return what is said of a layout in JSON."""
+    files = 1 if isinstance(layout, FileLayout) else len(layout.files)
+    return {"cid": str(root_of(layout)), "size": layout.size, "files": files}
+
+
+def partial_of(path: Path) -> Path:
+    """Return a name beside `path` that nobody else uses, for what is not whole yet."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")

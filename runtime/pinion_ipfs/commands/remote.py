@@ -1,0 +1,172 @@
+"""Commands that ask backends: the local store first, then Kubo, then a gateway, each block verified whoever gives it."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ..backends.base import Backend, CarSource
+from ..backends.gateway import Gateway
+from ..backends.hf_cache import HfCache
+from ..backends.kubo_rpc import KuboRpc
+from ..content.car import car_size, car_stream
+from ..content.cid import RAW, Cid
+from ..content.dag_pb import Link, decode_node
+from ..content.errors import UnsupportedDag
+from ..content.extract import Extractor
+from ..content.tree import layout_path
+from ..content.unixfs import FileLayout, TreeLayout
+from ..content.unixfs_pb import decode_data
+from ..content.verify import DagWalk, FileStart, Limits
+from ..errors import ContentMissing
+from ..router import Router
+from ..store import Store
+from ..streams import in_thread
+from .local import make_whole, opener
+from .output import facts_of, root_of, show
+
+
+def get(options: argparse.Namespace) -> int:
+    """Write a file or directory, by CID or path below one, to a new place."""
+
+    async def bring(partial: Path) -> int:
+        async with _router(options) as router:
+            return await _extract(router, await _resolve(router, options.what), partial)
+
+    size = make_whole(options.target, lambda partial: asyncio.run(bring(partial)))
+    show(options, f"{options.target}: {size} bytes", {"target": str(options.target), "size": size})
+    return 0
+
+
+def cat(options: argparse.Namespace) -> int:
+    """Write a file to standard output."""
+
+    async def pour(router: Router) -> int:
+        async for chunk in router.cat(await _resolve(router, options.what)):
+            await asyncio.to_thread(sys.stdout.buffer.write, chunk)
+        sys.stdout.buffer.flush()
+        return 0
+
+    return _run(options, pour)
+
+
+def ls(options: argparse.Namespace) -> int:
+    """Print the entries of a directory: CID, size of the DAG, name."""
+
+    async def show_entries(router: Router) -> int:
+        links = await _directory(router, await _resolve(router, options.what), options.what)
+        text = "\n".join(f"{link.cid}  {link.tsize or 0:>12}  {link.name}" for link in links)
+        facts = [{"cid": str(link.cid), "dagSize": link.tsize, "name": link.name} for link in links]
+        if text or options.json:
+            show(options, text, facts)
+        return 0
+
+    return _run(options, show_entries)
+
+
+def add(options: argparse.Namespace) -> int:
+    """Bring a file or directory into Kubo as the CAR that gives its address, and pin it."""
+    layout = layout_path(options.path)
+
+    async def put() -> None:
+        kubo = _kubo(options)
+        if kubo is None:
+            raise ContentMissing("no backend to add to: name Kubo's RPC API with --kubo-api or KUBO_API, or use --only-hash")
+        try:
+            await kubo.dag_import(_car_source(layout, options.path))
+            await kubo.stat(root_of(layout))  # the answer to an import tells nothing: only a walk of what is there does
+            await kubo.pin(root_of(layout))
+        finally:
+            await kubo.close()
+
+    asyncio.run(put())
+    show(options, str(root_of(layout)), facts_of(layout))
+    return 0
+
+
+def pins(options: argparse.Namespace) -> int:
+    """Print the pins of the local store: CID, model, owner, and the backends that confirmed it."""
+    records = Store.default().pins.all()
+    lines = (f"{r.cid}  {r.repo}@{r.commit}  {r.owner}  {','.join(r.backends) or '-'}" for r in records)
+    facts = [
+        {
+            "cid": str(r.cid),
+            "manifestCid": str(r.manifest_cid),
+            "repo": str(r.repo),
+            "commit": str(r.commit),
+            "owner": r.owner,
+            "backends": r.backends,
+        }
+        for r in records
+    ]
+    if records or options.json:
+        show(options, "\n".join(lines), facts)
+    return 0
+
+
+def _run(options: argparse.Namespace, work: Callable[[Router], Awaitable[int]]) -> int:
+    async def with_router() -> int:
+        async with _router(options) as router:
+            return await work(router)
+
+    return asyncio.run(with_router())
+
+
+@asynccontextmanager
+async def _router(options: argparse.Namespace) -> AsyncIterator[Router]:
+    backends: list[Backend] = [HfCache(Store.default())]
+    if kubo := _kubo(options):
+        backends.append(kubo)
+    if options.gateway:
+        backends.append(Gateway("gateway", options.gateway))
+    router = Router(backends)
+    try:
+        yield router
+    finally:
+        await router.close()
+
+
+def _kubo(options: argparse.Namespace) -> KuboRpc | None:
+    # The token comes from the environment alone: arguments can be read by everybody on the machine.
+    api = options.kubo_api or os.environ.get("KUBO_API", "")
+    return KuboRpc("kubo_rpc", api, token=os.environ.get("KUBO_API_TOKEN", "")) if api else None
+
+
+async def _resolve(router: Router, what: str) -> Cid:
+    """Return the CID of `CID[/path]`, going down through verified directories."""
+    root, *names = what.removeprefix("/ipfs/").rstrip("/").split("/")
+    cid = Cid.parse(root)
+    for name in names:
+        links = await _directory(router, cid, what)
+        cid = next((link.cid for link in links if link.name == name), cid)
+        if not any(link.name == name for link in links):
+            raise ContentMissing(f"{what}: no entry {name!r}")
+    return cid
+
+
+async def _directory(router: Router, cid: Cid, what: str) -> tuple[Link, ...]:
+    if cid.codec == RAW:
+        raise UnsupportedDag(f"{what}: {cid} is a file, not a directory")
+    node = decode_node(await router.block_get(cid))
+    if decode_data(node.data) is not None:
+        raise UnsupportedDag(f"{what}: {cid} is a file, not a directory")
+    return node.links
+
+
+async def _extract(router: Router, root: Cid, partial: Path) -> int:
+    walk = DagWalk(root, Limits())
+    total = 0
+    with Extractor(partial) as extractor:
+        while wanted := walk.wanted:
+            for event in walk.take(wanted, await router.block_get(wanted)):
+                await asyncio.to_thread(extractor.take, event)
+                total += event.size if isinstance(event, FileStart) else 0
+    return total
+
+
+def _car_source(layout: TreeLayout | FileLayout, path: Path) -> CarSource:
+    tree = TreeLayout(layout.cid, layout.size, {"": layout}, {}) if isinstance(layout, FileLayout) else layout
+    return CarSource(tree, car_size(layout), lambda: in_thread(lambda: car_stream(layout, opener(path))))

@@ -1,0 +1,152 @@
+"""The errors of the package: one tree below ContentError, each with the `reason` a runtime pod publishes."""
+
+from .content.errors import (
+    BlockMismatch,
+    CidMismatch,
+    ContentError,
+    InvalidCid,
+    MalformedCar,
+    TruncatedCar,
+    UnreadableSource,
+    UnsupportedDag,
+)
+
+__all__ = [
+    "BackendUnavailable",
+    "BlockMismatch",
+    "CidMismatch",
+    "ContentError",
+    "ContentMissing",
+    "DigestMismatch",
+    "DownloadFailed",
+    "DownloadStalled",
+    "InsufficientStorage",
+    "InvalidCid",
+    "InvalidRepository",
+    "MalformedCar",
+    "OriginRateLimited",
+    "OriginUnreachable",
+    "PinFailed",
+    "SourceNotFound",
+    "StoreCorrupted",
+    "TruncatedCar",
+    "Unauthorized",
+    "UnreadableSource",
+    "UnsupportedDag",
+    "from_report",
+]
+
+
+class SourceNotFound(ContentError):
+    """The hub has no such repository, revision or file, or hides it from this token."""
+
+    reason = "SourceNotFound"
+
+
+class Unauthorized(ContentError):
+    """The hub has it and does not give it to this token."""
+
+    reason = "Unauthorized"
+
+
+class OriginRateLimited(ContentError):
+    """The hub answered 429; `retry_after` is what it asked for, in seconds, or None."""
+
+    reason = "OriginRateLimited"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class OriginUnreachable(ContentError):
+    """The hub does not answer, or answers 5xx."""
+
+    reason = "OriginUnreachable"
+    retryable = True
+
+
+class DownloadFailed(ContentError):
+    """A download ended without the file, for no reason that has a name of its own."""
+
+    reason = "DownloadFailed"
+    retryable = True
+
+
+class DownloadStalled(ContentError):
+    """No byte came for the whole stall timeout; the download was killed."""
+
+    reason = "DownloadStalled"
+    retryable = True
+
+
+class DigestMismatch(ContentError):
+    """A file is not what the hub announced, or a listing is not the one that was asked for."""
+
+    reason = "DigestMismatch"
+
+
+class StoreCorrupted(DigestMismatch):
+    """Blobs on disk no longer match their address; they were taken out, and fetching again repairs the store."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, paths: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.paths = paths
+
+
+class InsufficientStorage(ContentError):
+    """The model does not fit; both numbers are in bytes."""
+
+    reason = "InsufficientStorage"
+
+    def __init__(self, message: str, *, needed_bytes: int, available_bytes: int) -> None:
+        super().__init__(f"{message}: needs {needed_bytes} bytes, {available_bytes} are available")
+        self.needed_bytes = needed_bytes
+        self.available_bytes = available_bytes
+
+
+class BackendUnavailable(ContentError):
+    """A backend, or every backend that could have answered, does not."""
+
+    reason = "BackendUnavailable"
+    retryable = True
+
+
+class ContentMissing(BackendUnavailable):
+    """A backend answers, and does not have the content."""
+
+
+class PinFailed(ContentError):
+    """A backend took the content but did not confirm that it is whole and pinned."""
+
+    reason = "PinFailed"
+    retryable = True
+
+
+class InvalidRepository(ContentError, ValueError):
+    """A text that can't be a repository or a commit."""
+
+    reason = "InvalidConfig"
+
+
+def from_report(name: str, message: str, details: dict[str, float | None]) -> ContentError:
+    """Rebuild an error that a child process reported by its class name; an unknown name is a DownloadFailed."""
+    match name:
+        case "SourceNotFound":
+            return SourceNotFound(message)
+        case "Unauthorized":
+            return Unauthorized(message)
+        case "OriginRateLimited":
+            return OriginRateLimited(message, retry_after=details.get("retry_after"))
+        case "OriginUnreachable":
+            return OriginUnreachable(message)
+        case "DownloadStalled":
+            return DownloadStalled(message)
+        case "DigestMismatch":
+            return DigestMismatch(message)
+        case "DownloadFailed":
+            return DownloadFailed(message)
+    return DownloadFailed(f"{name}: {message}")

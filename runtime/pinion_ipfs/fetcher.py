@@ -1,0 +1,199 @@
+"""The fetcher: fills the store with one model revision from the best source at hand, proves the bytes, pins them."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from .backends.base import Backend, Capability, Receipt
+from .content.cid import Cid
+from .content.unixfs import FileLayout, TreeLayout, layout_tree
+from .errors import BackendUnavailable, CidMismatch, DigestMismatch, InsufficientStorage, PinFailed, StoreCorrupted
+from .hub import DEFAULT_TIMEOUT, list_files
+from .identity import RepoId
+from .listing import HubFile, Listing
+from .manifest import Manifest, ManifestFile
+from .pinning import car_source, pin_in
+from .progress import Progress, ProgressMeter, SourceBytes
+from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
+from .router import Router
+from .sources import Sources
+from .store import BlobRecord, PinRecord, Store
+
+__all__ = ["BackendPin", "FetchRequest", "Fetcher", "PinReceipt", "Progress", "Snapshot", "SourceBytes"]
+
+# A sidecar, a link and their folder entries for each file, and 32 digest bytes for each MiB.
+_OVERHEAD_PER_FILE = 16 * 1024
+_STALL_SECONDS = 120.0
+
+
+class Fetcher:
+    """Store, then backends by CID, then origin. `on_progress` may be called from a worker thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        backends: Sequence[Backend] = (),
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        on_operation: Callable[[Receipt], None] = lambda receipt: None,
+        *,
+        stall_seconds: float = _STALL_SECONDS,
+        hub_timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        self._store = store
+        self._router = Router(backends, on_operation)
+        self._on_progress = on_progress
+        self._on_operation = on_operation
+        self._stall_seconds = stall_seconds
+        self._hub_timeout = hub_timeout
+        self._manifests_missed: set[Cid] = set()  # asked for in vain: by `resolve`, mostly, just before `fetch`
+
+    async def resolve(self, request: FetchRequest) -> Listing:
+        """Return the files to have: from the manifest when its CID is known and somebody has it, else from the hub.
+
+        Raises DigestMismatch for another listing than was asked for, InsufficientStorage before any byte is fetched, and
+        what the hub module raises.
+        """
+        manifest = await self._manifest(request)
+        if manifest:
+            listing = manifest.listing
+        else:
+            listing = await list_files(
+                request.repo,
+                request.commit,
+                endpoint=request.endpoint,
+                token=request.token,
+                allow_patterns=request.allow_patterns,
+                ignore_patterns=request.ignore_patterns,
+                timeout=self._hub_timeout,
+            )
+        if request.source_digest and listing.source_digest != request.source_digest:
+            raise DigestMismatch(
+                f"{request.repo}@{request.commit}: the listing has digest {listing.source_digest}, "
+                f"the revision was made for {request.source_digest}"
+            )
+        await asyncio.to_thread(self._check_space, request, listing)
+        return listing
+
+    async def fetch(self, request: FetchRequest, listing: Listing) -> Snapshot:
+        """Bring the missing files and lay the snapshot out; whole verified files of an earlier try are not fetched again.
+
+        Raises the error of the last source that was tried; `verify` tells whether the CID is the known one.
+        """
+        files = {file.etag: file for file in listing.files}
+        meter = ProgressMeter(sum(file.size for file in files.values()), self._on_progress)
+        missing: list[HubFile] = []
+        for file in files.values():
+            if await asyncio.to_thread(self._store.adopt, request.repo, file):
+                meter.add("Store", "store", file.size)
+            else:
+                missing.append(file)
+        meter.publish()
+        if missing:
+            if request.manifest_cid not in self._manifests_missed:
+                await self._manifest(request)  # with it single files can be asked for by CID
+            sources = Sources(self._store, self._router, request, listing, meter, self._on_operation, self._stall_seconds)
+            with self._store.staging_session():
+                await sources.bring(missing)
+        snapshot = await asyncio.to_thread(self._lay_out, request, listing)
+        meter.publish()
+        return snapshot
+
+    async def verify(self, snapshot: Snapshot) -> Snapshot:
+        """Read every leaf again, compute the CID from what is on disk, compare it with the expected and the known one.
+
+        Raises StoreCorrupted (fetching again repairs it) or CidMismatch.
+        """
+        files = [file.hub for file in (await self._stored_manifest(snapshot)).files]
+        await asyncio.to_thread(self._store.verify_blobs, snapshot.repo, files)
+        tree = await asyncio.to_thread(self._tree, snapshot.repo, files)
+        for wanted in (snapshot.request.expected_cid, snapshot.request.cid, snapshot.cid):
+            if wanted and wanted != tree.root:
+                raise CidMismatch(f"{snapshot.repo}@{snapshot.commit}", expected=wanted, actual=tree.root)
+        return replace(snapshot, cid=tree.root)
+
+    async def pin(self, snapshot: Snapshot) -> PinReceipt:
+        """Pin the snapshot in every backend that can; one confirmed pin is enough. Raises PinFailed when none confirms."""
+        manifest = await self._stored_manifest(snapshot)
+        tree = await asyncio.to_thread(self._tree, snapshot.repo, [file.hub for file in manifest.files])
+        car = car_source(snapshot, tree)
+        pins: list[BackendPin] = []
+        for backend in self._router.able(Capability.WRITE, Capability.PIN):
+            if not self._router.passes_over(backend):
+                pins.append(await pin_in(backend, car, snapshot.manifest_cid, manifest.encode(), self._on_operation))
+        receipt = PinReceipt(snapshot.cid, snapshot.manifest_cid, tuple(pins))
+        if pins and not receipt.pinned_in:
+            raise PinFailed(f"{snapshot.cid}: " + "; ".join(f"{pin.backend}: {pin.error}" for pin in pins))
+        owner = snapshot.request.owner
+        record = PinRecord(owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit, receipt.pinned_in)
+        await asyncio.to_thread(self._store.pin, record)
+        return receipt
+
+    async def close(self) -> None:
+        """Release the backends' connections."""
+        await self._router.close()
+
+    async def _manifest(self, request: FetchRequest) -> Manifest | None:
+        """Return the manifest that the request names, or None when it names none or nobody has it."""
+        cid = request.manifest_cid
+        if cid is None:
+            return None
+        manifest = await asyncio.to_thread(self._store.get_manifest, cid)
+        if manifest is None:
+            try:
+                data = await self._router.block_get(cid)
+            except BackendUnavailable:
+                self._manifests_missed.add(cid)
+                return None  # the receipt tells; the hub has the listing too
+            manifest = Manifest.decode(data)
+            await asyncio.to_thread(self._store.put_manifest, manifest)
+        if (manifest.repo, manifest.commit) != (request.repo, request.commit):
+            wanted = f"{request.repo}@{request.commit}"
+            raise DigestMismatch(f"manifest {cid} is of {manifest.repo}@{manifest.commit}, not of {wanted}")
+        if request.cid and manifest.root != request.cid:
+            raise CidMismatch(f"the root in manifest {cid}", expected=request.cid, actual=manifest.root)
+        return manifest
+
+    async def _stored_manifest(self, snapshot: Snapshot) -> Manifest:
+        manifest = await asyncio.to_thread(self._store.get_manifest, snapshot.manifest_cid)
+        if manifest is None:
+            raise StoreCorrupted(f"{snapshot.repo}: manifest {snapshot.manifest_cid} is gone from the store", paths=())
+        return manifest
+
+    def _check_space(self, request: FetchRequest, listing: Listing) -> None:
+        files = {file.etag: file for file in listing.files}.values()
+        what = f"{request.repo}@{request.commit}"
+        needed = _space(files)
+        if 0 < request.size_limit_bytes < needed:
+            available = request.size_limit_bytes
+            raise InsufficientStorage(f"{what} and the cache's limit", needed_bytes=needed, available_bytes=available)
+        absent = [file for file in files if not self._store.blob(request.repo, file).exists()]
+        needed, free = _space(absent), self._store.free_bytes()
+        if free < needed:
+            raise InsufficientStorage(f"{what} and the cache's free space", needed_bytes=needed, available_bytes=free)
+
+    def _records(self, repo: RepoId, files: Sequence[HubFile]) -> dict[str, BlobRecord]:
+        """Return the record of each file by path; raise StoreCorrupted when one is not here."""
+        records = {file.path: record for file in files if (record := self._store.record(repo, file))}
+        if absent := tuple(file.path for file in files if file.path not in records):
+            raise StoreCorrupted(f"{repo}: not whole in the store: {', '.join(absent[:5])}", paths=absent)
+        return records
+
+    def _tree(self, repo: RepoId, files: Sequence[HubFile]) -> TreeLayout:
+        layouts: dict[str, FileLayout] = {path: record.layout for path, record in self._records(repo, files).items()}
+        return layout_tree(layouts)
+
+    def _lay_out(self, request: FetchRequest, listing: Listing) -> Snapshot:
+        """Compute the CID, keep the manifest, link the snapshot."""
+        repo = request.repo
+        records = self._records(repo, listing.files)
+        root = layout_tree({path: record.layout for path, record in records.items()}).root
+        entries = tuple(ManifestFile(file, records[file.path].sha256, records[file.path].layout.cid) for file in listing.files)
+        manifest_cid = self._store.put_manifest(Manifest(repo, request.commit, root, entries))
+        path = self._store.link_snapshot(repo, request.commit, listing.files, request.revision)
+        blobs = {file.path: self._store.blob(repo, file) for file in listing.files}
+        return Snapshot(path, repo, request.commit, root, manifest_cid, listing.total_bytes, len(blobs), blobs, request)
+
+
+def _space(files: Iterable[HubFile]) -> int:
+    """Return the bytes that files take in the store, sidecars and links counted."""
+    return sum(file.size + file.size // 32768 + _OVERHEAD_PER_FILE for file in files)

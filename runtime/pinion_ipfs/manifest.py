@@ -1,0 +1,95 @@
+"""The manifest: canonical JSON of what a snapshot is made of, so that bytes found by CID can be laid out as the hub's cache."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Self
+
+from .content.cid import RAW, Cid
+from .errors import InvalidRepository, UnsupportedDag
+from .identity import Commit, RepoId
+from .listing import HubFile, Listing
+
+MAX_BYTES = 1024 * 1024  # one block, in Kubo and on its way
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """A file of the snapshot: as the hub names it, its own sha256, and its CID."""
+
+    hub: HubFile
+    sha256: str
+    cid: Cid
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A repository at a commit, its selected files sorted by path, and the CID of the directory that holds them."""
+
+    repo: RepoId
+    commit: Commit
+    root: Cid
+    files: tuple[ManifestFile, ...]
+
+    @property
+    def listing(self) -> Listing:
+        """Return the files as a listing, its digest computed anew."""
+        return Listing.of(file.hub for file in self.files)
+
+    @property
+    def cid(self) -> Cid:
+        """Return the address of the manifest's own bytes, a raw block."""
+        return Cid.of_block(RAW, self.encode())
+
+    def encode(self) -> bytes:
+        """Return the canonical JSON; raise UnsupportedDag when it is too long for one block."""
+        files = [
+            {
+                "cid": str(file.cid),
+                "lfs": file.hub.lfs_sha256 is not None,
+                "oid": file.hub.oid,
+                "path": file.hub.path,
+                "sha256": file.sha256,
+                "size": file.hub.size,
+            }
+            for file in self.files
+        ]
+        value = {
+            "commit": str(self.commit),
+            "files": files,
+            "repo": str(self.repo),
+            "root": str(self.root),
+            "version": _VERSION,
+        }
+        data = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(data) > MAX_BYTES:
+            raise UnsupportedDag(f"{self.repo}: the manifest of {len(files)} files has {len(data)} bytes, over {MAX_BYTES}")
+        return data
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Parse a manifest whose CID was checked; raise UnsupportedDag for anything that encode() would not write."""
+        try:
+            value: dict[str, Any] = json.loads(data)
+            if value["version"] != _VERSION:
+                raise UnsupportedDag(f"manifest version {value['version']!r}: only {_VERSION} is known")
+            manifest = cls(
+                RepoId.parse(value["repo"]),
+                Commit.parse(value["commit"]),
+                Cid.parse(value["root"]),
+                tuple(_decode_file(entry) for entry in value["files"]),
+            )
+        except (ValueError, KeyError, TypeError, InvalidRepository) as error:
+            raise UnsupportedDag(f"not a manifest: {error}") from error
+        if manifest.encode() != data:
+            raise UnsupportedDag("not a manifest in canonical form")
+        return manifest
+
+
+def _decode_file(entry: dict[str, Any]) -> ManifestFile:
+    sha256, size, oid = entry["sha256"], entry["size"], entry["oid"]
+    # oid and sha256 become names of files: hexadecimal, and nothing else.
+    if len(bytes.fromhex(sha256)) != 32 or len(bytes.fromhex(oid)) != 20 or not isinstance(size, int) or size < 0:
+        raise ValueError(f"bad entry for {entry['path']!r}")
+    hub = HubFile(str(entry["path"]), size, oid, sha256 if entry["lfs"] else None)
+    return ManifestFile(hub, sha256, Cid.parse(entry["cid"]))

@@ -1,0 +1,54 @@
+"""What parent and child say to each other: one job as JSON on standard input, then events as JSON lines on standard output."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ..identity import Commit, RepoId
+from ..listing import HubFile
+
+OriginFile = HubFile
+
+
+@dataclass(frozen=True, slots=True)
+class OriginJob:
+    """Files of a commit to bring into a store; the token travels here, never in arguments or the environment."""
+
+    repo: RepoId
+    commit: Commit
+    endpoint: str
+    token: str
+    hf_home: Path
+    cache_dir: Path
+    files: tuple[HubFile, ...]
+    workers: int = 4
+
+    def encode(self) -> bytes:
+        """Return the job as one line of JSON."""
+        value = {
+            "repo": str(self.repo),
+            "commit": str(self.commit),
+            "endpoint": self.endpoint,
+            "token": self.token,
+            "hf_home": str(self.hf_home),
+            "cache_dir": str(self.cache_dir),
+            "files": [asdict(file) for file in self.files],
+            "workers": self.workers,
+        }
+        return json.dumps(value).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> Self:
+        """Parse a job; raise ValueError, KeyError or ContentError."""
+        value: dict[str, Any] = json.loads(line)
+        return cls(
+            RepoId.parse(value["repo"]),
+            Commit.parse(value["commit"]),
+            value["endpoint"],
+            value["token"],
+            Path(value["hf_home"]),
+            Path(value["cache_dir"]),
+            tuple(HubFile(**file) for file in value["files"]),
+            value["workers"],
+        )

@@ -1,0 +1,125 @@
+"""The parent's side: start the child, read its events, end it when it stalls or is no longer wanted."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+from ..errors import DownloadFailed, DownloadStalled, from_report
+from .job import OriginJob
+
+# Without these Xet's buffers grow to gigabytes.
+_XET_LIMITS = {
+    "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_SIZE": "64mb",
+    "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_PERFILE_SIZE": "16mb",
+    "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_LIMIT": "128mb",
+    "HF_XET_TELEMETRY_ENABLED": "0",
+}
+# What would undo the limits, or send a token that the job doesn't name.
+_NOT_PASSED_ON = ("HF_XET_HIGH_PERFORMANCE", "HF_XET_HP", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE")
+_END_SECONDS = 5.0
+
+
+class OriginProcess:
+    """One run of the child; `stall_seconds` without a sign of life ends it."""
+
+    def __init__(self, job: OriginJob, *, stall_seconds: float = 120.0) -> None:
+        self._job = job
+        self._stall_seconds = stall_seconds
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Return the child's process id while it runs."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def events(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Run the job and yield its `bytes` and `file` events; the child is gone when this ends, however it ends.
+
+        Raises the error that the child reported, DownloadFailed for its death, DownloadStalled for its silence.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pinion_ipfs.origin"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=child_environment(self._job.hf_home / "pinion" / "staging" / "home"),
+            start_new_session=True,
+        )
+        self._process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        complaints = asyncio.create_task(_last_line(process.stderr))
+        try:
+            process.stdin.write(self._job.encode())
+            await process.stdin.drain()
+            while line := await self._line(process.stdout):
+                event: dict[str, Any] = json.loads(line)
+                if event["event"] == "error":
+                    raise from_report(event["name"], event["message"], {"retry_after": event["retry_after"]})
+                yield event
+            code = await process.wait()
+            if code:
+                raise self._death(_describe(code), await complaints)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise self._death("a closed pipe", await complaints) from error
+        finally:
+            await _end(process)
+            complaints.cancel()
+
+    def _death(self, how: str, complaint: str) -> DownloadFailed:
+        what = f"{self._job.repo}@{self._job.commit}: the download process ended with {how}"
+        return DownloadFailed(f"{what}: {complaint}" if complaint else what)
+
+    async def _line(self, stream: asyncio.StreamReader) -> bytes:
+        try:
+            async with asyncio.timeout(self._stall_seconds):
+                return await stream.readline()
+        except TimeoutError as error:
+            what = f"{self._job.repo}@{self._job.commit} from {self._job.endpoint or 'the hub'}"
+            raise DownloadStalled(f"{what}: no byte for {self._stall_seconds:.0f} s") from error
+
+
+def child_environment(home: Path) -> dict[str, str]:
+    """Return the child's environment: ours, with private folders and bounded buffers."""
+    environment = {key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON}
+    return (
+        environment
+        | _XET_LIMITS
+        | {
+            "HF_HOME": str(home),
+            "HF_HUB_DISABLE_SHARED_BLOBS": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+            "HF_HUB_DOWNLOAD_TIMEOUT": "30",
+        }
+    )
+
+
+async def _last_line(stream: asyncio.StreamReader) -> str:
+    """Read a stream to its end, so that its writer never waits, and return the last line, cut short."""
+    tail = b""
+    while chunk := await stream.read(65536):
+        tail = (tail + chunk)[-4096:]
+    lines = tail.decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else ""
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill what is left of the child's session and reap it."""
+    if process.stdin is not None:
+        process.stdin.close()
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.wait_for(process.wait(), _END_SECONDS)
+
+
+def _describe(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

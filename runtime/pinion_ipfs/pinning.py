@@ -1,0 +1,55 @@
+"""Bringing a snapshot into a backend that pins: import what is missing, ask whether it is whole, pin, and believe only that."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+
+from .backends.base import Attempt, Backend, CarSource, Receipt
+from .content.car import car_size, car_stream
+from .content.cid import RAW, Cid
+from .content.unixfs import TreeLayout
+from .errors import ContentError, ContentMissing
+from .request import BackendPin, Snapshot
+from .streams import in_thread
+
+
+def car_source(snapshot: Snapshot, tree: TreeLayout) -> CarSource:
+    """Return the CAR of a snapshot on disk."""
+
+    def open_car() -> AsyncIterator[bytes]:
+        return in_thread(lambda: car_stream(tree, lambda path: snapshot.files[path].open("rb")))
+
+    return CarSource(tree, car_size(tree), open_car)
+
+
+async def pin_in(
+    backend: Backend, car: CarSource, manifest_cid: Cid, manifest: bytes, on_operation: Callable[[Receipt], None]
+) -> BackendPin:
+    """Pin a snapshot and its manifest in one backend; the result tells of failure, nothing is raised for it."""
+    started = time.monotonic()
+    root = car.tree.root
+    imported = 0
+    try:
+        if not {root, manifest_cid} <= await backend.pin_ls() or not await _whole(backend, root):
+            if not await _whole(backend, root):
+                imported = await backend.dag_import(car)
+                await backend.stat(root)  # the answer to an import tells nothing: only a walk of what is there does
+            await backend.pin(root)
+            await backend.block_put(manifest, codec=RAW)
+            await backend.pin(manifest_cid)
+    except ContentError as error:
+        seconds = time.monotonic() - started
+        attempt = Attempt(backend.name, str(error), type(error).__name__, seconds)
+        on_operation(Receipt("pin", "", backend.name, seconds, imported, str(root), (attempt,), str(error)))
+        return BackendPin(backend.name, False, imported, seconds, str(error))
+    seconds = time.monotonic() - started
+    on_operation(Receipt("pin", backend.name, backend.name, seconds, imported, str(root)))
+    return BackendPin(backend.name, True, imported, seconds)
+
+
+async def _whole(backend: Backend, cid: Cid) -> bool:
+    """Tell whether a DAG is present: a pin alone proves nothing, it stays when blocks are lost."""
+    try:
+        await backend.stat(cid)
+    except ContentMissing:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""Pin records: who wants which snapshot kept, and which backends confirmed that they keep it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from ..content.cid import Cid
+from ..identity import Commit, RepoId
+from .files import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class PinRecord:
+    """One owner's pin of one snapshot; `backends` are the names of those that confirmed it."""
+
+    owner: str
+    cid: Cid
+    manifest_cid: Cid
+    repo: RepoId
+    commit: Commit
+    backends: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """Return the record as JSON."""
+        value = {
+            "backends": list(self.backends),
+            "cid": str(self.cid),
+            "commit": str(self.commit),
+            "manifestCid": str(self.manifest_cid),
+            "owner": self.owner,
+            "repo": str(self.repo),
+        }
+        return json.dumps(value, sort_keys=True).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Parse a record; raise ValueError, KeyError or ContentError for a damaged one."""
+        value: dict[str, Any] = json.loads(data)
+        return cls(
+            value["owner"],
+            Cid.parse(value["cid"]),
+            Cid.parse(value["manifestCid"]),
+            RepoId.parse(value["repo"]),
+            Commit.parse(value["commit"]),
+            tuple(value["backends"]),
+        )
+
+
+class PinRecords:
+    """The pin records of a store, one file for each owner."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, record: PinRecord) -> None:
+        """Write or replace an owner's record."""
+        write_atomically(self._path(record.owner), record.encode())
+
+    def get(self, owner: str) -> PinRecord | None:
+        """Return an owner's record, or None."""
+        try:
+            return PinRecord.decode(self._path(owner).read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def all(self) -> list[PinRecord]:
+        """Return every record, by owner."""
+        return [PinRecord.decode(path.read_bytes()) for path in sorted(self._folder.glob("*.json"))]
+
+    def remove(self, owner: str) -> None:
+        """Forget an owner's pin."""
+        self._path(owner).unlink(missing_ok=True)
+
+    def _path(self, owner: str) -> Path:
+        return self._folder / f"{quote_owner(owner)}.json"
+
+
+def quote_owner(owner: str) -> str:
+    """Return an owner's name as one safe file name."""
+    return quote(owner, safe="").replace(".", "%2E") or "%"

@@ -1,0 +1,85 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pinion_ipfs.cli import main
+from tests.support.cars import directory, leaf, make_car, make_tree
+
+FILES = {"config.json": b"{}", "a/weights": b"w" * 3_000_000}
+ROOT = make_tree(FILES).root
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    for path, data in FILES.items():
+        (tmp_path / "model" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "model" / path).write_bytes(data)
+    return tmp_path / "model"
+
+
+def test_add_prints_the_cid(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["add", "--only-hash", str(model)]) == 0
+    assert capsys.readouterr().out == f"{ROOT}\n"
+    assert main(["add", "--only-hash", "--json", str(model)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"cid": str(ROOT), "size": 3_000_002, "files": 2}
+
+
+def test_export_verify_and_import_go_round(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    car, out = tmp_path / "model.car", tmp_path / "out"
+    assert main(["export", str(model), "-o", str(car)]) == 0
+    assert main(["verify", "--root", str(ROOT), str(car)]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == f"{ROOT} is whole: 2 files, 2 directories, 3000002 bytes"
+    assert main(["import", str(car), str(out)]) == 0
+    assert (out / "a/weights").read_bytes() == FILES["a/weights"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.car", "out"]
+
+
+def test_export_and_verify_in_a_pipe(model: Path) -> None:
+    program = [sys.executable, "-m", "pinion_ipfs.cli"]
+    exported = subprocess.run([*program, "export", str(model)], capture_output=True, timeout=60, check=True)
+    assert exported.stderr.decode().strip() == str(ROOT)
+    verified = subprocess.run([*program, "verify", "-"], input=exported.stdout, capture_output=True, timeout=60, check=True)
+    assert str(ROOT) in verified.stdout.decode()
+    cut = subprocess.run([*program, "verify", "-"], input=exported.stdout[:-1], capture_output=True, timeout=60, check=False)
+    assert (cut.returncode, cut.stdout) == (1, b"")
+    assert b"ends within a block" in cut.stderr
+
+
+def test_a_failed_import_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, car = make_car(FILES)
+    (tmp_path / "cut.car").write_bytes(car[:-5])
+    assert main(["import", str(tmp_path / "cut.car"), str(tmp_path / "out")]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.car"]
+    assert main(["import", "--root", str(leaf(b"other")[0]), str(tmp_path / "cut.car"), str(tmp_path / "out")]) == 1
+    assert f"a CAR of {root} instead of" in capsys.readouterr().err
+    (tmp_path / "out").mkdir()
+    assert main(["import", str(tmp_path / "cut.car"), str(tmp_path / "out")]) == 1
+    assert "there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["add", "--only-hash", "{}/nothing"],
+        ["verify", "{}/nothing"],
+        ["verify", "--root", "nonsense", "/dev/null"],
+        ["verify", "/dev/null"],
+    ],
+)
+def test_failures_say_why_and_exit_1(tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [argument.format(tmp_path) for argument in arguments]
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.startswith("pinion-ipfs: ")
+    assert main([*arguments, "--json"]) == 1
+    assert set(json.loads(capsys.readouterr().out)) == {"error", "message"}
+
+
+def test_a_single_file_and_an_empty_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "hello").write_bytes(b"hello\n")
+    (tmp_path / "empty").mkdir()
+    assert main(["add", "--only-hash", str(tmp_path / "hello")]) == 0
+    assert main(["add", "--only-hash", str(tmp_path / "empty")]) == 0
+    assert capsys.readouterr().out.split() == [str(leaf(b"hello\n")[0]), str(directory()[0])]
