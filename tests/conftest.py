@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.support.models",
     "tests.support.control_plane",
     "tests.support.operator_process",
+    "tests.support.podrunner",
     "tests.support.serve",
     "tests.support.cluster",
 ]

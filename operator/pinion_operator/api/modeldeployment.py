@@ -1,0 +1,206 @@
+"""ModelDeployment: one model, served by a number of pods from verified, pinned bytes."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from .base import (
+    ATOMIC,
+    CHILD_NAME_RULES,
+    CID_PATTERN,
+    ApiModel,
+    Name,
+    Resource,
+    Resources,
+    list_map,
+    rules,
+)
+from .modeldeployment_status import ModelDeploymentStatus
+
+Glob = Annotated[str, Field(min_length=1, max_length=256)]
+Globs = Annotated[tuple[Glob, ...], Field(max_length=64, json_schema_extra=ATOMIC)]
+
+REPO_RULES = rules(
+    (
+        r"self.matches('^\\w[\\w.-]*/\\w[\\w.-]*$') && !self.contains('--') && !self.contains('..')",
+        "repo must be organisation/name, for example sentence-transformers/all-MiniLM-L6-v2",
+    )
+)
+REVISION_RULES = rules(
+    (
+        "self.matches('^[A-Za-z0-9][A-Za-z0-9._/-]*$') && !self.contains('..') && !self.contains('//') && !self.endsWith('/')",
+        "revision must be a branch, a tag or a commit, for example main",
+    )
+)
+ENDPOINT_RULES = rules(
+    (
+        "self == '' || self.matches('^https?://[^/?#@[:space:]]+(/[^?#[:space:]]*)?$')",
+        "endpoint must be an http or https URL without credentials, query or fragment",
+    )
+)
+CID_RULES = rules(
+    (
+        f"self.matches('{CID_PATTERN}')",
+        "cid must be the CIDv1 of the model's directory, bafybei and 52 more characters, as status.model.cid shows it",
+    )
+)
+SIZE_LIMIT_RULES = rules(
+    (
+        "self == '' || isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
+        "sizeLimit must be a Kubernetes quantity above zero, for example 2Gi",
+    )
+)
+
+
+class HuggingFaceSource(ApiModel):
+    """A repository of the Hugging Face hub."""
+
+    repo: Annotated[str, Field(min_length=3, max_length=193, json_schema_extra=REPO_RULES)]
+    """The repository: organisation/name."""
+    revision: Annotated[str, Field(min_length=1, max_length=255, json_schema_extra=REVISION_RULES)] = "main"
+    """A branch, a tag or a commit. Resolved to a commit once; it never moves by itself afterwards."""
+    endpoint: Annotated[str, Field(max_length=2048, json_schema_extra=ENDPOINT_RULES)] = ""
+    """URL of the hub or of a mirror of it. Empty: the operator's default."""
+    allow_patterns: Globs = ()
+    """Only files whose path matches one of these patterns.
+
+    Empty: one weight format (safetensors first), tokenizer and configuration.
+    """
+    ignore_patterns: Globs = ()
+    """Files whose path matches one of these patterns are left out."""
+
+
+class Source(ApiModel):
+    """Where the model's files come from."""
+
+    hugging_face: HuggingFaceSource
+    """A repository of the Hugging Face hub."""
+
+
+class Expected(ApiModel):
+    """What the fetched bytes must be."""
+
+    cid: Annotated[str, Field(max_length=59, json_schema_extra=CID_RULES)]
+    """The CID of the model's directory. Other bytes are never served."""
+
+
+class ModelSpec(ApiModel):
+    """Which model to serve."""
+
+    name: Annotated[str, Field(max_length=253, pattern="^([A-Za-z0-9][A-Za-z0-9._/:-]*)?$")] = ""
+    """The name that requests use in `model`. Empty: metadata.name."""
+    source: Source
+    """Where the model's files come from."""
+    expected: Expected | None = None
+    """Serve exactly this, or nothing."""
+
+
+class BackendRef(ApiModel):
+    """An IpfsBackend of the same namespace."""
+
+    name: Name
+    """Name of the IpfsBackend."""
+
+
+class Cache(ApiModel):
+    """A pod's own copy of the model's files."""
+
+    type: Literal["Ephemeral"] = "Ephemeral"
+    """Ephemeral: an emptyDir, which goes with the pod."""
+    size_limit: Annotated[str, Field(max_length=32, json_schema_extra=SIZE_LIMIT_RULES)] = ""
+    """The most that the copy may take, as a quantity. Empty: what the node has.
+
+    A model that does not fit is refused before its download.
+    """
+
+
+class Storage(ApiModel):
+    """Where the model's files are kept."""
+
+    backend_refs: Annotated[tuple[BackendRef, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
+    """IpfsBackends in order of preference. Empty: all of the namespace by their priority; with none, the pod's own store."""
+    pinning: Literal["Required"] = "Required"
+    """Required: pinned in a backend before the deployment is Ready."""
+    cache: Cache = Cache()
+    """A pod's own copy of the model's files."""
+
+
+class Runtime(ApiModel):
+    """The program that serves."""
+
+    image: Annotated[str, Field(max_length=1024, pattern="^[^ ]*$")] = ""
+    """Container image. Empty: the operator's default at the time the revision was made."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """When the node pulls the image."""
+    resources: Resources = Resources()
+    """Compute resources of the serving container."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the weights. auto: the checkpoint's own."""
+
+
+WarmupInput = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class Warmup(ApiModel):
+    """Real inference before a pod becomes ready."""
+
+    enabled: bool = True
+    """Whether a pod warms up before it becomes ready."""
+    inputs: Annotated[tuple[WarmupInput, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
+    """Texts to run. Empty: built-in ones of several lengths."""
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
+    """The warm-up fails after this time."""
+
+
+class Limits(ApiModel):
+    """Admission limits of one pod; a change restarts nothing."""
+
+    max_concurrent_requests: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Requests that are worked on at the same time."""
+    max_queued_requests: Annotated[int, Field(ge=0, le=65536)] = 256
+    """Requests that may wait; further ones are answered with 429 and Retry-After."""
+    max_body_bytes: Annotated[int, Field(ge=1024, le=1_073_741_824)] = 10_485_760
+    """The largest request body; larger ones are answered with 413."""
+    request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
+    """A request that takes longer is answered with 504."""
+
+
+class ModelDeploymentSpec(ApiModel):
+    """What the user wants."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "self.terminationGracePeriodSeconds >= self.limits.requestTimeoutSeconds + 20",
+                "terminationGracePeriodSeconds must be at least limits.requestTimeoutSeconds + 20, for requests to finish",
+            )
+        )
+    )
+
+    suspend: bool = False
+    """Run no pods; the model stays pinned."""
+    model: ModelSpec
+    """Which model to serve."""
+    storage: Storage = Storage()
+    """Where the model's files are kept."""
+    runtime: Runtime = Runtime()
+    """The program that serves."""
+    warmup: Warmup = Warmup()
+    """Real inference before a pod becomes ready."""
+    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Number of serving pods."""
+    limits: Limits = Limits()
+    """Admission limits of one pod; a change restarts nothing."""
+    termination_grace_period_seconds: Annotated[int, Field(ge=21, le=7200)] = 320
+    """How long a stopping pod may take to finish the requests it has."""
+
+
+class ModelDeployment(Resource):
+    """Serves one model of the Hugging Face hub from content-addressed storage."""
+
+    model_config = ConfigDict(json_schema_extra=CHILD_NAME_RULES)
+
+    spec: ModelDeploymentSpec
+    """What the user wants."""
+    status: ModelDeploymentStatus = ModelDeploymentStatus()
+    """What is."""

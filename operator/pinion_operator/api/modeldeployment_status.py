@@ -1,0 +1,174 @@
+"""The status of a ModelDeployment: what is, as the pods and the cluster say it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import ATOMIC, ApiModel, Conditions, Count, Short, Text, list_map
+
+
+class ModelStatus(ApiModel):
+    """What is known about the model; each field appears when it is known."""
+
+    revision: Short = ""
+    """Name of the current revision."""
+    commit: Short = ""
+    """The commit that `revision` of the source was resolved to."""
+    cid: Short = ""
+    """CID of the model's directory, computed from the bytes by the pods."""
+    manifest_cid: Short = Field("", alias="manifestCID")
+    """CID of the manifest that is pinned beside the model."""
+    source_digest: Short = ""
+    """sha256 over path, size and object id of the commit's selected files."""
+    size_bytes: Count = 0
+    """Size of the selected files."""
+    file_count: Count = 0
+    """Number of the selected files."""
+    task: Short = ""
+    """The Hugging Face task that is served."""
+
+
+class SourceStatus(ApiModel):
+    """Bytes that the pods took from one kind of source."""
+
+    type: Literal["Store", "Backend", "Origin"]
+    """Store: there already. Backend: an IpfsBackend. Origin: the hub."""
+    name: Short = ""
+    """The backend's name, or the hub's endpoint."""
+    bytes: Count
+    """Bytes, over all pods."""
+
+
+class TransferStatus(ApiModel):
+    """Transfers of the running pods together."""
+
+    total_bytes: Count = 0
+    """Bytes to bring."""
+    completed_bytes: Count = 0
+    """Bytes brought."""
+    percent: Annotated[int, Field(ge=0, le=100)] = 0
+    """completedBytes of totalBytes."""
+    bytes_per_second: Count | None = None
+    """The rate, while a transfer runs."""
+    eta_seconds: Count | None = None
+    """Seconds to go, while a transfer runs."""
+    sources: Annotated[tuple[SourceStatus, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
+    """Where the bytes came from."""
+
+
+class BackendStatus(ApiModel):
+    """Which backend the pods use."""
+
+    active: Short = ""
+    """The backend that serves."""
+    preferred: Short = ""
+    """The backend that is first in order."""
+    degraded: bool = False
+    """Whether another than the preferred one serves."""
+    reasons: Annotated[tuple[Short, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
+    """Why backends were passed over."""
+
+
+class ServingStatus(ApiModel):
+    """Pods by what they say they opened."""
+
+    cid: Short
+    """CID of the files that the engine opened."""
+    replicas: Count
+    """Ready pods that serve it."""
+
+
+class RevisionStatus(ApiModel):
+    """One revision that is kept."""
+
+    name: Short
+    """Name of the revision."""
+    generation: Count = 0
+    """The metadata.generation that it was made for."""
+    commit: Short = ""
+    """Its commit."""
+    cid: Short = ""
+    """CID of its model."""
+    manifest_cid: Short = Field("", alias="manifestCID")
+    """CID of its manifest."""
+    pinned: bool = False
+    """Whether a backend confirmed the pins."""
+    created_at: Annotated[str, Field(max_length=40)] = ""
+    """When it was made."""
+    result: Short = ""
+    """What came of it: Progressing, Serving or Failed."""
+
+
+class PerformanceStatus(ApiModel):
+    """Seconds that the slowest of the current pods took."""
+
+    cold_start_seconds: Annotated[float, Field(ge=0)] = 0
+    """From the start of the process to ready."""
+    fetch_seconds: Annotated[float, Field(ge=0)] = 0
+    """Bringing the files."""
+    load_seconds: Annotated[float, Field(ge=0)] = 0
+    """Loading the model."""
+    warmup_seconds: Annotated[float, Field(ge=0)] = 0
+    """The warm-up."""
+
+
+class FailureStatus(ApiModel):
+    """The last failure of a pod."""
+
+    stage: Short = ""
+    """What the pod was doing."""
+    reason: Short = ""
+    """Why it failed, in one word."""
+    message: Text = ""
+    """Why it failed."""
+    pod: Short = ""
+    """Name of the pod."""
+    exit_code: int | None = None
+    """Exit code of the container, when it ended."""
+
+
+Phase = Literal[
+    "Pending", "Resolving", "Fetching", "Verifying", "Starting", "WarmingUp", "Ready", "Degraded", "Suspended", "Failed"
+]
+
+
+class ModelDeploymentStatus(ApiModel):
+    """What is."""
+
+    observed_generation: int = -1
+    """The metadata.generation that this status speaks about; -1: nobody has looked yet."""
+    phase: Phase = "Pending"
+    """A summary for people; programs read the conditions."""
+    message: Text = ""
+    """A sentence for people."""
+    conditions: Conditions = ()
+    """Ready, Available, SourceResolved, ArtifactPinned, ArtifactVerified, WorkloadReady, Warm.
+
+    Reconciling and Stalled are there only while True.
+    """
+    replicas: Count = 0
+    """Pods of the Deployment."""
+    ready_replicas: Count = 0
+    """Pods that are ready."""
+    updated_replicas: Count = 0
+    """Pods of the current revision."""
+    selector: Short = ""
+    """Label selector of the pods, for autoscalers."""
+    ready: Short = ""
+    """Ready of wanted pods, for example 2/3."""
+    url: Short = ""
+    """Where requests go."""
+    model: ModelStatus | None = None
+    """What is known about the model."""
+    transfer: TransferStatus | None = None
+    """Transfers of the running pods together."""
+    backend: BackendStatus | None = None
+    """Which backend the pods use."""
+    serving: Annotated[tuple[ServingStatus, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
+    """Ready pods by what they say they opened."""
+    revisions: Annotated[tuple[RevisionStatus, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """Revisions that are kept, newest first."""
+    performance: PerformanceStatus | None = None
+    """What the last start took."""
+    last_failure: FailureStatus | None = None
+    """The last failure of a pod."""

@@ -1,0 +1,60 @@
+"""What a request to the Kubernetes API can end in: a small tree under ApiError."""
+
+
+class ApiError(Exception):
+    """A request that did not succeed; `transient` tells whether the same request may succeed later."""
+
+    transient = True
+
+    def __init__(self, message: str, *, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status  # of HTTP; 0 when there was no answer
+        self.retry_after = retry_after  # seconds, when the server names them
+
+
+class UnreachableError(ApiError):
+    """No answer: refused, cut off, or later than the timeout. A write may have happened."""
+
+
+class NotFoundError(ApiError):
+    """404 on a write: the object, its owner's namespace or its kind is gone."""
+
+
+class ConflictError(ApiError):
+    """409: the object exists already, or has changed since it was read."""
+
+
+class ForbiddenError(ApiError):
+    """401 or 403. Transient: an API server or a CRD that has just come up answers so; a quota can be raised."""
+
+
+class ThrottledError(ApiError):
+    """429: too many requests, or `storage is (re)initializing`."""
+
+
+class RefusedError(ApiError):
+    """400, 413, 415, 422: the API server does not accept what we sent; the same bytes will not be accepted later."""
+
+    transient = False
+
+
+class ServerError(ApiError):
+    """5xx."""
+
+
+class NoCredentialsError(ApiError):
+    """Neither a kubeconfig nor a service account: nothing was asked."""
+
+    transient = False
+
+
+def error_for(status: int, message: str, retry_after: float | None = None) -> ApiError:
+    """Return the error of an HTTP status of 400 and above."""
+    types: dict[int, type[ApiError]] = {
+        401: ForbiddenError,
+        403: ForbiddenError,
+        404: NotFoundError,
+        409: ConflictError,
+        429: ThrottledError,
+    }
+    return types.get(status, ServerError if status >= 500 else RefusedError)(message, status=status, retry_after=retry_after)

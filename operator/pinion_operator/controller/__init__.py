@@ -1,0 +1,1 @@
+"""Triggers, store, queue and worker; the only importer of kopf."""

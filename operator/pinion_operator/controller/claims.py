@@ -1,0 +1,67 @@
+"""Who bears the names that a plan wants for its children: nobody, us, or a stranger whose object we must not take over."""
+
+from collections.abc import Iterable
+
+from ..cluster.api import Api
+from ..resources.kinds import Object, Ref
+from .store import Store, owner_uids
+
+
+class Claims:
+    """Remembers the names found taken, by owner, and looks at them again at each pass until they are free."""
+
+    def __init__(self, api: Api, store: Store) -> None:
+        self._api, self._store = api, store
+        self._taken: dict[Ref, frozenset[Ref]] = {}
+
+    async def still_taken(self, owner: Ref, obj: Object) -> frozenset[Ref]:
+        """Return those of the names found taken before that are taken still."""
+        remembered = self._taken.pop(owner, frozenset())
+        still = {ref for ref in remembered if is_stranger(await self.bearer(ref), obj)}
+        self.remember(owner, still)
+        return frozenset(still)
+
+    async def find(self, owner: Ref, obj: Object, wanted: Iterable[Ref]) -> tuple[frozenset[Ref], frozenset[Ref]]:
+        """Return (names that strangers bear, names that children of a deleted predecessor of this name bear still)."""
+        taken, vanishing = set(), set()
+        for ref in wanted:
+            bearer = await self.bearer(ref)
+            if is_predecessors(bearer, owner, obj):
+                vanishing.add(ref)
+            elif is_stranger(bearer, obj):
+                taken.add(ref)
+        self.remember(owner, taken)
+        return frozenset(taken), frozenset(vanishing)
+
+    async def bearer(self, ref: Ref) -> Object | None:
+        """Return what bears a name now. We watch only what has our label: what the store lacks may exist all the same."""
+        known = self._store.get(ref.kind, (ref.namespace, ref.name))
+        return known or await self._api.get(ref.kind, (ref.namespace, ref.name))
+
+    def remember(self, owner: Ref, taken: Iterable[Ref]) -> None:
+        """Note taken names, beside those noted before."""
+        if refs := self._taken.get(owner, frozenset()) | frozenset(taken):
+            self._taken[owner] = refs
+
+    def forget(self, owner: Ref) -> None:
+        """Drop what is remembered for an owner that is gone."""
+        self._taken.pop(owner, None)
+
+
+def is_ours(child: Object, obj: Object) -> bool:
+    """Return whether the child's ownerReferences name this very object."""
+    return obj["metadata"]["uid"] in owner_uids(child)
+
+
+def is_stranger(child: Object | None, obj: Object) -> bool:
+    """Return whether the name is borne by what we must not touch."""
+    return child is not None and not is_ours(child, obj)
+
+
+def is_predecessors(child: Object | None, owner: Ref, obj: Object) -> bool:
+    """Return whether the child belongs to a deleted object of the same kind and name: the garbage collector will take it."""
+    return child is not None and any(
+        (reference["apiVersion"], reference["kind"], reference["name"]) == (owner.kind.api_version, owner.kind.name, owner.name)
+        and reference["uid"] != obj["metadata"]["uid"]
+        for reference in child["metadata"].get("ownerReferences", [])
+    )

@@ -1,0 +1,85 @@
+"""What a kind brings to the worker, and what it is given: the border between the mechanism and the two custom resources."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+import aiohttp
+
+from ..cluster.api import Api
+from ..reconcile.plan import Plan
+from ..resources.kinds import Key, Kind, Object, Ref
+from .store import Store
+
+ObservedT = TypeVar("ObservedT")
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the operator was started with and objects may leave unsaid."""
+
+    runtime_image: str
+    kubo_image: str
+    image_pull_policy: str = "IfNotPresent"
+    hub_endpoint: str = ""  # "" = the library's default hub
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything outside the object itself that observing it may read."""
+
+    store: Store
+    api: Api  # raises the errors of cluster.errors; for what is not watched (Secrets: GET by name) and for nothing else
+    http: aiohttp.ClientSession  # shared by all probes; each call still names its own timeout
+    defaults: Defaults
+    enqueue: Callable[[Ref], None]  # another object of a reconciled kind: look at it soon
+    now: Callable[[], datetime]  # aware, UTC
+    taken: frozenset[Ref] = (
+        frozenset()
+    )  # children that this object wants and whose names belong to strangers: Stalled/NameTaken
+
+    def children(self, owner_uid: str) -> tuple[Object, ...]:
+        """Return the watched objects whose ownerReferences name this uid, sorted by kind and name.
+
+        Pods are not among them (their owner is a ReplicaSet or a StatefulSet): use `list(POD, namespace, {label: name})`.
+        """
+        return self.store.children(owner_uid)
+
+    def get(self, kind: Kind, key: Key) -> Object | None:
+        """Return one watched object by (namespace, name), without asking the API server; None when the store has none.
+
+        Of children and pods the store holds only those with our managed-by label.
+        """
+        return self.store.get(kind, key)
+
+    def list(self, kind: Kind, namespace: str, labels: Mapping[str, str] | None = None) -> tuple[Object, ...]:
+        """Return the watched objects of a kind in a namespace that carry all these labels, sorted by name."""
+        return self.store.list(kind, namespace, labels)
+
+
+class Reconciler(Protocol[ObservedT]):
+    """One reconciled kind. The worker: observe, decide, and, when something is to be done, read the object again and carry out.
+
+    One key is never in two calls at once, different keys are. An instance may keep facts between passes (probe results, when it
+    last asked the hub), bounded by the objects alive: `forget` says when one is gone.
+    """
+
+    @property
+    def kind(self) -> Kind:
+        """Return the reconciled kind."""
+
+    async def observe(self, obj: Object, context: Context) -> ObservedT:
+        """Gather everything that the decision needs, frozen; never write.
+
+        Raise only for what is worth a retry with backoff: an answer of a probe that means something is a fact, not an error.
+        """
+
+    def decide(self, observed: ObservedT) -> Plan:
+        """Return what to do now. Pure and total. Also called for an object in deletion (`metadata.deletionTimestamp`)."""
+
+    async def unpin(self, obj: Object, cids: tuple[str, ...], context: Context) -> None:
+        """Carry out `Plan.unpin`; a kind whose plans never ask for it raises NotImplementedError."""
+
+    def forget(self, key: Key) -> None:
+        """Drop what is remembered of an object that is gone."""

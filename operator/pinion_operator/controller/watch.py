@@ -1,0 +1,103 @@
+"""The only user of kopf: its events, and lists of our own, keep the store."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import kopf
+
+from ..cluster.api import Api
+from ..cluster.errors import ApiError
+from ..metrics import Metrics
+from ..resources.kinds import (
+    CONFIGMAP,
+    CONTROLLERREVISION,
+    DEPLOYMENT,
+    IPFSBACKEND,
+    MODELDEPLOYMENT,
+    POD,
+    SERVICE,
+    SERVICEACCOUNT,
+    STATEFULSET,
+)
+from ..resources.names import MANAGED_SELECTOR
+from .store import Store
+
+# Secrets are never watched: a list of them would need the right to read all of them.
+CHILDREN = (DEPLOYMENT, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SERVICEACCOUNT, POD)
+SELECTORS = dict.fromkeys(CHILDREN, MANAGED_SELECTOR)  # the server filters: other people's objects are not sent to us
+WATCHED = frozenset({MODELDEPLOYMENT, IPFSBACKEND, *CHILDREN})
+_IN_ORDER = (*CHILDREN, IPFSBACKEND, MODELDEPLOYMENT)  # children first: a reconcile that is early sees them
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Keeps the store filled. `refill` and `run` go on for ever; `filled` says that everything was listed once."""
+
+    def __init__(self, api: Api, store: Store, metrics: Metrics, namespaces: Sequence[str]) -> None:
+        self._api, self._store, self._metrics = api, store, metrics
+        self._namespaces = tuple(namespaces)
+        self.filled, self._wanted = asyncio.Event(), asyncio.Event()
+
+    async def refill(self, every: float) -> None:
+        """List everything now, every so many seconds, and soon after kopf had to list (it reports no deletions then)."""
+        while True:
+            try:
+                await self._list_all()
+            except ApiError as error:  # also 403, 404 and 429 of a server or a CRD that has just come up
+                log.warning("list failed", extra={"error": str(error)})
+                self._metrics.listed("failed")
+                self._wanted.set()
+            else:
+                self._metrics.listed("done")
+                self.filled.set()
+            await asyncio.sleep(1)  # many events of one kopf list lead to one list of ours
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), every)
+            self._wanted.clear()
+
+    async def _list_all(self) -> None:
+        for namespace in self._namespaces or ("",):
+            for kind in _IN_ORDER:
+                as_of, items = await self._api.list(kind, namespace, SELECTORS.get(kind, ""))
+                self._store.replace(kind, items, as_of, namespace)
+        for kind, count in self._store.count().items():
+            self._metrics.objects.labels(kind.name).set(count)
+
+    async def run(self, settings: kopf.OperatorSettings, ready: asyncio.Event) -> None:
+        """Run kopf inside this loop until it is cancelled, or until a signal reaches it before `ready`."""
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(login)
+        for kind in _IN_ORDER:
+            kopf.on.event(kind.group, kind.version, kind.plural, param=kind, registry=registry)(self._on_event)
+        await kopf.operator(
+            registry=registry,
+            settings=settings,
+            standalone=True,  # kopf's peering freezes every replica of equal priority: the Lease elects
+            namespaces=self._namespaces,
+            clusterwide=not self._namespaces,
+            ready_flag=ready,
+        )
+
+    async def _on_event(
+        self, event: kopf.RawEvent, param: Any = None, **_: Any
+    ) -> None:  # kopf would write a result into the status
+        obj = event["object"]
+        self._metrics.event(param.name, event["type"])
+        if event["type"] is None:  # from a list: the first, or one after a watch that could not be resumed
+            self._wanted.set()
+        if event["type"] == "DELETED":
+            self._store.saw_deleted(param, obj)
+        else:
+            self._store.saw(param, obj)
+
+
+def login(**kwargs: Any) -> Any:
+    """Give kopf the credentials that Api takes; it asks again after a 401, so a rotated token is read anew."""
+    if not os.environ.get("KUBECONFIG") and (info := kopf.login_with_service_account(**kwargs)):
+        return info
+    return kopf.login_with_kubeconfig(**kwargs)

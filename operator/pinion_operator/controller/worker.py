@@ -1,0 +1,143 @@
+"""observe -> decide -> read again -> carry out, until there is nothing to do."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ..cluster.api import Api
+from ..cluster.errors import ApiError, ConflictError
+from ..metrics import Metrics
+from ..reconcile.plan import Plan
+from ..resources.kinds import Kind, Object, Ref, ref_of
+from .claims import Claims
+from .executor import Executor
+from .queue import WorkQueue
+from .reconciler import Context, Reconciler
+from .store import Store
+
+PREDECESSOR = 1.0  # seconds: how often to look whether the garbage collector has taken a predecessor's children
+REFUSED = 30.0  # seconds: the API server did not accept what we sent; only a change of something helps, and that is an event
+INEFFECTIVE = 60.0  # seconds: when a plan was carried out and nothing changed by it
+
+log = logging.getLogger(__name__)
+
+
+class Pass(NamedTuple):
+    """How one pass over one object ended."""
+
+    result: str  # unchanged | changed | ineffective | gone
+    after: float | None = None  # seconds until the next
+
+
+class Worker:
+    """Takes from the queue for ever; any number of tasks may `run` one Worker."""
+
+    def __init__(
+        self,
+        reconcilers: Iterable[Reconciler[Any]],
+        context: Context,
+        queue: WorkQueue,
+        executor: Executor,
+        claims: Claims,
+        metrics: Metrics,
+        timeout: float,
+    ) -> None:
+        self._reconcilers: Mapping[Kind, Reconciler[Any]] = {reconciler.kind: reconciler for reconciler in reconcilers}
+        self._context, self._queue, self._executor, self._claims = context, queue, executor, claims
+        self._metrics, self._timeout = metrics, timeout
+        self._store: Store = context.store
+        self._api: Api = context.api
+
+    async def run(self) -> None:
+        """Work until the queue is closed."""
+        while ref := await self._queue.get():
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(self._timeout):
+                    ended = await self.reconcile(ref)
+            except Exception as error:  # the boundary: whatever went wrong with one object is tried again, later
+                self._failed(ref, error, time.monotonic() - started)
+            else:
+                self._metrics.reconciled(ref.kind.name, ended.result, time.monotonic() - started)
+                self._queue.done(ref, after=ended.after)
+
+    async def reconcile(self, ref: Ref) -> Pass:
+        """Make one pass over one object."""
+        reconciler, key = self._reconcilers[ref.kind], (ref.namespace, ref.name)
+        seen = self._store.get(ref.kind, key)
+        if seen is None:
+            return self._gone(ref)
+        context = replace(self._context, taken=await self._claims.still_taken(ref, seen))
+        plan = reconciler.decide(await reconciler.observe(seen, context))
+        if _is_empty(plan):
+            return Pass("unchanged", plan.after)
+        obj = await self._api.get(ref.kind, key)  # never write for an object that is gone, nor on an old picture of it
+        if obj is None:
+            self._store.saw_deleted(ref.kind, seen)
+            return self._gone(ref)
+        if obj["metadata"]["resourceVersion"] != seen["metadata"]["resourceVersion"]:
+            self._store.saw(ref.kind, obj)
+            plan = reconciler.decide(await reconciler.observe(obj, context))
+        plan, leave, waits = await self._without_names_of_others(plan, ref, obj, reconciler, context)
+        if await self._executor.carry_out(plan, obj, reconciler, context, leave):
+            return Pass("changed", 0.0)  # once more, until there is nothing to do
+        if waits:
+            return Pass("changed", PREDECESSOR)
+        if not _is_empty(plan):
+            return self._ineffective(ref, plan)
+        return Pass("unchanged", plan.after)
+
+    async def _without_names_of_others(
+        self, plan: Plan, ref: Ref, obj: Object, reconciler: Reconciler[Any], context: Context
+    ) -> tuple[Plan, frozenset[Ref], bool]:
+        """Return (the plan, decided again when names are taken; children not to touch; whether some of these will be free)."""
+        wanted = [ref_of(child) for child in (*plan.create, *plan.apply)]
+        taken, vanishing = await self._claims.find(ref, obj, wanted)
+        if taken:
+            context = replace(context, taken=context.taken | taken)
+            plan = reconciler.decide(await reconciler.observe(obj, context))
+        return plan, context.taken | taken | vanishing, bool(vanishing)
+
+    def _gone(self, ref: Ref) -> Pass:
+        self._reconcilers[ref.kind].forget((ref.namespace, ref.name))
+        self._claims.forget(ref)
+        return Pass("gone")
+
+    def _ineffective(self, ref: Ref, plan: Plan) -> Pass:
+        """What was asked for is there, says the API server; the decision says it is not. Do not ask in a loop."""
+        children = ", ".join(f"{child['kind']}/{child['metadata']['name']}" for child in plan.apply)
+        log.warning(
+            "plan changed nothing", extra={"kind": ref.kind.name, "object": f"{ref.namespace}/{ref.name}", "apply": children}
+        )
+        return Pass("ineffective", min(plan.after or INEFFECTIVE, INEFFECTIVE))
+
+    def _failed(self, ref: Ref, error: Exception, seconds: float) -> None:
+        conflict = isinstance(error, ConflictError)  # somebody else wrote meanwhile: how it should be
+        self._metrics.reconciled(ref.kind.name, "conflict" if conflict else "failed", seconds)
+        after = self._queue.failed(ref, at_least=_shortest_wait(error))
+        expected = isinstance(error, ApiError | TimeoutError)
+        log.log(
+            logging.INFO if conflict else logging.WARNING,
+            "reconcile failed",
+            extra={
+                "kind": ref.kind.name,
+                "namespace": ref.namespace,
+                "object": ref.name,
+                "error": str(error).strip() or type(error).__name__,
+                "again_after": round(after, 2),
+            },
+            exc_info=None if expected else error,  # a defect: where it is must be in the log
+        )
+
+
+def _shortest_wait(error: Exception) -> float:
+    if not isinstance(error, ApiError):
+        return 0.0
+    return error.retry_after or (0.0 if error.transient else REFUSED)
+
+
+def _is_empty(plan: Plan) -> bool:
+    return replace(plan, after=None) == Plan()

@@ -1,0 +1,95 @@
+"""The operator's own metrics: one registry, every family recorded by the code that it is about."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+FAST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
+
+
+class Metrics:
+    """Recorders; each family is `pinion_operator_*`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self._reconciles = Counter(
+            "pinion_operator_reconcile_total", "Passes over one object.", ["kind", "result"], registry=self.registry
+        )
+        self._reconcile_seconds = Histogram(
+            "pinion_operator_reconcile_duration_seconds",
+            "Time of one pass over one object.",
+            ["kind", "result"],
+            buckets=FAST,
+            registry=self.registry,
+        )
+        self._writes = Counter(
+            "pinion_operator_writes_total", "What plans were carried out.", ["kind", "step"], registry=self.registry
+        )
+        self.queue_depth = Gauge("pinion_operator_queue_depth", "Objects that wait for a worker.", registry=self.registry)
+        self.queue_delayed = Gauge("pinion_operator_queue_delayed", "Objects to look at later.", registry=self.registry)
+        self._queue_wait = Histogram(
+            "pinion_operator_queue_wait_seconds",
+            "Time from being due to being with a worker.",
+            buckets=FAST,
+            registry=self.registry,
+        )
+        self.leading = Gauge("pinion_operator_leading", "1 while this process holds the Lease.", registry=self.registry)
+        self._lease = Counter(
+            "pinion_operator_lease_renewals_total", "Attempts to take or renew the Lease.", ["result"], registry=self.registry
+        )
+        self._requests = Counter(
+            "pinion_operator_api_requests_total",
+            "Requests to the Kubernetes API; code 0: no answer.",
+            ["method", "resource", "code"],
+            registry=self.registry,
+        )
+        self._request_seconds = Histogram(
+            "pinion_operator_api_request_duration_seconds",
+            "Time of one request to the Kubernetes API.",
+            ["method", "resource"],
+            buckets=FAST,
+            registry=self.registry,
+        )
+        self._events = Counter(
+            "pinion_operator_watch_events_total", "Events from watches; type LISTED: from a list of one.", ["kind", "type"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._lists = Counter(
+            "pinion_operator_lists_total", "Whole lists of everything watched.", ["result"], registry=self.registry
+        )
+        self.objects = Gauge(
+            "pinion_operator_objects", "Objects known from watches and lists.", ["kind"], registry=self.registry
+        )
+
+    def reconciled(self, kind: str, result: str, seconds: float) -> None:
+        """Record one pass: unchanged, changed, ineffective, gone, conflict or failed."""
+        self._reconciles.labels(kind, result).inc()
+        self._reconcile_seconds.labels(kind, result).observe(seconds)
+
+    def wrote(self, kind: str, step: str) -> None:
+        """Record one write of a plan: unpin, finalizers, status, create, apply or delete."""
+        self._writes.labels(kind, step).inc()
+
+    def waited(self, seconds: float) -> None:
+        """Record how long an object was due before a worker took it."""
+        self._queue_wait.observe(seconds)
+
+    def renewed(self, result: str) -> None:
+        """Record an attempt on the Lease: renewed, standby or failed."""
+        self._lease.labels(result).inc()
+
+    def requested(self, method: str, resource: str, status: int, seconds: float) -> None:
+        """Record a request to the Kubernetes API."""
+        self._requests.labels(method, resource, str(status)).inc()
+        self._request_seconds.labels(method, resource).observe(seconds)
+
+    def event(self, kind: str, event_type: str | None) -> None:
+        """Record an event of a watch."""
+        self._events.labels(kind, event_type or "LISTED").inc()
+
+    def listed(self, result: str) -> None:
+        """Record a list of everything: done or failed."""
+        self._lists.labels(result).inc()

@@ -1,0 +1,1 @@
+"""The only other I/O: runtime pods, the hub, IPFS backends."""

@@ -1,0 +1,95 @@
+"""Managed Kubo daemons over their RPC API, with the operator's token: health, pins, and taking pins away."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from pinion_ipfs.backends.kubo_rpc import KuboRpc
+from pinion_ipfs.content.cid import Cid
+from pinion_ipfs.errors import ContentError
+
+from ..reconcile.observed_backend import Check
+
+_MAX_LINES = 20_000  # more pins than the models of a namespace make; a daemon that lists more is not ours to tidy up
+
+
+class KuboProbeError(Exception):
+    """A daemon did not do what was asked; the message says which one, and why."""
+
+
+async def probe_kubo(http: aiohttp.ClientSession, name: str, url: str, token: str, timeout: float) -> Check:
+    """Make a round trip (add, cat, compare) within `timeout` seconds; a daemon that is down is a result, not an error."""
+    try:
+        async with asyncio.timeout(timeout):
+            client = KuboRpc(name, url, token=token, timeout=timeout)
+            try:
+                health = await client.probe()
+            finally:
+                await client.close()
+            if not health.usable:
+                return Check(
+                    reachable=bool(health.version), healthy=False, problem=_stable(health.reason), version=health.version
+                )
+            peer_id = await _peer_id(http, url, token, timeout)
+            return Check(reachable=True, healthy=True, version=health.version, peer_id=peer_id)
+    except TimeoutError:
+        return Check(reachable=False, healthy=False, problem=f"no answer within {timeout:g} s")
+    except KuboProbeError as error:
+        return Check(reachable=True, healthy=False, problem=str(error))
+
+
+async def list_pins(http: aiohttp.ClientSession, url: str, token: str, timeout: float) -> frozenset[str]:
+    """Return the roots of the recursive pins that Pinion made: those without a name. A pin with a name is somebody else's."""
+    params = {"type": "recursive", "stream": "true", "names": "true"}
+    entries = await _call(http, url, token, "pin/ls", params, timeout)
+    return frozenset(str(entry["Cid"]) for entry in entries if "Cid" in entry and not entry.get("Name"))
+
+
+async def unpin(name: str, url: str, token: str, cid: str, timeout: float) -> None:
+    """Take a pin away; no error when there is none."""
+    client = KuboRpc(name, url, token=token, timeout=timeout)
+    try:
+        await client.unpin(Cid.parse(cid))
+    except ContentError as error:
+        raise KuboProbeError(f"unpin of {cid}: {error}") from error
+    finally:
+        await client.close()
+
+
+async def _peer_id(http: aiohttp.ClientSession, url: str, token: str, timeout: float) -> str:
+    return next((str(answer.get("ID", "")) for answer in await _call(http, url, token, "id", {}, timeout)), "")
+
+
+async def _call(
+    http: aiohttp.ClientSession, url: str, token: str, command: str, params: Mapping[str, str], timeout: float
+) -> list[dict[str, Any]]:
+    """Return the JSON lines that a command answers; the stream reader limits the length of a line."""
+    lines: list[dict[str, Any]] = []
+    try:
+        async with http.post(
+            f"{url}/api/v0/{command}",
+            params=params,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=aiohttp.ClientTimeout(total=timeout),
+            allow_redirects=False,
+        ) as response:
+            if response.status != 200:
+                raise KuboProbeError(f"{url}: {command}: HTTP {response.status}")
+            async for line in response.content:
+                if len(lines) == _MAX_LINES:
+                    raise KuboProbeError(f"{url}: {command}: more than {_MAX_LINES} lines")
+                if line.strip():
+                    lines.append(dict(json.loads(line)))
+    except TimeoutError as error:
+        raise KuboProbeError(f"{url}: {command}: no answer within {timeout:g} s") from error
+    except (aiohttp.ClientError, OSError, ValueError, TypeError) as error:
+        raise KuboProbeError(f"{url}: {command}: {type(error).__name__}") from error
+    return lines
+
+
+def _stable(reason: str) -> str:
+    """Return a reason fit for a status: one line, not too long."""
+    return " ".join(reason.split())[:500]

@@ -1,0 +1,1 @@
+"""Pure decisions: what was observed -> what to do."""

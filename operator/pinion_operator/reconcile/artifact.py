@@ -1,0 +1,77 @@
+"""The CID of a revision: learned once from the pod that computed it, then remembered in the status and the live ConfigMap."""
+
+import re
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from pinion_contract.config import LiveConfig
+from pinion_contract.status import FailureReason, PodStatus
+
+from ..api.modeldeployment import ModelDeployment
+from ..resources.configmap import LIVE_KEY
+from ..resources.kinds import CONFIGMAP, Ref
+from ..resources.model_names import live_name
+from .observed import Observed
+from .pods import is_leaving, revision_of
+from .revision import Revision
+
+_CID = re.compile(r"b[a-z2-7]{20,120}", re.ASCII)
+_WRONG_BYTES = {FailureReason.CID_MISMATCH, FailureReason.DIGEST_MISMATCH}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What is known of a revision's bytes."""
+
+    cid: str = ""  # "" = nobody has computed it yet
+    manifest_cid: str = ""
+    pinned: bool = False  # a backend has confirmed it
+
+
+def known_artifact(seen: Observed, model: ModelDeployment, revision: Revision) -> Artifact:
+    """Return what is remembered of the revision, completed by what its pods say now."""
+    cid, manifest_cid, pinned = _remembered(seen, model, revision)
+    claims = [
+        pod.status
+        for pod in seen.pods
+        if pod.status and revision_of(pod) == revision.name and not is_leaving(pod) and _may_teach(pod.status, revision)
+    ]
+    if not cid:
+        expected = model.spec.model.expected
+        for claim in claims:
+            # A CID counts once it is safe: pinned where a backend is used, so that the next pod can read it from there.
+            safe = claim.backend.pinned_in or not revision.backends
+            if is_cid(claim.model.cid) and safe and (expected is None or claim.model.cid == expected.cid):
+                cid, manifest_cid = claim.model.cid, claim.model.manifest_cid if is_cid(claim.model.manifest_cid) else ""
+                break
+    pinned = pinned or any(claim.model.cid == cid != "" and claim.backend.pinned_in for claim in claims)
+    return Artifact(cid, manifest_cid, pinned)
+
+
+def remembered_artifact(seen: Observed, model: ModelDeployment, revision: Revision) -> Artifact:
+    """Return what is remembered of a revision without asking its pods."""
+    return Artifact(*_remembered(seen, model, revision))
+
+
+def is_cid(text: str) -> bool:
+    """Return whether a text has the form of a CIDv1 in base32: the one form in which pods and users write it."""
+    return _CID.fullmatch(text) is not None
+
+
+def _remembered(seen: Observed, model: ModelDeployment, revision: Revision) -> tuple[str, str, bool]:
+    for known in model.status.revisions:
+        if known.name == revision.name and known.cid:
+            return known.cid, known.manifest_cid, known.pinned
+    live = seen.children.get(Ref(CONFIGMAP, model.metadata.namespace, live_name(model.metadata.name, revision.name)))
+    try:
+        config = LiveConfig.model_validate_json(live["data"][LIVE_KEY] if live else "{}")
+    except (ValidationError, KeyError):  # somebody's edit: it is written anew from what is known otherwise
+        return "", "", False
+    return config.cid, config.manifest_cid, False
+
+
+def _may_teach(status: PodStatus, revision: Revision) -> bool:
+    """Only a pod that has read this very configuration, and has not found the bytes wrong, says what the CID is."""
+    failed = status.failure is not None and status.failure.reason in _WRONG_BYTES
+    return status.config_digest == revision.config_digest and not failed

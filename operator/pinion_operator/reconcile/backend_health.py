@@ -1,0 +1,108 @@
+"""What to say about a managed Kubo, from its StatefulSet, its pods and the round trips."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..api.base import Condition
+from ..api.ipfsbackend import IpfsBackend
+from ..conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true, summarise
+from ..resources.kinds import STATEFULSET, Object, Ref
+from ..resources.names import kubo_name
+from .observed_backend import Check, Health, ObservedBackend
+
+_CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
+
+
+def judge(seen: ObservedBackend, backend: IpfsBackend, *, pending: bool) -> tuple[Condition, ...]:
+    """Return the conditions; `pending` says that children are about to be written."""
+    generation = backend.metadata.generation
+    daemon = _daemon(seen.health, backend)
+    if seen.taken:
+        names = ", ".join(sorted(f"{ref.kind.name} {ref.name}" for ref in seen.taken))
+        message = f"an object that is not ours has a name that is needed: {names}"
+        ready = condition(ConditionType.READY, False, Reason.FAILED, message, generation=generation)
+        return (*summarise(ready, Stalled(Reason.NAME_TAKEN, message)), *daemon)
+    state = Reconciling(Reason.PROGRESSING, "making its children") if pending else _starting(seen, backend)
+    if state is not None:
+        ready = condition(ConditionType.READY, False, Reason.PROGRESSING, state.message, generation=generation)
+        return (*summarise(ready, state), *daemon)
+    if is_true(daemon, ConditionType.ROUND_TRIP_HEALTHY):
+        ready = condition(ConditionType.READY, True, Reason.HEALTHY, "add, cat and compare succeed", generation=generation)
+        return (*summarise(ready), *daemon)
+    failed = next((one for one in daemon if one.status == "False"), None)
+    reason, message = (
+        (Reason.FAILED, failed.message) if failed else (Reason.PROGRESSING, "waiting for a health check to succeed")
+    )
+    ready = condition(ConditionType.READY, False, reason, message, generation=generation)
+    # Never stalled: a daemon that comes back is checked again.
+    return (*summarise(ready, Reconciling(Reason.PROGRESSING_WITH_RETRY if failed else Reason.STARTING, message)), *daemon)
+
+
+def _daemon(health: Health | None, backend: IpfsBackend) -> tuple[Condition, ...]:
+    """Return Reachable and RoundTripHealthy. Fewer failures in a row than the threshold change nothing."""
+    generation = backend.metadata.generation
+    types = (ConditionType.REACHABLE, ConditionType.ROUND_TRIP_HEALTHY)
+    if health is None:
+        return tuple(condition(one, None, Reason.NOT_PROBED, "no pod is ready", generation=generation) for one in types)
+    if not health.check.healthy and health.failures < backend.spec.health_check.failure_threshold:
+        return tuple(_kept(find(backend.status.conditions, one), one, generation) for one in types)
+    return _said(health.check, generation)
+
+
+def _said(check: Check, generation: int) -> tuple[Condition, ...]:
+    reason, message = Reason.ANSWERING, "the RPC API answers"
+    if not check.reachable:
+        reason, message = Reason.UNREACHABLE, check.problem
+    reachable = condition(ConditionType.REACHABLE, check.reachable, reason, message, generation=generation)
+    reason, message = Reason.ROUND_TRIP_SUCCEEDED, "what was added came back the same"
+    if not check.healthy:
+        reason, message = Reason.ROUND_TRIP_FAILED, check.problem
+    return reachable, condition(ConditionType.ROUND_TRIP_HEALTHY, check.healthy, reason, message, generation=generation)
+
+
+def _kept(known: Condition | None, type_: ConditionType, generation: int) -> Condition:
+    if known is None:
+        return condition(type_, None, Reason.NOT_PROBED, "no check has succeeded yet", generation=generation)
+    return known.model_copy(update={"observed_generation": generation, "last_transition_time": None})
+
+
+def _starting(seen: ObservedBackend, backend: IpfsBackend) -> Reconciling | None:
+    """Return what the StatefulSet is still waiting for; None when its newest pod is ready."""
+    meta = backend.metadata
+    workload = seen.children.get(Ref(STATEFULSET, meta.namespace, kubo_name(meta.name)))
+    if workload is None:
+        return Reconciling(Reason.PROGRESSING, "its StatefulSet is gone")
+    status = workload.get("status", {})
+    current = status.get("observedGeneration") == workload["metadata"].get("generation")
+    counts = [status.get(name, 0) for name in ("replicas", "readyReplicas", "updatedReplicas")]
+    if current and counts == [1, 1, 1]:
+        return None
+    troubles = [trouble for pod in seen.pods if (trouble := _trouble(pod))]
+    return Reconciling(Reason.STARTING, troubles[0] if troubles else "waiting for its pod")
+
+
+def _trouble(pod: Object) -> str:
+    """Return why a pod does not get on, without anything that changes by itself; "" when nothing is wrong so far."""
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    for known in status.get("conditions") or ():
+        if (known["type"], known["status"]) == ("PodScheduled", "False"):
+            return f"pod {name} is not scheduled: {known.get('message', '')}"
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        if text := _container_trouble(container):
+            return f"pod {name}, container {container['name']}: {text}"
+    return ""
+
+
+def _container_trouble(container: Mapping[str, Any]) -> str:
+    waiting = container.get("state", {}).get("waiting") or {}
+    if (reason := waiting.get("reason", "")) in _CANNOT_PULL:  # the kubelet alternates between them
+        return f"the image {container.get('image', '')} cannot be pulled"
+    if reason.startswith("CreateContainer"):
+        return str(waiting.get("message", reason))
+    # A crash shows as `terminated` now, or as `lastState` while the next start waits.
+    ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated") or {}
+    if container.get("ready") or not ended.get("exitCode"):
+        return ""
+    if ended.get("reason") == "OOMKilled":
+        return "killed for memory: raise spec.managed.resources.limits.memory"
+    return f"ended with exit code {ended['exitCode']}"

@@ -1,0 +1,64 @@
+"""Everything that a decision about one ModelDeployment may look at, frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pinion_contract.status import PodStatus
+
+from ..api.modeldeployment import ModelDeployment
+from ..conditions import Reason
+from ..resources.kinds import Object, Ref
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """A resolved source: it never changes."""
+
+    commit: str
+    source_digest: str
+    total_bytes: int
+    file_count: int
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """The hub was asked and the answer is no, or there was none."""
+
+    reason: Reason  # SourceNotFound, Unauthorized, OriginRateLimited, OriginUnreachable
+    message: str
+    final: bool  # another answer only after somebody acts; asked again slowly all the same
+    again_in: float  # seconds until the hub is asked again
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The hub has been asked and has not answered yet."""
+
+
+Resolution = SourceFacts | Unresolved | Asking
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod of the deployment and what it says about itself."""
+
+    obj: Object
+    status: PodStatus | None = None  # None: not asked, or no answer that can be read
+    problem: str = ""  # why there is no answer
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One ModelDeployment and its surroundings at one moment."""
+
+    obj: Object  # as the API server has it
+    model: ModelDeployment | None  # parsed; None: it does not follow the schema of this operator
+    problem: str = ""  # why it could not be parsed
+    children: Mapping[Ref, Object] = field(default_factory=dict)  # those that are ours
+    taken: frozenset[Ref] = frozenset()  # names that we want and strangers bear
+    pods: tuple[Pod, ...] = ()  # of all revisions, oldest first; those in deletion too
+    backends: tuple[Object, ...] = ()  # every IpfsBackend of the namespace
+    resolution: Resolution | None = None  # None: not needed, because the revision is known
+    progress_age: float = 0.0  # seconds since the transfer in status last changed, as far as this process knows
+    runtime_image: str = ""  # the operator's default
+    hub_endpoint: str = ""  # the operator's default; "" = the library's

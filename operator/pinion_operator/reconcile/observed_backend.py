@@ -1,0 +1,53 @@
+"""Everything that a decision about one IpfsBackend may look at, frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..api.ipfsbackend import IpfsBackend
+from ..resources.kinds import Object, Ref
+from ..resources.kubo_secret import Credentials
+from .users import User
+
+# A pod pins a moment before its CID is in any status; only a pin that nobody has wanted for this long goes.
+GRACE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One health check of the daemon."""
+
+    reachable: bool  # the RPC API answered
+    healthy: bool  # what was added came back the same
+    problem: str = ""  # why it is not healthy
+    version: str = ""
+    peer_id: str = ""
+
+
+@dataclass(frozen=True)
+class Health:
+    """The newest check, and what the ones before it said."""
+
+    check: Check
+    failures: int = 0  # checks in a row that failed, this one included
+
+
+@dataclass(frozen=True)
+class ObservedBackend:
+    """One IpfsBackend and its surroundings at one moment."""
+
+    obj: Object  # as the API server has it
+    backend: IpfsBackend | None  # parsed; None: it does not follow the schema of this operator
+    fresh: Credentials  # random: to be used where there are none yet
+    problem: str = ""  # why it could not be parsed
+    children: Mapping[Ref, Object] = field(default_factory=dict)  # those that are ours, Secrets among them
+    taken: frozenset[Ref] = frozenset()  # names that we want and strangers bear
+    pods: tuple[Object, ...] = ()
+    users: tuple[User, ...] = ()  # ModelDeployments that use it, those in deletion left out
+    health: Health | None = None  # None: not checked, because no pod is ready
+    unwanted: Mapping[str, float] = field(
+        default_factory=dict
+    )  # our pins that no user wants: seconds since that was first seen
+    grace: float = GRACE_SECONDS  # how long nobody must have wanted a pin before it goes
+    next_check: float = 0.0  # seconds until the next check is due
+    kubo_image: str = ""  # the operator's default
+    image_pull_policy: str = "IfNotPresent"

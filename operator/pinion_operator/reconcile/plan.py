@@ -1,0 +1,20 @@
+"""What a decision asks for; the worker carries it out in the order of the fields."""
+
+from dataclasses import dataclass, field
+
+from ..resources.kinds import Object, Ref
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything to do for one object now. An object at rest has an empty plan (`after` aside)."""
+
+    unpin: tuple[str, ...] = ()  # CIDs to remove from the backend that is being reconciled (IpfsBackend only)
+    finalizers: tuple[str, ...] | None = None  # the whole new list; None = as it is
+    status: Object | None = (
+        None  # the whole new status, conditions without lastTransitionTime; None = as it is. Before children
+    )
+    create: tuple[Object, ...] = ()  # made once, never changed by us: Secrets with generated content, ControllerRevisions
+    apply: tuple[Object, ...] = field(default=())  # by server-side apply
+    delete: tuple[Ref, ...] = ()
+    after: float | None = None  # seconds: look again though no event will come

@@ -1,0 +1,112 @@
+"""What one pod's object and its own /status say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pinion_contract.config import Limits
+from pinion_contract.status import Phase
+
+from ..conditions import Reason
+from ..resources.model_names import CONTAINER
+from ..resources.names import REVISION_LABEL
+from .observed import Pod
+
+_CANNOT_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a pod does not run, from its object."""
+
+    reason: Reason
+    message: str  # no times and no counts: they would make the status change by itself
+    pod: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Want:
+    """What a pod of the current revision must claim about itself before it counts."""
+
+    config_digest: str
+    limits: Limits
+    cid: str  # "" = not known yet: then no pod counts
+
+
+def name_of(pod: Pod) -> str:
+    """Return the pod's name."""
+    return str(pod.obj["metadata"]["name"])
+
+
+def revision_of(pod: Pod) -> str:
+    """Return the name of the revision that the pod was made for."""
+    return str(pod.obj["metadata"].get("labels", {}).get(REVISION_LABEL, ""))
+
+
+def is_leaving(pod: Pod) -> bool:
+    """Return whether the pod is being deleted or has ended for good: it does not count any more."""
+    return "deletionTimestamp" in pod.obj["metadata"] or pod.obj.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+def is_ready(pod: Pod) -> bool:
+    """Return whether the kubelet says that the pod takes traffic."""
+    return not is_leaving(pod) and _condition(pod, "Ready").get("status") == "True"
+
+
+def is_running(pod: Pod) -> bool:
+    """Return whether the serving container runs."""
+    return "running" in _container(pod).get("state", {})
+
+
+def serves(pod: Pod, want: Want) -> bool:
+    """Return whether the kubelet calls it ready and it claims itself: this configuration, these limits, these bytes, warm."""
+    status = pod.status
+    return (
+        status is not None
+        and is_ready(pod)
+        and status.phase == Phase.READY
+        and status.config_digest == want.config_digest
+        and status.limits == want.limits
+        and want.cid != ""
+        and status.model.cid == status.model.opened_cid == want.cid
+        and (status.warm.done or status.warm.skipped)
+    )
+
+
+def trouble_of(pod: Pod) -> Trouble | None:
+    """Return why a pod that is not ready does not run; None when nothing is wrong so far."""
+    name, scheduled, container = name_of(pod), _condition(pod, "PodScheduled"), _container(pod)
+    waiting = container.get("state", {}).get("waiting", {}).get("reason", "")
+    ended = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated")
+    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+        return Trouble(Reason.UNSCHEDULABLE, f"no node takes pod {name}: {scheduled.get('message', '')}", name)
+    if waiting in _CANNOT_PULL:  # the kubelet alternates between two of them: one reason, or the status would too
+        return Trouble(Reason.IMAGE_PULL_BACK_OFF, f"pod {name}: the image {container.get('image', '')} cannot be pulled", name)
+    if waiting == "CreateContainerConfigError":
+        text = container["state"]["waiting"].get("message", "")
+        return Trouble(Reason.INVALID_POD_OVERRIDE, f"pod {name}: the container cannot be made: {text}", name)
+    if not ended or is_ready(pod):
+        return None
+    code = ended.get("exitCode")
+    if ended.get("reason") == "OOMKilled":
+        return Trouble(
+            Reason.OOM_KILLED, f"pod {name}: the container took more memory than its limit and was killed", name, code
+        )
+    text = f"pod {name}: the container ended with exit code {code}{_last_words(ended)}"
+    return Trouble(Reason.CRASH_LOOP_BACK_OFF, text, name, code)
+
+
+def _last_words(ended: Mapping[str, Any]) -> str:
+    message = str(ended.get("message", "")).strip()
+    return f": {message[-500:]}" if message else ""
+
+
+def _condition(pod: Pod, type_: str) -> Mapping[str, Any]:
+    conditions = pod.obj.get("status", {}).get("conditions") or ()
+    return next((c for c in conditions if c["type"] == type_), {})
+
+
+def _container(pod: Pod) -> Mapping[str, Any]:
+    statuses = pod.obj.get("status", {}).get("containerStatuses") or ()
+    return next((c for c in statuses if c["name"] == CONTAINER), {})

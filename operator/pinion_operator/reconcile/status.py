@@ -1,0 +1,193 @@
+"""The status as one object: facts from pods and revisions, the conditions, and whether any of it is news."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..api.base import Condition
+from ..api.modeldeployment import ModelDeployment
+from ..api.modeldeployment_status import (
+    BackendStatus,
+    FailureStatus,
+    ModelDeploymentStatus,
+    ModelStatus,
+    PerformanceStatus,
+    RevisionStatus,
+    ServingStatus,
+)
+from ..conditions import summarise
+from ..resources.kinds import Object
+from ..resources.names import DEPLOYMENT_LABEL
+from ..resources.service import service_url
+from .artifact import Artifact, is_cid, remembered_artifact
+from .aspects import available
+from .children import wanted_replicas
+from .failures import LONGEST
+from .observed import Observed, Pod
+from .pods import is_ready
+from .revision import Revision
+from .transfer import sum_transfers, throttle
+from .verdict import Verdict
+from .workload import Workload, deployment_of
+
+MAX_ITEMS = 16  # of the lists in the schema
+
+
+def early_status(
+    seen: Observed, model: ModelDeployment, verdict: Verdict, others: Iterable[Condition], revisions: tuple[Revision, ...]
+) -> ModelDeploymentStatus:
+    """Return the status while no revision answers the spec; pods of an older one may serve all the same."""
+    taking_traffic = sum(is_ready(pod) for pod in seen.pods)
+    return ModelDeploymentStatus(
+        **_common(seen, model, verdict, (available(model, taking_traffic), *others)),
+        ready=f"0/{wanted_replicas(model)}",
+        revisions=tuple(_revision_status(seen, model, revision, None, verdict) for revision in revisions[:MAX_ITEMS]),
+        last_failure=model.status.last_failure,
+    )
+
+
+def full_status(
+    seen: Observed,
+    model: ModelDeployment,
+    verdict: Verdict,
+    others: Iterable[Condition],
+    revision: Revision,
+    artifact: Artifact,
+    workload: Workload,
+    revisions: tuple[Revision, ...],
+) -> ModelDeploymentStatus:
+    """Return the status while `revision` is the one that runs or is about to."""
+    transfer = throttle(model.status.transfer, sum_transfers(workload.current), seen.progress_age)
+    return ModelDeploymentStatus(
+        **_common(seen, model, verdict, (available(model, workload.available), *others)),
+        ready_replicas=len(workload.serving),
+        updated_replicas=len(workload.current),
+        ready=f"{len(workload.serving)}/{workload.wanted}",
+        model=ModelStatus(
+            revision=revision.name,
+            commit=revision.source.commit,
+            cid=artifact.cid,
+            manifest_cid=artifact.manifest_cid,
+            source_digest=revision.source.source_digest,
+            size_bytes=revision.source.total_bytes,
+            file_count=revision.source.file_count,
+            task=next((pod.status.model.task for pod in workload.serving if pod.status), _task_before(model, revision)),
+        ),
+        transfer=transfer,
+        backend=_backend(workload, revision),
+        revisions=tuple(
+            _revision_status(seen, model, known, artifact if known.name == revision.name else None, verdict)
+            for known in revisions[:MAX_ITEMS]
+        ),
+        performance=_performance(workload.serving),
+        last_failure=_failure(model, revision, workload),
+    )
+
+
+def invalid_status(obj: Object, problem: str, verdict: Verdict, ready: Condition) -> dict[str, Any]:
+    """Return the status of an object that this operator cannot read; what it said before about the world stays."""
+    before = {name: value for name, value in obj.get("status", {}).items() if name not in ("conditions", "message", "phase")}
+    conditions = [condition.to_object() for condition in summarise(ready, verdict.state)]
+    generation = obj["metadata"]["generation"]
+    return {**before, "observedGeneration": generation, "phase": verdict.phase, "message": problem, "conditions": conditions}
+
+
+def to_write(status: ModelDeploymentStatus, before: ModelDeploymentStatus) -> Mapping[str, Any] | None:
+    """Return the status as JSON when it says anything new, else None.
+
+    The times of transitions are the worker's, and the server fills in defaults: neither is news.
+    """
+    if _comparable(status) == _comparable(before):
+        return None
+    return status.to_object()
+
+
+def _comparable(status: ModelDeploymentStatus) -> dict[str, Any]:
+    said = status.model_dump(mode="json", exclude={"conditions": {"__all__": {"last_transition_time"}}})
+    said["conditions"].sort(key=lambda condition: condition["type"])
+    return said
+
+
+def _common(seen: Observed, model: ModelDeployment, verdict: Verdict, others: Iterable[Condition]) -> dict[str, Any]:
+    deployment = deployment_of(seen, model)
+    counts = Counter(
+        pod.status.model.opened_cid for pod in seen.pods if is_ready(pod) and pod.status and is_cid(pod.status.model.opened_cid)
+    )
+    return {
+        "observed_generation": model.metadata.generation,
+        "phase": verdict.phase,
+        "message": verdict.message,
+        "conditions": (*summarise(verdict.condition(model), verdict.state), *others),
+        "replicas": (deployment or {}).get("status", {}).get("replicas", 0),
+        "selector": f"{DEPLOYMENT_LABEL}={model.metadata.name}",
+        "url": service_url(seen.obj),
+        "serving": tuple(ServingStatus(cid=cid, replicas=count) for cid, count in sorted(counts.items())[:MAX_ITEMS]),
+    }
+
+
+def _revision_status(
+    seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact | None, verdict: Verdict
+) -> RevisionStatus:
+    """`artifact` is that of the current revision, None for the others."""
+    known = artifact or remembered_artifact(seen, model, revision)
+    before = next((one.result for one in model.status.revisions if one.name == revision.name), "")
+    if artifact is None:
+        result = before
+    elif verdict.ready:
+        result = "Serving"
+    else:
+        result = "Failed" if verdict.phase == "Failed" else before or "Progressing"
+    return RevisionStatus(
+        name=revision.name,
+        generation=revision.generation,
+        commit=revision.source.commit,
+        cid=known.cid,
+        manifest_cid=known.manifest_cid,
+        pinned=known.pinned,
+        created_at=revision.created_at,
+        result=result,
+    )
+
+
+def _backend(workload: Workload, revision: Revision) -> BackendStatus | None:
+    if not revision.backends:
+        return None
+    uses = [pod.status.backend for pod in (*workload.serving, *workload.current) if pod.status and pod.status.backend.active]
+    if not uses:
+        return BackendStatus(preferred=revision.backends[0])
+    use = uses[0]
+    return BackendStatus(
+        active=use.active,
+        preferred=use.preferred or revision.backends[0],
+        degraded=use.degraded,
+        reasons=use.reasons[:MAX_ITEMS],
+    )
+
+
+def _performance(serving: tuple[Pod, ...]) -> PerformanceStatus | None:
+    timings = [pod.status.timings for pod in serving if pod.status]
+    if not timings:
+        return None
+    return PerformanceStatus(
+        cold_start_seconds=round(max(timing.cold_start_seconds for timing in timings), 2),
+        fetch_seconds=round(max(timing.fetch_seconds for timing in timings), 2),
+        load_seconds=round(max(timing.load_seconds for timing in timings), 2),
+        warmup_seconds=round(max(timing.warmup_seconds for timing in timings), 2),
+    )
+
+
+def _failure(model: ModelDeployment, revision: Revision, workload: Workload) -> FailureStatus | None:
+    """Return the newest failure; what an earlier one of this revision was stays known after a pod has got over it."""
+    for pod, failure in workload.failures:
+        return FailureStatus(stage=failure.stage.value, reason=failure.reason.value, message=failure.message[:LONGEST], pod=pod)
+    for trouble in workload.troubles:
+        return FailureStatus(reason=trouble.reason.value, message=trouble.message, pod=trouble.pod, exit_code=trouble.exit_code)
+    return model.status.last_failure if _is_same(model, revision) else None
+
+
+def _task_before(model: ModelDeployment, revision: Revision) -> str:
+    return model.status.model.task if model.status.model and _is_same(model, revision) else ""
+
+
+def _is_same(model: ModelDeployment, revision: Revision) -> bool:
+    return model.status.model is not None and model.status.model.revision == revision.name

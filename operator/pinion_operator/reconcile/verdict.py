@@ -1,0 +1,166 @@
+"""Ready, and Reconciling or Stalled beside it: what is claimed about the whole, and how soon to look again."""
+
+from dataclasses import dataclass
+
+from pinion_contract.names import MANAGEMENT_PORT
+from pinion_contract.status import Phase as Stage
+
+from ..api.base import Condition
+from ..api.modeldeployment import ModelDeployment
+from ..api.modeldeployment_status import Phase
+from ..conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true
+from .artifact import Artifact
+from .aspects import idle_reason
+from .children import Pending
+from .failures import MEANINGS, explain
+from .revision import Revision
+from .workload import Workload
+
+# Seconds until the next look at pods, which announce nothing by themselves.
+SOON, AT_REST = 1.5, 15.0
+
+_STAGES: dict[Stage, tuple[Reason, Phase, str]] = {
+    Stage.RESOLVING: (Reason.FETCHING, "Fetching", "lists the files"),
+    Stage.FETCHING: (Reason.FETCHING, "Fetching", "brings the files"),
+    Stage.VERIFYING: (Reason.FETCHING, "Verifying", "verifies the files"),
+    Stage.PINNING: (Reason.FETCHING, "Verifying", "pins the model"),
+    Stage.LOADING: (Reason.STARTING, "Starting", "loads the model"),
+    Stage.WARMING_UP: (Reason.WARMING_UP, "WarmingUp", "warms up"),
+    Stage.READY: (Reason.STARTING, "Starting", "becomes ready"),
+    Stage.DRAINING: (Reason.STARTING, "Starting", "drains"),
+    Stage.FAILED: (Reason.PROGRESSING_WITH_RETRY, "Starting", "tries again"),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The summary of an object."""
+
+    ready: bool | None
+    reason: Reason
+    message: str
+    state: Reconciling | Stalled | None
+    phase: Phase
+    after: float | None  # seconds until the next look; None: events alone tell
+
+    def condition(self, model: ModelDeployment) -> Condition:
+        """Return Ready."""
+        return condition(ConditionType.READY, self.ready, self.reason, self.message, generation=model.metadata.generation)
+
+
+def stalled(reason: Reason, message: str, after: float | None) -> Verdict:
+    """Return the verdict of what will not get there unless somebody acts."""
+    return Verdict(False, Reason.FAILED, message, Stalled(reason, message), "Failed", after)
+
+
+def judge(model: ModelDeployment, revision: Revision, artifact: Artifact, workload: Workload, pending: Pending) -> Verdict:
+    """Return the verdict about a revision whose children are there, or are about to be."""
+    if pending.apply and not pending.only_replicas:
+        return _progressing(workload, "the children are being applied")
+    if reason := idle_reason(model):
+        return _idle(artifact, workload, reason, pending)
+    if not pending.apply and workload.settled and _is_safe(revision, artifact):
+        message = f"{workload.wanted}/{workload.wanted} replicas serve {artifact.cid}"
+        return Verdict(True, Reason.SERVING, message, None, "Ready", AT_REST)
+    if failed := _failed(workload):
+        return failed
+    if _is_scaling(model, revision, workload, pending):
+        message = f"{len(workload.serving)} of {workload.wanted} replicas serve {artifact.cid}"
+        return Verdict(True, Reason.SERVING, message, Reconciling(Reason.PROGRESSING, message), "Ready", SOON)
+    if workload.silent and len(workload.serving) + len(workload.silent) >= workload.wanted:
+        return _unreachable(workload)
+    if _was_settled(model, revision):
+        return _degraded(workload)
+    return _progressing(workload)
+
+
+def _is_safe(revision: Revision, artifact: Artifact) -> bool:
+    """Pinning is required, unless the namespace has nothing to pin in."""
+    return artifact.pinned or not revision.backends
+
+
+def _idle(artifact: Artifact, workload: Workload, reason: Reason, pending: Pending) -> Verdict:
+    if pending.apply or not workload.rolled_out or workload.current or workload.others:
+        return Verdict(
+            None,
+            Reason.PROGRESSING,
+            "the pods are stopping",
+            Reconciling(Reason.PROGRESSING, "the pods are stopping"),
+            "Pending",
+            SOON,
+        )
+    message = "no pods, as asked for" + ("; the model stays pinned" if artifact.pinned else "")
+    return Verdict(True, reason, message, None, "Suspended" if reason == Reason.SUSPENDED else "Ready", None)
+
+
+def _failed(workload: Workload) -> Verdict | None:
+    """Return the verdict when a pod has given up, or when the cluster has not got anywhere for too long."""
+    for pod, failure in workload.failures:
+        if not failure.retrying:
+            return stalled(MEANINGS[failure.reason].stalled, explain(pod, failure), AT_REST)
+    if workload.late:
+        why = workload.troubles[0].message if workload.troubles else "no pod became ready in time"
+        return stalled(Reason.PROGRESS_DEADLINE_EXCEEDED, why, AT_REST)
+    return None
+
+
+def _is_scaling(model: ModelDeployment, revision: Revision, workload: Workload, pending: Pending) -> bool:
+    """Return whether it was Ready with another number of pods, and none of those that served has been lost since.
+
+    What was, the status itself remembers: Ready=True beside Reconciling means that scaling is under way.
+    """
+    status = model.status
+    before = find(status.conditions, ConditionType.READY)
+    if before is None or (before.status, before.reason) != ("True", Reason.SERVING) or not _is_about(model, revision):
+        return False
+    begins = pending.only_replicas or before.observed_generation != model.metadata.generation
+    under_way = is_true(status.conditions, ConditionType.RECONCILING)
+    return (begins or under_way) and 0 < min(workload.wanted, status.ready_replicas) <= len(workload.serving)
+
+
+def _was_settled(model: ModelDeployment, revision: Revision) -> bool:
+    """Return whether this very generation has been Ready before: what is missing now was lost."""
+    before = find(model.status.conditions, ConditionType.READY)
+    return (
+        before is not None
+        and before.reason in (Reason.SERVING, Reason.DEGRADED, Reason.STATUS_UNREACHABLE)
+        and before.observed_generation == model.metadata.generation
+        and _is_about(model, revision)
+    )
+
+
+def _is_about(model: ModelDeployment, revision: Revision) -> bool:
+    return model.status.model is not None and model.status.model.revision == revision.name
+
+
+def _unreachable(workload: Workload) -> Verdict:
+    """A mesh or a network policy hides /status: nothing is claimed that nobody has seen."""
+    message = f"pods are ready, but their /status on port {MANAGEMENT_PORT} cannot be read: {workload.silent[0].problem}"
+    state = Reconciling(Reason.PROGRESSING_WITH_RETRY, message)
+    return Verdict(None, Reason.STATUS_UNREACHABLE, message, state, "Degraded", SOON)
+
+
+def _degraded(workload: Workload) -> Verdict:
+    message = f"{len(workload.serving)} of {workload.wanted} replicas serve"
+    why = _what_is_wrong(workload)
+    state = Reconciling(Reason.PROGRESSING_WITH_RETRY if why else Reason.PROGRESSING, why or message)
+    return Verdict(False, Reason.DEGRADED, message, state, "Degraded", SOON)
+
+
+def _progressing(workload: Workload, message: str = "") -> Verdict:
+    reason, phase, does = _STAGES[workload.stage] if workload.stage else (Reason.STARTING, "Starting", "")
+    why = _what_is_wrong(workload)
+    if why:
+        reason, message = Reason.PROGRESSING_WITH_RETRY, message or why
+    elif workload.others and not workload.current:
+        reason = Reason.ROLLING_OUT
+    count = f"{len(workload.serving)} of {workload.wanted} replicas serve"
+    message = message or (f"{count}; a pod {does}" if does else f"{count}; waiting for pods")
+    return Verdict(None, Reason.PROGRESSING, message, Reconciling(reason, message), phase, SOON)
+
+
+def _what_is_wrong(workload: Workload) -> str:
+    """Return what passes by itself, or may: a pod that tries again, a cluster without room."""
+    if workload.failures:
+        return explain(*workload.failures[0])
+    return workload.troubles[0].message if workload.troubles else ""

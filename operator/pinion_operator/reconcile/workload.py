@@ -1,0 +1,113 @@
+"""The Deployment and the pods of one revision, boiled down to what decisions ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pinion_contract.config import Limits
+from pinion_contract.status import Failure, Phase
+
+from ..api.modeldeployment import ModelDeployment
+from ..conditions import Reason
+from ..resources.kinds import DEPLOYMENT, Object, Ref
+from .artifact import Artifact
+from .observed import Observed, Pod
+from .pods import Trouble, Want, is_leaving, is_ready, is_running, name_of, revision_of, serves, trouble_of
+from .revision import Revision
+
+_ORDER = list(Phase)  # declared in the order of a start
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What runs, against what is wanted."""
+
+    wanted: int  # replicas
+    deployment: Object | None
+    current: tuple[Pod, ...] = ()  # of the revision, not leaving
+    others: tuple[Pod, ...] = ()  # of other revisions, not leaving
+    serving: tuple[Pod, ...] = ()  # of the current: all claims hold
+    silent: tuple[Pod, ...] = ()  # of the current: the kubelet calls them ready, and /status cannot be read
+    running: int = 0  # of the current
+    failures: tuple[tuple[str, Failure], ...] = ()  # of the current, by pod
+    troubles: tuple[Trouble, ...] = ()  # of the current
+    stage: Phase | None = None  # of the current pod that is furthest behind and speaks
+
+    @property
+    def available(self) -> int:
+        """Return how many pods of any revision take traffic."""
+        return sum(is_ready(pod) for pod in (*self.current, *self.others))
+
+    @property
+    def rolled_out(self) -> bool:
+        """Return whether the Deployment's controller has seen its newest spec, and just the wanted pods are there and ready."""
+        if self.deployment is None:
+            return self.wanted == 0
+        status = self.deployment.get("status", {})
+        counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "readyReplicas")]
+        observed = status.get("observedGeneration", 0) >= self.deployment["metadata"]["generation"]
+        return bool(observed) and self.deployment["spec"]["replicas"] == self.wanted and counts == [self.wanted] * 3
+
+    @property
+    def settled(self) -> bool:
+        """Return whether everything that was asked for holds, by the Deployment and by the pods' own claims."""
+        return self.rolled_out and len(self.serving) == self.wanted and not self.others
+
+    @property
+    def late(self) -> bool:
+        """Return whether the Deployment's controller has given up waiting, and no pod says that it is still getting on."""
+        progressing = _condition(self.deployment, "Progressing")
+        exceeded = progressing.get("status") == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
+        return exceeded and (self.stage is None or self.stage == Phase.FAILED)
+
+
+def measure(seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact, wanted: int) -> Workload:
+    """Return the workload of a revision."""
+    want = Want(revision.config_digest, wanted_limits(model), artifact.cid)
+    staying = tuple(pod for pod in seen.pods if not is_leaving(pod))
+    current = tuple(pod for pod in staying if revision_of(pod) == revision.name)
+    deployment = deployment_of(seen, model)
+    serving = tuple(pod for pod in current if serves(pod, want))
+    stages = [pod.status.phase for pod in current if pod.status and pod not in serving]
+    troubles = tuple(trouble for pod in current if (trouble := trouble_of(pod)))
+    refused = _refused(deployment)
+    return Workload(
+        wanted=wanted,
+        deployment=deployment,
+        current=current,
+        others=tuple(pod for pod in staying if revision_of(pod) != revision.name),
+        serving=serving,
+        silent=tuple(pod for pod in current if is_ready(pod) and pod.status is None),
+        running=sum(is_running(pod) for pod in current),
+        failures=tuple(
+            (name_of(pod), pod.status.failure)
+            for pod in current
+            if pod.status and pod.status.failure and pod not in serving  # a pod may remember what it has got over
+        ),
+        troubles=(*troubles, refused) if refused else troubles,
+        stage=min(stages, key=_ORDER.index) if stages else None,
+    )
+
+
+def wanted_limits(model: ModelDeployment) -> Limits:
+    """Return the limits that pods must have read from the live ConfigMap."""
+    return Limits(**model.spec.limits.model_dump())
+
+
+def deployment_of(seen: Observed, model: ModelDeployment) -> Object | None:
+    """Return the Deployment, if it is there and ours."""
+    return seen.children.get(Ref(DEPLOYMENT, model.metadata.namespace, model.metadata.name))
+
+
+def _refused(deployment: Object | None) -> Trouble | None:
+    failure = _condition(deployment, "ReplicaFailure")
+    if failure.get("status") != "True":
+        return None
+    message = failure.get("message", "")
+    reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in message else Reason.INVALID_POD_OVERRIDE
+    return Trouble(reason, f"the API server refuses the pods: {message}")
+
+
+def _condition(obj: Object | None, type_: str) -> Mapping[str, Any]:
+    conditions = (obj or {}).get("status", {}).get("conditions") or ()
+    return next((c for c in conditions if c["type"] == type_), {})

@@ -1,0 +1,1 @@
+"""Pure builders, one file per child kind: data in, a Kubernetes object out."""

@@ -1,0 +1,156 @@
+"""The StatefulSet of a managed Kubo: what the `restricted` Pod Security Standard asks for, a read-only root, one volume."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .kinds import Object
+from .kubo_configmap import SCRIPT_NAME
+from .kubo_service import GATEWAY_PORT, RPC_PORT
+from .names import APP_NAME, BACKEND_LABEL, GROUP, MANAGED_BY, MANAGER, PART_OF, kubo_name
+from .owner import build_child
+
+USER = 65532  # of the image
+DATA_PATH, SECRETS_PATH, SETUP_PATH = "/data", "/secrets", "/setup"
+REPO_PATH = f"{DATA_PATH}/ipfs"
+CONFIG_ANNOTATION = f"{GROUP}/config"  # on the pod: digest of script and Secret, so that a change of them restarts it
+# A CID that holds its (empty) content itself: what Kubo's own images ask the gateway to see that the daemon works.
+_HEALTH_PATH = "/ipfs/bafkqaaa"
+
+
+@dataclass(frozen=True)
+class KuboSettings:
+    """What of the spec and the operator's defaults shapes the pod."""
+
+    image: str
+    image_pull_policy: str
+    resources: Mapping[str, Mapping[str, int | str]]  # requests and limits
+    memory_target_bytes: int  # where Go's garbage collector starts to work harder; 0 = nowhere
+    storage_type: Literal["PVC", "EmptyDir"]
+    storage_size: str  # a quantity
+    storage_class_name: str  # "" = the cluster's default
+    storage_max_bytes: int  # of the volume, for blocks
+    reclaim_policy: Literal["Retain", "Delete"]
+    config_digest: str
+
+
+def build_kubo_statefulset(owner: Object, settings: KuboSettings) -> dict[str, Any]:
+    """Return the StatefulSet of an IpfsBackend's Kubo."""
+    name = owner["metadata"]["name"]
+    labels = {APP_NAME: "kubo", BACKEND_LABEL: name}
+    spec: dict[str, Any] = {
+        "replicas": 1,
+        "serviceName": kubo_name(name),
+        "selector": {"matchLabels": labels},
+        # OrderedReady would keep a pod that cannot start (a wrong image, for one) even after the template is repaired.
+        "podManagementPolicy": "Parallel",
+        "updateStrategy": {"type": "RollingUpdate"},
+        "template": {
+            "metadata": {
+                "labels": {MANAGED_BY: MANAGER, PART_OF: "pinion", **labels},
+                "annotations": {CONFIG_ANNOTATION: settings.config_digest},
+            },
+            "spec": _pod(name, settings),
+        },
+    }
+    if settings.storage_type == "PVC":
+        spec["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": settings.reclaim_policy, "whenScaled": "Retain"}
+        spec["volumeClaimTemplates"] = [_claim(labels, settings)]
+    return build_child(owner, "apps/v1", "StatefulSet", kubo_name(name), {"spec": spec}, labels=labels)
+
+
+def _claim(labels: Mapping[str, str], settings: KuboSettings) -> dict[str, Any]:
+    claim: dict[str, Any] = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": settings.storage_size}},
+    }
+    if settings.storage_class_name:
+        claim["storageClassName"] = settings.storage_class_name
+    return {"metadata": {"name": "data", "labels": dict(labels)}, "spec": claim}
+
+
+def _pod(backend: str, settings: KuboSettings) -> dict[str, Any]:
+    volumes: list[dict[str, Any]] = [
+        {"name": "setup", "configMap": {"name": kubo_name(backend)}},
+        {"name": "secrets", "secret": {"secretName": kubo_name(backend), "defaultMode": 0o440}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+    ]
+    if settings.storage_type == "EmptyDir":
+        volumes.append({"name": "data", "emptyDir": {"sizeLimit": settings.storage_size}})
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 60,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",  # a big repository would be walked at each start
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "initContainers": [_configure(settings)],
+        "containers": [_daemon(settings)],
+        "volumes": volumes,
+    }
+
+
+def _configure(settings: KuboSettings) -> dict[str, Any]:
+    environment = {
+        "SECRETS": SECRETS_PATH,
+        "RPC_ADDRESS": f"/ip4/0.0.0.0/tcp/{RPC_PORT}",
+        "GATEWAY_ADDRESS": f"/ip4/0.0.0.0/tcp/{GATEWAY_PORT}",
+        "STORAGE_MAX": str(settings.storage_max_bytes),
+    }
+    return {
+        **_container("configure", settings, ["/bin/sh", f"{SETUP_PATH}/{SCRIPT_NAME}"], environment),
+        "volumeMounts": [
+            *_MOUNTS,
+            {"name": "setup", "mountPath": SETUP_PATH, "readOnly": True},
+            {"name": "secrets", "mountPath": SECRETS_PATH, "readOnly": True},
+        ],
+    }
+
+
+def _daemon(settings: KuboSettings) -> dict[str, Any]:
+    environment = {"LIBP2P_FORCE_PNET": "1"}
+    if settings.memory_target_bytes:
+        environment["GOMEMLIMIT"] = str(settings.memory_target_bytes)
+    return {
+        # No --enable-gc: a collection that waits for a hanging import would block every add.
+        **_container("kubo", settings, ["ipfs", "daemon", "--migrate=true"], environment),
+        "ports": [
+            {"name": "rpc", "containerPort": RPC_PORT, "protocol": "TCP"},
+            {"name": "gateway", "containerPort": GATEWAY_PORT, "protocol": "TCP"},
+        ],
+        # The RPC asks for a token, which a probe cannot carry; whether it works is for the operator's round trip to say.
+        "startupProbe": _probe(period=1, timeout=3, failures=300),
+        "readinessProbe": _probe(period=5, timeout=3, failures=3),
+        "livenessProbe": _probe(period=20, timeout=10, failures=6),
+        "volumeMounts": list(_MOUNTS),
+    }
+
+
+_MOUNTS = ({"name": "data", "mountPath": DATA_PATH}, {"name": "tmp", "mountPath": "/tmp"})
+
+
+def _container(name: str, settings: KuboSettings, command: list[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    variables = {"IPFS_PATH": REPO_PATH, "HOME": "/tmp", "IPFS_TELEMETRY": "off", **environment}
+    return {
+        "name": name,
+        "image": settings.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "command": command,
+        "env": [{"name": key, "value": value} for key, value in variables.items()],
+        "resources": {kind: dict(values) for kind, values in settings.resources.items()},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def _probe(*, period: int, timeout: int, failures: int) -> dict[str, Any]:
+    get = {"path": _HEALTH_PATH, "port": "gateway", "scheme": "HTTP"}
+    return {"httpGet": get, "periodSeconds": period, "timeoutSeconds": timeout, "failureThreshold": failures}

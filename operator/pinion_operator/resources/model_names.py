@@ -1,0 +1,37 @@
+"""The names and labels of a ModelDeployment's children.
+
+The CRD bounds a ModelDeployment's name at 40 characters and a revision's name has 10, so none of these passes 63.
+"""
+
+from collections.abc import Mapping
+
+from .names import APP_NAME, DEPLOYMENT_LABEL, GROUP, REVISION_LABEL
+
+RUNTIME = "pinion-runtime"
+SOURCE_ANNOTATION = f"{GROUP}/source"  # on ControllerRevisions: hash of what the user says about the source
+CONTAINER = "runtime"  # the serving container of a pod
+
+
+def service_account_name(deployment: str) -> str:
+    """Return the ServiceAccount of the pods; it has no rights and no token."""
+    return f"{deployment}-runtime"
+
+
+def revision_name(deployment: str, revision: str) -> str:
+    """Return the ControllerRevision and the immutable ConfigMap of a revision."""
+    return f"{deployment}-{revision}"
+
+
+def live_name(deployment: str, revision: str) -> str:
+    """Return the ConfigMap of what may change without a restart."""
+    return f"{deployment}-{revision}-live"
+
+
+def selector_labels(deployment: str) -> Mapping[str, str]:
+    """Return the labels that the Deployment and the Service select pods by: of all revisions."""
+    return {APP_NAME: RUNTIME, DEPLOYMENT_LABEL: deployment}
+
+
+def revision_labels(deployment: str, revision: str) -> Mapping[str, str]:
+    """Return the labels of what belongs to one revision."""
+    return {**selector_labels(deployment), REVISION_LABEL: revision}

@@ -1,0 +1,120 @@
+"""The pod of one revision: what the `restricted` Pod Security Standard asks for, and the few paths that may be written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from pinion_contract.names import BACKENDS_PATH, CONFIG_PATH, INFERENCE_PORT, LIVE_PATH, MANAGEMENT_PORT, STATE_PATH
+
+from .model_names import CONTAINER, live_name, revision_labels, revision_name, service_account_name
+from .names import MANAGED_BY, MANAGER, PART_OF, kubo_client_secret
+
+USER = 65532  # of both images
+TOKEN_KEY = "token"
+
+
+@dataclass(frozen=True)
+class PodSettings:
+    """What of the user's wishes and the operator's defaults shapes the pod."""
+
+    deployment: str
+    revision: str
+    image: str
+    image_pull_policy: str
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    cache_limit: str = ""  # a quantity; "" = what the node has
+    backends: Sequence[str] = ()
+    termination_grace_period_seconds: int = 320
+
+
+def build_pod_template(settings: PodSettings) -> dict[str, Any]:
+    """Return the pod template; it is kept in the ControllerRevision and applied from there."""
+    labels = {MANAGED_BY: MANAGER, PART_OF: "pinion", **revision_labels(settings.deployment, settings.revision)}
+    spec = {
+        "serviceAccountName": service_account_name(settings.deployment),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,  # a Service named `pinion` would otherwise set PINION_* in the pod
+        "terminationGracePeriodSeconds": settings.termination_grace_period_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,  # lets this user read the tokens and write the emptyDirs
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(settings)],
+        "volumes": _volumes(settings),
+    }
+    return {"metadata": {"labels": labels}, "spec": spec}
+
+
+def token_path(backend: str) -> str:
+    """Return where a pod reads the bearer token of a backend's RPC API."""
+    return f"{BACKENDS_PATH}/{backend}/{TOKEN_KEY}"
+
+
+def _container(settings: PodSettings) -> dict[str, Any]:
+    return {
+        "name": CONTAINER,
+        "image": settings.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "command": ["python", "-m", "pinion_runtime", "--config", CONFIG_PATH, "--live", LIVE_PATH],
+        "env": [
+            {"name": "HOME", "value": STATE_PATH},  # the root is read-only
+            {"name": "HF_HOME", "value": f"{STATE_PATH}/hf"},
+            {"name": "TORCHINDUCTOR_CACHE_DIR", "value": "/tmp/torchinductor"},
+        ],
+        "ports": [
+            {"name": "http", "containerPort": INFERENCE_PORT, "protocol": "TCP"},
+            {"name": "management", "containerPort": MANAGEMENT_PORT, "protocol": "TCP"},
+        ],
+        "resources": settings.resources,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        # HTTP is up from the first second; how long the model takes is told by readiness and /status, never by a kill.
+        "startupProbe": _probe("/livez", period=1, timeout=2, failures=120),
+        "readinessProbe": _probe("/readyz", period=1, timeout=2, failures=2),
+        "livenessProbe": _probe("/livez", period=10, timeout=5, failures=6),
+        "volumeMounts": [
+            {"name": "config", "mountPath": str(PurePosixPath(CONFIG_PATH).parent), "readOnly": True},
+            {"name": "live", "mountPath": str(PurePosixPath(LIVE_PATH).parent), "readOnly": True},
+            {"name": "state", "mountPath": STATE_PATH},
+            {"name": "tmp", "mountPath": "/tmp"},
+            *(
+                {"name": _backend_volume(index), "mountPath": f"{BACKENDS_PATH}/{backend}", "readOnly": True}
+                for index, backend in enumerate(settings.backends)
+            ),
+        ],
+    }
+
+
+def _volumes(settings: PodSettings) -> list[dict[str, Any]]:
+    state = {"sizeLimit": settings.cache_limit} if settings.cache_limit else {}
+    return [
+        {"name": "config", "configMap": {"name": revision_name(settings.deployment, settings.revision)}},
+        {"name": "live", "configMap": {"name": live_name(settings.deployment, settings.revision)}},
+        {"name": "state", "emptyDir": state},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+        *(
+            {
+                "name": _backend_volume(index),
+                # Optional: a backend that is not up yet must not keep the pod from starting with another one.
+                "secret": {"secretName": kubo_client_secret(backend), "defaultMode": 0o440, "optional": True},
+            }
+            for index, backend in enumerate(settings.backends)
+        ),
+    ]
+
+
+def _backend_volume(index: int) -> str:
+    """Name a volume by its place: a backend's name may be longer than a volume's."""
+    return f"backend-{index}"
+
+
+def _probe(path: str, *, period: int, timeout: int, failures: int) -> dict[str, Any]:
+    get = {"path": path, "port": MANAGEMENT_PORT, "scheme": "HTTP"}
+    return {"httpGet": get, "periodSeconds": period, "timeoutSeconds": timeout, "failureThreshold": failures}

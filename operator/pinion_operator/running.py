@@ -1,0 +1,170 @@
+"""From start to stop: health and metrics first, then leadership, then kopf inside our own loop and under our own signals."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import aiohttp
+
+from . import health
+from .cluster.api import Api
+from .cluster.lease import Lease, Timing
+from .controller.claims import Claims
+from .controller.executor import Executor
+from .controller.queue import WorkQueue
+from .controller.reconciler import Context, Defaults, Reconciler
+from .controller.store import Store
+from .controller.wake import concerned
+from .controller.watch import SELECTORS, WATCHED, Watch
+from .controller.worker import Worker
+from .metrics import Metrics
+from .resources.kinds import Kind, Object
+from .resources.names import FIELD_MANAGER
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings, reconcilers: Iterable[Reconciler[Any]]) -> bool:
+    """Serve health, wait for the Lease, lead; return whether we were asked to stop."""
+    stop = asyncio.Event()
+    take_signals(stop)
+    identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"  # new with each start: a restarted container is a stranger
+    metrics = Metrics()
+    api = await Api.connect(
+        kubeconfig=os.environ.get("KUBECONFIG", ""),
+        agent=f"pinion-operator/{identity}",
+        connections=settings.workers + 2,
+        manager=FIELD_MANAGER,
+        timeout=settings.request_timeout_seconds,
+        on_request=metrics.requested,
+    )
+    timing = Timing(settings.lease_seconds, settings.lease_deadline, settings.lease_seconds * 2 / 15)
+    lease = Lease(api, (settings.lease_namespace, settings.lease_name), identity, timing=timing, on_renewal=metrics.renewed)
+    queue = WorkQueue(on_wait=metrics.waited)
+
+    def refresh() -> None:
+        metrics.queue_depth.set(queue.depth)
+        metrics.queue_delayed.set(queue.delayed)
+        metrics.leading.set(lease.valid)
+
+    server = await health.serve(
+        settings.health_host, settings.health_port, metrics, is_ready=lease.looked.is_set, refresh=refresh
+    )
+    try:
+        if await acquire(lease, stop):
+            api.before_write = lease.require
+            async with aiohttp.ClientSession() as http:
+                await lead(build(settings, reconcilers, api, queue, http, metrics), lease, stop)
+    finally:
+        await server.cleanup()
+        await api.close()
+    log.info("stopped", extra={"asked": stop.is_set()})
+    return stop.is_set()
+
+
+async def acquire(lease: Lease, stop: asyncio.Event) -> bool:
+    """Wait until we lead or are asked to stop; return whether we lead."""
+    stopping, acquired = asyncio.create_task(stop.wait()), asyncio.create_task(lease.acquire())
+    await first(stopping, acquired)
+    for task in (stopping, acquired):
+        task.cancel()
+    await asyncio.wait((stopping, acquired))
+    if acquired.cancelled():
+        return False  # had it been taken in this very moment, it would run out by itself
+    acquired.result()
+    return True
+
+
+class Parts(NamedTuple):
+    """What works while we lead."""
+
+    settings: Settings
+    queue: WorkQueue
+    watch: Watch
+    worker: Worker
+
+
+def build(
+    settings: Settings,
+    reconcilers: Iterable[Reconciler[Any]],
+    api: Api,
+    queue: WorkQueue,
+    http: aiohttp.ClientSession,
+    metrics: Metrics,
+) -> Parts:
+    """Put the parts together."""
+
+    def wake(kind: Kind, before: Object | None, after: Object | None) -> None:
+        for ref in concerned(kind, before, after, store):
+            if ref.kind in kinds:
+                queue.add(ref)
+
+    reconcilers = tuple(reconcilers)
+    kinds = {reconciler.kind for reconciler in reconcilers}
+
+    store = Store(wake)
+    claims = Claims(api, store)
+    watch = Watch(api, store, metrics, settings.namespaces)
+    defaults = Defaults(settings.runtime_image, settings.kubo_image, settings.image_pull_policy, settings.hub_endpoint)
+    context = Context(store, api, http, defaults, queue.add, lambda: datetime.now(UTC))
+    executor = Executor(api, store, claims, metrics, WATCHED)
+    worker = Worker(reconcilers, context, queue, executor, claims, metrics, settings.reconcile_timeout_seconds)
+    return Parts(settings, queue, watch, worker)
+
+
+async def lead(parts: Parts, lease: Lease, stop: asyncio.Event) -> None:
+    """Reconcile until we are asked to stop, or until a part ends that should go on for ever; then give the Lease back."""
+    settings, queue, watch, worker = parts
+    # All of ours start before kopf: when it stops, it waits for, then cancels, every task that was started after it.
+    held = asyncio.create_task(lease.hold())
+    stopping = asyncio.create_task(stop.wait())
+    refilling = asyncio.create_task(watch.refill(settings.relist_seconds))
+    filled = asyncio.create_task(watch.filled.wait())
+    tasks, workers = {stopping, refilling, filled}, set[asyncio.Task[Any]]()
+    await first(held, stopping, refilling, filled)  # all is known before anything is decided
+    if filled.done():
+        workers = {asyncio.create_task(worker.run()) for _ in range(settings.workers)}
+        ready = asyncio.Event()
+        kopf_ready = asyncio.create_task(ready.wait())
+        kopf = asyncio.create_task(watch.run(settings.kopf(SELECTORS), ready))
+        tasks |= {kopf_ready, kopf}
+        await first(held, stopping, refilling, kopf, kopf_ready)
+        take_signals(stop)  # kopf has put its own in their place
+        log.info("watching", extra={"namespaces": ",".join(settings.namespaces) or "all"})
+        await first(held, stopping, refilling, kopf, *workers)
+        if kopf.done() and kopf.exception() is None:
+            stop.set()  # a signal came while kopf still had its own handlers
+    queue.close()
+    await finish(workers, tasks, settings.stop_seconds)
+    held.cancel()  # last, since a pass that ends may still write
+    await asyncio.wait({held})
+    await lease.release()
+
+
+async def finish(workers: set[asyncio.Task[Any]], others: set[asyncio.Task[Any]], seconds: float) -> None:
+    """Let passes that have begun end, then end everything; say why a part ended by itself."""
+    if workers:
+        await asyncio.wait(workers, timeout=seconds)
+    for task in workers | others:
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            log.error("a part ended by itself", exc_info=error)
+        task.cancel()
+    await asyncio.wait(workers | others, timeout=seconds)
+
+
+def take_signals(stop: asyncio.Event) -> None:
+    """Let SIGTERM and SIGINT ask for a stop."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+async def first(*tasks: asyncio.Task[Any]) -> None:
+    """Return when one of them has ended."""
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,241 @@
+"""IpfsBackends with the real operator, a real API server, and a real Kubo in the place of the pod's container."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from devcluster.control import ControlPlane
+from devcluster.kubectl import KubectlError
+from pinion_operator.resources.kubo_secret import Credentials
+from tests.support.operator_process import OperatorProcess, Operators, grant, wait_until
+
+pytestmark = [pytest.mark.control_plane, pytest.mark.kubo]
+
+CID = "bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am"  # of b"hello\n", as Kubo itself says
+READY = {"type": "Ready", "status": "True", "reason": "Serving", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+GRACE = 1.0
+
+BACKEND: dict[str, Any] = {
+    "apiVersion": "pinion.dev/v1alpha1",
+    "kind": "IpfsBackend",
+    "metadata": {"name": "store"},
+    "spec": {
+        "type": "Kubo",
+        "managed": {"storage": {"size": "1Gi"}},
+        "healthCheck": {"intervalSeconds": 5, "failureThreshold": 1},
+        "reclaimPolicy": "Delete",
+    },
+}
+
+
+class World:
+    """One namespace, and what a kubelet would do in it."""
+
+    def __init__(self, control_plane: ControlPlane, namespace: str, kubo: Any) -> None:
+        self.control_plane, self.namespace, self.kubo = control_plane, namespace, kubo
+
+    def kubectl(self, *arguments: str, **options: Any) -> str:
+        return self.control_plane.kubectl(*arguments, f"--namespace={self.namespace}", **options)
+
+    def apply(self, obj: dict[str, Any]) -> None:
+        self.kubectl("apply", "-f", "-", input=json.dumps(obj))
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        text = self.kubectl("get", kind, name, "--ignore-not-found", "--output=json")
+        return json.loads(text) if text else None
+
+    def set_status(self, kind: str, name: str, status: dict[str, Any]) -> None:
+        patch = json.dumps({"status": status})
+        self.kubectl("patch", kind, name, "--subresource=status", "--type=merge", "-p", patch)
+
+    def run_pod(self) -> None:
+        """Run the daemon with the very Secret that the operator made, and say of the pod what a kubelet would."""
+        secret = wait_until(lambda: self.get("secret", "store-kubo"), "the Secret")
+        values = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+        self.kubo.credentials = Credentials(values["swarm.key"], values["operator-token"], values["client-token"])
+        self.kubo.configure()
+        self.kubo.start()
+        wait_until(lambda: self.get("pod", "store-kubo-0"), "the StatefulSet's pod")
+        conditions = [{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}]
+        self.set_status("pod", "store-kubo-0", {"phase": "Running", "conditions": conditions})
+
+    def condition(self, type_: str) -> dict[str, str]:
+        backend = self.get("ipfsbackend", "store") or {}
+        return next((one for one in backend.get("status", {}).get("conditions", ()) if one["type"] == type_), {})
+
+    def wait_condition(self, type_: str, status: str, reason: str) -> dict[str, str]:
+        wait_until(lambda: (self.condition(type_).get("status"), self.condition(type_).get("reason")) == (status, reason),
+                   f"{type_} {status} {reason}; now {self.condition(type_)}")  # fmt: skip
+        return self.condition(type_)
+
+    def pin(self, data: bytes) -> str:
+        token = self.kubo.credentials.client_token
+        cid = str(self.kubo.call("block/put", token, files={"file": data}).json()["Key"])
+        self.kubo.call("pin/add", token, params={"arg": cid}).raise_for_status()
+        return cid
+
+    def pins(self) -> set[str]:
+        answer = self.kubo.call("pin/ls", self.kubo.credentials.operator_token, params={"type": "recursive"})
+        return set(answer.json().get("Keys") or {})
+
+    def apply_model(self, name: str, **status: Any) -> None:
+        spec = {"model": {"source": {"huggingFace": {"repo": "org/name"}}}, "storage": {"backendRefs": [{"name": "store"}]}}
+        self.apply({"apiVersion": "pinion.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": name}, "spec": spec})
+        if status:
+            self.set_status("modeldeployment", name, {"observedGeneration": 1, **status})
+
+
+@pytest.fixture
+def world(control_plane: ControlPlane, namespace: str, managed_kubo: Any, crds: None) -> World:
+    return World(control_plane, namespace, managed_kubo)
+
+
+@pytest.fixture
+def start(operators: Operators, world: World) -> Callable[[], OperatorProcess]:
+    def run() -> OperatorProcess:
+        environment = {"BACKEND_RPC_URL": world.kubo.rpc_url, "BACKEND_GRACE": str(GRACE)}
+        running = operators.start(("-m", "tests.support.backend_operator"), environment=environment)
+        running.wait_leading()
+        return running
+
+    return run
+
+
+def test_from_apply_to_ready_and_then_silence(world: World, start: Callable[[], OperatorProcess]) -> None:
+    operator = start()
+    world.apply(BACKEND)
+    world.wait_condition("Reconciling", "True", "Starting")
+    claim = wait_until(lambda: world.get("persistentvolumeclaim", "data-store-kubo-0"), "the volume claim")
+    assert claim["spec"]["resources"]["requests"] == {"storage": "1Gi"}
+    assert claim["metadata"]["ownerReferences"][0]["kind"] == "StatefulSet", "reclaimPolicy Delete"
+    world.run_pod()
+    world.wait_condition("Ready", "True", "Healthy")
+    backend = world.get("ipfsbackend", "store") or {}
+    assert {one["type"] for one in backend["status"]["conditions"]} == {"Ready", "Reachable", "RoundTripHealthy"}
+    assert backend["status"]["peerID"] == world.kubo.call("id", world.kubo.credentials.operator_token).json()["ID"]
+    assert backend["status"]["observedGeneration"] == 1
+    client = world.get("secret", "store-kubo-client") or {}
+    assert base64.b64decode(client["data"]["token"]).decode() == world.kubo.credentials.client_token
+
+    operator.wait_quiet(seconds=1.0)
+    before = len(operator.writes())
+    time.sleep(11)  # two health checks: there is no condition to wait for, nothing must happen
+    assert operator.writes()[before:] == []
+    # A new operator finds everything as it should be.
+    operator.stop()
+    again = start()
+    wait_until(lambda: again.metric("pinion_operator_reconcile_total", kind="IpfsBackend") > 0, "a first pass")
+    again.wait_quiet(seconds=3.0)
+    assert again.writes() == []
+
+
+def test_pods_pass_restricted(world: World, start: Callable[[], OperatorProcess]) -> None:
+    world.control_plane.kubectl("label", "namespace", world.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    start()
+    world.apply(BACKEND)
+    wait_until(lambda: world.get("pod", "store-kubo-0"), "the pod, admitted under `restricted`")
+
+
+def test_a_daemon_that_goes_and_comes_back(world: World, start: Callable[[], OperatorProcess]) -> None:
+    start()
+    world.apply(BACKEND)
+    world.run_pod()
+    world.wait_condition("Ready", "True", "Healthy")
+    world.kubo.stop()
+    world.wait_condition("Reachable", "False", "Unreachable")
+    world.wait_condition("Ready", "False", "Failed")
+    world.wait_condition("Reconciling", "True", "ProgressingWithRetry")
+    world.kubo.start()
+    world.wait_condition("Ready", "True", "Healthy")
+
+
+def test_pins_become_what_is_wanted(world: World, start: Callable[[], OperatorProcess]) -> None:
+    start()
+    world.apply(BACKEND)
+    world.run_pod()
+    world.wait_condition("Ready", "True", "Healthy")
+    kept = world.pin(b"hello\n")
+    assert kept == CID
+    world.apply_model("keeps", conditions=[READY], model={"cid": kept})
+    world.apply_model("starts")  # nobody has looked at it yet: its pods may pin
+    wait_until(lambda: (world.get("ipfsbackend", "store") or {})["status"].get("boundModels") == 2, "both are bound")
+    pinned_just_now = world.pin(b"pinned by a pod of `starts`")
+    time.sleep(GRACE + 6)  # longer than grace and an interval: there is no condition to wait for, it must stay
+    assert world.pins() == {kept, pinned_just_now}
+    revisions = [{"name": "r1", "cid": pinned_just_now}]
+    world.set_status("modeldeployment", "starts", {"observedGeneration": 1, "conditions": [READY], "revisions": revisions})
+    stray = world.pin(b"nobody's")
+    wait_until(lambda: world.pins() == {kept, pinned_just_now}, f"{stray} goes, the others stay")
+    world.kubectl("delete", "modeldeployment", "starts")
+    wait_until(lambda: world.pins() == {kept}, "the pins of a deleted ModelDeployment go")
+
+
+def test_deletion_waits_for_its_users_and_names_them(world: World, start: Callable[[], OperatorProcess]) -> None:
+    start()
+    world.apply(BACKEND)
+    world.apply_model("minilm")
+    wait_until(lambda: (world.get("ipfsbackend", "store") or {}).get("status", {}).get("boundModels") == 1, "it is bound")
+    world.kubectl("delete", "ipfsbackend", "store", "--wait=false")
+    blocked = world.wait_condition("DeletionBlocked", "True", "InUse")
+    assert "used by ModelDeployment minilm" in blocked["message"]
+    assert world.get("statefulset", "store-kubo"), "it goes on serving"
+    world.kubectl("delete", "modeldeployment", "minilm")
+    for kind, name in (
+        ("ipfsbackend", "store"),
+        ("statefulset", "store-kubo"),
+        ("service", "store-kubo"),
+        ("configmap", "store-kubo"),
+        ("secret", "store-kubo"),
+        ("secret", "store-kubo-client"),
+    ):
+        wait_until(lambda kind=kind, name=name: world.get(kind, name) is None, f"{kind} {name} is gone")
+
+
+def test_a_namespace_that_is_deleted_does_not_wait(world: World, start: Callable[[], OperatorProcess]) -> None:
+    # Rights of the whole cluster: those of a Role would go with the namespace.
+    grant(world.control_plane, world.namespace, namespaces=[])
+    try:
+        start()
+        world.apply(BACKEND)
+        world.apply_model("minilm")
+        wait_until(lambda: (world.get("ipfsbackend", "store") or {}).get("status", {}).get("boundModels") == 1, "it is bound")
+        # Without a node nobody confirms the end of the pod.
+        wait_until(lambda: world.get("pod", "store-kubo-0"), "the pod")
+        world.control_plane.kubectl("delete", "namespace", world.namespace, "--wait=false")
+        wait_until(lambda: world.get("ipfsbackend", "store") is None, "the backend is gone", timeout=60)
+    finally:
+        for kind in ("clusterrole", "clusterrolebinding"):
+            world.control_plane.kubectl("delete", kind, "--ignore-not-found", *_named(world, kind))
+
+
+def _named(world: World, kind: str) -> list[str]:
+    names = world.control_plane.kubectl("get", kind, "--output=name").split()
+    return [name.partition("/")[2] for name in names if world.namespace in name]
+
+
+def test_a_taken_name_stalls_and_the_strangers_object_stays(world: World, start: Callable[[], OperatorProcess]) -> None:
+    start()
+    world.kubectl("create", "configmap", "store-kubo", "--from-literal=mine=1")
+    world.apply(BACKEND)
+    stalled = world.wait_condition("Stalled", "True", "NameTaken")
+    assert "ConfigMap store-kubo" in stalled["message"]
+    assert (world.get("configmap", "store-kubo") or {})["data"] == {"mine": "1"}
+    world.kubectl("delete", "configmap", "store-kubo")
+    world.wait_condition("Reconciling", "True", "Starting")
+
+
+def test_a_secret_that_is_not_ours_is_neither_read_nor_used(world: World, start: Callable[[], OperatorProcess]) -> None:
+    start()
+    world.kubectl("create", "secret", "generic", "store-kubo", "--from-literal=operator-token=stolen")
+    world.apply(BACKEND)
+    assert "Secret store-kubo" in world.wait_condition("Stalled", "True", "NameTaken")["message"]
+
+
+def test_scaling_a_volume_is_refused_by_the_api_server(world: World) -> None:
+    world.apply(BACKEND)
+    with pytest.raises(KubectlError, match="storage is immutable"):
+        world.kubectl("patch", "ipfsbackend", "store", "--type=merge", "-p", '{"spec":{"managed":{"storage":{"size":"2Gi"}}}}')

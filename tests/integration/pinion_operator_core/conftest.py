@@ -1,0 +1,3 @@
+from tests.support.small import small
+
+__all__ = ["small"]

@@ -1,0 +1,133 @@
+"""One leads, others wait; a leader that may have lost the Lease writes nothing more and ends."""
+
+import json
+import signal
+import time
+
+import pytest
+
+from tests.support.api_proxy import Fault
+from tests.support.operator_process import OperatorProcess, Operators, grant, wait_until
+from tests.support.small import SMALL, Small
+
+pytestmark = [pytest.mark.control_plane]
+LEASE = {"PINION_LEASE_SECONDS": "8", "PINION_REQUEST_TIMEOUT_SECONDS": "3"}  # gives up after 5.3 s
+
+
+def standby(small: Small) -> OperatorProcess:
+    """Start a second one and wait until it has seen that another leads."""
+    second = small.start(**LEASE)
+    wait_until(lambda: second.metric("pinion_operator_lease_renewals_total", result="standby"), "the standby waits")
+    return second
+
+
+def test_a_standby_is_healthy_and_ready_and_takes_over_after_a_kill(small: Small) -> None:
+    leader = small.leader(**LEASE)
+    small.apply("one", 1)
+    small.wait_ready("one")
+    second = standby(small)
+    assert second.http("/healthz")[0] == 200
+    assert second.http("/readyz")[0] == 200
+    assert (leader.metric("pinion_operator_leading"), second.metric("pinion_operator_leading")) == (1, 0)
+    assert second.writes() == []
+    leader.signal(signal.SIGKILL)
+    small.apply("one", 2)
+    second.wait_leading()
+    small.wait_ready("one")
+    assert small.get("configmap", "one-small")["data"] == {"priority": "2"}
+    assert second.metric("pinion_operator_leading") == 1
+
+
+def test_a_stop_hands_over_at_once(small: Small) -> None:
+    leader = small.leader(**LEASE)
+    second = standby(small)
+    started = time.monotonic()
+    assert leader.stop() == 0
+    assert time.monotonic() - started < 5
+    second.wait_leading(timeout=6)  # less than the 8 s that a silent leader gets
+
+
+def test_a_leader_that_was_frozen_writes_nothing_more_and_ends(small: Small) -> None:
+    leader = small.leader(**LEASE)
+    small.apply("one", 1)
+    small.wait_ready("one")
+    second = standby(small)
+    leader.signal(signal.SIGSTOP)
+    second.wait_leading()
+    small.apply("one", 2)
+    small.wait_ready("one")
+    before = len(leader.writes())
+    leader.signal(signal.SIGCONT)
+    assert leader.wait(10) == 1
+    assert len(leader.writes()) == before
+    assert [line for line in leader.lines() if line["message"] == "exit"]
+
+
+def test_a_leader_whose_renewals_alone_fail_ends_in_time(small: Small) -> None:
+    leader = small.leader(**LEASE)
+    small.apply("one", 1)
+    small.wait_ready("one")
+    leader.proxy.faults.append(Fault(lambda request: "/leases/" in request.path, status=503))
+    small.apply("one", 2)
+    assert leader.wait(20) == 1
+    last = [line for line in leader.lines() if line["message"] == "exit"]
+    assert [line["reason"] for line in last] == ["lease not renewed in time"]
+
+
+def test_a_leader_that_is_cut_off_ends_before_the_standby_leads(small: Small) -> None:
+    leader = small.leader(**LEASE)
+    second = standby(small)
+    leader.proxy.cut_off()
+    assert leader.wait(15) == 1
+    assert second.metric("pinion_operator_leading") == 0
+    second.wait_leading()
+
+
+def test_an_api_server_that_is_away_for_a_moment_is_waited_for(small: Small) -> None:
+    leader = small.leader(**LEASE)
+    leader.proxy.cut_off()
+    small.apply("one", 1)
+    time.sleep(2)  # the outage itself
+    leader.proxy.cut = False
+    small.wait_ready("one")
+    assert leader.stop() == 0
+
+
+def test_a_stop_before_leading_exits_cleanly(small: Small) -> None:
+    small.leader(**LEASE)
+    second = standby(small)
+    assert second.stop() == 0
+    third = small.start(**LEASE)
+    wait_until(lambda: third.proxy.asked, "it has begun")
+    assert third.stop() == 0
+
+
+def test_two_namespaces_of_one_operator_and_the_whole_cluster(operators: Operators, small: Small) -> None:
+    plane, own = operators.control_plane, operators.namespace
+    other = f"{own}-other"
+    plane.create_namespace(other)
+    try:
+        grant(plane, own, namespaces=[])
+        running = small.leader(**LEASE, PINION_NAMESPACES="")
+        small.apply("one", 1)
+        body = {"apiVersion": "pinion.dev/v1alpha1", "kind": "IpfsBackend", "metadata": {"name": "one"}}
+        spec = {"spec": {"type": "Kubo", "priority": 7, "managed": {}}}
+        plane.kubectl("--namespace", other, "apply", "-f", "-", input=json.dumps(body | spec))
+        small.wait_ready("one")
+        made = wait_until(
+            lambda: plane.kubectl(
+                "-n", other, "get", "configmap", "one-small", "--ignore-not-found", "-o", "jsonpath={.data.priority}"
+            ),
+            "the other namespace is served too",
+        )
+        assert made == "7"
+        assert not [one for one in running.proxy.asked if one.status == 403]
+        plane.kubectl("-n", other, "delete", "ipfsbackend", "one", "--timeout=20s")
+    finally:
+        plane.kubectl("delete", "namespace", other, "--wait=false")
+
+
+def test_settings_that_cannot_be_are_named(operators: Operators) -> None:
+    operator = operators.start(SMALL, environment={"PINION_WORKERS": "many", "SMALL_OUTSIDE": "/nowhere"})
+    assert operator.wait(20) != 0
+    assert "PINION_WORKERS" in operator.log.read_text()

@@ -1,0 +1,148 @@
+"""A whole cluster with the images, the hub mirror and the chart: once per test session, gone at its end."""
+
+import base64
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from devcluster import asking, evidence, install
+from devcluster.images.project import build_all, models_folder
+from devcluster.kubectl import Kubectl
+from devcluster.provider import Cluster as Provider
+from devcluster.providers import choose_cluster
+
+Object = dict[str, Any]
+
+
+def condition(obj: Object, kind: str) -> tuple[str, str]:
+    """Return (status, reason) of a condition; ("", "") when it is absent."""
+    found = _find(obj, kind)
+    return found.get("status", ""), found.get("reason", "")
+
+
+def message(obj: Object, kind: str) -> str:
+    """Return the message of a condition."""
+    return _find(obj, kind).get("message", "")
+
+
+def _find(obj: Object, kind: str) -> Object:
+    return next((c for c in obj.get("status", {}).get("conditions", []) if c["type"] == kind), {})
+
+
+def wait_until(what: str, holds: Callable[[], Any], *, timeout: float, describe: Callable[[], Any] | None = None) -> None:
+    """Ask again and again until it holds; fail with what was waited for and what was seen last."""
+    deadline = time.monotonic() + timeout
+    while not holds():
+        if time.monotonic() > deadline:
+            seen = f"; last seen: {json.dumps(describe())[:3000]}" if describe else ""
+            pytest.fail(f"no {what} after {timeout:.0f} s{seen}")
+        time.sleep(0.25)
+
+
+class Cluster:
+    """A provider's cluster, and what tests ask of it."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+
+    def kubectl(self, *arguments: str, input: str | None = None) -> str:
+        """Run kubectl; raise KubectlError, with its words, when it fails."""
+        return self.provider.kubectl(*arguments, input=input, timeout=600)
+
+    def get(self, kind: str, name: str, namespace: str) -> Object:
+        """Return one object."""
+        return json.loads(self.kubectl("get", kind, name, "-n", namespace, "-o", "json"))
+
+    def get_all(self, kinds: str, namespace: str, selector: str = "") -> list[Object]:
+        """Return all objects of some kinds."""
+        selecting = ["-l", selector] if selector else []
+        return json.loads(self.kubectl("get", kinds, "-n", namespace, "-o", "json", *selecting))["items"]
+
+    def apply(self, obj: Object, namespace: str) -> None:
+        """Apply one manifest."""
+        self.kubectl("apply", "-n", namespace, "-f", "-", input=yaml.safe_dump(obj))
+
+    def patch(self, kind: str, name: str, namespace: str, change: Object) -> None:
+        """Merge a change into an object."""
+        self.kubectl("patch", kind, name, "-n", namespace, "--type=merge", "-p", json.dumps(change))
+
+    @contextlib.contextmanager
+    def namespace(self, name: str) -> Iterator[None]:
+        """Make a namespace in which only `restricted` pods may run, and delete it."""
+        install.ensure_namespace(self.provider, name)
+        try:
+            yield
+        finally:
+            self.kubectl("delete", "namespace", name, "--timeout=180s")
+
+    def port_forward(self, namespace: str, target: str, port: int) -> contextlib.AbstractContextManager[str]:
+        """Forward a free local port; gives its URL."""
+        return asking.forwarded(self.provider, namespace, target, port)
+
+    @contextlib.contextmanager
+    def watch_condition(self, namespace: str, target: str, kind: str) -> Iterator[list[str]]:
+        """Collect each value that a condition takes while the block runs."""
+        path = '{range .status.conditions[?(@.type=="' + kind + '")]}{.status}{"\\n"}{end}'
+        arguments = ["get", "-n", namespace, target, "--watch", "-o", f"jsonpath={path}"]
+        seen: list[str] = []
+        with subprocess.Popen(
+            Kubectl(self.provider.kubeconfig).command(*arguments), stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield seen
+            finally:
+                process.terminate()
+                seen += process.stdout.read().split() if process.stdout else []
+
+    def observe_for(self, *, seconds: float) -> None:
+        """Let time pass: what is asserted afterwards is that nothing happened meanwhile."""
+        time.sleep(seconds)
+
+    def pod_status(self, namespace: str, pod: str) -> Object:
+        """Return a runtime pod's own /status."""
+        return json.loads(self.kubectl("get", "--raw", f"/api/v1/namespaces/{namespace}/pods/{pod}:8081/proxy/status"))
+
+    def kubo(self, namespace: str, backend: str, *command: str) -> str:
+        """Run `ipfs` inside a managed Kubo's pod, with the operator's token."""
+        secret = self.get("secret", f"{backend}-kubo", namespace)["data"]["operator-token"]
+        token = base64.b64decode(secret).decode()
+        pod = f"{backend}-kubo-0"
+        return self.kubectl("exec", "-n", namespace, pod, "--", "ipfs", f"--api-auth=bearer:{token}", *command)
+
+    def hub_bytes(self, repo: str) -> int:
+        """Return how many bytes of a repository's files the hub mirror has served so far."""
+        proxy = f"/api/v1/namespaces/{install.HUB_NAMESPACE}/services/hub:80/proxy/-/stats"
+        stats = json.loads(self.kubectl("get", "--raw", proxy))
+        return int(stats["repos"].get(repo, {}).get("bytes", 0))
+
+    def copy_repository(self, repo: str, target: Path) -> Path:
+        """Copy the files of a repository of the mirror."""
+        return Path(shutil.copytree(models_folder() / repo, target, ignore=shutil.ignore_patterns(".mirror.json")))
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Bring up a cluster with everything installed; keep evidence when a test failed; take it down."""
+    provider = choose_cluster()
+    if provider.is_up() and not os.environ.get("PINION_REUSE_CLUSTER"):
+        pytest.fail("a cluster is up, by `make demo` or `python -m devcluster up`: take it down first (`make demo-down`)")
+    try:
+        provider.up()
+        images = build_all(provider, models_folder())
+        install.install_hub(provider, images.hub)
+        install.install_chart(provider, images)
+        yield Cluster(provider)
+    finally:
+        if request.session.testsfailed and provider.is_up():
+            print(f"evidence of what failed: {evidence.collect(provider, 'e2e')}")
+        if not os.environ.get("PINION_REUSE_CLUSTER"):
+            provider.down()

@@ -1,0 +1,61 @@
+"""A proxy in front of a real gateway that spoils CAR streams: flips a bit, cuts the stream, or goes silent."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+
+
+@dataclass
+class Fault:
+    """What happens at byte `at` of a CAR; blocks (`format=raw`) pass."""
+
+    kind: str  # "flip", "cut" or "silence"
+    at: int
+    requests: int = 0
+
+
+@asynccontextmanager
+async def faulty_gateway(upstream: str, fault: Fault) -> AsyncIterator[str]:
+    """Yield the URL of a proxy to `upstream` with one fault in every CAR."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        async with aiohttp.ClientSession() as session, session.get(f"{upstream}{request.path_qs}") as answer:
+            response = web.StreamResponse(status=answer.status)
+            await response.prepare(request)
+            if request.query.get("format") != "car":
+                await response.write(await answer.read())
+                return response
+            fault.requests += 1
+            done = 0
+            async for chunk in answer.content.iter_chunked(65536):
+                if done <= fault.at < done + len(chunk):
+                    place = fault.at - done
+                    if fault.kind == "flip":
+                        chunk = chunk[:place] + bytes([chunk[place] ^ 1]) + chunk[place + 1 :]
+                    else:
+                        await response.write(chunk[:place])
+                        if fault.kind == "silence":
+                            await asyncio.sleep(3600)
+                        assert request.transport is not None
+                        request.transport.close()
+                        return response
+                done += len(chunk)
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,245 @@
+"""One ModelDeployment and its surroundings as plain data, for tests of pure decisions: what a plan asks for is done at once."""
+
+import copy
+from typing import Any, Self
+
+from pinion_contract.config import Limits
+from pinion_contract.status import (
+    BackendUse,
+    Failure,
+    ModelFacts,
+    Phase,
+    PodStatus,
+    SourceBytes,
+    SourceType,
+    Timings,
+    Transfer,
+    Warm,
+)
+from pinion_operator.api.modeldeployment import ModelDeployment
+from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
+from pinion_operator.reconcile.modeldeployment import decide_model_deployment
+from pinion_operator.reconcile.observed import Observed, Pod, Resolution, SourceFacts
+from pinion_operator.reconcile.plan import Plan
+from pinion_operator.reconcile.revision import Revision, revisions_of
+from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT, Object, Ref, ref_of
+
+NAMESPACE, NAME, UID = "ml", "minilm", "uid-of-minilm"
+CID = "bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+MANIFEST_CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+OTHER_CID = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
+SOURCE = SourceFacts(commit="1" * 40, source_digest="d1" * 32, total_bytes=90_000_000, file_count=11)
+EARLIER = "2026-01-01T00:00:00Z"
+
+
+class World:
+    """Spec, children, pods, backends, and the hub's answer; every method that changes it returns it."""
+
+    def __init__(self, **spec: Any) -> None:
+        model = {"source": {"huggingFace": {"repo": "org/model"}}, **spec.pop("model", {})}
+        self.obj: dict[str, Any] = {
+            "apiVersion": "pinion.dev/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"namespace": NAMESPACE, "name": NAME, "uid": UID, "generation": 1, "labels": {"team": "nlp"}},
+            "spec": {"model": model, **spec},
+            "status": {"observedGeneration": -1},
+        }
+        self.children: dict[Ref, dict[str, Any]] = {}
+        self.pods: list[Pod] = []
+        self.backends: list[dict[str, Any]] = []
+        self.resolution: Resolution | None = SOURCE
+        self.taken: frozenset[Ref] = frozenset()
+        self.progress_age = 0.0
+        self.image = "runtime:1"
+
+    # what happens around it
+
+    def change(self, **spec: Any) -> Self:
+        """Change fields of the spec, as a user does."""
+        self.obj["spec"] = {**self.obj["spec"], **spec}
+        self.obj["metadata"]["generation"] += 1
+        return self
+
+    def change_source(self, **fields: Any) -> Self:
+        """Change fields of model.source.huggingFace."""
+        model = copy.deepcopy(self.obj["spec"]["model"])
+        model["source"]["huggingFace"] |= fields
+        return self.change(model=model)
+
+    def backend(self, name: str, *, ready: bool = True, priority: int = 100) -> Self:
+        """Add an IpfsBackend."""
+        condition = {"type": "Ready", "status": str(ready), "reason": "Healthy" if ready else "NotProbed"}
+        self.backends.append(
+            {
+                "metadata": {"namespace": NAMESPACE, "name": name, "uid": f"uid-of-{name}", "generation": 1},
+                "spec": {"type": "Kubo", "priority": priority, "managed": {}},
+                "status": {"observedGeneration": 1, "conditions": [condition]},
+            }
+        )
+        return self
+
+    def pod(self, name: str, *, revision: str = "", status: PodStatus | None = None, **state: Any) -> Self:
+        """Add a pod of the current revision, or replace the one of this name.
+
+        `state`: ready, running, problem, leaving, conditions, container (fields of its container status).
+        """
+        ready = state.get("ready", status is not None and status.phase == Phase.READY)
+        running = {"state": {"running": {}}} if state.get("running", status is not None) else {}
+        obj: dict[str, Any] = {
+            "metadata": {
+                "namespace": NAMESPACE,
+                "name": name,
+                "labels": {"pinion.dev/revision": revision or self.revision.name},
+                **({"deletionTimestamp": EARLIER} if state.get("leaving") else {}),
+            },
+            "status": {
+                "phase": "Running",
+                "podIP": "127.1.0.1",
+                "conditions": [{"type": "Ready", "status": str(bool(ready))}, *state.get("conditions", ())],
+                "containerStatuses": [{"name": "runtime", "image": "runtime:1", **running, **state.get("container", {})}],
+            },
+        }
+        self.pods = [pod for pod in self.pods if pod.obj["metadata"]["name"] != name]
+        self.pods.append(Pod(obj, status, state.get("problem", "")))
+        return self
+
+    def no_pods(self) -> Self:
+        """Remove all pods."""
+        self.pods = []
+        return self
+
+    def says(self, **fields: Any) -> PodStatus:
+        """Return the status of a pod of the current revision that serves; `fields` differ."""
+        facts = {"name": NAME, "cid": CID, "manifest_cid": MANIFEST_CID, "opened_cid": CID, "task": "feature-extraction"}
+        backends = self.revision.backends
+        status = PodStatus(
+            phase=Phase.READY,
+            config_digest=self.revision.config_digest,
+            revision=self.revision.name,
+            limits=Limits(),
+            model=ModelFacts(**{**facts, **fields.pop("model", {})}),
+            backend=BackendUse(active=backends[0], preferred=backends[0], pinned_in=backends[:1]) if backends else BackendUse(),
+            warm=Warm(done=True, inputs=8, seconds=0.5),
+            timings=Timings(fetch_seconds=2.0, load_seconds=1.0, warmup_seconds=0.5, cold_start_seconds=4.0),
+            transfer=transfer(100),
+        )
+        return status.model_copy(update=fields)
+
+    def fetching(self, percent: int, **fields: Any) -> PodStatus:
+        """Return the status of a pod that brings the files and knows no CID yet."""
+        unknown = {"cid": "", "manifest_cid": "", "opened_cid": ""}
+        return self.says(phase=Phase.FETCHING, model=unknown, transfer=transfer(percent), warm=Warm(), **fields).model_copy(
+            update={"backend": BackendUse(), "timings": Timings()}
+        )
+
+    def failed(self, failure: Failure) -> PodStatus:
+        """Return the status of a pod that failed."""
+        return self.fetching(0, failure=failure).model_copy(update={"phase": Phase.FAILED})
+
+    def roll_out(self) -> Self:
+        """Do as the Deployment's controller: report as ready what the spec wants."""
+        deployment = self.deployment
+        count = deployment["spec"]["replicas"]
+        counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), count)
+        deployment["status"] = {"observedGeneration": deployment["metadata"]["generation"], **counts}
+        return self
+
+    # what the operator does
+
+    def seen(self) -> Observed:
+        """Return what a decision looks at."""
+        return Observed(
+            obj=self.obj,
+            model=ModelDeployment.parse(self.obj),
+            children=self.children,
+            taken=self.taken,
+            pods=tuple(self.pods),
+            backends=tuple(self.backends),
+            resolution=self.resolution,
+            progress_age=self.progress_age,
+            runtime_image=self.image,
+        )
+
+    def decide(self) -> Plan:
+        """Decide once, changing nothing."""
+        return decide_model_deployment(self.seen())
+
+    def carry_out(self, plan: Plan) -> Self:
+        """Do what a plan asks for, as the API server would."""
+        if plan.status is not None:
+            conditions = [{**condition, "lastTransitionTime": EARLIER} for condition in plan.status["conditions"]]
+            self.obj["status"] = {**plan.status, "conditions": conditions}
+        for child in (*plan.create, *plan.apply):
+            self._put(child)
+        for ref in plan.delete:
+            del self.children[ref]
+        return self
+
+    def settle(self) -> Plan:
+        """Decide and carry out until there is nothing to write; return the last plan."""
+        for _ in range(10):
+            plan = self.decide()
+            if plan == Plan(after=plan.after):
+                return plan
+            self.carry_out(plan)
+        raise AssertionError(f"the decision does not come to rest: {self.decide()}")
+
+    def serve(self, replicas: int = 1) -> Self:
+        """Bring it to Ready with so many pods."""
+        self.settle()
+        self.pod("pod-0", status=self.says())
+        self.settle()
+        for index in range(replicas):
+            self.pod(f"pod-{index}", status=self.says())
+        self.roll_out().settle()
+        return self
+
+    def _put(self, child: Object) -> None:
+        obj = copy.deepcopy(dict(child))
+        have = self.children.get(ref_of(child))
+        if have is None:
+            obj["metadata"] |= {"uid": f"uid-{len(self.children)}", "generation": 1, "creationTimestamp": EARLIER}
+        else:
+            kept = {name: have["metadata"][name] for name in ("uid", "creationTimestamp")}
+            changed = have.get("spec") != obj.get("spec")
+            obj["metadata"] |= {**kept, "generation": have["metadata"]["generation"] + int(changed)}
+            obj |= {"status": have["status"]} if "status" in have else {}
+        self.children[ref_of(child)] = obj
+
+    # what is asked about it
+
+    @property
+    def status(self) -> ModelDeploymentStatus:
+        """Return the status, parsed."""
+        return ModelDeployment.parse(self.obj).status
+
+    @property
+    def revision(self) -> Revision:
+        """Return the newest revision."""
+        return revisions_of(self.children.values())[0]
+
+    @property
+    def deployment(self) -> dict[str, Any]:
+        """Return the Deployment."""
+        return self.children[Ref(DEPLOYMENT, NAMESPACE, NAME)]
+
+    def config_map(self, suffix: str) -> str:
+        """Return the one text in a ConfigMap of the newest revision; `suffix` is "" or "-live"."""
+        data = self.children[Ref(CONFIGMAP, NAMESPACE, f"{NAME}-{self.revision.name}{suffix}")]["data"]
+        return str(next(iter(data.values())))
+
+    def condition(self, type_: str) -> str:
+        """Return `status/reason` of a condition, "-" when it is not there."""
+        return next((f"{c.status}/{c.reason}" for c in self.status.conditions if c.type == type_), "-")
+
+    def message(self, type_: str) -> str:
+        """Return the message of a condition."""
+        return next(c.message for c in self.status.conditions if c.type == type_)
+
+
+def transfer(percent: int) -> Transfer:
+    """Return a transfer of SOURCE from the hub that is so far."""
+    done = SOURCE.total_bytes * percent // 100
+    running = {"bytes_per_second": 1_000_000, "eta_seconds": 9} if percent < 100 else {}
+    sources = (SourceBytes(type=SourceType.ORIGIN, name="https://hub", bytes=done),) if done else ()
+    return Transfer(total_bytes=SOURCE.total_bytes, completed_bytes=done, sources=sources, **running)

@@ -1,0 +1,225 @@
+"""The operator as a real process against a real API server, with exactly the rights that the chart gives it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from devcluster.control import ControlPlane
+from devcluster.gotools import HELM, KUBERNETES, ensure
+from tests.support.api_proxy import ApiProxy, Asked
+
+PROJECT = Path(__file__).parents[2]
+T = TypeVar("T")
+
+
+def wait_until(true: Callable[[], T], what: str, timeout: float = 30.0) -> T:
+    """Poll until the result is truthy and return it; fail with `what` when that does not come."""
+    deadline = time.monotonic() + timeout
+    while True:
+        if result := true():
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {result!r}")
+        time.sleep(0.05)
+
+
+@dataclass
+class OperatorProcess:
+    """One run of the program; `asked` of its proxy is what it wanted from the API."""
+
+    proxy: ApiProxy
+    log: Path
+    port: int
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+    def http(self, path: str) -> tuple[int, str]:
+        """Return (status, text) of its own HTTP server; (0, "") when that does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of a metric's samples that carry these labels."""
+        total = 0.0
+        for line in self.http("/metrics")[1].splitlines():
+            if match := re.fullmatch(re.escape(name) + r"(?:\{(.*)\})? (\S+)", line):
+                found = dict(re.findall(r'(\w+)="([^"]*)"', match[1] or ""))
+                total += float(match[2]) if labels.items() <= found.items() else 0.0
+        return total
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return its log, a dict for each line."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def writes(self) -> list[Asked]:
+        """Return its writes so far, those of the Lease excepted."""
+        return self.proxy.writes()
+
+    def wait_leading(self, timeout: float = 40.0) -> None:
+        """Wait until it leads and watches."""
+
+        def watching() -> bool:
+            assert self.process.poll() is None, f"the operator ended with {self.process.returncode}"
+            return any(line["message"] == "watching" for line in self.lines())
+
+        wait_until(watching, "the operator leads and watches", timeout)
+
+    def wait_quiet(self, seconds: float = 2.0, timeout: float = 60.0) -> None:
+        """Wait until it has not written for so long."""
+        seen, since = -1, time.monotonic()
+        deadline = since + timeout
+        while time.monotonic() - since < seconds:
+            assert time.monotonic() < deadline, f"it goes on writing: {self.writes()[-5:]}"
+            if (now := len(self.writes())) != seen:
+                seen, since = now, time.monotonic()
+            time.sleep(0.05)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = 30.0) -> int:
+        """Return its exit status."""
+        return self.process.wait(timeout)
+
+    def stop(self) -> int:
+        """SIGTERM and wait; return its exit status."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        return self.wait()
+
+
+@dataclass
+class Operators:
+    """Starts operators that serve one namespace; each behind a proxy of its own."""
+
+    control_plane: ControlPlane
+    namespace: str
+    folder: Path
+    started: list[OperatorProcess] = field(default_factory=list)
+
+    @property
+    def account(self) -> str:
+        return f"system:serviceaccount:{self.namespace}:{self.namespace}-operator"
+
+    def start(
+        self, program: tuple[str, ...] = ("-m", "pinion_operator"), *, environment: dict[str, str] | None = None
+    ) -> OperatorProcess:
+        """Start one and return at once."""
+        number = len(self.started)
+        folder = self.folder / f"operator-{number}"
+        folder.mkdir()
+        proxy = ApiProxy(self.control_plane.kubeconfig, folder, user=self.account)
+        proxy.__enter__()
+        port, log = _free_port(), folder / "log"
+        variables = {
+            "KUBECONFIG": str(proxy.client_config),
+            "PINION_RUNTIME_IMAGE": "pinion.test/runtime:1",
+            "PINION_KUBO_IMAGE": "pinion.test/kubo:1",
+            "PINION_HUB_ENDPOINT": "http://127.0.0.1:9",  # nobody is there
+            "PINION_NAMESPACES": self.namespace,
+            "PINION_LEASE_NAMESPACE": self.namespace,
+            "PINION_LEASE_NAME": f"{self.namespace}-operator",
+            "PINION_HEALTH_HOST": "127.0.0.1",
+            "PINION_HEALTH_PORT": str(port),
+            **(environment or {}),
+        }
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PINION_")}
+        with log.open("wb") as out:
+            process = subprocess.Popen([sys.executable, *program], cwd=PROJECT, env=kept | variables, stdout=out, stderr=out)
+        operator = OperatorProcess(proxy, log, port, process)
+        self.started.append(operator)
+        return operator
+
+    def close(self) -> None:
+        """Stop all; their logs are shown when the test has failed."""
+        for number, operator in enumerate(self.started):
+            if operator.process.poll() is None:
+                operator.signal(signal.SIGCONT)
+                operator.signal(signal.SIGTERM)
+                try:
+                    operator.wait(15)
+                except subprocess.TimeoutExpired:
+                    operator.process.kill()
+                    operator.wait()
+            operator.proxy.__exit__()
+            print(f"--- log of operator {number} ({operator.log}), ended with {operator.process.returncode}")
+            print("\n".join(operator.log.read_text().splitlines()[-120:]))
+
+
+@pytest.fixture(scope="session")
+def crds(control_plane: ControlPlane) -> None:
+    """Have the custom resources served."""
+    control_plane.kubectl("apply", "--server-side", "-f", str(PROJECT / "crds"))
+    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(PROJECT / "crds"))
+
+
+@pytest.fixture
+def operators(control_plane: ControlPlane, namespace: str, crds: None, tmp_path: Path) -> Iterator[Operators]:
+    """Start operators for the test's namespace, confined to it, with the Role of the chart."""
+    grant(control_plane, namespace, namespaces=[namespace])
+    running = Operators(control_plane, namespace, tmp_path)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def operator(operators: Operators, hub_endpoint: str) -> OperatorProcess:
+    """Start the real operator and wait until it leads; a test module may override `hub_endpoint`."""
+    running = operators.start(environment={"PINION_HUB_ENDPOINT": hub_endpoint})
+    running.wait_leading()
+    return running
+
+
+@pytest.fixture
+def hub_endpoint() -> str:
+    """Name the hub that the operator asks: nobody, unless a test module overrides this fixture."""
+    return "http://127.0.0.1:9"
+
+
+def grant(control_plane: ControlPlane, namespace: str, namespaces: list[str]) -> None:
+    """Give the account of a release its rights, as the chart renders them; no namespaces = the whole cluster."""
+    ensure([HELM])
+    values = json.dumps({"operator": {"namespaces": namespaces}})
+    chart = [
+        str(PROJECT / "charts" / "pinion"),
+        "--namespace",
+        namespace,
+        "--show-only",
+        "templates/rbac.yaml",
+        "--kube-version",
+        KUBERNETES,  # without a cluster to ask, helm assumes a very old one
+        "--values",
+        "-",
+    ]
+    rendered = subprocess.run(
+        [str(HELM.program("helm")), "template", namespace, *chart], input=values, capture_output=True, text=True, timeout=60
+    )
+    assert rendered.returncode == 0, rendered.stderr
+    control_plane.kubectl("apply", "-f", "-", input=rendered.stdout)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,65 @@
+"""Starts the operator with small decisions, and looks at what it did."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.operator_process import OperatorProcess, Operators, wait_until
+
+SMALL = (str(Path("tests/support/small_operator.py")),)
+
+
+class Small:
+    """Starts operators, and reads and writes the test's namespace as the administrator."""
+
+    def __init__(self, operators: Operators, outside: Path) -> None:
+        self.operators, self.outside = operators, outside
+
+    def start(self, **environment: str) -> OperatorProcess:
+        return self.operators.start(SMALL, environment={"SMALL_OUTSIDE": str(self.outside), **environment})
+
+    def leader(self, **environment: str) -> OperatorProcess:
+        operator = self.start(**environment)
+        operator.wait_leading()
+        return operator
+
+    def kubectl(self, *arguments: str, input: str | None = None) -> str:
+        return self.operators.control_plane.kubectl("--namespace", self.operators.namespace, *arguments, input=input)
+
+    def apply(self, name: str, priority: int) -> None:
+        self.kubectl("apply", "-f", "-", input=json.dumps(backend(name, priority)))
+
+    def get(self, what: str, name: str) -> dict[str, Any]:
+        """Return an object, {} when there is none."""
+        found = self.kubectl("get", what, name, "--ignore-not-found", "--show-managed-fields", "-o", "json")
+        return dict(json.loads(found)) if found else {}
+
+    def ready(self, name: str) -> str:
+        """Return status/reason of Ready when the status is about the present generation."""
+        obj = self.get("ipfsbackend", name)
+        if not obj or obj["status"]["observedGeneration"] != obj["metadata"]["generation"]:
+            return ""
+        condition = obj["status"]["conditions"][0]
+        return f"{condition['status']}/{condition['reason']}"
+
+    def wait_ready(self, name: str, wanted: str = "True/Small", timeout: float = 30) -> None:
+        wait_until(lambda: self.ready(name) == wanted, f"{name} is {wanted}", timeout)
+
+
+@pytest.fixture
+def small(operators: Operators, tmp_path: Path) -> Iterator[Small]:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    running = Small(operators, outside)
+    yield running
+    # Nothing of ours may keep the namespace from going.
+    for name in running.kubectl("get", "ipfsbackends", "-o", "name").split():
+        running.kubectl("patch", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+
+
+def backend(name: str, priority: int) -> dict[str, Any]:
+    spec = {"type": "Kubo", "priority": priority, "managed": {}}
+    return {"apiVersion": "pinion.dev/v1alpha1", "kind": "IpfsBackend", "metadata": {"name": name}, "spec": spec}

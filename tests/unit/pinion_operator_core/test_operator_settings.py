@@ -1,0 +1,65 @@
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT
+from pinion_operator.settings import Settings, SettingsError
+
+NEEDED = {"PINION_RUNTIME_IMAGE": "r:1", "PINION_KUBO_IMAGE": "k:1"}
+
+
+def test_defaults() -> None:
+    settings = Settings.load([], NEEDED)
+    assert (settings.runtime_image, settings.kubo_image) == ("r:1", "k:1")
+    assert settings.namespaces == ()
+    assert settings.health_port == 8080
+    assert settings.lease_namespace  # outside a cluster, too
+    with pytest.raises(FrozenInstanceError):
+        settings.workers = 9  # type: ignore[misc]  # that it is refused is the point
+
+
+def test_variables_and_flags_and_flags_win() -> None:
+    environment = NEEDED | {"PINION_WORKERS": " 8 ", "PINION_NAMESPACES": "b, a,,b", "PINION_RELIST_SECONDS": "2.5"}
+    settings = Settings.load(["--workers", "3", "--hub-endpoint=http://hub"], environment)
+    assert settings.workers == 3
+    assert settings.namespaces == ("a", "b")
+    assert settings.relist_seconds == 2.5
+    assert settings.hub_endpoint == "http://hub"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PINION_WORKERS", "many"),
+        ("PINION_WORKERS", "0"),
+        ("PINION_RELIST_SECONDS", "-1"),
+        ("PINION_LOG_LEVEL", "loud"),
+        ("PINION_IMAGE_PULL_POLICY", "Sometimes"),
+        ("PINION_RUNTIME_IMAGE", ""),
+        ("PINION_LEASE_NAME", ""),
+        ("PINION_REQUEST_TIMEOUT_SECONDS", "10"),  # a renewal must end within two thirds of 15 s
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        Settings.load([], NEEDED | {variable: value})
+
+
+def test_every_setting_has_a_flag_with_a_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        Settings.load(["--help"], NEEDED)
+    told = capsys.readouterr().out
+    for name in Settings.__dataclass_fields__:
+        assert f"--{name.replace('_', '-')}" in told
+        assert f"PINION_{name.upper()}" in told.replace("\n", " ")
+
+
+def test_kopf_is_told_to_write_nothing_and_to_filter_on_the_server() -> None:
+    result = Settings.load([], NEEDED).kopf({DEPLOYMENT: "a=b", CONFIGMAP: "c=d"})
+    assert result.posting.enabled is False
+    assert result.scanning.disabled is True
+    assert result.queueing.worker_limit is None
+    assert result.persistence.finalizer == "pinion.dev/not-used"
+    assert result.process.ultimate_exiting_timeout is None
+    assert result.watching.label_selectors["apps", "v1", "deployments"] == "a=b"
+    assert result.watching.label_selectors["", "v1", "configmaps"] == "c=d"

@@ -1,0 +1,62 @@
+"""The pod of a revision: restricted, read-only, and with what the runtime expects in its place."""
+
+from typing import Any
+
+from pinion_contract.names import CONFIG_PATH, LIVE_PATH, MANAGEMENT_PORT, STATE_PATH
+from pinion_operator.resources.podtemplate import PodSettings, build_pod_template, token_path
+
+SETTINGS = PodSettings("minilm", "abc", "runtime:1", "IfNotPresent", {}, "1Gi", ("first", "b" * 63), 320)
+
+
+def spec(settings: PodSettings = SETTINGS) -> dict[str, Any]:
+    built: dict[str, Any] = build_pod_template(settings)["spec"]
+    return built
+
+
+def test_what_the_restricted_standard_asks_for() -> None:
+    pod, (container,) = spec()["securityContext"], spec()["containers"]
+    assert (pod["runAsNonRoot"], pod["runAsUser"], pod["seccompProfile"]) == (True, 65532, {"type": "RuntimeDefault"})
+    context = container["securityContext"]
+    assert (context["allowPrivilegeEscalation"], context["readOnlyRootFilesystem"]) == (False, True)
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert {kind for volume in spec()["volumes"] for kind in volume if kind != "name"} == {"configMap", "emptyDir", "secret"}
+
+
+def test_it_has_no_token_and_no_names_of_services() -> None:
+    assert (spec()["automountServiceAccountToken"], spec()["enableServiceLinks"]) == (False, False)
+    assert spec()["serviceAccountName"] == "minilm-runtime"
+
+
+def test_every_path_is_mounted_from_a_volume_with_a_valid_name() -> None:
+    (container,) = spec()["containers"]
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in spec()["volumes"]}
+    assert {mount["name"] for mount in mounts.values()} == volumes.keys()
+    assert all(len(name) <= 63 for name in volumes)
+    assert mounts["/etc/pinion/config"]["readOnly"]
+    assert CONFIG_PATH.startswith("/etc/pinion/config/")
+    assert LIVE_PATH.startswith("/etc/pinion/live/")
+    assert "subPath" not in mounts["/etc/pinion/live"], "the kubelet never updates a subPath"
+    assert volumes["state"]["emptyDir"] == {"sizeLimit": "1Gi"}
+    assert {STATE_PATH, "/tmp"} <= {path for path, mount in mounts.items() if not mount.get("readOnly")}
+    token = token_path("first").removesuffix("/token")
+    assert volumes[mounts[token]["name"]]["secret"]["secretName"] == "first-kubo-client"
+
+
+def test_where_it_may_write_is_where_the_libraries_are_told_to() -> None:
+    (container,) = spec()["containers"]
+    environment = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert environment["HF_HOME"] == f"{STATE_PATH}/hf"
+    assert environment["HOME"] == STATE_PATH
+
+
+def test_probes_ask_the_management_port() -> None:
+    (container,) = spec()["containers"]
+    ports = {container[name]["httpGet"]["port"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert ports == {MANAGEMENT_PORT}
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_without_a_limit_the_node_is_the_limit() -> None:
+    volumes = {volume["name"]: volume for volume in spec(PodSettings("m", "r", "i", "Always"))["volumes"]}
+    assert volumes["state"]["emptyDir"] == {}
