@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from .base import Message
 from .config import Limits
 
@@ -158,4 +160,4 @@ class PodStatus(Message):
     queue: QueueState = QueueState()
     memory: MemoryState = MemoryState()
     engine_restarts: int = 0
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)

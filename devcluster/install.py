@@ -1,0 +1,80 @@
+"""What the project puts into a cluster: the hub mirror and the chart."""
+
+import json
+import os
+import subprocess
+
+from . import manifests
+from .errors import DevClusterError
+from .gotools import HELM, ensure
+from .images.project import ProjectImages
+from .paths import REPOSITORY
+from .provider import Cluster
+
+HUB_NAMESPACE = "pinion-hub"
+HUB_ENDPOINT = f"http://hub.{HUB_NAMESPACE}.svc"
+SYSTEM_NAMESPACE = "pinion-system"
+RELEASE = "pinion"
+CHART = REPOSITORY / "charts" / "pinion"
+
+
+class HelmError(DevClusterError):
+    """Helm failed; the message holds its own words."""
+
+
+def install_hub(cluster: Cluster, image: str, *, rate: int = 0) -> None:
+    """Start the hub mirror and wait for it; `rate` limits all downloads together, in bytes per second (0: no limit)."""
+    cluster.kubectl("apply", "--filename=-", input=manifests.render("hub.yaml", image=image, rate=str(rate)))
+    wait_for_deployment(cluster, HUB_NAMESPACE, "hub")
+
+
+def install_chart(cluster: Cluster, images: ProjectImages, *, settings: dict[str, str] | None = None) -> None:
+    """Install or upgrade the chart with our images and the hub mirror, and wait for the operator; `settings` go on top."""
+    ensure_namespace(cluster, SYSTEM_NAMESPACE)
+    values = {
+        **_image_values("operator", images.operator),
+        **_image_values("runtime", images.runtime),
+        **_image_values("kubo", images.kubo),
+        "hub.endpoint": HUB_ENDPOINT,
+        **(settings or {}),
+    }
+    arguments = [word for key, value in values.items() for word in ("--set-string", f"{key}={value}")]
+    where = (RELEASE, str(CHART), f"--namespace={SYSTEM_NAMESPACE}")
+    helm(cluster, "upgrade", "--install", *where, "--wait", "--timeout=180s", *arguments)
+
+
+def uninstall_chart(cluster: Cluster) -> None:
+    """Uninstall the release; the custom resources stay, as the chart says."""
+    helm(cluster, "uninstall", RELEASE, f"--namespace={SYSTEM_NAMESPACE}", "--ignore-not-found", "--wait")
+
+
+def ensure_namespace(cluster: Cluster, name: str) -> None:
+    """Make a namespace that admits only pods of the `restricted` standard."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    cluster.kubectl("apply", "--filename=-", input=json.dumps(manifest))
+
+
+def wait_for_deployment(cluster: Cluster, namespace: str, name: str, seconds: int = 120) -> None:
+    """Wait until the newest pods of a Deployment are the ones that serve."""
+    where = (f"deployment/{name}", f"--namespace={namespace}")
+    cluster.kubectl("rollout", "status", *where, f"--timeout={seconds}s", timeout=seconds + 10)
+
+
+def helm(cluster: Cluster, *arguments: str, timeout: float = 300) -> str:
+    """Run Helm against the cluster and return its standard output; raise HelmError when it fails."""
+    ensure([HELM])
+    # Helm keeps caches and settings in the user's home otherwise.
+    homes = {
+        f"HELM_{kind}_HOME": str(cluster.kubeconfig.parent / "helm" / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")
+    }
+    command = [str(HELM.program("helm")), f"--kubeconfig={cluster.kubeconfig}", *arguments]
+    done = subprocess.run(command, env={**os.environ, **homes}, capture_output=True, text=True, timeout=timeout, check=False)
+    if done.returncode:
+        raise HelmError(f"`helm {arguments[0]}` failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _image_values(name: str, reference: str) -> dict[str, str]:
+    repository, _, tag = reference.rpartition(":")
+    return {f"image.{name}.repository": repository, f"image.{name}.tag": tag}

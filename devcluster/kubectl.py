@@ -1,0 +1,71 @@
+"""kubectl and kubeconfigs."""
+
+import base64
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import DevClusterError
+from .gotools import CONTROL
+from .pki import Authority, Certificate
+
+
+class KubectlError(DevClusterError):
+    """kubectl answered with an error; `.stderr` holds its own words."""
+
+    def __init__(self, arguments: tuple[str, ...], stderr: str) -> None:
+        super().__init__(f"`kubectl {' '.join(arguments)}` failed: {stderr.strip()}")
+        self.stderr = stderr
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """The kubectl of our Kubernetes version, bound to one kubeconfig."""
+
+    kubeconfig: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return a command line, for callers that start kubectl themselves."""
+        # The default discovery cache is keyed by host and port, and outlives a cluster: another one would read it.
+        cache = f"--cache-dir={_cache(self.kubeconfig)}"
+        return [str(CONTROL.program("kubectl")), f"--kubeconfig={self.kubeconfig}", cache, *arguments]
+
+    def __call__(self, *arguments: str, input: str | None = None, timeout: float = 60) -> str:
+        """Run kubectl and return its standard output; raise KubectlError when it fails."""
+        done = subprocess.run(
+            self.command(*arguments), input=input, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        if done.returncode:
+            raise KubectlError(arguments, done.stderr)
+        return done.stdout
+
+
+def shell_line(kubeconfig: Path) -> str:
+    """Return what a person types so that kubectl talks to this cluster, and does not mix it up with an earlier one."""
+    return f"export KUBECONFIG={kubeconfig} KUBECACHEDIR={_cache(kubeconfig)}"
+
+
+def _cache(kubeconfig: Path) -> Path:
+    return kubeconfig.parent / "kubectl-cache"
+
+
+def write_kubeconfig(path: Path, server: str, authority: Authority, user: Certificate) -> Path:
+    """Write a kubeconfig that stands alone: certificates and key are inside it."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "pinion", "cluster": {"server": server, "certificate-authority-data": _encoded(authority.crt)}}],
+        "users": [
+            {"name": "user", "user": {"client-certificate-data": _encoded(user.crt), "client-key-data": _encoded(user.key)}}
+        ],
+        "contexts": [{"name": "pinion", "context": {"cluster": "pinion", "user": "user"}}],
+        "current-context": "pinion",
+    }
+    path.touch(0o600)
+    path.write_text(json.dumps(config, indent=1) + "\n")
+    return path
+
+
+def _encoded(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

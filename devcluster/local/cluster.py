@@ -1,0 +1,190 @@
+"""The local cluster: up, down, and what its users ask of it."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..api import ControlProcesses
+from ..daemons import Daemons
+from ..gotools import TOOLS, ensure
+from ..images import base, system
+from ..images.buildkit import builder
+from ..images.newest import NewestImages
+from ..images.spec import ImageSpec
+from ..kubectl import Kubectl, KubectlError, shell_line
+from ..locks import try_lock, unlock
+from ..paths import make_private
+from . import containerd
+from .addons import apply_addons
+from .checks import MachineError, check_machine, check_user
+from .cleanup import remove_everything
+from .layout import (
+    ADDRESSES,
+    BUILDKIT_SOCKET,
+    CGROUP,
+    CONTAINERD_SOCKET,
+    FOLDERS_RECORD,
+    MACHINE_LOCK,
+    NODE,
+    RUN,
+    SYSCTLS_RECORD,
+    Layout,
+)
+from .network import start_network
+from .node import start_node
+from .packages import architecture, ensure_packages
+from .traces import remember_folders
+
+_OWNER = RUN / "owner"  # whose cluster this is: the layout's root
+DAEMONS = ("etcd", "kube-apiserver", "kube-controller-manager", "containerd", "kube-scheduler", "kubelet", "kube-proxy")
+
+
+class LocalCluster:
+    """One node on this machine; `up` and `down` may be interrupted and run again."""
+
+    name = "local"
+
+    def __init__(self, layout: Layout | None = None) -> None:
+        self.layout = layout or Layout.default()
+        self._in_use = NewestImages(self.layout.root / "images.json")
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the administrator's kubeconfig; it stands alone, and goes with the cluster."""
+        return self.layout.state / "admin.kubeconfig"
+
+    def kubectl(self, *arguments: str, input: str | None = None, timeout: float = 60) -> str:
+        """Run kubectl as the administrator and return its standard output; raise KubectlError when it fails."""
+        return Kubectl(self.kubeconfig)(*arguments, input=input, timeout=timeout)
+
+    def up(self) -> None:
+        """Start the cluster unless it runs; what an interrupted run left is removed first."""
+        check_user()
+        with _machine_lock():
+            self._check_owner()
+            if self.is_up():
+                print(f"the cluster is up\n  {shell_line(self.kubeconfig)}", flush=True)
+                return
+            ensure(TOOLS.values())
+            ensure_packages()
+            remove_everything(self.layout)
+            check_machine(self.layout)
+            self._start()
+
+    def down(self) -> None:
+        """Stop the cluster and remove all of it but images and builder caches; twice is no error."""
+        check_user()
+        with _machine_lock():
+            self._check_owner()
+            remove_everything(self.layout)
+
+    def is_up(self) -> bool:
+        """Tell whether every daemon runs and the node is Ready."""
+        if not self.kubeconfig.exists():
+            return False
+        daemons = Daemons(self.layout.state, tied=False)
+        return all(daemons.find(name) for name in DAEMONS) and self._node_is_ready()
+
+    def base_image(self) -> str:
+        """Return the reference of an image with Python to build on, made when it is missing."""
+        reference = base.base_reference()
+        self._provide(reference, base.make_base_archive)
+        return reference
+
+    def build_image(self, spec: ImageSpec) -> str:
+        """Build an image in containerd's own store, unless it is there; return its reference."""
+        reference = spec.reference
+        self._in_use.add(reference)
+        if reference in containerd.images():
+            return reference
+        logs = self.layout.root / "build-logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        where = (BUILDKIT_SOCKET, self.layout.buildkit, CONTAINERD_SOCKET, containerd.KUBERNETES_NAMESPACE, CGROUP)
+        with builder(*where) as running:
+            running.build(spec, reference, logs / f"{spec.name}.log")
+            # Each set of dependencies of the runtime takes 12 GB: delete what nothing names any more.
+            outdated = set(self._in_use.outdated(containerd.images()))
+            containerd.remove_images(outdated - containerd.images_in_use())
+            running.prune()
+        return reference
+
+    def load(self, archive: Path) -> None:
+        """Import an OCI archive into containerd."""
+        containerd.import_archive(archive)
+
+    def _start(self) -> None:
+        layout, clock = self.layout, _Clock()
+        make_private(layout.state)
+        make_private(RUN)
+        _OWNER.write_text(str(layout.root))
+        remember_folders(layout.state / FOLDERS_RECORD)
+        start_network(layout.state / SYSCTLS_RECORD)
+        containerd.make_cgroup()
+        daemons = Daemons(layout.state, tied=False)
+        containerd.start_containerd(layout, daemons, system.pause_reference())
+        if containerd.clear_containers():
+            # Left by a run whose containerd died first. The CRI plugin remembers them until it starts again.
+            daemons.stop(["containerd"], grace=10)
+            containerd.start_containerd(layout, daemons, system.pause_reference())
+        containerd.remove_images(self._in_use.outdated(containerd.images()))
+        self._provide(system.pause_reference(), system.make_pause_archive)
+        self._provide(system.coredns_reference(), system.make_coredns_archive)
+        clock("network, containerd and its images")
+        control = ControlProcesses(layout.state, ADDRESSES, daemons)
+        control.start(node=True)
+        clock("control plane")
+        start_node(layout, control, daemons)
+        daemons.wait_until(self._node_is_ready, "kubelet", timeout=90)
+        clock("node Ready")
+        apply_addons(layout, Kubectl(self.kubeconfig), system.coredns_reference())
+        self.kubectl(
+            "--namespace=kube-system", "wait", "--for=condition=Available", "deployment/coredns", "--timeout=90s", timeout=100
+        )
+        clock("DNS and volumes")
+        print(f"the cluster is up\n  {shell_line(self.kubeconfig)}", flush=True)
+
+    def _provide(self, reference: str, make: Callable[[Path, str], None]) -> None:
+        """Import an image that we pack ourselves, made when there is no archive of it yet."""
+        self._in_use.add(reference)
+        if reference in containerd.images():
+            return
+        self.layout.archives.mkdir(parents=True, exist_ok=True)
+        archive = self.layout.archives / (reference.rpartition("/")[2].replace(":", "-") + ".tar")
+        if not archive.exists():
+            make(archive, architecture())
+        self.load(archive)
+
+    def _node_is_ready(self) -> bool:
+        ready = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+        try:
+            return self.kubectl("get", "node", NODE, "--output", ready, "--request-timeout=5s") == "True"
+        except KubectlError:
+            return False
+
+    def _check_owner(self) -> None:
+        if _OWNER.exists() and (owner := _OWNER.read_text()) != str(self.layout.root):
+            raise MachineError(
+                f"another dev cluster runs on this machine: PINION_CACHE={Path(owner).parent} is its cache folder"
+            )
+
+
+class _Clock:
+    """Prints what is done, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def __call__(self, what: str) -> None:
+        print(f"  {time.monotonic() - self._started:5.1f} s  {what}", flush=True)
+
+
+@contextlib.contextmanager
+def _machine_lock() -> Iterator[None]:
+    lock = try_lock(MACHINE_LOCK)
+    if lock is None:
+        raise MachineError("another `devcluster up` or `down` is at work on this machine")
+    try:
+        yield
+    finally:
+        unlock(MACHINE_LOCK, lock)

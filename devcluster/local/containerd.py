@@ -1,0 +1,153 @@
+"""The cluster's own containerd: its configuration, its images, and the end of everything it runs."""
+
+import json
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from ..commands import attempt, run
+from ..daemons import Daemons, find_program
+from ..errors import DevClusterError
+from ..processes import Process, terminate
+from .layout import CGROUP, CNI_NETWORK, CONTAINERD_SOCKET, PODS, RUN, Layout
+
+KUBERNETES_NAMESPACE = "k8s.io"  # containerd's namespace of what the kubelet runs, and of images it sees
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def ctr(*arguments: str | Path, timeout: float = 60) -> str:
+    """Run containerd's own command line in the namespace of Kubernetes."""
+    return run("ctr", "--address", CONTAINERD_SOCKET, "--namespace", KUBERNETES_NAMESPACE, *arguments, timeout=timeout)
+
+
+def start_containerd(layout: Layout, daemons: Daemons, pause_image: str) -> None:
+    """Write the configuration, start the daemon and wait until it answers."""
+    networks = layout.state / "cni"
+    networks.mkdir(parents=True, exist_ok=True)
+    (networks / "10-pinion.conflist").write_text(_network(layout))
+    config = layout.state / "containerd.toml"
+    config.write_text(_config(layout, pause_image, networks))
+    daemons.start("containerd", [find_program("containerd", "containerd"), "--config", config])
+    daemons.wait_until(is_running, "containerd", timeout=60)
+
+
+def is_running() -> bool:
+    """Tell whether our containerd answers."""
+    return CONTAINERD_SOCKET.exists() and attempt("ctr", "--address", CONTAINERD_SOCKET, "version", timeout=10)
+
+
+def images() -> dict[str, str]:
+    """Return the references of all images, with the digest each stands for."""
+    lines = ctr("images", "list").splitlines()[1:]
+    return {words[0]: words[2] for line in lines if (words := line.split())}
+
+
+def images_in_use() -> set[str]:
+    """Return the references that containers were made from."""
+    lines = ctr("containers", "list").splitlines()[1:]
+    return {words[1] for line in lines if len(words := line.split()) > 1}
+
+
+def import_archive(archive: Path) -> None:
+    """Load an OCI archive and unpack it."""
+    ctr("images", "import", archive, timeout=600)
+
+
+def remove_images(references: Collection[str]) -> None:
+    """Delete images, with the second reference (`sha256:...`) that the CRI plugin gives each; shared layers stay."""
+    known = images()
+    named = {digest for name, digest in known.items() if name not in references and not name.startswith("sha256:")}
+    doomed = [name for name, digest in known.items() if name in references or (name[:7] == "sha256:" and digest not in named)]
+    if doomed:
+        ctr("images", "delete", *doomed)
+
+
+def clear_containers() -> int:
+    """Kill and delete every container, with its snapshot, and return their number; images stay."""
+    names = ctr("containers", "list", "--quiet").split()
+    for name in ctr("tasks", "list", "--quiet").split():
+        attempt("ctr", "--address", CONTAINERD_SOCKET, "--namespace", KUBERNETES_NAMESPACE, "tasks", "delete", "--force", name)
+    if names:
+        ctr("containers", "delete", *names)
+    return len(names)
+
+
+def kill_cgroup() -> None:
+    """Kill every process in the cluster's control groups and delete the groups; works without a running containerd."""
+    groups = [group for group in (_CGROUPS / CGROUP, *_CGROUPS.glob(f"*/{CGROUP}")) if group.is_dir()]
+    deadline = time.monotonic() + 20
+    while found := [process for group in groups for process in _members(group)]:
+        terminate(found)
+        if time.monotonic() > deadline:
+            raise DevClusterError(f"new processes appear in {CGROUP} for ever: {found}")
+    for group in groups:
+        for folder in sorted(group.rglob("*"), reverse=True):
+            if folder.is_dir():
+                folder.rmdir()
+        group.rmdir()
+
+
+def make_cgroup() -> None:
+    """Make the group that the kubelet puts all pods under, in the unified hierarchy or in each of the old ones."""
+    unified = (_CGROUPS / "cgroup.controllers").exists()
+    if unified:
+        controllers = (_CGROUPS / "cgroup.controllers").read_text().split()
+        (_CGROUPS / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
+    for parent in [_CGROUPS] if unified else [path for path in _CGROUPS.iterdir() if (path / "cgroup.procs").exists()]:
+        (parent / CGROUP).mkdir(exist_ok=True)
+
+
+def _members(group: Path) -> list[Process]:
+    pids: set[int] = set()
+    for path in group.rglob("cgroup.procs"):
+        try:
+            pids.update(int(line) for line in path.read_text().split())
+        except OSError:  # the group went away, or is one of threads
+            continue
+    return [process for pid in pids if (process := Process.find(pid))]
+
+
+def _network(layout: Layout) -> str:
+    addresses = {
+        "type": "host-local",
+        "dataDir": str(layout.state / "cni-addresses"),
+        "ranges": [[{"subnet": PODS}]],
+        "routes": [{"dst": "0.0.0.0/0"}],
+    }
+    plugin = {"type": "ptp", "ipMasq": False, "mtu": 1500, "ipam": addresses}
+    return json.dumps({"cniVersion": "1.0.0", "name": CNI_NETWORK, "plugins": [plugin]})
+
+
+def _config(layout: Layout, pause_image: str, networks: Path) -> str:
+    return f"""\
+version = 2
+root = "{layout.containerd}"
+state = "{RUN}/containerd"
+oom_score = 0
+disabled_plugins = [
+  "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing",
+]
+[grpc]
+  address = "{CONTAINERD_SOCKET}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{layout.state}/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{pause_image}"
+  disable_apparmor = true
+  # Without CAP_SYS_RESOURCE a lower score cannot be set, and runc would die with "can't get final child's PID from pipe".
+  restrict_oom_score_adj = true
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "0"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "overlayfs"
+    default_runtime_name = "runc"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        SystemdCgroup = false
+        BinaryName = "{find_program("runc", "runc")}"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "{networks}"
+"""

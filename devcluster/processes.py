@@ -1,0 +1,97 @@
+"""Processes of a cluster as the kernel sees them: alive or not, which belong to a state folder, and how they are ended."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import DevClusterError
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process, told from a later one with the same pid by its start time (clock ticks since boot)."""
+
+    pid: int
+    started: int
+
+    @classmethod
+    def find(cls, pid: int) -> "Process | None":
+        """Return the process with this pid, or None when it is gone or only waits to be reaped."""
+        try:
+            # The name in parentheses may hold blanks and parentheses itself: split after the last one.
+            fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        # PID 1 may reap late: a killed daemon is a zombie for seconds, and `kill -0` still says yes.
+        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+
+    @classmethod
+    def parse(cls, text: str) -> "Process | None":
+        """Read what `str()` wrote; None when it is not that."""
+        pid, _, started = text.partition(" ")
+        return cls(int(pid), int(started)) if pid.isdigit() and started.isdigit() else None
+
+    def __str__(self) -> str:
+        return f"{self.pid} {self.started}"
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether this very process still runs."""
+        return Process.find(self.pid) == self
+
+    @property
+    def arguments(self) -> list[str]:
+        """Return its command line; empty for kernel threads and for a process that is gone."""
+        try:
+            return (PROC / str(self.pid) / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+
+    def kill(self, number: signal.Signals) -> None:
+        """Send a signal; a process that is already gone is no error."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def all_processes() -> list[Process]:
+    """Return every process of the machine but this one."""
+    pids = (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
+    return [process for pid in pids if pid != os.getpid() and (process := Process.find(pid))]
+
+
+def processes_under(folders: Iterable[Path], programs: Iterable[str]) -> list[Process]:
+    """Return processes of the named programs that have a path below one of the folders in their command line."""
+    needles, names = [f"{folder}/" for folder in folders], set(programs)
+    found = []
+    for process in all_processes():
+        first, *rest = process.arguments or [""]
+        if Path(first).name in names and any(needle in word for word in rest for needle in needles):
+            found.append(process)
+    return found
+
+
+def terminate(processes: Iterable[Process], *, grace: float = 0) -> None:
+    """End processes and wait until they are gone: with a grace TERM first and that many seconds, then KILL."""
+    remaining = [process for process in processes if process.alive]
+    if grace:
+        for process in remaining:
+            process.kill(signal.SIGTERM)
+        remaining = _wait_for_end(remaining, grace)
+    for process in remaining:
+        process.kill(signal.SIGKILL)
+    if stuck := _wait_for_end(remaining, 20):
+        raise DevClusterError(f"processes survive SIGKILL: {', '.join(str(process.pid) for process in stuck)}")
+
+
+def _wait_for_end(processes: list[Process], seconds: float) -> list[Process]:
+    deadline = time.monotonic() + seconds
+    while (alive := [process for process in processes if process.alive]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive

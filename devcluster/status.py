@@ -1,0 +1,29 @@
+"""`python -m devcluster status`."""
+
+from .cache import cache_sizes
+from .control import PROGRAMS
+from .daemons import Daemons
+from .kubectl import shell_line
+from .local.cluster import DAEMONS
+from .local.layout import Layout
+from .paths import cache_dir, control_dir
+from .processes import processes_under
+from .provider import Cluster
+
+
+def print_status(cluster: Cluster) -> None:
+    """Print what runs and what the cache folder holds."""
+    up = cluster.is_up()
+    print(f"cluster ({cluster.name}): {'up' if up else 'not up'}")
+    if up:
+        print(f"  {shell_line(cluster.kubeconfig)}")
+        print("\n".join(f"  {line}" for line in cluster.kubectl("get", "pods", "--all-namespaces").splitlines()))
+    state = Layout.default().state
+    if state.is_dir():
+        daemons = Daemons(state, tied=False)
+        dead = [name for name in DAEMONS if daemons.find(name) is None]
+        print(f"  daemons that do not run: {', '.join(dead)}" if dead else "  all daemons run")
+    print(f"control planes: {len(processes_under([control_dir()], [PROGRAMS[1]]))}")
+    print(f"cache {cache_dir()}")
+    for name, size in cache_sizes().items():
+        print(f"  {size / 1e9:6.2f} GB  {name}")

@@ -1,0 +1,174 @@
+"""From `kubectl apply` to an answer, on a whole cluster; then scaled, suspended, without its operator for a while, deleted."""
+
+import json
+import math
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+
+from devcluster.gotools import KUBO
+from tests.support.cluster import Cluster, condition, wait_until
+
+pytestmark = pytest.mark.cluster
+
+NAMESPACE = "quickstart"
+SENTENCES = ["A cat sits on the mat.", "A kitten rests on the rug.", "Interest rates rose again last quarter."]
+ORIGIN_BYTES: list[int] = []  # what the first start took from the hub
+REPO = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Cluster) -> Iterator[Cluster]:
+    with cluster.namespace(NAMESPACE):
+        before = cluster.hub_bytes(REPO)
+        cluster.kubectl("apply", "-n", NAMESPACE, "-f", "examples/quickstart/")
+        cluster.kubectl("wait", "-n", NAMESPACE, "mdep/minilm", "--for=condition=Ready", "--timeout=300s")
+        ORIGIN_BYTES.append(cluster.hub_bytes(REPO) - before)
+        yield cluster
+
+
+def model(cluster: Cluster) -> dict:
+    return cluster.get("mdep", "minilm", NAMESPACE)
+
+
+def pods(cluster: Cluster) -> list[dict]:
+    found = cluster.get_all("pods", NAMESPACE, "pinion.dev/deployment=minilm")
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def embed(cluster: Cluster, texts: list[str]) -> list[list[float]]:
+    with cluster.port_forward(NAMESPACE, "svc/minilm", 80) as url:
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30)
+        answer = client.embeddings.create(model="minilm", input=texts)
+    return [item.embedding for item in answer.data]
+
+
+def test_ready_says_what_is_true(served: Cluster) -> None:
+    status = model(served)["status"]
+    assert status["observedGeneration"] == model(served)["metadata"]["generation"]
+    assert {c["type"]: c["status"] for c in status["conditions"] if c["status"] == "True"}.keys() >= {
+        "Ready", "Available", "SourceResolved", "ArtifactPinned", "ArtifactVerified", "WorkloadReady", "Warm",
+    }  # fmt: skip
+    assert not {"Reconciling", "Stalled"} & {c["type"] for c in status["conditions"]}
+    assert (status["phase"], status["ready"], status["readyReplicas"]) == ("Ready", "2/2", 2)
+    assert status["serving"] == [{"cid": status["model"]["cid"], "replicas": 2}]
+    assert status["url"] == f"http://minilm.{NAMESPACE}.svc"
+
+
+def test_the_cid_is_the_one_that_kubo_computes(served: Cluster, tmp_path: Path) -> None:
+    """The oracle is `ipfs add` of the files that the hub serves, on another machine than the pods'."""
+    snapshot = served.copy_repository(REPO, tmp_path / "snapshot")
+    environment = {"IPFS_PATH": str(tmp_path / "repo"), "PATH": "/usr/bin:/bin"}
+    ipfs = str(KUBO.program("ipfs"))
+    subprocess.run([ipfs, "init", "--profile=unixfs-v1-2025"], env=environment, check=True, capture_output=True, timeout=60)
+    command = [ipfs, "add", "-r", "--hidden", "--dereference-symlinks", "-Q", "--only-hash", str(snapshot)]
+    cid = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+    assert model(served)["status"]["model"]["cid"] == cid
+
+
+def test_the_bytes_are_fetched_once(served: Cluster) -> None:
+    """One pod asks the origin, the other reads from Kubo by CID."""
+    statuses = [served.pod_status(NAMESPACE, pod["metadata"]["name"]) for pod in pods(served)]
+    sources = sorted({source["type"] for source in status["transfer"]["sources"]} == {"Origin"} for status in statuses)
+    assert sources == [False, True], [status["transfer"] for status in statuses]
+    size = model(served)["status"]["model"]["sizeBytes"]
+    assert size <= ORIGIN_BYTES[0] <= 1.05 * size
+    assert {status["model"]["openedCid"] for status in statuses} == {model(served)["status"]["model"]["cid"]}
+
+
+def test_the_model_is_pinned_in_kubo(served: Cluster) -> None:
+    pins = served.kubo(NAMESPACE, "ipfs", "pin", "ls", "--type=recursive")
+    assert model(served)["status"]["model"]["cid"] in pins
+
+
+def test_the_service_answers_the_openai_client(served: Cluster) -> None:
+    cat, kitten, rates = embed(served, SENTENCES)
+    assert len(cat) == 384
+    assert math.isclose(sum(x * x for x in cat), 1, abs_tol=1e-5)
+    near = sum(a * b for a, b in zip(cat, kitten, strict=True))
+    far = sum(a * b for a, b in zip(cat, rates, strict=True))
+    assert near > 0.5 > far
+
+
+def test_the_columns_are_for_people(served: Cluster) -> None:
+    lines = served.kubectl("get", "models", "-n", NAMESPACE)
+    assert "minilm" in lines
+    assert "2/2" in lines
+    assert f"http://minilm.{NAMESPACE}.svc" in lines
+
+
+def test_an_idle_object_costs_no_write(served: Cluster) -> None:
+    """Over 20 seconds neither the objects nor their children get a new resourceVersion."""
+    kinds = "mdep,ipfsb,deploy,sts,svc,cm,sa,controllerrevisions"
+
+    def versions() -> dict[str, str]:
+        listing = json.loads(served.kubectl("get", kinds, "-n", NAMESPACE, "-o", "json"))
+        return {f"{i['kind']}/{i['metadata']['name']}": i["metadata"]["resourceVersion"] for i in listing["items"]}
+
+    before = versions()
+    served.observe_for(seconds=20)
+    assert versions() == before
+
+
+def test_scaling_keeps_ready_and_asks_nothing_of_the_origin(served: Cluster) -> None:
+    before, revision = served.hub_bytes(REPO), model(served)["status"]["model"]["revision"]
+    served.kubectl("scale", "-n", NAMESPACE, "mdep/minilm", "--replicas=3")
+    with served.watch_condition(NAMESPACE, "mdep/minilm", "Ready") as seen:
+        wait_until("3/3 replicas", lambda: model(served)["status"]["ready"] == "3/3", timeout=120)
+    assert set(seen) == {"True"}, f"a change of replicas alone must keep Ready=True, seen {seen}"
+    assert model(served)["status"]["model"]["revision"] == revision
+    assert served.hub_bytes(REPO) == before
+    served.kubectl("scale", "-n", NAMESPACE, "mdep/minilm", "--replicas=2")
+    wait_until("2/2 replicas", lambda: model(served)["status"]["ready"] == "2/2" and len(pods(served)) == 2, timeout=120)
+
+
+def test_an_operator_restart_touches_nothing(served: Cluster) -> None:
+    before = {pod["metadata"]["uid"] for pod in pods(served)}, model(served)["metadata"]["resourceVersion"]
+    served.kubectl("rollout", "restart", "-n", "pinion-system", "deploy/pinion-operator")
+    served.kubectl("rollout", "status", "-n", "pinion-system", "deploy/pinion-operator", "--timeout=120s")
+    served.observe_for(seconds=15)
+    assert ({pod["metadata"]["uid"] for pod in pods(served)}, model(served)["metadata"]["resourceVersion"]) == before
+    assert len(embed(served, SENTENCES)) == 3
+
+
+def test_a_pod_that_dies_is_replaced_from_kubo(served: Cluster) -> None:
+    before, victim = served.hub_bytes(REPO), pods(served)[0]["metadata"]["name"]
+    served.kubectl("delete", "pod", "-n", NAMESPACE, victim, "--wait=false")
+    wait_until(
+        "a new pod",
+        lambda: model(served)["status"]["ready"] == "2/2" and victim not in {p["metadata"]["name"] for p in pods(served)},
+        timeout=180,
+    )
+    assert served.hub_bytes(REPO) == before
+
+
+def test_suspend_and_resume(served: Cluster) -> None:
+    served.patch("mdep", "minilm", NAMESPACE, {"spec": {"suspend": True}})
+    wait_until("no pods", lambda: not pods(served), timeout=120)
+    wait_until("Suspended", lambda: condition(model(served), "Ready") == ("True", "Suspended"), timeout=60)
+    assert condition(model(served), "Available") == ("False", "Suspended")
+    assert condition(model(served), "ArtifactPinned")[0] == "True"
+    before = served.hub_bytes(REPO)
+    served.patch("mdep", "minilm", NAMESPACE, {"spec": {"suspend": False}})
+    wait_until("serving again", lambda: model(served)["status"].get("ready") == "2/2", timeout=180)
+    wait_until("Ready", lambda: condition(model(served), "Ready") == ("True", "Serving"), timeout=60)
+    assert served.hub_bytes(REPO) == before, "a resumed model comes from Kubo, not from the origin"
+
+
+def test_deletion_leaves_nothing(served: Cluster) -> None:
+    """The pins go with the model, the daemon and its objects with the backend; a backend in use waits and says so."""
+    cid = model(served)["status"]["model"]["cid"]
+    served.kubectl("delete", "-n", NAMESPACE, "ipfsb/ipfs", "--wait=false")
+    wait_until(
+        "DeletionBlocked", lambda: condition(served.get("ipfsb", "ipfs", NAMESPACE), "DeletionBlocked")[0] == "True", timeout=60
+    )
+    served.kubectl("delete", "-n", NAMESPACE, "mdep/minilm", "--timeout=60s")
+    wait_until("the model's children to go", lambda: not served.get_all(
+        "deploy,svc,cm,sa,controllerrevisions,pods", NAMESPACE, "pinion.dev/deployment=minilm"), timeout=120)  # fmt: skip
+    wait_until("the backend to go", lambda: not served.get_all("ipfsb", NAMESPACE), timeout=120)
+    wait_until("the backend's children to go", lambda: not served.get_all(
+        "sts,svc,cm,secrets,pods", NAMESPACE, "pinion.dev/backend=ipfs"), timeout=120)  # fmt: skip
+    assert cid

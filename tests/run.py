@@ -1,0 +1,97 @@
+"""Run every check and every test in stages; the last line counts all of them.
+
+`python tests/run.py` is what `make test` calls; `python tests/run.py check unit` runs only the named stages.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from devcluster.gotools import HELM  # noqa: E402  (the repository's root is on the path only from here on)
+
+PYTHON = sys.executable
+VENV_BIN = Path(PYTHON).parent
+KUBE_VERSION = "1.34"
+
+CHECKS: dict[str, list[str]] = {
+    "lint": [str(VENV_BIN / "ruff"), "check", "."],
+    "format": [str(VENV_BIN / "ruff"), "format", "--check", "."],
+    "types": [str(VENV_BIN / "mypy")],
+    "borders": [str(VENV_BIN / "lint-imports"), "--no-cache"],
+    "generated files": [PYTHON, "-m", "pinion_operator.api.crd", "check"],
+    "chart": [str(HELM.program("helm")), "lint", "--strict", "--kube-version", KUBE_VERSION, "charts/pinion"],
+}
+
+STAGES: dict[str, list[str]] = {
+    "unit": ["tests/unit", "-n", "2"],
+    "integration": ["tests/integration", "-n", "2", "--dist", "loadfile"],
+    "e2e": ["tests/e2e"],
+}
+
+
+@dataclass
+class Count:
+    """How many tests passed, failed and were skipped."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, report: Path) -> None:
+        """Add the tests of one JUnit report."""
+        for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+            bad, skipped = int(suite.get("failures", 0)) + int(suite.get("errors", 0)), int(suite.get("skipped", 0))
+            self.passed += int(suite.get("tests", 0)) - bad - skipped
+            self.failed += bad
+            self.skipped += skipped
+            self.reasons += [s.get("message", "") for s in suite.iter("skipped")]
+
+
+def run_step(name: str, command: list[str], environment: dict[str, str]) -> bool:
+    """Run one command with its name and time; return whether it succeeded."""
+    print(f"\n=== {name}", flush=True)
+    started = time.monotonic()
+    code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    print(f"=== {name}: {'ok' if code == 0 else f'FAILED ({code})'} after {time.monotonic() - started:.0f} s", flush=True)
+    return code == 0
+
+
+def main() -> int:
+    """Run the stages, print the count, and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "stages", nargs="*", choices=["check", *STAGES], metavar="STAGE", help="check, unit, integration, e2e; default all"
+    )
+    chosen = parser.parse_args().stages or ["check", *STAGES]
+    environment = dict(os.environ)
+    good, count = True, Count()
+    if "check" in chosen:
+        for name, command in CHECKS.items():
+            good &= run_step(name, command, environment)
+    with tempfile.TemporaryDirectory() as reports:
+        for name, arguments in STAGES.items():
+            if name not in chosen:
+                continue
+            report = Path(reports) / f"{name}.xml"
+            good &= run_step(name, [PYTHON, "-m", "pytest", *arguments, f"--junitxml={report}", "--durations=5"], environment)
+            if report.exists():
+                count.add(report)
+    for reason in count.reasons:
+        print(f"skipped, and nothing may be: {reason}")
+    if set(chosen) & set(STAGES):
+        print(f"\n{count.passed} passed, {count.failed} failed, {count.skipped} skipped", flush=True)
+    return 0 if good and not count.skipped else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
