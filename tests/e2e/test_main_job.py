@@ -41,8 +41,8 @@ def pods(cluster: Cluster) -> list[dict]:
 
 def embed(cluster: Cluster, texts: list[str]) -> list[list[float]]:
     with cluster.port_forward(NAMESPACE, "svc/minilm", 80) as url:
-        client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30)
-        answer = client.embeddings.create(model="minilm", input=texts)
+        with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30) as client:
+            answer = client.embeddings.create(model="minilm", input=texts)
     return [item.embedding for item in answer.data]
 
 

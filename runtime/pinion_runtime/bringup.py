@@ -1,0 +1,208 @@
+"""From a configuration to a model that answers: one stage after the other, each tried again while that can help."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TypeVar
+
+from pinion_contract.config import LiveConfig, RuntimeConfig
+from pinion_contract.status import FailureReason, ModelFacts, Phase
+from pinion_ipfs.errors import ContentError
+from pinion_ipfs.fetcher import Snapshot
+from pinion_ipfs.hub import resolve_commit
+
+from .content import Content
+from .engines.protocol import EngineDied, EngineError
+from .live import InvalidConfig, follow_live, read_config, read_live
+from .model_server import ModelServer
+from .pod import Pod
+from .retry import delay_seconds
+from .settings import ConfigFiles, Settings
+from .stopwatch import stopwatch
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_ENGINE_ATTEMPTS = 3
+_VERIFICATION_REASONS = (FailureReason.CID_MISMATCH, FailureReason.DIGEST_MISMATCH)
+# What a failure that has no reason of its own means in each stage: an error in the program, told as what it prevented.
+_STAGE_REASONS = {
+    Phase.RESOLVING: FailureReason.INVALID_CONFIG,
+    Phase.FETCHING: FailureReason.DOWNLOAD_FAILED,
+    Phase.VERIFYING: FailureReason.DOWNLOAD_FAILED,
+    Phase.PINNING: FailureReason.PIN_FAILED,
+    Phase.LOADING: FailureReason.MODEL_LOAD_FAILED,
+    Phase.WARMING_UP: FailureReason.WARMUP_FAILED,
+}
+
+
+class Bringup:
+    """Brings one model to Ready; `run` ends there, or in Failed with the reason, and never serves anything else."""
+
+    def __init__(self, settings: Settings, pod: Pod) -> None:
+        self._settings = settings
+        self._pod = pod
+        self._live = LiveConfig()
+        self._server: ModelServer | None = None
+        self._following: asyncio.Task[None] | None = None
+        self.grace_seconds = 30.0  # until the configuration says otherwise
+
+    async def run(self) -> None:
+        """Go through the stages."""
+        lifecycle = self._pod.lifecycle
+        try:
+            await self._stages()
+        except (ContentError, InvalidConfig, EngineError) as error:
+            await self._fail(_reason(error, lifecycle.phase), str(error))
+        except Exception as error:
+            _log.exception("bring-up failed")
+            await self._fail(_STAGE_REASONS[lifecycle.phase], f"{type(error).__name__}: {error}")
+
+    async def close(self) -> None:
+        """End the engine, and follow live.json no more."""
+        if self._following is not None:
+            self._following.cancel()
+        if self._server is not None:
+            await self._server.close()
+
+    async def _stages(self) -> None:
+        pod, lifecycle = self._pod, self._pod.lifecycle
+        config = await self._configure()
+        content = Content(config, self._settings.cache_dir, self._settings.hub_token, pod)
+        try:
+            snapshot = await self._verified_snapshot(content)
+            pod.model = pod.model.model_copy(update={"cid": str(snapshot.cid), "manifest_cid": str(snapshot.manifest_cid)})
+            lifecycle.to(Phase.PINNING)
+            with stopwatch(pod, "pin_seconds"):
+                await self._persist(lambda: content.pin(snapshot))
+            lifecycle.to(Phase.LOADING)
+            await self._serve_model(config, content, snapshot)
+        finally:
+            await content.close()
+
+    async def _serve_model(self, config: RuntimeConfig, content: Content, snapshot: Snapshot) -> None:
+        """Load, warm up and serve; an engine that dies on the way is replaced a few times."""
+        lifecycle = self._pod.lifecycle
+        for attempt in itertools.count(1):
+            server = self._server = ModelServer(self._pod, config, snapshot.path, snapshot.files)
+            try:
+                # The files are hashed once more while they are loaded: what is published is the address of what was opened.
+                opened = await beside(server.load(), content.verify(snapshot))
+                self._pod.model = self._pod.model.model_copy(update={"opened_cid": str(opened.cid)})
+                self._pod.metrics.serves(self._pod.model)
+                lifecycle.to(Phase.WARMING_UP)
+                await server.warm_up()
+                server.serve()
+            except EngineDied as error:
+                await server.close()
+                if attempt == _ENGINE_ATTEMPTS:
+                    raise
+                lifecycle.engine_died(str(error))
+                await asyncio.sleep(delay_seconds(attempt))
+            else:
+                lifecycle.to(Phase.READY)
+                return
+
+    async def _configure(self) -> RuntimeConfig:
+        """Read the two files, or find the commit that the flags mean."""
+        source = self._settings.source
+        if isinstance(source, ConfigFiles):
+            config, live = await asyncio.to_thread(lambda: (read_config(source.config), read_live(source.live)))
+            self._following = asyncio.create_task(follow_live(source.live, live, self._settings.live_seconds, self._apply_live))
+        else:
+            live, flags, token = source.live(), source, self._settings.hub_token
+            self._pod.model = ModelFacts(name=flags.served_name, repo=str(flags.repo))
+            commit = await self._persist(
+                lambda: resolve_commit(flags.repo, flags.revision, endpoint=flags.endpoint, token=token)
+            )
+            config = flags.config(commit)
+        pod = self._pod
+        pod.config_digest, pod.revision = config.digest(), config.revision
+        pod.model = ModelFacts(name=config.model_name, repo=config.source.repo, commit=config.source.commit)
+        pod.metrics.model = config.model_name
+        self.grace_seconds = float(config.termination_grace_period_seconds)
+        self._apply_live(live)
+        return config
+
+    def _apply_live(self, live: LiveConfig) -> None:
+        self._live = live
+        self._pod.limits = live.limits
+        if self._server is not None:
+            self._server.set_limits(live.limits)
+        known, ours = live.cid, self._pod.model.cid
+        if known and ours and known != ours:
+            _log.error("live.json names %s, this pod has %s", known, ours)
+
+    async def _verified_snapshot(self, content: Content) -> Snapshot:
+        pod, lifecycle = self._pod, self._pod.lifecycle
+        # A try takes what live.json says by then: another pod may have learned the CID meanwhile.
+        listing = await self._persist(lambda: content.resolve(self._live))
+        pod.model = pod.model.model_copy(
+            update={"source_digest": listing.source_digest, "size_bytes": listing.total_bytes, "file_count": len(listing.files)}
+        )
+        for attempt in itertools.count():
+            lifecycle.to(Phase.FETCHING)
+            with stopwatch(pod, "fetch_seconds"):
+                snapshot = await self._persist(lambda: content.fetch(self._live, listing))
+            lifecycle.to(Phase.VERIFYING)
+            try:
+                with stopwatch(pod, "verify_seconds"):
+                    return await content.verify(snapshot)
+            except ContentError as error:
+                if not error.retryable:
+                    raise
+                # What was found wrong has been taken out of the store; it is fetched again.
+                self._note(error)
+                await asyncio.sleep(delay_seconds(attempt))
+        raise AssertionError("unreachable: the loop has no end")
+
+    async def _persist(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        """Call until it succeeds; an error that another try can't change comes out."""
+        for attempt in itertools.count():
+            try:
+                return await call()
+            except ContentError as error:
+                if not error.retryable:
+                    raise
+                self._note(error)
+                await asyncio.sleep(delay_seconds(attempt, getattr(error, "retry_after", None)))
+        raise AssertionError("unreachable: the loop has no end")
+
+    def _note(self, error: ContentError) -> None:
+        reason = _reason(error, self._pod.lifecycle.phase)
+        self._count_verification(reason)
+        self._pod.lifecycle.retrying(reason, str(error))
+
+    async def _fail(self, reason: FailureReason, message: str) -> None:
+        self._count_verification(reason)
+        self._pod.lifecycle.fail(reason, message)
+        # Nothing may be served after this; an engine that was loaded gives its memory back.
+        await self.close()
+
+    def _count_verification(self, reason: FailureReason) -> None:
+        if reason in _VERIFICATION_REASONS:
+            self._pod.metrics.verification_failures.labels(self._pod.metrics.model, reason.value).inc()
+
+
+def _reason(error: Exception, stage: Phase) -> FailureReason:
+    if isinstance(error, InvalidConfig):
+        return FailureReason.INVALID_CONFIG
+    if isinstance(error, ContentError):
+        return FailureReason(error.reason)
+    if isinstance(error, EngineDied):
+        return FailureReason.ENGINE_DIED
+    return _STAGE_REASONS[stage]
+
+
+async def beside(loading: Coroutine[None, None, None], checking: Awaitable[_T]) -> _T:
+    """Run both at once and return what `checking` gives; when one fails the other is given up."""
+    load = asyncio.ensure_future(loading)
+    check = asyncio.ensure_future(checking)
+    try:
+        await asyncio.gather(load, check)
+    finally:
+        for task in (load, check):
+            task.cancel()
+        await asyncio.wait({load, check})
+    return check.result()

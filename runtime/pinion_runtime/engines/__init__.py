@@ -1,0 +1,1 @@
+"""The engine processes and what the front knows of them."""

@@ -1,0 +1,157 @@
+"""Encoders through transformers, padded: the plain path that works for every architecture."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: nothing below may reach for the network
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+from transformers import AutoConfig, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING
+
+from ..model_files import ModelFiles, read_model_files
+from ..sentence_modules import Pooling
+from .opened_files import OpenedFiles
+from .pooling import build_steps, pool
+from .protocol import Capabilities, EngineLoadError, EngineOutOfMemory, EngineSpec
+from .weights import Checkpoint, load_tensors
+
+_UNUSED_WEIGHTS = ("pooler.",)  # of heads whose result we do not read: they may be missing in the checkpoint
+
+
+def configure_torch(threads: int) -> None:
+    """Set what holds for the whole process; once, before anything is computed."""
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+
+
+class TransformersEncoder:
+    """A loaded encoder; `embed` takes rows padded on the right."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self._opened = OpenedFiles(spec.snapshot)
+        files = read_model_files(spec.snapshot)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        with _load_errors(files):
+            self._model, dtype = _load_model(files, spec.dtype, self._opened)
+            self._model.eval().to(self._device)
+            self.tokenizer = _load_tokenizer(files, self._opened)
+        pooling = files.stages[0]
+        assert isinstance(pooling, Pooling)
+        self._modes = pooling.modes
+        self._steps, dimensions = build_steps(
+            files.stages,
+            self._model.config.hidden_size,
+            spec.snapshot,
+            lambda path: load_tensors(path, self._opened.record),
+            self._device,
+        )
+        self.pad_id = files.pad_token_id
+        self.capabilities = Capabilities(
+            task=spec.task,
+            dimensions=dimensions,
+            max_sequence_length=files.max_sequence_length,
+            dtype=str(dtype).removeprefix("torch."),
+            device=str(self._device),
+            engine="transformers/padded",
+            architecture=files.architecture,
+            threads=torch.get_num_threads(),
+            opened_files=self._opened.names(),
+        )
+
+    def embed(self, ids: NDArray[np.int64], mask: NDArray[np.int64], lengths: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return (rows, dimensions) of (rows, columns); raises what torch raises."""
+        with torch.inference_mode():
+            hidden = self._model(
+                input_ids=torch.from_numpy(ids).to(self._device), attention_mask=torch.from_numpy(mask).to(self._device)
+            )[0]
+            vectors = pool(hidden, torch.from_numpy(lengths), self._modes)
+            for step in self._steps:
+                vectors = step(vectors)
+            result: NDArray[np.float32] = vectors.cpu().numpy()
+        return result
+
+    def device_bytes(self) -> int:
+        """Return what is allocated on the accelerator, 0 on a CPU."""
+        return torch.cuda.memory_allocated() if self._device.type == "cuda" else 0
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of torch or Python means that memory did not suffice; on a CPU torch has no type for it."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(hint in str(error) for hint in ("not enough memory", "can't allocate memory"))
+    )
+
+
+@contextmanager
+def _load_errors(files: ModelFiles) -> Iterator[None]:
+    """Turn what transformers and torch raise while they load into EngineLoadError."""
+    try:
+        yield
+    except EngineLoadError:
+        raise
+    except Exception as error:
+        kind = EngineOutOfMemory if is_out_of_memory(error) else EngineLoadError
+        text = " ".join(str(error).split())[:1000] or type(error).__name__
+        raise kind(f"{files.architecture} (model_type {files.model_type}) can't be loaded: {text}") from error
+
+
+def _load_model(files: ModelFiles, wanted: str, opened: OpenedFiles) -> tuple[Any, torch.dtype]:
+    """Build the model and fill it from safetensors; refuse one whose weights are not all there."""
+    config = AutoConfig.from_pretrained(files.transformer, local_files_only=True, trust_remote_code=False)
+    model_class = _model_class(config, files)
+    checkpoint = Checkpoint(files.transformer, opened.record)
+    declared = config.dtype if isinstance(config.dtype, torch.dtype) else checkpoint.dtype()
+    dtype = declared if wanted == "auto" else getattr(torch, wanted)
+    config.use_cache = False
+    model, info = model_class.from_pretrained(
+        None,
+        config=config,
+        state_dict=checkpoint.slices,
+        dtype=dtype,
+        output_loading_info=True,
+        local_files_only=True,
+        ignore_mismatched_sizes=True,  # refused below: transformers names no tensor in its own error
+    )
+    for name, found, wanted_shape in sorted(info["mismatched_keys"]):
+        raise EngineLoadError(f"{files.architecture}: {name} has shape {tuple(found)}, config.json wants {tuple(wanted_shape)}")
+    missing = sorted(name for name in info["missing_keys"] if not name.startswith(_UNUSED_WEIGHTS))
+    if missing:
+        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise EngineLoadError(f"{files.architecture}: the checkpoint lacks weights of the model: {shown}")
+    if model.main_input_name != "input_ids":
+        raise EngineLoadError(f"{files.architecture} takes {model.main_input_name}, not text")
+    return model, dtype
+
+
+def _load_tokenizer(files: ModelFiles, opened: OpenedFiles) -> bytes:
+    """Return the JSON of the tokenizer that transformers makes of the folder, for the front."""
+    tokenizer = AutoTokenizer.from_pretrained(files.transformer, local_files_only=True, trust_remote_code=False)
+    if (files.transformer / "tokenizer.json").is_file():
+        opened.record(files.transformer / "tokenizer.json")  # the library opens it, not Python
+    if not tokenizer.is_fast:
+        raise EngineLoadError(f"{type(tokenizer).__name__} is a slow tokenizer; only fast ones are supported")
+    json: str = tokenizer.backend_tokenizer.to_str()
+    return json.encode()
+
+
+def _model_class(config: Any, files: ModelFiles) -> Any:
+    """Return the class that gives token vectors: the base model, or the encoder of an encoder-decoder."""
+    model_class = MODEL_FOR_TEXT_ENCODING_MAPPING.get(type(config), None)
+    if model_class is None and not getattr(config, "is_encoder_decoder", False):
+        model_class = MODEL_MAPPING.get(type(config), None)
+    if isinstance(model_class, tuple | list):
+        model_class = model_class[0]
+    if model_class is None:
+        raise EngineLoadError(
+            f"architecture {files.architecture} (model_type {files.model_type}) has no text encoder in "
+            f"transformers {transformers.__version__}"
+        )
+    return model_class

@@ -1,0 +1,129 @@
+"""The loaded model of a pod: engine, queue and tokenizer, and what happens when the engine dies."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Container
+from pathlib import Path
+
+from pinion_contract.config import Limits, RuntimeConfig
+from pinion_contract.status import Phase, Warm
+
+from .engines.protocol import Capabilities, EngineDied, EngineError, EngineLoadError, EngineSpec
+from .engines.supervisor import EngineSupervisor
+from .pod import Pod, Serving
+from .queue import BatchStats, RequestQueue
+from .stopwatch import stopwatch
+from .tokenizing import Tokenizer
+
+_log = logging.getLogger(__name__)
+# A batch of short texts and one as long as the model takes: the two ends of what will come.
+_DEFAULT_INPUTS = (
+    "ready",
+    "Pinion serves this model from content-addressed storage.",
+    "the quick brown fox jumps over the lazy dog " * 4,
+)
+_LONG_WORD = "word "
+
+
+class ModelServer:
+    """One model of one verified folder. Order: `load`, `warm_up`, `serve`, `close`."""
+
+    def __init__(self, pod: Pod, config: RuntimeConfig, snapshot: Path, files: Container[str]) -> None:
+        self._pod = pod
+        self._config = config
+        self._snapshot = snapshot
+        self._files = files  # what the CID covers
+        limits = pod.limits
+        self._queue = RequestQueue(limits.max_concurrent_requests, limits.max_queued_requests, on_batch=self._batch_done)
+        self._supervisor = EngineSupervisor(
+            EngineSpec(snapshot=snapshot, dtype=config.dtype), self._queue, on_death=self._died, on_recovered=self._recovered
+        )
+        self._tokenizer: Tokenizer | None = None
+        self._capabilities: Capabilities | None = None
+
+    async def load(self) -> None:
+        """Start the engine and take its tokenizer; raise EngineLoadError."""
+        started = time.monotonic()
+        with stopwatch(self._pod, "load_seconds"):
+            self._capabilities = await self._supervisor.start()
+            # As the engine has it: transformers rebuilds parts of some tokenizers when it loads them.
+            tokenizer_json = self._supervisor.tokenizer
+            self._tokenizer = await asyncio.to_thread(Tokenizer.from_snapshot, self._snapshot, tokenizer_json)
+        self._pod.metrics.load_seconds.labels(self._config.model_name).observe(time.monotonic() - started)
+        for path in self._capabilities.opened_files:
+            if path not in self._files:
+                raise EngineLoadError(f"the engine opened {path}, which is not among the files that the CID covers")
+        self._describe(self._capabilities)
+
+    async def warm_up(self) -> None:
+        """Compute real inputs, tokenised as requests are; raise the EngineError that came."""
+        warmup = self._config.warmup
+        if not warmup.enabled:
+            self._pod.warm = Warm(skipped=True)
+            return
+        tokenizer = self._loaded_tokenizer()
+        texts = warmup.inputs or (*_DEFAULT_INPUTS, _LONG_WORD * tokenizer.max_length)
+        tokens = await tokenizer.encode_async(texts, truncate=True)
+        try:
+            with stopwatch(self._pod, "warmup_seconds"):
+                report = await self._supervisor.warm_up(tokens, warmup.timeout_seconds)
+        except EngineError as error:
+            self._pod.warm = Warm(error=str(error))
+            raise
+        self._pod.warm = Warm(done=True, inputs=report.inputs, seconds=round(report.seconds, 3))
+
+    def serve(self) -> None:
+        """Let requests in."""
+        if self._capabilities is None:
+            raise RuntimeError("serve before load")
+        self._pod.serving = Serving(self._loaded_tokenizer(), self._queue, self._capabilities)
+        self._pod.metrics.watch_queue(lambda: (self._queue.queued_requests, self._queue.running_requests))
+        self._supervisor.serve()
+
+    def set_limits(self, limits: Limits) -> None:
+        """Change the bounds of the queue."""
+        self._queue.set_limits(limits.max_concurrent_requests, limits.max_queued_requests)
+
+    async def close(self) -> None:
+        """End the engine; what still waits is told."""
+        self._queue.close(EngineDied("the pod is shutting down"))
+        await self._supervisor.close()
+
+    def _loaded_tokenizer(self) -> Tokenizer:
+        if self._tokenizer is None:
+            raise RuntimeError("used before load")
+        return self._tokenizer
+
+    def _describe(self, capabilities: Capabilities) -> None:
+        self._pod.model = self._pod.model.model_copy(
+            update={
+                "task": capabilities.task,
+                "architecture": capabilities.architecture,
+                "engine": capabilities.engine,
+                "dtype": capabilities.dtype,
+                "device": capabilities.device,
+                "dimensions": capabilities.dimensions,
+                "max_sequence_length": capabilities.max_sequence_length,
+            }
+        )
+
+    def _died(self, reason: str) -> None:
+        _log.error("the engine died: %s", reason)
+        self._pod.lifecycle.engine_died(reason)
+        self._pod.engine_restarts = self._supervisor.restarts
+
+    def _recovered(self, capabilities: Capabilities) -> None:
+        lifecycle = self._pod.lifecycle
+        self._pod.engine_restarts = self._supervisor.restarts
+        self._pod.metrics.engine_restarts.labels(self._config.model_name).inc()
+        self._describe(capabilities)
+        if lifecycle.phase is Phase.LOADING:
+            lifecycle.to(Phase.WARMING_UP)
+            lifecycle.to(Phase.READY)
+
+    def _batch_done(self, stats: BatchStats) -> None:
+        metrics = self._pod.metrics
+        metrics.batch(stats.texts, stats.tokens)
+        for seconds in stats.wait_seconds:
+            metrics.waited(seconds)

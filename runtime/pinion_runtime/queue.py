@@ -1,0 +1,354 @@
+"""The only queue: bounded by requests and tokens, with deadlines; engines pull from it with credits."""
+
+import asyncio
+import itertools
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from .engines.protocol import Batch, DeadlineExceeded, Done, EngineDied, EngineError, Part, Worker
+from .engines.token_bytes import int32_bytes
+
+_RETRY_AFTER = (1, 120)  # seconds, shortest and longest
+_UNKNOWN_RETRY_AFTER = 5  # before any batch has told how fast the queue drains
+_BATCHES_OF_TOKENS = 64  # the queue holds this many batches' worth of tokens, unless told otherwise
+_RATE_WEIGHT = 0.2  # of the newest batch in the moving drain rate
+
+
+class QueueFull(Exception):
+    """No room; try again after `retry_after_seconds` (1 to 120), computed from the drain rate."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"the queue is full; try again in {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RequestTooLarge(Exception):
+    """The request would not fit an empty queue: trying again does not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Vectors in the order of the texts, each little-endian float32, and the tokens they took."""
+
+    vectors: list[bytes]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStats:
+    """One finished batch, for metrics."""
+
+    requests: int
+    texts: int
+    tokens: int
+    padded_tokens: int
+    compute_seconds: float
+    wait_seconds: tuple[float, ...]  # of each request that began with this batch
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    key: int
+    request_id: str
+    texts: list[bytes]  # int32 ids
+    lengths: list[int]
+    tokens: int
+    deadline: float
+    arrived: float
+    done: asyncio.Future[None]
+    vectors: list[bytes | None]
+    missing: int  # vectors that have not come
+    sent: int = 0  # texts handed to engines
+    holders: set[Worker] = field(default_factory=set)
+
+
+@dataclass(slots=True, eq=False)
+class _Sent:
+    """A batch with an engine: which texts of which requests."""
+
+    slices: list[tuple[_Request, int, int]]
+    texts: int
+    tokens: int
+    at: float
+    waits: tuple[float, ...]
+
+
+class RequestQueue:
+    """A WorkSource; belongs to one event loop.
+
+    Up to `max_concurrent` requests have parts with engines, `max_queued` more wait. A batch has at most `max_batch_tokens`
+    tokens, or one text; `max_tokens` bounds what the queue holds in all (0 = 64 batches).
+    """
+
+    def __init__(
+        self,
+        max_concurrent: int,
+        max_queued: int,
+        max_batch_tokens: int = 2048,
+        *,
+        max_tokens: int = 0,
+        on_batch: Callable[[BatchStats], None] | None = None,
+    ) -> None:
+        self._max_concurrent, self._max_queued = max_concurrent, max_queued
+        self._max_batch_tokens = max_batch_tokens
+        self._max_tokens = max_tokens or _BATCHES_OF_TOKENS * max_batch_tokens
+        self._on_batch = on_batch
+        self._waiting: OrderedDict[int, _Request] = OrderedDict()  # not, or not wholly, with an engine; oldest first
+        self._running: dict[int, _Request] = {}  # a part is, or was, with an engine; may be waiting as well
+        self._begun = 0  # in both of them
+        self._tokens = 0  # of all requests that are in
+        self._sent: dict[tuple[Worker, int], _Sent] = {}
+        self._idle: deque[Worker] = deque()  # one entry per credit
+        self._keys, self._numbers = itertools.count(1), itertools.count(1)
+        self._rate = 0.0  # tokens per second
+        self._last_done = 0.0
+        self._sweep: asyncio.TimerHandle | None = None
+        self._closed: EngineError | None = None
+
+    @property
+    def queued_requests(self) -> int:
+        """Requests no part of which is with an engine."""
+        return len(self._waiting) - self._begun
+
+    @property
+    def running_requests(self) -> int:
+        """Requests of which a part is, or was, with an engine."""
+        return len(self._running)
+
+    def set_limits(self, max_concurrent: int, max_queued: int) -> None:
+        """Change the bounds; what is in stays in."""
+        self._max_concurrent, self._max_queued = max_concurrent, max_queued
+        self._pump()
+
+    def retry_after(self) -> int:
+        """Return the whole seconds in which what is in now will have drained."""
+        if not self._rate:
+            return _UNKNOWN_RETRY_AFTER
+        return max(_RETRY_AFTER[0], min(_RETRY_AFTER[1], math.ceil(self._tokens / self._rate)))
+
+    async def submit(self, texts: Sequence[Sequence[int]], *, deadline: float, request_id: str = "") -> Result:
+        """Wait for the vectors of token id lists; `deadline` in time.monotonic().
+
+        Raises QueueFull, RequestTooLarge, DeadlineExceeded, EngineDied, NonFiniteResult, ComputeFailed.
+        Cancelling drops the work.
+        """
+        lengths = [len(text) for text in texts]
+        tokens = sum(lengths)
+        self._admit(tokens)
+        if not lengths:
+            return Result([], 0)
+        now = time.monotonic()
+        if deadline <= now:
+            raise DeadlineExceeded("the deadline passed before the request was queued")
+        request = _Request(
+            key=next(self._keys),
+            request_id=request_id,
+            texts=[int32_bytes(text) for text in texts],
+            lengths=lengths,
+            tokens=tokens,
+            deadline=deadline,
+            arrived=now,
+            done=asyncio.get_running_loop().create_future(),
+            vectors=[None] * len(lengths),
+            missing=len(lengths),
+        )
+        self._waiting[request.key] = request
+        self._tokens += tokens
+        self._arm(deadline)
+        self._pump()
+        try:
+            await request.done
+        except asyncio.CancelledError:
+            self._leave(request)
+            if request.done.done() and not request.done.cancelled():
+                request.done.exception()  # it failed at the same moment; nobody will ask again
+            raise
+        return Result([vector for vector in request.vectors if vector is not None], tokens)
+
+    # --- a WorkSource
+
+    def grant(self, worker: Worker, credits: int) -> None:
+        """Take note that the worker can take this many more batches."""
+        self._idle.extend([worker] * credits)
+        self._pump()
+
+    def finish(self, worker: Worker, done: Done) -> None:
+        """Give the results of a batch to those who wait for them."""
+        sent = self._sent.pop((worker, done.number), None)
+        self._idle.extend([worker] * done.credits)
+        if sent is not None:
+            self._measure_rate(sent)
+            outcomes = {outcome.key: outcome for outcome in done.outcomes}
+            for request, start, stop in sent.slices:
+                outcome = outcomes.get(request.key)
+                if outcome is None:
+                    self._fail(request, EngineDied("the engine gave no outcome"))
+                elif outcome.failure is not None:
+                    self._fail(request, outcome.failure.to_error())
+                else:
+                    self._deliver(request, start, stop, outcome.vectors)
+        self._pump()
+        if sent is not None and self._on_batch is not None:
+            stats = BatchStats(len(sent.slices), sent.texts, sent.tokens, done.padded_tokens, done.seconds, sent.waits)
+            self._on_batch(stats)
+
+    def lose(self, worker: Worker, error: EngineError) -> None:
+        """Fail what the worker held; it is gone, and its credits with it."""
+        self._idle = deque(idle for idle in self._idle if idle is not worker)
+        for held in [held for held in self._sent if held[0] is worker]:
+            for request, _, _ in self._sent.pop(held).slices:
+                request.holders.discard(worker)
+                self._fail(request, error)
+        self._pump()
+
+    def close(self, error: EngineError) -> None:
+        """Fail everything that is in, and refuse what comes."""
+        self._closed = error
+        for request in [*self._waiting.values(), *self._running.values()]:
+            self._fail(request, error)
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    # --- the way in
+
+    def _admit(self, tokens: int) -> None:
+        """Raise when a request can't come in."""
+        if self._closed is not None:
+            raise self._closed
+        if tokens > self._max_tokens:
+            raise RequestTooLarge(f"a request of {tokens} tokens is larger than the whole queue of {self._max_tokens}")
+        requests = self.queued_requests + len(self._running)
+        if requests >= self._max_concurrent + self._max_queued or self._tokens + tokens > self._max_tokens:
+            raise QueueFull(self.retry_after())
+
+    # --- the way out
+
+    def _pump(self) -> None:
+        """Give every idle worker its share of what waits, at once."""
+        while self._idle and self._waiting:
+            share = math.ceil(self._room() / len(set(self._idle)))
+            batch = self._form(share, self._idle[0])
+            if batch is None:
+                return
+            self._idle.popleft().send(batch)
+
+    def _room(self) -> int:
+        """Return how many waiting requests may go to engines now."""
+        return min(len(self._waiting), self._begun + self._max_concurrent - len(self._running))
+
+    def _form(self, share: int, worker: Worker) -> Batch | None:
+        """Take up to `share` requests and a batch of tokens from the head of the queue; None when nothing may go."""
+        now = time.monotonic()
+        budget = self._max_batch_tokens
+        slices: list[tuple[_Request, int, int]] = []
+        parts: list[Part] = []
+        lengths: list[int] = []
+        tokens: list[bytes] = []
+        waits: list[float] = []
+        while self._waiting and len(slices) < share:
+            request = next(iter(self._waiting.values()))
+            if request.deadline <= now:
+                self._fail(request, _too_late(request, now))
+                continue
+            start = stop = request.sent
+            used = 0
+            while stop < len(request.lengths) and (used + request.lengths[stop] <= budget or (not lengths and not used)):
+                used += request.lengths[stop]  # a text longer than a batch goes alone
+                stop += 1
+            if stop == start:
+                break
+            budget -= used
+            slices.append((request, start, stop))
+            parts.append(Part(request.key, request.request_id, request.deadline, stop - start, used))
+            lengths += request.lengths[start:stop]
+            tokens += request.texts[start:stop]
+            if not start:
+                waits.append(now - request.arrived)
+            self._begin(request, stop, worker)
+        if not slices:
+            return None
+        number = next(self._numbers)
+        self._sent[worker, number] = _Sent(slices, len(lengths), self._max_batch_tokens - budget, now, tuple(waits))
+        return Batch(number, parts, int32_bytes(lengths), b"".join(tokens))
+
+    def _begin(self, request: _Request, stop: int, worker: Worker) -> None:
+        """Note that the texts up to `stop` are with an engine."""
+        if request.key not in self._running:
+            self._running[request.key] = request
+            self._begun += 1
+        request.sent = stop
+        request.holders.add(worker)
+        if stop == len(request.lengths):
+            del self._waiting[request.key]
+            self._begun -= 1
+
+    def _deliver(self, request: _Request, start: int, stop: int, vectors: bytes) -> None:
+        if request.done.done():
+            return
+        size = len(vectors) // (stop - start)
+        request.vectors[start:stop] = [vectors[at : at + size] for at in range(0, len(vectors), size)]
+        request.missing -= stop - start
+        if not request.missing:
+            request.done.set_result(None)
+            self._remove(request)
+
+    def _fail(self, request: _Request, error: EngineError) -> None:
+        if not request.done.done():
+            request.done.set_exception(error)
+            self._leave(request)
+
+    def _leave(self, request: _Request) -> None:
+        """Take a request out that ends early, and tell the engines that hold a part of it."""
+        if self._remove(request):
+            for worker in request.holders:
+                worker.cancel([request.key])
+
+    def _remove(self, request: _Request) -> bool:
+        """Forget a request; return False when that was done before."""
+        waiting = self._waiting.pop(request.key, None) is not None
+        running = self._running.pop(request.key, None) is not None
+        if waiting and running:
+            self._begun -= 1
+        if waiting or running:
+            self._tokens -= request.tokens
+        return waiting or running
+
+    # --- time
+
+    def _measure_rate(self, sent: _Sent) -> None:
+        now = time.monotonic()
+        rate = sent.tokens / max(1e-4, now - max(sent.at, self._last_done))
+        self._rate = rate if not self._rate else self._rate + _RATE_WEIGHT * (rate - self._rate)
+        self._last_done = now
+
+    def _arm(self, deadline: float) -> None:
+        """Have one timer, at the earliest deadline: one per request would cost more than the requests."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + (deadline - time.monotonic())
+        if self._sweep is not None:
+            if self._sweep.when() <= when:
+                return
+            self._sweep.cancel()
+        self._sweep = loop.call_at(when, self._expire)
+
+    def _expire(self) -> None:
+        """Fail every request whose deadline has passed, wherever it is."""
+        self._sweep = None
+        now = time.monotonic()
+        requests = {**self._waiting, **self._running}
+        for request in requests.values():
+            if request.deadline <= now:
+                self._fail(request, _too_late(request, now))
+        self._pump()
+        remaining = [request.deadline for request in requests.values() if request.deadline > now]
+        if remaining:
+            self._arm(min(remaining))
+
+
+def _too_late(request: _Request, now: float) -> DeadlineExceeded:
+    where = "while it was computed" if request.sent else f"after {now - request.arrived:.1f} s in the queue"
+    return DeadlineExceeded(f"the deadline passed {where}")

@@ -1,0 +1,1 @@
+"""HTTP: inference on 8080, management on 8081."""

@@ -1,0 +1,109 @@
+"""What is let in: so many requests, so many bytes of bodies, and nothing past the limits of the moment."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pinion_contract.config import Limits
+
+from .errors import ApiError, Code
+from .http import Request
+from .interrupt import Interruptible
+
+BODY_IDLE_SECONDS = 30.0  # a client that sends nothing for so long is slow on purpose, or gone
+_SMOOTHING = 0.1  # weight of the newest interval
+_BODIES_HELD = 16  # bodies of the largest allowed size that may lie in memory together
+
+
+class DrainRate:
+    """How fast requests are done with, smoothed; says when a place may be free again."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = clock()
+        self._seconds_each = 0.0
+
+    def finished(self) -> None:
+        """Take note that a request has left."""
+        now = self._clock()
+        self._seconds_each += _SMOOTHING * (now - self._last - self._seconds_each)
+        self._last = now
+
+    def seconds_for(self, requests: int) -> float:
+        """Return how long the requests that are in will take; at least the time since the last one left."""
+        return max(self._seconds_each * requests, self._clock() - self._last)
+
+
+class Admission:
+    """Count the requests and the bytes that are in, and refuse what is too much."""
+
+    def __init__(self, limits: Callable[[], Limits]) -> None:
+        self._limits = limits
+        self._drain = DrainRate()
+        self._body_bytes = 0
+        self._working: set[Interruptible] = set()
+        self.requests = 0
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Hold the place of one request, from its head to its answer; raise the 429 when all are taken."""
+        limits = self._limits()
+        most = limits.max_concurrent_requests + limits.max_queued_requests
+        if self.requests >= most:
+            raise self._full(f"All {most} places of this pod are taken")
+        self.requests += 1
+        try:
+            yield
+        finally:
+            self.requests -= 1
+            self._drain.finished()
+
+    @contextmanager
+    def working(self, work: Interruptible) -> Iterator[None]:
+        """Let `interrupt_all` reach this work."""
+        self._working.add(work)
+        try:
+            yield
+        finally:
+            self._working.discard(work)
+
+    def interrupt_all(self, why: Exception) -> None:
+        """Stop all work under way: the end of the grace period has come."""
+        for work in list(self._working):
+            work.interrupt(why)
+
+    async def read_body(self, request: Request) -> bytes:
+        """Read the whole body; raise 413 before anything is parsed when it is too large, 408 when it does not come."""
+        limit = self._limits().max_body_bytes
+        announced = request.content_length
+        if announced is not None and announced > limit:
+            raise _too_large(limit)
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while (chunk := await self._chunk(request)) is not None:
+                size += len(chunk)
+                self._body_bytes += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                if self._body_bytes > _BODIES_HELD * limit:
+                    raise self._full("Too many large bodies are being read")
+                chunks.append(chunk)
+        finally:
+            # Counted while they arrive, which can take long; parsing follows at once, and what waits are token ids.
+            self._body_bytes -= size
+        return b"".join(chunks)
+
+    async def _chunk(self, request: Request) -> bytes | None:
+        try:
+            return await request.next_chunk(BODY_IDLE_SECONDS)
+        except TimeoutError:
+            message = f"The body did not arrive: nothing came for {BODY_IDLE_SECONDS:.0f} s."
+            raise ApiError(408, Code.REQUEST_TIMEOUT, message) from None
+
+    def _full(self, why: str) -> ApiError:
+        return ApiError(429, Code.QUEUE_FULL, f"{why}; try again later.", retry_after=self._drain.seconds_for(self.requests))
+
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(413, Code.REQUEST_TOO_LARGE, f"The body is larger than the {limit} bytes that are taken.")

@@ -1,0 +1,108 @@
+"""The raw ASGI application of one port: find the route, answer, and name model and request on every answer."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from .errors import ApiError, Code, shorten
+from .http import ClientGone, Headers, Receive, Request, Response, Scope, Send, json_response
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+_log = logging.getLogger(__name__)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_DISCARD_BYTES = 1 << 26  # a refused body is read and thrown away up to here; past it the connection is closed
+_DISCARD_IDLE_SECONDS = 5.0
+_UNKNOWN_ROUTE = "other"  # the label of what is no route of ours
+_CLIENT_GONE = 499  # nobody reads it; the counter shows it
+
+
+class Observer(Protocol):
+    """What an application tells about its requests, and what it has to know of the pod."""
+
+    def answered(self, endpoint: str, status: int, seconds: float) -> None:
+        """Take one answer."""
+
+    def refused(self, error_type: str) -> None:
+        """Take one refusal."""
+
+    def model_cid(self) -> str:
+        """Return the CID of what is served; "" before it is known."""
+
+    def draining(self) -> bool:
+        """Tell whether connections should not be kept."""
+
+
+class App:
+    """Routes of one port: exact paths, and prefixes that end in a slash and take the rest of the path as one name."""
+
+    def __init__(self, routes: dict[str, dict[str, Handler]], observer: Observer) -> None:
+        self._exact = {path: methods for path, methods in routes.items() if not path.endswith("/")}
+        self._prefixes = {path: methods for path, methods in routes.items() if path.endswith("/")}
+        self._observer = observer
+        self.in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        started = time.perf_counter()
+        request = Request(scope, receive)
+        endpoint, methods = self._find(request.path)
+        self.in_flight += 1
+        try:
+            response = await self._respond(request, methods)
+            extra = self._headers(request)
+            if response.status >= 400 and not await request.discard_body(_DISCARD_BYTES, _DISCARD_IDLE_SECONDS):
+                extra.append((b"connection", b"close"))
+            await response.send(send, extra)
+            self._observer.answered(endpoint, response.status, time.perf_counter() - started)
+        except ClientGone:
+            self._observer.answered(endpoint, _CLIENT_GONE, time.perf_counter() - started)
+        finally:
+            self.in_flight -= 1
+
+    def _find(self, path: str) -> tuple[str, dict[str, Handler] | None]:
+        if methods := self._exact.get(path):
+            return path, methods
+        for prefix, methods in self._prefixes.items():
+            if len(path) > len(prefix) and path.startswith(prefix):
+                return f"{prefix}{{id}}", methods
+        return _UNKNOWN_ROUTE, None
+
+    async def _respond(self, request: Request, methods: dict[str, Handler] | None) -> Response:
+        try:
+            return await self._route(request, methods)
+        except ApiError as error:
+            return self._refuse(error)
+        except ClientGone:
+            raise
+        except Exception:
+            # The text of an error may hold a caller's words: the log names the place, the answer nothing.
+            _log.exception("error in %s", request.path if methods else _UNKNOWN_ROUTE)
+            return self._refuse(ApiError(500, Code.INTERNAL, "Internal error; the log of the pod has more."))
+
+    def _refuse(self, error: ApiError) -> Response:
+        self._observer.refused(error.code.value)
+        return json_response(error.body(), status=error.status, headers=error.headers())
+
+    async def _route(self, request: Request, methods: dict[str, Handler] | None) -> Response:
+        if methods is None:
+            known = ", ".join(sorted([*self._exact, *(f"{prefix}{{id}}" for prefix in self._prefixes)]))
+            raise ApiError(404, Code.NOT_FOUND, f"There is no {shorten(request.path)!r} here. Paths: {known}.")
+        handler = methods.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None:
+            allow = ", ".join(sorted(methods))
+            raise ApiError(405, Code.METHOD_NOT_ALLOWED, f"{request.path} takes {allow}, not {request.method}.", allow=allow)
+        return await handler(request)
+
+    def _headers(self, request: Request) -> Headers:
+        given = request.header(b"x-request-id")
+        request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        headers: Headers = [(b"x-request-id", request_id.encode())]
+        if cid := self._observer.model_cid():
+            headers.append((b"x-model-cid", cid.encode()))
+        if self._observer.draining():
+            headers.append((b"connection", b"close"))
+        return headers

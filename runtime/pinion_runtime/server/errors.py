@@ -1,0 +1,94 @@
+"""Every refusal of the inference port, in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`."""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """What went wrong, for programs; also the label `error_type` of the error counter."""
+
+    INVALID_REQUEST = "invalid_request"  # the body or one of its fields is not what the route takes
+    INVALID_JSON = "invalid_json"
+    UNSUPPORTED_PARAMETER = "unsupported_parameter"
+    CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    REQUEST_TOO_LARGE = "request_too_large"
+    REQUEST_TIMEOUT = "request_timeout"  # the client did not send its body in time
+    MODEL_NOT_FOUND = "model_not_found"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    QUEUE_FULL = "queue_full"
+    MODEL_NOT_READY = "model_not_ready"
+    MODEL_FAILED = "model_failed"
+    ENGINE_DIED = "engine_died"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    SHUTTING_DOWN = "shutting_down"
+    NON_FINITE_RESULT = "non_finite_result"
+    INTERNAL = "internal_error"
+
+
+RETRY_AFTER_LIMIT_SECONDS = 120  # a client that honours more than this sleeps for longer than anyone waits
+
+
+class ApiError(Exception):
+    """A refusal that a client sees.
+
+    `retry_after` in seconds means that the same request may succeed then; without it a client is told not to retry.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: Code,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after: float | None = None,
+        allow: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+        self.allow = allow
+
+    @property
+    def type(self) -> str:
+        """Return OpenAI's `type` for this status."""
+        if self.status == 429:
+            return "rate_limit_error"
+        return "server_error" if self.status >= 500 else "invalid_request_error"
+
+    def body(self) -> dict[str, dict[str, str | None]]:
+        """Return the JSON body."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code.value}}
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that tell a client whether, and when, to try again; `Allow` where a method is refused."""
+        headers: list[tuple[bytes, bytes]] = []
+        if self.retry_after is None:
+            # The official client retries 408, 409, 429 and every 5xx by itself unless it is told otherwise.
+            headers.append((b"x-should-retry", b"false"))
+        else:
+            seconds = min(max(1, round(self.retry_after + 0.5)), RETRY_AFTER_LIMIT_SECONDS)
+            headers += [(b"retry-after", str(seconds).encode()), (b"x-should-retry", b"true")]
+        if self.allow:
+            headers.append((b"allow", self.allow.encode()))
+        return headers
+
+
+def invalid(message: str, *, param: str | None = None, code: Code = Code.INVALID_REQUEST) -> ApiError:
+    """Return a 400 about one field, or about the whole body."""
+    return ApiError(400, code, message, param=param)
+
+
+def model_not_found(asked: str, served: str) -> ApiError:
+    """Return the 404 for a model that is not the one served here."""
+    return ApiError(
+        404, Code.MODEL_NOT_FOUND, f"The model {shorten(asked)!r} is not served here; this is {served!r}.", param="model"
+    )
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """Cut caller text for a message."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

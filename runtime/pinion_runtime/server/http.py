@@ -1,0 +1,111 @@
+"""Requests and responses over raw ASGI: just what our routes need."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+Headers = list[tuple[bytes, bytes]]
+JSON = b"application/json"
+
+
+class ClientGone(Exception):
+    """The client has closed its connection; nobody is left to answer."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: Headers = field(default_factory=list)
+
+    async def send(self, send: Send, extra: Headers) -> None:
+        """Send it, with `extra` headers."""
+        headers = [
+            (b"content-type", self.content_type),
+            (b"content-length", str(len(self.body)).encode()),
+            *self.headers,
+            *extra,
+        ]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def json_response(value: Any, *, status: int = 200, headers: Headers | None = None) -> Response:
+    """Return `value` as JSON."""
+    return Response(status, msgspec.json.encode(value), headers=headers or [])
+
+
+class Request:
+    """One request; its body is read once, by admission."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self._headers: Headers = scope["headers"]
+        self._receive = receive
+        self._body_started = False
+        self._body_ended = False
+
+    def header(self, name: bytes) -> str | None:
+        """Return the first header of this lower-case name."""
+        for key, value in self._headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+    @property
+    def content_length(self) -> int | None:
+        """Return the announced size of the body; None when it comes in chunks."""
+        value = self.header(b"content-length")
+        return int(value) if value is not None and value.isdecimal() else None
+
+    @property
+    def expects_continue(self) -> bool:
+        """Tell whether the client waits for a go-ahead before it sends the body."""
+        return (self.header(b"expect") or "").lower() == "100-continue"
+
+    async def next_chunk(self, idle_seconds: float) -> bytes | None:
+        """Return the next piece of the body, None after the last; raise TimeoutError or ClientGone."""
+        if self._body_ended:
+            return None
+        self._body_started = True
+        async with asyncio.timeout(idle_seconds):
+            message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        self._body_ended = not message.get("more_body", False)
+        body: bytes = message.get("body", b"")
+        return body
+
+    async def discard_body(self, most_bytes: int, idle_seconds: float) -> bool:
+        """Read what is left of the body and throw it away; return whether its end was reached.
+
+        A refusal that is sent while the client still writes is lost when the connection is closed under it.
+        """
+        if self.expects_continue and not self._body_started:
+            return False  # it has not begun to send, and need not
+        while most_bytes >= 0:
+            try:
+                chunk = await self.next_chunk(idle_seconds)
+            except TimeoutError:
+                return False
+            if chunk is None:
+                return True
+            most_bytes -= len(chunk)
+        return False
+
+    async def wait_gone(self) -> None:
+        """Return when the client has closed its connection; only after the body has been read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass

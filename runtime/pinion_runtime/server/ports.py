@@ -1,0 +1,59 @@
+"""What each port answers: 8080 inference, 8081 management."""
+
+from pinion_contract.status import Phase
+
+from ..pod import Pod
+from .admission import Admission
+from .app import App
+from .health import health_routes, ready_handler
+from .models import model_routes
+from .status import status_routes
+from .tasks.embeddings.routes import embedding_routes
+
+
+class ManagementObserver:
+    """Knows the pod; counts nothing, because probes and scrapes are no traffic."""
+
+    def __init__(self, pod: Pod) -> None:
+        self._pod = pod
+
+    def answered(self, endpoint: str, status: int, seconds: float) -> None:
+        """Take one answer."""
+
+    def refused(self, error_type: str) -> None:
+        """Take one refusal."""
+
+    def model_cid(self) -> str:
+        """Return the CID of the files that the engine opened; "" before it is known."""
+        return self._pod.model.opened_cid
+
+    def draining(self) -> bool:
+        """Tell whether the pod is ending."""
+        return False
+
+
+class InferenceObserver(ManagementObserver):
+    """Counts what users ask, under the served name."""
+
+    def answered(self, endpoint: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        self._pod.metrics.answered(endpoint, status, seconds)
+
+    def refused(self, error_type: str) -> None:
+        """Count one refusal."""
+        self._pod.metrics.refused(error_type)
+
+    def draining(self) -> bool:
+        """Tell whether connections should not be kept."""
+        return self._pod.lifecycle.phase is Phase.DRAINING
+
+
+def inference_app(pod: Pod, admission: Admission) -> App:
+    """Return the application of the inference port."""
+    health = {"/health": {"GET": ready_handler(pod)}}
+    return App(embedding_routes(pod, admission) | model_routes(pod) | health, InferenceObserver(pod))
+
+
+def management_app(pod: Pod) -> App:
+    """Return the application of the management port."""
+    return App(health_routes(pod) | status_routes(pod), ManagementObserver(pod))

@@ -1,0 +1,1 @@
+"""One package per task; each has its protocol, its serving and its routes."""

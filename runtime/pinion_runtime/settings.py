@@ -1,0 +1,229 @@
+"""What one process is told: by two mounted files in a pod, by flags on a laptop. The same code runs on both."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from pinion_contract.config import HuggingFaceSource, KuboBackend, Limits, LiveConfig, RuntimeConfig, Warmup
+from pinion_contract.names import INFERENCE_PORT, MANAGEMENT_PORT, STATE_PATH
+from pinion_ipfs.errors import ContentError
+from pinion_ipfs.identity import Commit, RepoId
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class ConfigFiles:
+    """The two files of a pod."""
+
+    config: Path
+    live: Path
+
+
+@dataclass(frozen=True)
+class ModelFlags:
+    """What `pinion-serve MODEL` was given; it becomes a RuntimeConfig once the commit is known."""
+
+    repo: RepoId
+    revision: str
+    endpoint: str
+    served_name: str
+    expected_cid: str
+    dtype: Dtype
+    backends: tuple[KuboBackend, ...]
+    limits: Limits
+    grace_seconds: int
+
+    def config(self, commit: Commit) -> RuntimeConfig:
+        """Return the configuration that a pod would have been given."""
+        source = HuggingFaceSource(repo=str(self.repo), revision=self.revision, commit=str(commit), endpoint=self.endpoint)
+        return RuntimeConfig(
+            namespace="local",
+            deployment=self.served_name,
+            deployment_uid="local",
+            revision="local",
+            model_name=self.served_name,
+            source=source,
+            expected_cid=self.expected_cid,
+            backends=self.backends,
+            dtype=self.dtype,
+            warmup=Warmup(),
+            termination_grace_period_seconds=self.grace_seconds,
+        )
+
+    def live(self) -> LiveConfig:
+        """Return the limits; nothing changes them later."""
+        return LiveConfig(limits=self.limits)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this process runs, whatever it serves."""
+
+    source: ConfigFiles | ModelFlags
+    host: str
+    port: int
+    management_host: str
+    management_port: int
+    cache_dir: Path  # a genuine Hugging Face home: hub/ and pinion/ lie below it
+    drain_seconds: float  # after SIGTERM connections are accepted this much longer, because endpoints lag
+    live_seconds: float  # how often live.json is read again
+    hub_token: str  # "" = none
+    progress: bool  # draw progress on a terminal
+
+    @property
+    def on_a_laptop(self) -> bool:
+        """Tell whether a person started this: then a final failure ends the process, where a pod stays up to tell it."""
+        return isinstance(self.source, ModelFlags)
+
+
+def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Return the settings; on a wrong use print why and raise SystemExit(2)."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if (given.model is None) == (given.config is None):
+        parser.error("give either MODEL or --config FILE --live FILE")
+    if (given.config is None) != (given.live is None):
+        parser.error("--config and --live go together")
+    source = _model_flags(parser, given) if given.model is not None else ConfigFiles(given.config, given.live)
+    laptop = isinstance(source, ModelFlags)
+    host = given.host or ("127.0.0.1" if laptop else "0.0.0.0")
+    return Settings(
+        source=source,
+        host=host,
+        port=given.port,
+        management_host=given.management_host or host,
+        management_port=given.management_port,
+        cache_dir=given.cache_dir or _default_cache(environment, laptop),
+        drain_seconds=given.drain_seconds if given.drain_seconds is not None else (0.0 if laptop else 5.0),
+        live_seconds=given.live_seconds,
+        hub_token=environment.get("HF_TOKEN", ""),
+        progress=laptop and sys.stderr.isatty(),
+    )
+
+
+def _default_cache(environment: Mapping[str, str], laptop: bool) -> Path:
+    if home := environment.get("HF_HOME"):
+        return Path(home)
+    if not laptop:
+        return Path(STATE_PATH) / "hf"
+    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+
+
+def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> ModelFlags:
+    if given.model.count("/") != 1 or given.model.startswith((".", "/", "~")):
+        parser.error(f"MODEL must be a repository of the hub, ORG/NAME; local folders are not served: {given.model!r}")
+    try:
+        repo = RepoId.parse(given.model)
+    except (ContentError, ValueError) as error:
+        parser.error(str(error))
+    if bool(given.kubo_rpc) != bool(given.kubo_gateway):
+        parser.error("--kubo-rpc and --kubo-gateway go together")
+    backends: tuple[KuboBackend, ...] = ()
+    if given.kubo_rpc:
+        token_file = str(given.kubo_token_file or "")
+        backends = (KuboBackend(name="kubo", rpc_url=given.kubo_rpc, gateway_url=given.kubo_gateway, token_file=token_file),)
+    return ModelFlags(
+        repo=repo,
+        revision=given.revision,
+        endpoint=given.endpoint,
+        served_name=given.served_name or str(repo),
+        expected_cid=given.expected_cid,
+        dtype=cast(Dtype, given.dtype),
+        backends=backends,
+        limits=Limits(
+            max_concurrent_requests=given.max_concurrent_requests,
+            max_queued_requests=given.max_queued_requests,
+            max_body_bytes=given.max_body_bytes,
+            request_timeout_seconds=given.request_timeout_seconds,
+        ),
+        grace_seconds=given.grace_seconds,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pinion-serve",
+        description="Fetch a model, verify it, load it and serve it over HTTP.",
+        epilog="Gated repositories: set HF_TOKEN. A pod runs: pinion-serve --config FILE --live FILE",
+    )
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="a repository of the hub, ORG/NAME")
+    what = parser.add_argument_group("the model (with MODEL)")
+    what.add_argument("--revision", default="main", help="branch, tag or commit (default: main)")
+    what.add_argument("--endpoint", default="", metavar="URL", help="another hub than the default one")
+    what.add_argument("--served-name", default="", metavar="NAME", help="the name that requests use (default: MODEL)")
+    what.add_argument("--expected-cid", default="", metavar="CID", help="serve exactly these bytes or nothing")
+    what.add_argument(
+        "--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"], help="default: the checkpoint's"
+    )
+    what.add_argument("--kubo-rpc", default="", metavar="URL", help="pin in this Kubo, through its RPC API")
+    what.add_argument("--kubo-gateway", default="", metavar="URL", help="read from the same Kubo, through its gateway")
+    what.add_argument("--kubo-token-file", type=Path, metavar="FILE", help="bearer token of the RPC API")
+    defaults = Limits()
+    limits = parser.add_argument_group("limits (with MODEL)")
+    limits.add_argument("--max-concurrent-requests", type=_positive, default=defaults.max_concurrent_requests, metavar="N")
+    limits.add_argument("--max-queued-requests", type=_natural, default=defaults.max_queued_requests, metavar="N")
+    limits.add_argument("--max-body-bytes", type=_positive, default=defaults.max_body_bytes, metavar="N")
+    limits.add_argument("--request-timeout-seconds", type=_positive, default=defaults.request_timeout_seconds, metavar="N")
+    limits.add_argument(
+        "--grace-seconds", type=_positive, default=30, metavar="N", help="time to finish after SIGTERM (default: 30)"
+    )
+    files = parser.add_argument_group("configuration files (instead of MODEL)")
+    files.add_argument("--config", type=Path, metavar="FILE", help="config.json of a revision")
+    files.add_argument("--live", type=Path, metavar="FILE", help="live.json, read again while running")
+    files.add_argument("--live-seconds", type=_seconds, default=2.0, metavar="S", help="how often (default: 2)")
+    process = parser.add_argument_group("the process")
+    process.add_argument("--host", default="", metavar="ADDRESS", help="default: 127.0.0.1; with --config all addresses")
+    process.add_argument(
+        "--port", type=_port, default=INFERENCE_PORT, metavar="N", help=f"inference (default: {INFERENCE_PORT})"
+    )
+    process.add_argument("--management-host", default="", metavar="ADDRESS", help="default: as --host")
+    process.add_argument(
+        "--management-port",
+        type=_port,
+        default=MANAGEMENT_PORT,
+        metavar="N",
+        help=f"health, status, metrics (default: {MANAGEMENT_PORT})",
+    )
+    process.add_argument("--cache-dir", type=Path, metavar="DIR", help="default: $HF_HOME, else the Hugging Face cache")
+    process.add_argument(
+        "--drain-seconds", type=_seconds, metavar="S", help="accept this long after SIGTERM (default: 0; with --config 5)"
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 65535:
+        raise argparse.ArgumentTypeError("must be between 1 and 65535")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 3600:
+        raise argparse.ArgumentTypeError("must be between 0 and 3600")
+    return value
+
+
+def from_process() -> Settings:
+    """Return the settings of this process."""
+    return parse_settings(sys.argv[1:], os.environ)

@@ -1,0 +1,99 @@
+"""A real engine process with its supervisor and queue."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pinion_runtime.engines.protocol import Capabilities, EngineDied, EngineSpec
+from pinion_runtime.engines.supervisor import EngineSupervisor
+from pinion_runtime.queue import BatchStats, RequestQueue
+from pinion_runtime.tokenizing import Tokenizer
+
+DEADLINE_SECONDS = 120.0
+
+
+@dataclass
+class RunningEngine:
+    """What a server holds, and what it was told."""
+
+    queue: RequestQueue
+    supervisor: EngineSupervisor
+    batches: list[BatchStats]
+    deaths: list[str]
+    recovered: asyncio.Event
+    capabilities: Capabilities | None = None
+    tokenizer: Tokenizer | None = None
+
+    async def embed(self, *texts: str) -> NDArray[np.float32]:
+        """Return the vectors of one request."""
+        assert self.tokenizer is not None
+        ids = self.tokenizer.encode(texts, truncate=True)
+        result = await self.queue.submit(ids, deadline=time.monotonic() + DEADLINE_SECONDS)
+        return np.stack([np.frombuffer(vector, "<f4") for vector in result.vectors])
+
+
+@dataclass
+class Engines:
+    """Starts engines and ends them."""
+
+    running: list[RunningEngine] = field(default_factory=list)
+
+    def build(self, path: Path, **spec: Any) -> RunningEngine:
+        """Return an engine that has not been started."""
+        batches: list[BatchStats] = []
+        deaths: list[str] = []
+        recovered = asyncio.Event()
+        queue = RequestQueue(64, 256, on_batch=batches.append)
+        supervisor = EngineSupervisor(
+            EngineSpec(path, **spec),
+            queue,
+            on_death=deaths.append,
+            on_recovered=lambda _: recovered.set(),
+            load_timeout=DEADLINE_SECONDS,
+            backoff_seconds=(0.05, 1.0),
+        )
+        engine = RunningEngine(queue, supervisor, batches, deaths, recovered)
+        self.running.append(engine)
+        return engine
+
+    async def start(self, path: Path, **spec: Any) -> RunningEngine:
+        """Return an engine that serves."""
+        engine = self.build(path, **spec)
+        engine.capabilities = await engine.supervisor.start()
+        engine.tokenizer = Tokenizer.from_snapshot(path, engine.supervisor.tokenizer)
+        await engine.supervisor.warm_up(engine.tokenizer.encode(["ready", "a kettle sings"]), DEADLINE_SECONDS)
+        engine.supervisor.serve()
+        return engine
+
+    async def close(self) -> None:
+        """End all of them."""
+        for engine in self.running:
+            engine.queue.close(EngineDied("the test is over"))
+            await engine.supervisor.close()
+
+
+@pytest.fixture
+async def engines() -> AsyncIterator[Engines]:
+    """Engines that end with the test."""
+    made = Engines()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
+    """Waits for a condition, for at most two minutes."""
+
+    async def wait(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(120):
+            while not condition():  # noqa: ASYNC110 - states of other processes set no event here
+                await asyncio.sleep(0.02)
+
+    return wait

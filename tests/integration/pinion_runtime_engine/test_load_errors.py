@@ -1,0 +1,106 @@
+"""A model that can't be loaded says why: in this process for every cause, and from the engine process to the caller."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pinion_runtime.engines.protocol import EngineLoadError, EngineSpec
+from pinion_runtime.engines.transformers_engine import TransformersEncoder
+from tests.support.models import TinyModels
+
+pytestmark = pytest.mark.model
+
+
+def truncate(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+
+def garble(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"\xff" * 1000)
+
+
+def pickle_only(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def foreign(folder: Path) -> None:
+    edit(folder / "config.json", model_type="kettle", architectures=["KettleModel"])
+
+
+def remote_code(folder: Path) -> None:
+    edit(folder / "config.json", model_type="kettle", auto_map={"AutoConfig": "code.Config", "AutoModel": "code.Model"})
+    (folder / "code.py").write_text(f"open({str(folder / 'was-run')!r}, 'w')\n")
+
+
+def vision(folder: Path) -> None:
+    edit(folder / "config.json", model_type="vit", architectures=["ViTModel"])
+
+
+def wider(folder: Path) -> None:
+    edit(folder / "config.json", intermediate_size=128)
+
+
+def deeper(folder: Path) -> None:
+    edit(folder / "config.json", num_hidden_layers=3)
+
+
+def shard_gone(folder: Path) -> None:
+    index = {"metadata": {}, "weight_map": {"embeddings.word_embeddings.weight": "model-00001-of-00002.safetensors"}}
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def dense_gone(folder: Path) -> None:
+    (folder / "2_Dense" / "model.safetensors").rename(folder / "2_Dense" / "pytorch_model.bin")
+
+
+def dense_wrong(folder: Path) -> None:
+    edit(folder / "2_Dense" / "config.json", in_features=31)
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+SPOILED: dict[str, tuple[Callable[[Path], None], str]] = {
+    "truncated": (truncate, "model.safetensors is not a whole safetensors file"),
+    "garbled": (garble, "model.safetensors is not a whole safetensors file"),
+    "pickle only": (pickle_only, r"found pytorch_model.bin, which is not loaded: only safetensors are"),
+    "unknown architecture": (foreign, r"KettleModel \(model_type kettle\) can't be loaded.*kettle"),
+    "remote code": (remote_code, r"\(model_type kettle\) can't be loaded.*trust_remote_code"),
+    "not a text model": (vision, "ViTModel"),
+    "other shapes": (wider, r"encoder.layer.0.intermediate.dense.bias has shape \(64,\), config.json wants \(128,\)"),
+    "missing weights": (deeper, r"lacks weights of the model: encoder.layer.2"),
+    "shard gone": (shard_gone, "names model-00001-of-00002.safetensors, which is missing"),
+    "dense gone": (dense_gone, "2_Dense/model.safetensors is missing; only safetensors are loaded"),
+    "dense wrong": (dense_wrong, "2_Dense/config.json: takes vectors of 31 dimensions, but is given 32"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), SPOILED.values(), ids=SPOILED)
+def test_a_spoiled_folder_is_refused_with_the_reason(
+    tiny_models: TinyModels, tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    folder = tiny_models.copy(tmp_path / "model", dense=12)
+    spoil(folder)
+    with pytest.raises(EngineLoadError, match=message):
+        TransformersEncoder(EngineSpec(folder))
+    assert not (folder / "was-run").exists()
+
+
+@pytest.mark.parametrize("kind", ["truncated", "unknown architecture"])
+async def test_the_reason_reaches_the_caller_from_the_process(
+    engines: Any, tiny_models: TinyModels, tmp_path: Path, kind: str
+) -> None:
+    folder = tiny_models.copy(tmp_path / "model", dense=12)
+    spoil, message = SPOILED[kind]
+    spoil(folder)
+    engine = engines.build(folder)
+    with pytest.raises(EngineLoadError, match=message):
+        await engine.supervisor.start()
+    assert engine.supervisor.pid is None
+    assert engine.deaths == []

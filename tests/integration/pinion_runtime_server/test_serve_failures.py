@@ -1,0 +1,130 @@
+"""What can't be served: told with its reason for as long as it takes, and nothing else is served instead."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from pinion_contract.status import FailureReason, Phase, PodStatus
+from tests.support.hub import PROJECT
+from tests.support.serve import Serve, Served, commit_of, free_port, make_config, make_live
+
+ABSENT_COMMIT = "0" * 40
+OTHER_CID = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
+
+
+def fails(served: Served, stage: Phase, reason: FailureReason) -> str:
+    """Wait for the failure and check all that it means; return its message."""
+    status: PodStatus = served.wait_for(Phase.FAILED, Phase.READY)
+    assert status.phase is Phase.FAILED
+    assert status.failure is not None
+    assert (status.failure.stage, status.failure.reason, status.failure.retrying) == (stage, reason, False)
+    assert (served.get("/livez").status_code, served.get("/readyz").status_code) == (200, 503)
+    assert served.get("/readyz").json()["reason"] == reason.value
+    refused = served.post({"model": served.model, "input": "x"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "model_failed")
+    assert refused.headers["x-should-retry"] == "false"
+    assert "x-model-cid" not in refused.headers
+    assert served.process.poll() is None
+    return status.failure.message
+
+
+def test_a_repository_that_does_not_exist(serve: Serve) -> None:
+    served = serve.config(make_config(serve.hub, "pinion-tests/nowhere", ABSENT_COMMIT), make_live())
+    assert "pinion-tests/nowhere" in fails(served, Phase.RESOLVING, FailureReason.SOURCE_NOT_FOUND)
+    served.terminate()
+    assert served.wait_ended() == 0
+
+
+def test_a_gated_repository(serve: Serve) -> None:
+    config = make_config(serve.hub, serve.hub.gated, commit_of(serve.hub, serve.hub.gated))
+    served = serve.config(config, make_live())
+    assert "gated" in fails(served, Phase.RESOLVING, FailureReason.UNAUTHORIZED)
+
+
+@pytest.mark.model
+def test_other_bytes_than_expected(serve: Serve) -> None:
+    config = make_config(serve.hub, serve.hub.minilm, commit_of(serve.hub, serve.hub.minilm), expected_cid=OTHER_CID)
+    served = serve.config(config, make_live())
+    message = fails(served, Phase.VERIFYING, FailureReason.CID_MISMATCH)
+    assert OTHER_CID in message
+    assert served.status().model.opened_cid == ""
+
+
+@pytest.mark.model
+def test_a_model_that_does_not_load(serve: Serve) -> None:
+    served = serve.config(make_config(serve.hub, serve.hub.broken, commit_of(serve.hub, serve.hub.broken)), make_live())
+    assert "safetensors" in fails(served, Phase.LOADING, FailureReason.MODEL_LOAD_FAILED)
+
+
+def test_too_little_room(serve: Serve) -> None:
+    commit = commit_of(serve.hub, serve.hub.minilm)
+    before = serve.hub.repo_stats(serve.hub.minilm).get("file_gets", 0)
+    config = make_config(serve.hub, serve.hub.minilm, commit, cache_limit_bytes=1_000_000)
+    served = serve.config(config, make_live(), cache=serve.folder / "small")
+    assert "1000000" in fails(served, Phase.RESOLVING, FailureReason.INSUFFICIENT_STORAGE)
+    assert serve.hub.repo_stats(serve.hub.minilm).get("file_gets", 0) == before
+
+
+def test_a_listing_that_is_not_the_operators(serve: Serve) -> None:
+    config = make_config(serve.hub, serve.hub.minilm, commit_of(serve.hub, serve.hub.minilm))
+    source = config.source.model_copy(update={"source_digest": "0" * 64})
+    served = serve.config(config.model_copy(update={"source": source}), make_live())
+    fails(served, Phase.RESOLVING, FailureReason.DIGEST_MISMATCH)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"dtype": "int8"}, "dtype"),
+        ({"noSuchField": 1}, "noSuchField"),
+        ({"source": {"repo": "a/b", "commit": "main"}}, "source.commit"),
+    ],
+)
+def test_a_configuration_that_breaks_the_contract(serve: Serve, change: dict[str, Any], words: str) -> None:
+    serve.write(make_config(serve.hub, "a/b", ABSENT_COMMIT), make_live())
+    path = serve.folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert words in fails(serve.files("a/b"), Phase.RESOLVING, FailureReason.INVALID_CONFIG)
+
+
+def test_a_missing_live_file(serve: Serve) -> None:
+    serve.write(make_config(serve.hub, "a/b", ABSENT_COMMIT), make_live())
+    (serve.folder / "live.json").unlink()
+    assert "live.json" in fails(serve.files("a/b"), Phase.RESOLVING, FailureReason.INVALID_CONFIG)
+
+
+@pytest.mark.model
+def test_a_hub_that_is_down_is_waited_for(serve: Serve) -> None:
+    port = free_port()
+    config = make_config(serve.hub, serve.hub.minilm, commit_of(serve.hub, serve.hub.minilm))
+    source = config.source.model_copy(update={"endpoint": f"http://127.0.0.1:{port}"})
+    served = serve.config(config.model_copy(update={"source": source}), make_live())
+    status = served.wait_failure(FailureReason.ORIGIN_UNREACHABLE)
+    assert status.phase is Phase.RESOLVING
+    assert status.failure is not None
+    assert status.failure.retrying
+    mirror = [sys.executable, "-m", "devcluster.hubmirror", "--root", str(serve.hub.root), "--port", str(port)]
+    with subprocess.Popen(mirror, cwd=PROJECT, stdout=subprocess.DEVNULL) as late:
+        try:
+            assert served.wait_ready().failure is None
+        finally:
+            late.terminate()
+
+
+def test_on_a_laptop_a_final_failure_ends_the_process(serve: Serve) -> None:
+    served = serve.flags("pinion-tests/nowhere")
+    assert served.wait_ended() == 1
+    assert "SourceNotFound" in served.log_end()
+    assert "Traceback" not in served.log_end()
+
+
+def test_a_port_that_is_taken(serve: Serve) -> None:
+    first = serve.config(make_config(serve.hub, "a/b", ABSENT_COMMIT), make_live())
+    first.wait_for(Phase.FAILED)
+    second = serve.flags("a/b", port=first.port)
+    assert second.wait_ended() == 1
+    assert str(first.port) in second.log_end()
+    assert "Traceback" not in second.log_end()

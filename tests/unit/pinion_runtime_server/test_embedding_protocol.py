@@ -1,0 +1,150 @@
+"""The request of /v1/embeddings: every accepted form, and every refusal with its field."""
+
+import base64
+import json
+import struct
+from typing import Any
+
+import pytest
+
+from pinion_runtime.server.errors import ApiError, Code
+from pinion_runtime.server.tasks.embeddings.protocol import check_dimensions, parse_request, write_answer
+
+TEXTS = ("kettle", "teapot")
+
+
+def parse(**fields: Any) -> Any:
+    return parse_request(json.dumps({"model": "m", "input": "x"} | fields).encode())
+
+
+@pytest.mark.parametrize(
+    ("value", "texts", "tokens", "is_list"),
+    [
+        ("kettle", ("kettle",), (), False),
+        (" ", (" ",), (), False),
+        ("\0", ("\0",), (), False),
+        (list(TEXTS), TEXTS, (), True),
+        ([101, 7592, 102], (), ((101, 7592, 102),), False),
+        ([[7592], [2088, 999]], (), ((7592,), (2088, 999)), True),
+        (["x"] * 2048, ("x",) * 2048, (), True),
+    ],
+)
+def test_the_four_forms_of_input(value: Any, texts: Any, tokens: Any, is_list: bool) -> None:
+    request = parse(input=value)
+    assert (request.texts, request.tokens, request.is_list) == (texts, tokens, is_list)
+
+
+def test_what_is_left_out_or_null_has_a_default() -> None:
+    request = parse(encoding_format=None, dimensions=None, truncate=None, user="me", metadata={"a": 1}, store=False)
+    assert (request.encoding_format, request.dimensions, request.truncate) == ("float", None, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "words"),
+    [
+        ({"input": ""}, "input", "empty"),
+        ({"input": []}, "input", "empty"),
+        ({"input": ["a", ""]}, "input[1]", "empty"),
+        ({"input": [[]]}, "input[0]", "empty"),
+        ({"input": ["a", [5]]}, "input[1]", "string"),
+        ({"input": [[5], "a"]}, "input[1]", "token ids"),
+        ({"input": [5, "a"]}, "input[1]", "integer"),
+        ({"input": [5, True]}, "input[1]", "integer"),
+        ({"input": [5, -1]}, "input[1]", "negative"),
+        ({"input": [[1, 2], [3, 1.5]]}, "input[1][1]", "integer"),
+        ({"input": [None]}, "input[0]", "string"),
+        ({"input": [True]}, "input[0]", "string"),
+        ({"input": {"a": 1}}, "input", "must be"),
+        ({"input": 5}, "input", "must be"),
+        ({"input": None}, "input", "must be"),
+        ({"input": ["x"] * 2049}, "input", "2049"),
+        ({"model": ""}, "model", "name"),
+        ({"model": 5}, "model", "string"),
+        ({"encoding_format": "hex"}, "encoding_format", "base64"),
+        ({"encoding_format": 1}, "encoding_format", "base64"),
+        ({"dimensions": 0}, "dimensions", "positive"),
+        ({"dimensions": -1}, "dimensions", "positive"),
+        ({"dimensions": "64"}, "dimensions", "positive"),
+        ({"dimensions": True}, "dimensions", "positive"),
+        ({"dimensions": 64.0}, "dimensions", "positive"),
+        ({"truncate": "yes"}, "truncate", "true or false"),
+        ({"temperature": 1}, "temperature", "ignored: user"),
+        ({"store": True}, "store", "stored"),
+    ],
+)
+def test_a_wrong_field_is_named(fields: dict[str, Any], param: str, words: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        parse(**fields)
+    assert (refused.value.status, refused.value.param) == (400, param)
+    assert words in refused.value.message
+
+
+@pytest.mark.parametrize("missing", ["model", "input"])
+def test_a_missing_field_is_named(missing: str) -> None:
+    fields = {"model": "m", "input": "x"}
+    del fields[missing]
+    with pytest.raises(ApiError) as refused:
+        parse_request(json.dumps(fields).encode())
+    assert refused.value.param == missing
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b'{"model": "m", "input": "x"} more',
+        b'{"model": "m", "input": NaN}',
+        b'{"model": "m", "input": 1e999}',
+        b'{"model": "m", "input": "\xff"}',
+        b'{"model": "m", "input": "\xed\xa0\x80"}',
+        b'"text"',
+        b"[1]",
+        b"null",
+        b"[" * 100_000,
+        b'{"input":' * 100_000,
+    ],
+)
+def test_what_is_no_json_object(body: bytes) -> None:
+    with pytest.raises(ApiError) as refused:
+        parse_request(body)
+    assert (refused.value.status, refused.value.code) == (400, Code.INVALID_JSON)
+
+
+@pytest.mark.parametrize("text", [rb"\ud800", rb"a \udc00 b", rb"\ud800\u0041", rb"\uD83D"])
+def test_a_lone_surrogate_is_no_text(text: bytes) -> None:
+    with pytest.raises(ApiError) as refused:
+        parse_request(b'{"model": "m", "input": "' + text + b'"}')
+    assert "surrogate" in refused.value.message
+
+
+def test_a_surrogate_pair_is_text() -> None:
+    assert parse_request(rb'{"model": "m", "input": "\ud83d\ude00"}').texts == ("😀",)
+
+
+def test_messages_cut_what_the_caller_sent() -> None:
+    with pytest.raises(ApiError) as refused:
+        parse(**{"x" * 10_000: 1})
+    assert len(refused.value.message) < 400
+
+
+def test_floats_and_base64_are_the_same_bits() -> None:
+    numbers = [0.1, -1.5e-30, 3.4e38, 1 / 3, -0.0]
+    vector = struct.pack("<5f", *numbers)
+    floats = json.loads(write_answer([vector], 7, "m", "float"))
+    coded = json.loads(write_answer([vector], 7, "m", "base64"))
+    assert struct.pack("<5f", *floats["data"][0]["embedding"]) == vector
+    assert base64.b64decode(coded["data"][0]["embedding"]) == vector
+    assert floats["usage"] == {"prompt_tokens": 7, "total_tokens": 7}
+    assert (coded["model"], coded["object"], coded["data"][0]["index"]) == ("m", "list", 0)
+
+
+def test_only_the_native_size() -> None:
+    check_dimensions(None, 384)
+    check_dimensions(384, 384)
+    for size in (64, 100_000):
+        with pytest.raises(ApiError) as refused:
+            check_dimensions(size, 384)
+        assert refused.value.param == "dimensions"
+        assert "384" in refused.value.message
