@@ -19,10 +19,10 @@ demo-down: venv ## take the demo's cluster away; images and tools stay in the ca
 	$(PY) -m devcluster demo-down
 
 test: prepare ## every check and every test
-	$(PY) tests/run.py
+	$(PY) -m tests.run
 
 check: prepare ## what needs no cluster: format, lint, types, borders, generated files, the chart
-	$(PY) tests/run.py check
+	$(PY) -m tests.run check
 
 generate: venv ## write crds/ and the chart's copies from the pydantic models
 	$(PY) -m pinion_operator.api.crd write

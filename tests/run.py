@@ -1,6 +1,6 @@
 """Run every check and every test in stages; the last line counts all of them.
 
-`python tests/run.py` is what `make test` calls; `python tests/run.py check unit` runs only the named stages.
+`python -m tests.run` is what `make test` calls; `python -m tests.run check unit` runs only the named stages.
 """
 
 import argparse
@@ -13,11 +13,10 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from devcluster.gotools import HELM
+from devcluster.providers import choose_cluster
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from devcluster.gotools import HELM  # noqa: E402  (the repository's root is on the path only from here on)
-
 PYTHON = sys.executable
 VENV_BIN = Path(PYTHON).parent
 KUBE_VERSION = "1.34"
@@ -73,6 +72,9 @@ def main() -> int:
         "stages", nargs="*", choices=["check", *STAGES], metavar="STAGE", help="check, unit, integration, e2e; default all"
     )
     chosen = parser.parse_args().stages or ["check", *STAGES]
+    if set(chosen) & {"integration", "e2e"} and choose_cluster().is_up():
+        print("a cluster is up, and the tests would take it down: `make demo-down` first", file=sys.stderr)
+        return 1
     environment = dict(os.environ)
     good, count = True, Count()
     if "check" in chosen:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 
@@ -40,9 +41,12 @@ def pods(cluster: Cluster) -> list[dict]:
 
 
 def embed(cluster: Cluster, texts: list[str]) -> list[list[float]]:
-    with cluster.port_forward(NAMESPACE, "svc/minilm", 80) as url:
-        with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30) as client:
-            answer = client.embeddings.create(model="minilm", input=texts)
+    with (
+        cluster.port_forward(NAMESPACE, "svc/minilm", 80) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30) as client,
+    ):
+        assert [model.id for model in client.models.list()] == ["minilm"]
+        answer = client.embeddings.create(model="minilm", input=texts)
     return [item.embedding for item in answer.data]
 
 
@@ -91,6 +95,34 @@ def test_the_service_answers_the_openai_client(served: Cluster) -> None:
     near = sum(a * b for a, b in zip(cat, kitten, strict=True))
     far = sum(a * b for a, b in zip(cat, rates, strict=True))
     assert near > 0.5 > far
+
+
+BAD_REQUESTS = {
+    "broken JSON": (b'{"model": "minilm", "input": ', 400, "invalid_request_error"),
+    "no input": (b'{"model": "minilm", "input": []}', 400, "invalid_request_error"),
+    "an empty text": (b'{"model": "minilm", "input": ""}', 400, "invalid_request_error"),
+    "too many inputs": (json.dumps({"model": "minilm", "input": ["x"] * 3000}).encode(), 400, "invalid_request_error"),
+    "too large a body": (b'{"model": "minilm", "input": "' + b"x" * 11_000_000 + b'"}', 413, "invalid_request_error"),
+    "another model": (b'{"model": "gpt-4", "input": "x"}', 404, "invalid_request_error"),
+}
+
+
+@pytest.mark.parametrize(("body", "status", "kind"), BAD_REQUESTS.values(), ids=BAD_REQUESTS.keys())
+def test_a_bad_request_gets_an_answer_in_the_openai_shape(served: Cluster, body: bytes, status: int, kind: str) -> None:
+    with served.port_forward(NAMESPACE, "svc/minilm", 80) as url:
+        answer = httpx.post(f"{url}/v1/embeddings", content=body, headers={"content-type": "application/json"}, timeout=30)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"]) == (status, kind), answer.text[:500]
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert error["message"]
+
+
+def test_the_operator_counts_what_it_does(served: Cluster) -> None:
+    with served.port_forward("pinion-system", "deploy/pinion-operator", 8080) as url:
+        lines = httpx.get(f"{url}/metrics", timeout=30).text.splitlines()
+    counts = [line for line in lines if line.startswith("pinion_operator_reconcile") and 'kind="ModelDeployment"' in line]
+    assert any("_total{" in line for line in counts), counts
+    assert any("_seconds_count{" in line for line in counts), counts
 
 
 def test_the_columns_are_for_people(served: Cluster) -> None:

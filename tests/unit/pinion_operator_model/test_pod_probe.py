@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,7 +25,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 @asynccontextmanager
 async def pod(handler: Handler | None, **status: Any) -> AsyncIterator[dict[str, Any]]:
     """Yield a pod's object; its management port answers with the handler, or nobody listens."""
-    address = f"127.78.0.{next(_OCTETS)}"
+    address = f"127.78.{1 + os.getpid() % 254}.{next(_OCTETS)}"  # tests run in several processes at once
     obj = {"metadata": {"name": "pod"}, "status": {"phase": "Running", "podIP": address, **status}}
     if handler is None:
         yield obj
