@@ -1,12 +1,8 @@
 """Encoders through transformers, padded: the plain path that works for every architecture."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: nothing below may reach for the network
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import torch

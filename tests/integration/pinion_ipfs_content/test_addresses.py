@@ -1,6 +1,5 @@
 """Our addresses against those of the real Kubo."""
 
-import os
 import subprocess
 import sys
 from array import array
@@ -16,16 +15,25 @@ from tests.support.kubo import IpfsRepo
 
 pytestmark = pytest.mark.kubo
 MIB = 1024 * 1024
-PROGRAM = (sys.executable, "-m", "pinion_ipfs.cli")
+# A process counts the memory of whoever started it until its exec as its own; so a small one starts it, not pytest.
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+open(sys.argv[1], "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
 FLAT_MIB = 128  # resident memory of a whole `pinion-ipfs` process, whatever the file's size
 
 
-def resident_mib(process: subprocess.Popen[bytes]) -> float:
-    """Wait for a process, which must succeed, and return the most memory that it had resident."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss / 1024
+def measured(peak: Path, *arguments: str | Path) -> list[str | Path]:
+    """Return the command of a `pinion-ipfs` that leaves its peak of resident memory in a file."""
+    return [sys.executable, "-c", MEASURED, peak, sys.executable, "-m", "pinion_ipfs.cli", *arguments]
+
+
+def resident_mib(process: subprocess.Popen[bytes], peak: Path) -> float:
+    """Wait for a measured process, which must succeed, and return the most memory that it had resident."""
+    assert process.wait(timeout=120) == 0
+    return int(peak.read_text()) / 1024
 
 
 def write_pattern(path: Path, pattern: str, size: int) -> None:
@@ -50,10 +58,11 @@ def test_files(ipfs_offline: IpfsRepo, tmp_path: Path, pattern: str, size: int) 
 def test_a_file_of_two_levels_within_flat_memory(ipfs_offline: IpfsRepo, tmp_path: Path, pattern: str) -> None:
     path = tmp_path / "file"
     write_pattern(path, pattern, 1024 * MIB + 1)
-    with subprocess.Popen([*PROGRAM, "add", "--only-hash", path], stdout=subprocess.PIPE) as process:
+    peak = tmp_path / "peak"
+    with subprocess.Popen(measured(peak, "add", "--only-hash", path), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         cid = process.stdout.read().decode().strip()
-        assert resident_mib(process) < FLAT_MIB
+        assert resident_mib(process, peak) < FLAT_MIB
     assert cid == ipfs_offline.add(path, "--only-hash")
     path.unlink()
 
@@ -61,16 +70,17 @@ def test_a_file_of_two_levels_within_flat_memory(ipfs_offline: IpfsRepo, tmp_pat
 def test_export_and_verify_within_flat_memory(ipfs_offline: IpfsRepo, tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_pattern(path, "counter", 300 * MIB + 1)
+    peaks = [tmp_path / "peak of export", tmp_path / "peak of verify"]
     with (
-        subprocess.Popen([*PROGRAM, "export", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as export,
-        subprocess.Popen([*PROGRAM, "verify", "-"], stdin=export.stdout, stdout=subprocess.PIPE) as verify,
+        subprocess.Popen(measured(peaks[0], "export", path), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as export,
+        subprocess.Popen(measured(peaks[1], "verify", "-"), stdin=export.stdout, stdout=subprocess.PIPE) as verify,
     ):
         assert export.stdout is not None
         assert verify.stdout is not None
         export.stdout.close()
         told = verify.stdout.read().decode()
-        assert resident_mib(export) < FLAT_MIB
-        assert resident_mib(verify) < FLAT_MIB
+        assert resident_mib(export, peaks[0]) < FLAT_MIB
+        assert resident_mib(verify, peaks[1]) < FLAT_MIB
     assert told.startswith(f"{ipfs_offline.add(path, '--only-hash')} is whole")
 
 

@@ -35,7 +35,7 @@ async def test_minilm_end_to_end(engines: Any, minilm: Path, reference: Callable
     assert (capabilities.engine, capabilities.architecture, capabilities.task) == (
         "transformers/padded",
         "BertModel",
-        "embeddings",
+        "feature-extraction",
     )
     assert {"config.json", "model.safetensors", "modules.json", "1_Pooling/config.json", "tokenizer.json"} <= set(
         capabilities.opened_files
