@@ -51,7 +51,13 @@ CONTROL = _kubernetes(
     "kubernetes", ("kube-apiserver", "kube-controller-manager", "kubectl"), "the API server, its controllers and kubectl"
 )
 NODE = _kubernetes("kubernetes-node", ("kube-scheduler", "kubelet", "kube-proxy"), "the scheduler and the parts of a node")
-HELM = GoTool("helm", "3.22.0", ("helm.sh/helm/v3/cmd/helm",), "installs the chart")
+# A Helm without these takes itself for a preview, and a cluster it does not ask for Kubernetes 1.20.
+_HELM_STAMP = (
+    "-X helm.sh/helm/v3/internal/version.version=v3.22.0 "
+    "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 "
+    f"-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={KUBERNETES.split('.')[1]}"
+)
+HELM = GoTool("helm", "3.22.0", ("helm.sh/helm/v3/cmd/helm",), "installs the chart", f"-s -w {_HELM_STAMP}")
 COREDNS = GoTool("coredns", "1.15.0", ("github.com/coredns/coredns",), "names of Services inside the cluster")
 BUILDKIT = GoTool(
     "buildkit",
