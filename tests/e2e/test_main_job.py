@@ -117,6 +117,14 @@ def test_a_bad_request_gets_an_answer_in_the_openai_shape(served: Cluster, body:
     assert error["message"]
 
 
+def test_the_operators_image_holds_no_torch(served: Cluster) -> None:
+    look = (
+        "import importlib.util, pinion_operator; print([m for m in ('torch', 'transformers') if importlib.util.find_spec(m)])"
+    )
+    found = served.kubectl("exec", "-n", "pinion-system", "deploy/pinion-operator", "--", "python", "-c", look)
+    assert found.strip() == "[]"
+
+
 def test_the_operator_counts_what_it_does(served: Cluster) -> None:
     with served.port_forward("pinion-system", "deploy/pinion-operator", 8080) as url:
         lines = httpx.get(f"{url}/metrics", timeout=30).text.splitlines()
