@@ -7,13 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from typing import TYPE_CHECKING
 
 import prometheus_client
 import uvloop
 
 from pinion_contract.status import Phase
 
-from .bringup import Bringup
 from .drain import drain
 from .lifecycle import Change, Lifecycle
 from .metrics import Metrics
@@ -25,6 +25,9 @@ from .server.app import App
 from .server.listener import Listener
 from .server.ports import inference_app, management_app
 from .settings import Settings, from_process
+
+if TYPE_CHECKING:
+    from .bringup import Bringup
 
 _log = logging.getLogger("pinion_runtime")
 _INTERRUPTED = 130
@@ -74,7 +77,7 @@ async def _serve(
     settings: Settings, pod: Pod, admission: Admission, inference: App, ports: tuple[Listener, Listener], stop: asyncio.Event
 ) -> int:
     listening = [asyncio.create_task(port.serve_until_stopped()) for port in ports]
-    bringup = Bringup(settings, pod)
+    bringup = (await asyncio.to_thread(_import_bringup))(settings, pod)
     bringing = asyncio.create_task(_essential(bringup.run(), stop))
     background = [bringing, asyncio.create_task(_essential(sample(pod), stop))]
     if settings.progress:
@@ -107,6 +110,13 @@ async def _serve(
     for error in crashed:
         _log.error("ended by an error", exc_info=error)
     return 1 if failed or crashed else 0
+
+
+def _import_bringup() -> "type[Bringup]":
+    """The hub's client takes longer to import than all the rest: ports answer and signals count meanwhile."""
+    from .bringup import Bringup
+
+    return Bringup
 
 
 async def _essential(work: Coroutine[None, None, None], stop: asyncio.Event) -> None:
