@@ -68,10 +68,11 @@ def run_step(name: str, command: list[str], environment: dict[str, str]) -> bool
 def main() -> int:
     """Run the stages, print the count, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "stages", nargs="*", choices=["check", *STAGES], metavar="STAGE", help="check, unit, integration, e2e; default all"
-    )
-    chosen = parser.parse_args().stages or ["check", *STAGES]
+    known = ["check", *STAGES]
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"{', '.join(known)}; default all")
+    chosen = parser.parse_args().stages or known
+    if unknown := set(chosen) - set(known):
+        parser.error(f"unknown stage: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     if set(chosen) & {"integration", "e2e"} and choose_cluster().is_up():
         print("a cluster is up, and the tests would take it down: `make demo-down` first", file=sys.stderr)
         return 1

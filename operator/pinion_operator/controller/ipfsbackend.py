@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ..api.ipfsbackend import IpfsBackend
 from ..probes.kubo import KuboProbeError, list_pins, probe_kubo, unpin
+from ..reconcile.backend_health import check_interval
 from ..reconcile.ipfsbackend import decide
 from ..reconcile.observed_backend import GRACE_SECONDS, Health, ObservedBackend
 from ..reconcile.plan import Plan
@@ -133,7 +134,8 @@ class IpfsBackendReconciler:
         )
         check = await probe_kubo(context.http, meta.name, url, token, limit)
         failures = 0 if check.healthy else 1 + (memory.health.failures if memory.health else 0)
-        memory.health, memory.checked_at = Health(check, failures), context.now()
+        proven = check.healthy or (memory.health is not None and memory.health.proven)
+        memory.health, memory.checked_at = Health(check, failures, proven), context.now()
         if check.healthy:
             with contextlib.suppress(KuboProbeError):  # the pins as they were known stay; the next check lists again
                 memory.pins = await list_pins(context.http, url, token, limit)
@@ -159,7 +161,7 @@ def _fresh_credentials() -> Credentials:
 
 def _until_due(backend: IpfsBackend, memory: _Memory, now: datetime) -> float:
     """Return the seconds until the next check; a whole interval when none can be made, for then an event will come first."""
-    interval = float(backend.spec.health_check.interval_seconds)
+    interval = check_interval(float(backend.spec.health_check.interval_seconds), memory.health)
     return interval if memory.checked_at is None else max(0.0, interval - (now - memory.checked_at).total_seconds())
 
 

@@ -10,7 +10,18 @@ from ..resources.kinds import STATEFULSET, Object, Ref
 from ..resources.names import kubo_name
 from .observed_backend import Check, Health, ObservedBackend
 
+_FIRST_RETRY = 0.5  # seconds; doubled with each failure
 _CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
+
+
+def check_interval(interval: float, health: Health | None) -> float:
+    """Return the seconds between two checks: as configured, but soon again until a new pod has succeeded once.
+
+    Its Service and its name in DNS come a moment after it is ready, and models wait for it.
+    """
+    if health is None or health.proven:
+        return interval
+    return min(interval, _FIRST_RETRY * 2 ** min(health.failures - 1, 10))
 
 
 def judge(seen: ObservedBackend, backend: IpfsBackend, *, pending: bool) -> tuple[Condition, ...]:

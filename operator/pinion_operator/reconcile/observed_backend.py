@@ -29,6 +29,7 @@ class Health:
 
     check: Check
     failures: int = 0  # checks in a row that failed, this one included
+    proven: bool = False  # some check of this pod has succeeded
 
 
 @dataclass(frozen=True)
