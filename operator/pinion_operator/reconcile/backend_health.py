@@ -21,7 +21,7 @@ def check_interval(interval: float, health: Health | None) -> float:
     """
     if health is None or health.proven:
         return interval
-    return min(interval, _FIRST_RETRY * 2 ** min(health.failures - 1, 10))
+    return min(interval, _FIRST_RETRY * 2.0 ** min(health.failures - 1, 10))
 
 
 def judge(seen: ObservedBackend, backend: IpfsBackend, *, pending: bool) -> tuple[Condition, ...]:
