@@ -9,7 +9,8 @@ import yaml
 from devcluster.kubectl import KubectlError
 from tests.support.cluster import Cluster, condition, message, wait_until
 
-pytestmark = pytest.mark.cluster
+# The first test waits for the images to be built, which takes minutes where nothing is cached.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 NAMESPACE = "bad-input"
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"

@@ -13,7 +13,8 @@ import pytest
 from devcluster.gotools import KUBO
 from tests.support.cluster import Cluster, condition, wait_until
 
-pytestmark = pytest.mark.cluster
+# The first test waits for the images to be built, which takes minutes where nothing is cached.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 NAMESPACE = "quickstart"
 SENTENCES = ["A cat sits on the mat.", "A kitten rests on the rug.", "Interest rates rose again last quarter."]
