@@ -16,7 +16,7 @@ ROUNDS = 3
 def run() -> None:
     """Print the better of three alternating runs of each, their ratio, and ours in memory."""
     ensure([KUBO])
-    ours = [str(Path(sys.executable).parent / "pinion-ipfs"), "add", "--only-hash", "--quiet"]
+    ours = [str(Path(sys.executable).parent / "pinion-ipfs"), "add", "--only-hash"]
     theirs = [str(KUBO.program("ipfs")), "add", "-r", "--hidden", "--dereference-symlinks", "--only-hash", "-Q"]
     with tempfile.TemporaryDirectory() as work:
         folder, repo = Path(work) / "model", {"IPFS_PATH": f"{work}/repo"}
