@@ -70,11 +70,12 @@ def manifests(image: str) -> dict[str, object]:
         "readinessProbe": {"httpGet": {"path": "/", "port": 8000}, "periodSeconds": 1},
         "securityContext": closed,
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+        "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},  # Services forget a pod a moment after it was told to go
     }
     user = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}
     pod = {
         "securityContext": {**user, "seccompProfile": {"type": "RuntimeDefault"}},
-        "terminationGracePeriodSeconds": 0,
+        "terminationGracePeriodSeconds": 2,
         "containers": [container],
         "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
     }
@@ -102,10 +103,22 @@ def in_pod(cluster: LocalCluster, code: str, *arguments: str) -> str:
     return cluster.kubectl("exec", "-n", "web", "deployment/web", "--", "python3", "-c", code, *arguments).strip()
 
 
+def first_answer(url: str, seconds: float = 30.0) -> str:
+    """Ask until a Service answers: kube-proxy and the endpoints follow a rollout by a moment."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def test_a_service_answers_from_the_machine_and_from_a_pod_by_name(web: LocalCluster) -> None:
     address = web.kubectl("get", "service", "web", "-n", "web", "-o", "jsonpath={.spec.clusterIP}")
-    with urllib.request.urlopen(f"http://{address}/", timeout=10) as answer:
-        assert answer.read().decode() in pods(web)
+    assert first_answer(f"http://{address}/") in pods(web)
     # Also the pod that asks is among those that may answer.
     assert {in_pod(web, GET, "http://web.web.svc/") for _ in range(4)} <= pods(web)
 
