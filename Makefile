@@ -8,6 +8,7 @@ UV := $(CACHE)/uv/bin/uv
 VENV := .venv
 PY := $(VENV)/bin/python
 export UV_LINK_MODE ?= copy
+export UV_CACHE_DIR ?= $(CACHE)/uv-cache
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

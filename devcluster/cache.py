@@ -9,7 +9,7 @@ from .paths import cache_dir, control_dir
 from .slots import sweep
 
 # What we put there. Never the folder itself: PINION_CACHE may name one that holds other things.
-_PARTS = ("tools", "go", "local", "models", "evidence", "control", "uv")
+_PARTS = ("tools", "go", "local", "models", "evidence", "control", "uv", "uv-cache")
 
 
 def cache_sizes() -> dict[str, int]:
