@@ -188,8 +188,8 @@ async def _copy(answer: aiohttp.ClientResponse, response: web.StreamResponse) ->
 
 
 def _tls(config: dict[str, object], folder: Path) -> ssl.SSLContext:
-    cluster = config["clusters"][0]["cluster"]  # type: ignore[index]
-    user = config["users"][0]["user"]  # type: ignore[index]
+    cluster = config["clusters"][0]["cluster"]  # type: ignore[index]  # JSON that we wrote ourselves
+    user = config["users"][0]["user"]  # type: ignore[index]  # JSON that we wrote ourselves
     context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
     pair = folder / "proxy-admin.pem"
     pair.touch(0o600)
