@@ -36,11 +36,15 @@ MAX_ITEMS = 16  # of the lists in the schema
 def early_status(
     seen: Observed, model: ModelDeployment, verdict: Verdict, others: Iterable[Condition], revisions: tuple[Revision, ...]
 ) -> ModelDeploymentStatus:
-    """Return the status while no revision answers the spec; pods of an older one may serve all the same."""
+    """Return the status while no revision answers the spec; pods of an older one may serve all the same.
+
+    What is known of that older one stays: nobody who reads `status.model` in this moment finds nothing.
+    """
     taking_traffic = sum(is_ready(pod) for pod in seen.pods)
     return ModelDeploymentStatus(
         **_common(seen, model, verdict, (available(model, taking_traffic), *others)),
         ready=f"0/{wanted_replicas(model)}",
+        model=model.status.model,
         revisions=tuple(_revision_status(seen, model, revision, None, verdict) for revision in revisions[:MAX_ITEMS]),
         last_failure=model.status.last_failure,
     )

@@ -184,6 +184,16 @@ def test_an_operator_restart_asks_and_renders_nothing() -> None:
     assert world.decide() == Plan(after=15.0)
 
 
+def test_while_a_revision_is_being_made_what_is_known_of_the_one_before_stays() -> None:
+    world = serving()
+    before = world.status.model
+    world.change(runtime={"image": "runtime:2"})
+    world.carry_out(world.decide())
+    assert world.condition("Ready") == "Unknown/Progressing"
+    assert before is not None
+    assert world.status.model == before
+
+
 def test_a_rollback_finds_its_revision_again() -> None:
     world = serving()
     first = world.revision.name
