@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from devcluster.local.layout import Layout
+from devcluster.local.packages import ensure_packages
 from devcluster.processes import all_processes
 
 # Counters and caches of the kernel that move by themselves.
@@ -14,6 +15,7 @@ _MOVING = ("random", "state", "nr", "count", "pid", "sched_domain", "quota", "rs
 
 def leavings() -> dict[str, list[str]]:
     """Return mounts, links, routes, tables, namespaces, control groups, sysctls, daemons and folders, each sorted."""
+    ensure_packages()  # `ip` and `nft` tell the half of it, and a new machine lacks them
     layout = Layout.default()
     return {
         "mounts": sorted(Path("/proc/mounts").read_text().splitlines()),

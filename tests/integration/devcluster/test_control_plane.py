@@ -18,7 +18,8 @@ from devcluster.slots import sweep
 pytestmark = pytest.mark.control_plane
 
 OWNER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes what it runs in the background ignore it
 from devcluster.control import ControlPlane
 with ControlPlane() as plane:
     print(plane.state, flush=True)
