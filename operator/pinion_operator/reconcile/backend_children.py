@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..api.ipfsbackend import IpfsBackend, IpfsBackendSpec
+from ..api.ipfsbackend import IpfsBackend, IpfsBackendSpec, Managed
 from ..resources.kinds import SECRET, Object, Ref, ref_of
 from ..resources.kubo_configmap import SCRIPT, build_kubo_configmap
+from ..resources.kubo_networkpolicy import build_kubo_network_policy
 from ..resources.kubo_secret import (
     Credentials,
     build_kubo_client_secret,
@@ -60,6 +61,7 @@ def want_children(seen: ObservedBackend, backend: IpfsBackend) -> Children:
     wanted = (
         build_kubo_configmap(seen.obj),
         build_kubo_service(seen.obj),
+        build_kubo_network_policy(seen.obj, seen.operator_namespace),
         build_kubo_statefulset(seen.obj, settings_of(seen, backend.spec, credentials)),
     )
     changed = tuple(child for child in wanted if not covers(seen.children.get(ref_of(child)), child))
@@ -68,7 +70,7 @@ def want_children(seen: ObservedBackend, backend: IpfsBackend) -> Children:
 
 def settings_of(seen: ObservedBackend, spec: IpfsBackendSpec, credentials: Credentials) -> KuboSettings:
     """Return what shapes the pod, from the spec and the operator's defaults."""
-    managed = spec.managed
+    managed = spec.managed or Managed()
     # Each default gives way to what the user says of the other side.
     limits = {**_fitted(_LIMITS, managed.resources.requests, max), **managed.resources.limits}
     requests = {**_fitted(_REQUESTS, managed.resources.limits, min), **managed.resources.requests}

@@ -97,6 +97,12 @@ def trouble_of(pod: Pod) -> Trouble | None:
     return Trouble(Reason.CRASH_LOOP_BACK_OFF, text, name, code)
 
 
+def lacks_secret(pod: Pod, name: str) -> bool:
+    """Return whether the kubelet says that the pod cannot start without a Secret of this name."""
+    waiting = _container(pod).get("state", {}).get("waiting", {})
+    return f'secret "{name}" not found' in waiting.get("message", "")
+
+
 def _last_words(ended: Mapping[str, Any]) -> str:
     message = str(ended.get("message", "")).strip()
     return f": {message[-500:]}" if message else ""
