@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -16,7 +17,6 @@ from pinion_ipfs.content.verify import FilePiece, FileStart, unpack_car
 from pinion_ipfs.errors import BackendUnavailable, BlockMismatch, ContentMissing
 from pinion_ipfs.fetcher import Snapshot
 from pinion_ipfs.serving.answers import Shared
-from pinion_ipfs.serving.library import WrongOnDisk
 from pinion_ipfs.serving.orders import Orders
 from pinion_ipfs.serving.revision import Revision, State
 from pinion_ipfs.serving.server import Bounds, ContentServer, Token
@@ -32,14 +32,20 @@ FILES = {"model.safetensors": os.urandom(5 * MIB + 3), "config.json": b"{}", "a/
 
 
 @asynccontextmanager
-async def serving(store: Store, folder: Path, snapshot: Snapshot | None, bounds: Bounds | None = None) -> AsyncIterator[str]:
-    """Serve one snapshot of a store from this process and yield the URL."""
+async def serving(
+    store: Store,
+    folder: Path,
+    snapshot: Snapshot | None,
+    bounds: Bounds | None = None,
+    tell: Callable[[dict[str, Any]], None] = lambda value: None,
+) -> AsyncIterator[str]:
+    """Serve one snapshot of a store from this process and yield the URL; `tell` gets what a front would be told."""
     token_file = folder / "token"
     token_file.write_text(TOKEN + "\n")
     shared = Shared("the-server")
     if snapshot is not None:
         revision = Revision("d" * 64, State.COMPLETE, cid=snapshot.cid, manifest_cid=snapshot.manifest_cid)
-        await Orders(shared, store, lambda value: None).put(revision.digest, revision)
+        await Orders(shared, store, tell).put(revision.digest, revision)
     server = ContentServer(shared, Token(token_file), bounds)
     with listen("127.0.0.1", 0) as listener:
         await server.start(listener)
@@ -129,8 +135,8 @@ async def cid_of(store: Store, snapshot: Snapshot, path: str) -> Cid:
 async def test_what_became_wrong_or_went_away_is_never_called_right(stored: Stored, tmp_path: Path) -> None:
     store, snapshot, _ = stored
     data = FILES["model.safetensors"]
-    wrong: list[WrongOnDisk] = []
-    async with serving(store, tmp_path, snapshot) as url:
+    told: list[dict[str, Any]] = []
+    async with serving(store, tmp_path, snapshot, tell=told.append) as url:
         blob = snapshot.files["model.safetensors"].resolve()
         with blob.open("r+b") as stream:
             stream.seek(2 * MIB + 9)
@@ -146,7 +152,8 @@ async def test_what_became_wrong_or_went_away_is_never_called_right(stored: Stor
         file = await cid_of(store, snapshot, "model.safetensors")
         assert (await ask(url, f"/ipfs/{file}"))[0] == 404
         await gateway.close()
-    assert not wrong
+    assert told, "the front is told what is wrong on its disk"
+    assert all((one["wrong"]["path"], one["wrong"]["block"]) == ("model.safetensors", 2) for one in told), told
 
 
 async def raw(url: str, data: bytes) -> bytes:
