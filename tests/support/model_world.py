@@ -22,7 +22,7 @@ from pinion_operator.reconcile.modeldeployment import decide_model_deployment
 from pinion_operator.reconcile.observed import Observed, Pod, Quiet, Refusal, Resolution, SourceFacts
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.reconcile.revision import Revision, revisions_of
-from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT, Object, Ref, ref_of
+from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT, SECRET, Object, Ref, ref_of
 
 NAMESPACE, NAME, UID = "ml", "minilm", "uid-of-minilm"
 CID = "bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
@@ -181,6 +181,7 @@ class World:
             backend_ages=self.backend_ages,
             quiet=self.quiet,
             fresh_token="a-token",
+            peers_secret_gone=Ref(SECRET, NAMESPACE, f"{NAME}-peers") not in self.children,
             progress_age=self.progress_age,
             runtime_image=self.image,
         )

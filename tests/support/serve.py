@@ -149,6 +149,8 @@ class Serve:
     hub: Hub
     folder: Path
     cache: Path  # shared, so that a model is fetched once where the fetch is not what is tested
+    prefix: Sequence[str] = ()  # of the command, to run it as somebody else
+    without: Sequence[str] = ()  # variables of the environment that it does not get
     _running: list[Served] = field(default_factory=list)
 
     def flags(self, model: str, *flags: str, cache: Path | None = None, port: int = 0) -> Served:
@@ -176,6 +178,7 @@ class Serve:
         log = self.folder / f"serve-{len(self._running)}.log"
         # setpriv: nothing survives a test run that was killed.
         command = [
+            *self.prefix,
             "setpriv",
             "--pdeathsig",
             "KILL",
@@ -188,7 +191,7 @@ class Serve:
         ]
         command += ["--port", str(port), "--management-port", str(management_port), "--content-port", str(content_port)]
         # The machine's own hub settings have no say in a test.
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("HF_") and key not in self.without}
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output, env=inherited)
         served = Served(process, port, management_port, log, model, content_port)

@@ -24,7 +24,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if eq (toString .wish) "auto" }}{{ .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) }}{{ else }}{{ .wish }}{{ end }}
 {{- end }}
 
-{{- /* What the operator may do with its own kinds and their children. Secrets are read by name, never listed. */ -}}
+{{- /* What the operator may do with its own kinds and their children. No Secret is read: a Role of a namespace may name some. */ -}}
 {{- define "pinion.rules" -}}
 - apiGroups: [pinion.dev]
   resources: [modeldeployments]
@@ -46,10 +46,13 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create, delete]
+  verbs: [create, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]

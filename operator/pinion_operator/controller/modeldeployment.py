@@ -20,11 +20,13 @@ from ..reconcile.inputs import source_hash
 from ..reconcile.modeldeployment import current_revision, decide_model_deployment, needs_source
 from ..reconcile.observed import Observed, Pod, Resolution, SourceFacts, Unresolved
 from ..reconcile.plan import Plan
+from ..reconcile.pods import waits_for_volumes
 from ..reconcile.progress import progress_marks
 from ..reconcile.upstream import can_move
 from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, SECRET, Key, Kind, Object, Ref, ref_of
 from ..resources.model_names import RUNTIME
 from ..resources.names import APP_NAME, DEPLOYMENT_LABEL
+from ..resources.peers import build_peers_secret
 from .progress import Progress
 from .reconciler import Context
 from .resolutions import Resolutions
@@ -74,6 +76,9 @@ class ModelDeploymentReconciler:
             return seen
         seen = replace(seen, resolution=self._resolution(seen, model, key, context))
         seen = replace(seen, upstream=self._upstream(seen, model, key, context), pods=await self._pods(key, context))
+        if any(waits_for_volumes(pod) for pod in seen.pods):
+            gone = await context.api.is_free(build_peers_secret(obj, seen.fresh_token))
+            seen = replace(seen, peers_secret_gone=gone)
         return replace(seen, quiet=self._progress.look(key, progress_marks(seen, current_revision(seen))))
 
     def decide(self, observed: Observed) -> Plan:

@@ -9,7 +9,6 @@ from ..api.modeldeployment import ModelDeployment
 from ..resources.configmap import build_config_map, build_live_config_map
 from ..resources.deployment import build_deployment
 from ..resources.kinds import DEPLOYMENT, NETWORKPOLICY, Object, Ref, kind_of, ref_of
-from ..resources.model_names import peers_name
 from ..resources.names import REVISION_LABEL
 from ..resources.networkpolicy import build_network_policy
 from ..resources.peers import build_peers_secret, build_peers_service
@@ -18,7 +17,7 @@ from ..resources.serviceaccount import build_service_account
 from .artifact import Artifact
 from .drift import covers
 from .observed import Observed
-from .pods import lacks_secret, revision_of
+from .pods import revision_of
 from .revision import Revision
 from .rollout import replacement
 from .workload import deployment_of, wanted_limits
@@ -65,8 +64,8 @@ def pending_children(seen: Observed, model: ModelDeployment, revision: Revision,
         build_deployment(owner, revision.template, replicas, replacement(model, artifact)),
     ]
     apply: tuple[Object, ...] = tuple(child for child in wanted if not covers(seen.children.get(ref_of(child)), child))
-    # The Secret is made once and never read: it is there when the Deployment is, unless somebody took it away.
-    missing = deployment_of(seen, model) is None or any(lacks_secret(pod, peers_name(model.metadata.name)) for pod in seen.pods)
+    # The Secret is made once: it is there when the Deployment is, unless somebody took it away, and then pods wait for it.
+    missing = deployment_of(seen, model) is None or seen.peers_secret_gone
     return Pending(
         create=(build_peers_secret(owner, seen.fresh_token),) if missing else (),
         apply=apply,

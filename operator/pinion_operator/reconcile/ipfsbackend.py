@@ -30,6 +30,7 @@ def decide(seen: ObservedBackend) -> Plan:
         status=_changed(seen.obj, _status(seen, seen.backend, children)),
         create=children.create,
         apply=children.apply,
+        delete=children.delete,
         after=max(seen.next_check, 0.5),
     )
 

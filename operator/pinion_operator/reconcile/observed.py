@@ -87,3 +87,4 @@ class Observed:
     allow_local_addresses: bool = False  # whether URLs in the object may lead to loopback and the like
     management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked; () = not known
     fresh_token: str = ""  # a new secret, should one be needed
+    peers_secret_gone: bool = False  # looked for only while a pod waits for its volumes

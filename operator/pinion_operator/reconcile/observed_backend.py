@@ -38,9 +38,10 @@ class ObservedBackend:
 
     obj: Object  # as the API server has it
     backend: IpfsBackend | None  # parsed; None: it does not follow the schema of this operator
-    fresh: Credentials  # random: to be used where there are none yet
+    credentials: Credentials  # of its daemon, should the operator run one
     problem: str = ""  # why it could not be parsed
-    children: Mapping[Ref, Object] = field(default_factory=dict)  # those that are ours, Secrets among them
+    children: Mapping[Ref, Object] = field(default_factory=dict)  # those that are ours; Secrets are not read
+    missing: frozenset[str] = frozenset()  # Secrets of ours that are not there
     taken: frozenset[Ref] = frozenset()  # names that we want and strangers bear
     pods: tuple[Object, ...] = ()
     claim: Object | None = None  # of a managed daemon's volume; looked at only while its pod is not ready

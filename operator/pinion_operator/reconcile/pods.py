@@ -97,10 +97,9 @@ def trouble_of(pod: Pod) -> Trouble | None:
     return Trouble(Reason.CRASH_LOOP_BACK_OFF, text, name, code)
 
 
-def lacks_secret(pod: Pod, name: str) -> bool:
-    """Return whether the kubelet says that the pod cannot start without a Secret of this name."""
-    waiting = _container(pod).get("state", {}).get("waiting", {})
-    return f'secret "{name}" not found' in waiting.get("message", "")
+def waits_for_volumes(pod: Pod) -> bool:
+    """Return whether the kubelet is still making the container: of a Secret that is not there it says so in events only."""
+    return _container(pod).get("state", {}).get("waiting", {}).get("reason") == "ContainerCreating" and not is_leaving(pod)
 
 
 def _last_words(ended: Mapping[str, Any]) -> str:

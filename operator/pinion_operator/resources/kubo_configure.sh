@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the repository on the first start, and sets at every start what a managed Kubo must be: private, and closed to strangers.
 # Environment: IPFS_PATH, SECRETS (a folder with swarm.key, operator-token, client-token), RPC_ADDRESS, GATEWAY_ADDRESS (one or
-# more each, with spaces between), STORAGE_MAX (bytes for blocks).
+# more each, with spaces between), STORAGE_MAX (bytes for blocks), IF_INET6 (where the kernel lists its IPv6 addresses).
 set -eu
 umask 077
 
@@ -27,7 +27,7 @@ config() { ipfs config --json "$1" "$2"; }
 addresses() {
   list=""
   for address in $1; do
-    case "$address" in /ip6/*) [ -s "${IF_INET6:-/proc/net/if_inet6}" ] || continue ;; esac
+    case "$address" in /ip6/*) [ -n "$(cat "${IF_INET6:-/proc/net/if_inet6}" 2>/dev/null)" ] || continue ;; esac
     list="$list${list:+,}\"$address\""
   done
   echo "[$list]"

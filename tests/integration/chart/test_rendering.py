@@ -8,6 +8,7 @@ import yaml
 
 from devcluster.gotools import HELM, HELM_4, ensure
 from tests.support.helm import CHART
+from tests.support.model_world import World
 
 
 def render(*settings: str, tool: Any = HELM, api: tuple[str, ...] = ()) -> list[dict[str, Any]]:
@@ -44,6 +45,22 @@ def test_what_watches_is_made_where_its_kind_exists() -> None:
     assert {"PodMonitor", "PrometheusRule"} <= set(kinds(render(api=monitors)))
     off = ("monitoring.podMonitor=false", "monitoring.prometheusRule=false")
     assert not {"PodMonitor", "PrometheusRule"} & set(kinds(render(*off, api=monitors)))
+
+
+def test_the_monitors_select_the_pods_that_are_made() -> None:
+    """Labels and ports of the operator's pod are the chart's; those of a model's pods are the operator's."""
+    documents = render("monitoring.podMonitor=true")
+    monitors = {one["metadata"]["name"]: one["spec"] for one in documents if one["kind"] == "PodMonitor"}
+    assert set(monitors) == {"r-operator", "r-operator-models"}
+    model = World().serve().deployment
+    for spec, template in (
+        (monitors["r-operator"], one(documents, "Deployment")["spec"]["template"]),
+        (monitors["r-operator-models"], model["spec"]["template"]),
+    ):
+        assert spec["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+        ports = {port["name"] for port in template["spec"]["containers"][0]["ports"]}
+        assert {endpoint["port"] for endpoint in spec["podMetricsEndpoints"]} <= ports
+    assert set(monitors["r-operator-models"]["podTargetLabels"]) <= set(model["spec"]["template"]["metadata"]["labels"])
 
 
 def test_one_replica_has_no_budget_and_more_are_spread() -> None:
@@ -83,12 +100,17 @@ def test_the_operators_pod_is_restricted() -> None:
     assert context["capabilities"] == {"drop": ["ALL"]}
 
 
-def test_no_rule_has_a_wildcard_and_no_secret_is_listed() -> None:
-    rules = [rule for document in render() if document["kind"] in ("Role", "ClusterRole") for rule in document["rules"]]
+@pytest.mark.parametrize("namespaces", ["", "operator.namespaces={models}"])
+def test_no_rule_has_a_wildcard_and_no_secret_is_read_but_its_own_key(namespaces: str) -> None:
+    rendered = render(*filter(None, [namespaces]))
+    rules = [rule for document in rendered if document["kind"] in ("Role", "ClusterRole") for rule in document["rules"]]
     for rule in rules:
         assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
     secrets = [rule for rule in rules if "secrets" in rule["resources"]]
-    assert not {"list", "watch", "update", "patch"} & {verb for rule in secrets for verb in rule["verbs"]}
+    assert {verb for rule in secrets if not rule.get("resourceNames") for verb in rule["verbs"]} == {"create", "delete"}
+    named = [(rule["resourceNames"], rule["verbs"]) for rule in secrets if rule.get("resourceNames")]
+    assert [verbs for _, verbs in named] == [["get"]]
+    assert named[0][0][0].endswith("-operator-key")
 
 
 REFUSED = {

@@ -50,6 +50,7 @@ TOO_MUCH = {"requests": {"memory": 2}, "limits": {"memory": 1}}
 SAME_TWICE = [{"name": "a"}, {"name": "a"}]
 
 EXTERNAL = {"apiURL": "http://kubo.ipfs.svc:5001", "gatewayURLs": ["http://kubo.ipfs.svc:8080"]}
+BRACKETED = {"apiURL": "http://[fd00::5]:5001", "gatewayURLs": ["http://[fd00::5]:8080"]}
 GATEWAYS = {"gatewayURLs": ["https://gateway.example"]}
 CACHE = {"claimName": "models"}
 KEYS = {"mode": "APIKey", "secretRef": {"name": "keys"}}
@@ -107,7 +108,13 @@ CASES = [
     ),
     (MODEL, "spec.rollout.progressDeadlineSeconds", [1], [0], "progressDeadlineSeconds"),
     (MODEL, "spec.rollout.revisionHistoryLimit", [0, 10], [-1, 11], "revisionHistoryLimit"),
-    (MODEL, f"{SOURCE}.endpoint", ["", "http://hub.ns.svc:8080"], ["hub", "ftp://a", "http://u@h"], "endpoint must be"),
+    (
+        MODEL,
+        f"{SOURCE}.endpoint",
+        ["", "http://hub.ns.svc:8080", "http://[fd00::5]:8080"],
+        ["hub", "ftp://a", "http://u@h"],
+        "endpoint must be",
+    ),
     (MODEL, f"{SOURCE}.allowPatterns", [[], ["*.json"]], [[""]], "should be at least 1 chars long"),
     (MODEL, f"{SOURCE}.ignorePatterns", [["a"] * 64], [["a"] * 65], "must have at most 64 items"),
     (MODEL, "spec.model", [MODEL["spec"]["model"]], [{}], "spec.model.source: Required value"),
@@ -148,7 +155,7 @@ CASES = [
     (
         BACKEND,
         "spec",
-        [{"type": "Kubo", "external": EXTERNAL}],
+        [{"type": "Kubo", "external": EXTERNAL}, {"type": "Kubo", "external": BRACKETED}],
         [{"type": "Kubo", "external": GATEWAYS}, {"type": "Kubo", "external": {"apiURL": EXTERNAL["apiURL"]}}],
         "an external Kubo needs external.apiURL and one of external.gatewayURLs",
     ),

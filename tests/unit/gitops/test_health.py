@@ -1,22 +1,11 @@
 """What GitOps tools say of an object in each of its states: Argo CD by our Lua script, Flux by kstatus and by CEL."""
 
-from pathlib import Path
 from typing import Any
 
-import celpy
-import lupa
 import pytest
-import yaml
 
+from tests.support.gitops import EXPRESSIONS, FLUX, argo_health, flux_state
 from tests.support.kstatus import kstatus
-
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples/gitops"
-SCRIPT = (EXAMPLES / "argocd/health.lua").read_text()
-EXPRESSIONS = next(
-    document["spec"]["healthCheckExprs"][0]
-    for document in yaml.safe_load_all((EXAMPLES / "flux/kustomization.yaml").read_text())
-    if "healthCheckExprs" in document["spec"]
-)
 
 
 def model(*conditions: tuple[str, str, str], observed: int = 2, **annotations: str) -> dict[str, Any]:
@@ -55,15 +44,11 @@ STATES: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize(("obj", "health", "_"), STATES.values(), ids=STATES.keys())
 def test_argo_cd_shows(obj: dict[str, Any], health: str, _: str) -> None:
-    lua = lupa.LuaRuntime()
-    lua.globals().obj = lua.table_from(obj, recursive=True)
-    assert lua.execute(SCRIPT)["status"] == health
+    assert argo_health(obj) == health
 
 
 def test_argo_cd_shows_an_object_without_status_as_progressing() -> None:
-    lua = lupa.LuaRuntime()
-    lua.globals().obj = lua.table_from({"metadata": {"generation": 1}}, recursive=True)
-    assert lua.execute(SCRIPT)["status"] == "Progressing"
+    assert argo_health({"metadata": {"generation": 1}}) == "Progressing"
 
 
 @pytest.mark.parametrize(("obj", "_", "state"), STATES.values(), ids=STATES.keys())
@@ -71,15 +56,14 @@ def test_kstatus_says(obj: dict[str, Any], _: str, state: str) -> None:
     assert kstatus(obj) == state
 
 
+@pytest.mark.parametrize("kind", EXPRESSIONS)
 @pytest.mark.parametrize(("obj", "_", "state"), STATES.values(), ids=STATES.keys())
-def test_flux_expressions_say_the_same(obj: dict[str, Any], _: str, state: str) -> None:
+def test_flux_expressions_say_the_same(obj: dict[str, Any], _: str, state: str, kind: str) -> None:
     """Flux asks inProgress first, then failed, then current."""
-    answers = {"InProgress": "inProgress", "Failed": "failed", "Current": "current"}
-    said = next((state for state, name in answers.items() if evaluate(EXPRESSIONS[name], obj)), "InProgress")
-    assert said == state
+    assert flux_state({**obj, "kind": kind}) == state
 
 
-def evaluate(expression: str, obj: dict[str, Any]) -> bool:
-    environment = celpy.Environment()
-    program = environment.program(environment.compile(expression))
-    return bool(program.evaluate({name: celpy.json_to_cel(value) for name, value in obj.items()}))
+def test_flux_brings_the_operator_before_the_models_and_asks_after_both_kinds() -> None:
+    models = next(one for one in FLUX if one["metadata"]["name"] == "models")
+    assert models["spec"]["dependsOn"] == [{"name": "pinion-operator"}]
+    assert (models["spec"]["wait"], set(EXPRESSIONS)) == (True, {"ModelDeployment", "IpfsBackend"})

@@ -3,6 +3,10 @@
 import base64
 from typing import Any
 
+import pytest
+
+from pinion_operator.reconcile.observed import Pod
+from pinion_operator.reconcile.pods import waits_for_volumes
 from pinion_operator.resources.kinds import NETWORKPOLICY, SECRET, SERVICE, Ref
 from pinion_operator.resources.networkpolicy import build_network_policy
 from pinion_operator.resources.peers import build_peers_secret, build_peers_service
@@ -55,3 +59,25 @@ def test_a_deployment_has_them_all_and_the_policy_can_be_switched_off() -> None:
     world.change(networkPolicy={"enabled": False}).settle()
     assert policy not in world.children
     assert world.condition("Ready") == "True/Serving"
+
+
+def test_a_token_that_somebody_took_away_is_made_again() -> None:
+    world, secret = World().backend("ipfs").serve(), Ref(SECRET, NAMESPACE, f"{NAME}-peers")
+    del world.children[secret]
+    world.settle()
+    assert world.children[secret]["metadata"]["ownerReferences"]
+    assert world.condition("Ready") == "True/Serving"
+
+
+@pytest.mark.parametrize(
+    ("state", "waits"),
+    [
+        ({"waiting": {"reason": "ContainerCreating"}}, True),
+        ({"waiting": {"reason": "ImagePullBackOff"}}, False),
+        ({"running": {}}, False),
+    ],
+)
+def test_a_kubelet_that_waits_for_a_volume_tells_no_more_than_this(state: dict[str, Any], waits: bool) -> None:
+    status = {"containerStatuses": [{"name": "runtime", "state": state}]}
+    assert waits_for_volumes(Pod({"metadata": {"name": "p"}, "status": status})) is waits
+    assert not waits_for_volumes(Pod({"metadata": {"name": "p"}, "status": {**status, "phase": "Failed"}}))
