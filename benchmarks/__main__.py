@@ -1,18 +1,10 @@
-"""Run all benchmarks, or the named ones: `python -m benchmarks [content.add] [serving.embeddings] ...`."""
+"""Run all benchmarks, or the named ones: `python -m benchmarks [add] [embeddings]`."""
 
 import argparse
 
-from . import machine
-from .content import add, export, fetch, unpack
-from .serving import embeddings
+from . import add, embeddings
 
-ALL = {
-    "content.add": add.run,
-    "content.export": export.run,
-    "content.import": unpack.run,
-    "content.fetch": fetch.run,
-    "serving.embeddings": embeddings.run,
-}
+ALL = {"add": add.run, "embeddings": embeddings.run}
 
 
 def main() -> None:
@@ -22,12 +14,9 @@ def main() -> None:
     names = parser.parse_args().names or list(ALL)
     if unknown := set(names) - set(ALL):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(ALL)}")
-    print(machine.describe())
     for name in names:
         print(f"\n== {name}", flush=True)
-        with machine.foreign_load() as load:
-            ALL[name]()
-        print(f"(the machine spent {load.share:.0%} of its CPU time on other programs meanwhile)", flush=True)
+        ALL[name]()
 
 
 if __name__ == "__main__":

@@ -1,1 +1,0 @@
-"""Bytes: addressing, packing, unpacking and fetching, each beside the program that people use for it today."""

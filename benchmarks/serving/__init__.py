@@ -1,1 +1,0 @@
-"""Answers: one model over HTTP, beside the servers that people use for it today."""
