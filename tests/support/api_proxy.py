@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
@@ -187,9 +187,9 @@ async def _copy(answer: aiohttp.ClientResponse, response: web.StreamResponse) ->
         pass  # one of the two ends is gone
 
 
-def _tls(config: dict[str, object], folder: Path) -> ssl.SSLContext:
-    cluster = config["clusters"][0]["cluster"]  # type: ignore[index]  # JSON that we wrote ourselves
-    user = config["users"][0]["user"]  # type: ignore[index]  # JSON that we wrote ourselves
+def _tls(config: dict[str, Any], folder: Path) -> ssl.SSLContext:
+    cluster = config["clusters"][0]["cluster"]
+    user = config["users"][0]["user"]
     context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
     pair = folder / "proxy-admin.pem"
     pair.touch(0o600)

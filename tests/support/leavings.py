@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from devcluster.local.layout import Layout
-from devcluster.local.packages import ensure_packages
 from devcluster.processes import all_processes
 
 # Counters and caches of the kernel that move by themselves.
@@ -14,8 +13,10 @@ _MOVING = ("random", "state", "nr", "count", "pid", "sched_domain", "quota", "rs
 
 
 def leavings() -> dict[str, list[str]]:
-    """Return mounts, links, routes, tables, namespaces, control groups, sysctls, daemons and folders, each sorted."""
-    ensure_packages()  # `ip` and `nft` tell the half of it, and a new machine lacks them
+    """Return mounts, links, routes, tables, namespaces, control groups, sysctls, daemons and folders, each sorted.
+
+    Half of it `ip` and `nft` tell, which a new machine lacks: `ensure_packages` first.
+    """
     layout = Layout.default()
     return {
         "mounts": sorted(Path("/proc/mounts").read_text().splitlines()),

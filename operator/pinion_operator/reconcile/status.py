@@ -38,7 +38,7 @@ def early_status(
 ) -> ModelDeploymentStatus:
     """Return the status while no revision answers the spec; pods of an older one may serve all the same.
 
-    What is known of that older one stays: nobody who reads `status.model` in this moment finds nothing.
+    `model` goes on telling of that older one: nobody who reads it in this moment finds nothing.
     """
     taking_traffic = sum(is_ready(pod) for pod in seen.pods)
     return ModelDeploymentStatus(

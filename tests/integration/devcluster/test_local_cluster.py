@@ -13,6 +13,7 @@ from devcluster.images.spec import ImageSpec
 from devcluster.local.checks import MachineError
 from devcluster.local.cluster import DAEMONS, LocalCluster
 from devcluster.local.layout import Layout
+from devcluster.local.packages import ensure_packages
 from tests.support.leavings import leavings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -43,6 +44,7 @@ except ConnectionRefusedError:
 def local() -> Iterator[LocalCluster]:
     cluster = LocalCluster()
     cluster.down()
+    ensure_packages()
     before = leavings()
     cluster.up()
     yield cluster

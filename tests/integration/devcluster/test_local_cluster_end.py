@@ -15,6 +15,7 @@ from devcluster.daemons import Daemons
 from devcluster.local.checks import MachineError, check_machine
 from devcluster.local.cluster import LocalCluster
 from devcluster.local.layout import ADDRESSES, Layout
+from devcluster.local.packages import ensure_packages
 from devcluster.paths import REPOSITORY
 from tests.support.leavings import leavings
 
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 def nothing_left() -> dict[str, list[str]]:
     """Stop what runs and take the machine's state; the tests compare with it."""
     LocalCluster().down()
+    ensure_packages()
     return leavings()
 
 

@@ -10,6 +10,7 @@ import pytest
 from devcluster.control import ControlPlane
 from pinion_operator.cluster.api import PAGE, Api
 from pinion_operator.cluster.errors import (
+    ApiError,
     ConflictError,
     ForbiddenError,
     NoCredentialsError,
@@ -147,13 +148,13 @@ async def test_every_write_asks_the_guard_before_a_byte_of_it_leaves(api: Api, p
     ],
 )
 async def test_answers_become_errors(
-    api: Api, proxy: ApiProxy, namespace: str, status: int, error: type[Exception], transient: bool
+    api: Api, proxy: ApiProxy, namespace: str, status: int, error: type[ApiError], transient: bool
 ) -> None:
     proxy.faults.append(Fault(lambda request: True, status=status, retry_after="7"))
     with pytest.raises(error, match=f"{status} put here by a test") as raised:
         await api.create(configmap(namespace, "f"))
-    assert raised.value.transient is transient  # type: ignore[attr-defined]  # of ApiError
-    assert raised.value.retry_after == 7  # type: ignore[attr-defined]  # of ApiError
+    assert raised.value.transient is transient
+    assert raised.value.retry_after == 7
 
 
 async def test_the_servers_own_refusal_says_what_is_wrong(api: Api, namespace: str) -> None:

@@ -67,7 +67,9 @@ def test_a_damaged_sidecar_means_that_the_blob_is_not_known(store: Store) -> Non
     data[-1] ^= 1
     sidecar.write_bytes(data)
     assert store.record(REPO, file) is None
-    assert store.adopt(REPO, file) == store.record(REPO, file) != None  # noqa: E711 - both at once: hashed anew, and kept
+    hashed_anew = store.adopt(REPO, file)
+    assert hashed_anew is not None
+    assert store.record(REPO, file) == hashed_anew, "and kept"
 
 
 def test_adopt_takes_a_right_blob_of_another_program_and_removes_a_wrong_one(store: Store) -> None:

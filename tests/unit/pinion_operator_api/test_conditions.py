@@ -2,6 +2,7 @@
 
 import pytest
 
+from pinion_operator.api.base import Condition
 from pinion_operator.conditions import (
     ConditionType,
     Reason,
@@ -16,7 +17,7 @@ from pinion_operator.conditions import (
 )
 
 
-def ready(status: bool | None, reason: Reason):  # type: ignore[no-untyped-def]  # a factory of this test
+def ready(status: bool | None, reason: Reason) -> Condition:
     return condition(ConditionType.READY, status, reason, "text", generation=3)
 
 

@@ -1,6 +1,7 @@
 """Parsing and writing custom resources."""
 
 import re
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from pinion_operator.api.ipfsbackend import IpfsBackend, IpfsBackendStatus
 from pinion_operator.api.modeldeployment import ModelDeployment
 from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus, ModelStatus
 
-MODEL = {
+MODEL: dict[str, Any] = {
     "apiVersion": "pinion.dev/v1alpha1",
     "kind": "ModelDeployment",
     "metadata": {"name": "m", "namespace": "ns", "uid": "u", "generation": 2, "managedFields": [{}]},
@@ -31,7 +32,7 @@ def test_parse_fills_defaults_and_ignores_what_it_does_not_know() -> None:
 
 def test_parse_refuses_what_the_schema_refuses() -> None:
     with pytest.raises(ValidationError, match="replicas"):
-        ModelDeployment.parse({**MODEL, "spec": {**MODEL["spec"], "replicas": -1}})  # type: ignore[dict-item]  # tests are not typed APIs
+        ModelDeployment.parse({**MODEL, "spec": {**MODEL["spec"], "replicas": -1}})
 
 
 def test_deleting() -> None:
