@@ -13,7 +13,10 @@ class CommandError(DevClusterError):
 def run(*argv: str | Path, input: str | None = None, timeout: float = 60) -> str:
     """Run a command and return its standard output; raise CommandError when it fails."""
     command = [str(word) for word in argv]
-    done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=timeout, check=False)
+    try:
+        done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=timeout, check=False)
+    except FileNotFoundError:
+        raise CommandError(f"`{' '.join(command)}` failed: {command[0]} is not installed") from None
     if done.returncode:
         raise CommandError(f"`{' '.join(command)}` failed ({done.returncode}): {(done.stderr or done.stdout).strip()}")
     return done.stdout
