@@ -1,6 +1,6 @@
 # The only commands a person has to know. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check generate bench clean-cache prepare venv tools
+.PHONY: help demo demo-down test check chaos generate bench clean-cache prepare venv tools
 
 PYTHON ?= python3
 CACHE := $(or $(PINION_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pinion)
@@ -24,6 +24,9 @@ test: prepare ## every check and every test
 
 check: prepare ## what needs no cluster: format, lint, types, borders, generated files, the chart
 	$(PY) -m tests.run check
+
+chaos: prepare ## long rounds of faults; PINION_CHAOS_ROUNDS=n of each (default 10)
+	$(PY) -m tests.run chaos
 
 generate: venv ## write crds/ and the chart's copies from the pydantic models
 	$(PY) -m pinion_operator.api.crd write

@@ -1,10 +1,18 @@
-"""Run all benchmarks, or the named ones: `python -m benchmarks [add] [embeddings]`."""
+"""Run all benchmarks, or the named ones: `python -m benchmarks [content.add] [serving.embeddings] ...`."""
 
 import argparse
 
-from . import add, embeddings
+from . import machine
+from .content import add, export, fetch, unpack
+from .serving import embeddings
 
-ALL = {"add": add.run, "embeddings": embeddings.run}
+ALL = {
+    "content.add": add.run,
+    "content.export": export.run,
+    "content.import": unpack.run,
+    "content.fetch": fetch.run,
+    "serving.embeddings": embeddings.run,
+}
 
 
 def main() -> None:
@@ -14,9 +22,12 @@ def main() -> None:
     names = parser.parse_args().names or list(ALL)
     if unknown := set(names) - set(ALL):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(ALL)}")
+    print(machine.describe())
     for name in names:
         print(f"\n== {name}", flush=True)
-        ALL[name]()
+        with machine.foreign_load() as load:
+            ALL[name]()
+        print(f"(the machine spent {load.share:.0%} of its CPU time on other programs meanwhile)", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from .demo import run_demo
 from .errors import DevClusterError
 from .images.project import build_all, models_folder
 from .kubectl import shell_line
-from .providers import choose_cluster
+from .provider import Cluster
+from .providers import PROVIDERS, choose, choose_cluster
 from .status import print_status
 
 
@@ -35,20 +36,26 @@ def _run(arguments: argparse.Namespace) -> None:
         case "up" if arguments.mode == "control":
             _hold_control_plane()
         case "up":
-            choose_cluster().up()
+            _start_cluster().up()
         case "down" | "demo-down":
             choose_cluster().down()
         case "build":
-            cluster = choose_cluster()
+            cluster = _start_cluster()
             cluster.up()
             build_all(cluster, models_folder())
         case "status":
             print_status(choose_cluster())
         case "demo":
-            run_demo(choose_cluster())
+            run_demo(_start_cluster())
         case "clean-cache":
             choose_cluster().down()
             clean_cache()
+
+
+def _start_cluster() -> Cluster:
+    choice = choose()
+    print(f"cluster {choice.name}: {choice.why}", flush=True)
+    return PROVIDERS[choice.name]()
 
 
 def _hold_control_plane() -> None:
@@ -58,7 +65,9 @@ def _hold_control_plane() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m devcluster", description="A real one-node Kubernetes on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m devcluster", description="A Kubernetes for demo and tests: PINION_CLUSTER=local, kind or existing."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start the cluster; what an interrupted run left is removed first")
     up.add_argument(

@@ -1,6 +1,7 @@
 """The processes of a control plane: etcd, the API server and the controller-manager, for both modes of the cluster."""
 
 import http.client
+import json
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,14 +43,19 @@ class ControlProcesses:
         self.state, self.addresses, self.daemons = state, addresses, daemons
         self.authority = Authority(state / "pki")
         self.kubeconfig = state / "admin.kubeconfig"
+        self.audit_log = state / "audit.log"
 
     def start(self, *, node: bool) -> None:
         """Start all three and wait until the API answers; `node` is the wiring to a kubelet."""
         self._make_certificates()
         self._start_etcd()
-        self._start_api_server(node=node)
-        self.daemons.wait_until(self.is_ready, "kube-apiserver", timeout=90)
+        self.start_api_server(node=node)
         self._start_controllers(endpoints=node)
+
+    def start_api_server(self, *, node: bool) -> None:
+        """Start the API server alone and wait until it answers."""
+        self._run_api_server(node=node)
+        self.daemons.wait_until(self.is_ready, "kube-apiserver", timeout=90)
 
     def user_kubeconfig(self, name: str, common_name: str, organization: str = "") -> Path:
         """Write the kubeconfig of one user or component, with a certificate of its own."""
@@ -102,7 +108,7 @@ class ControlProcesses:
             ],
         )
 
-    def _start_api_server(self, *, node: bool) -> None:
+    def _run_api_server(self, *, node: bool) -> None:
         at, pki = self.addresses, self.authority
         server, etcd, kubelet = (pki.issue(name, name) for name in ("apiserver", "etcd", "apiserver-kubelet"))
         accounts = pki.service_accounts
@@ -125,9 +131,18 @@ class ControlProcesses:
                 *("--kubelet-client-certificate", kubelet.crt, "--kubelet-client-key", kubelet.key),
                 *("--service-account-issuer", f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"),
                 *("--service-account-key-file", accounts.crt, "--service-account-signing-key-file", accounts.key),
-                "--profiling=false",
+                *("--audit-policy-file", self._audit_policy(), "--audit-log-path", self.audit_log),
+                *("--audit-log-maxsize", "200", "--audit-log-maxbackup", "1", "--profiling=false"),
             ],
         )
+
+    def _audit_policy(self) -> Path:
+        """Log who wrote what and when, nothing of its content, and no reads."""
+        path = self.state / "audit-policy.json"
+        rules = [{"level": "None", "verbs": ["get", "list", "watch"]}, {"level": "Metadata"}]
+        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": rules}
+        path.write_text(json.dumps(policy))
+        return path
 
     def _start_controllers(self, *, endpoints: bool) -> None:
         pki = self.authority

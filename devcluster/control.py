@@ -1,5 +1,6 @@
 """Control mode: a real Kubernetes API without a node, on loopback, several at once; for integration tests."""
 
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -9,7 +10,7 @@ from .daemons import Daemons
 from .gotools import CONTROL_TOOLS, ensure
 from .kubectl import Kubectl, KubectlError
 from .paths import control_dir
-from .slots import Slot, sweep, take_slot
+from .slots import Slot, is_free, sweep, take_slot
 
 PROGRAMS = ("server", "kube-apiserver", "kube-controller-manager", "kubectl")
 
@@ -42,6 +43,21 @@ class ControlPlane:
     def state(self) -> Path:
         """Return the folder of keys, logs and etcd's data; gone after `stop`."""
         return self._running.state
+
+    @property
+    def audit_log(self) -> Path:
+        """Return the log of all writes to the API, one JSON object a line."""
+        return self._running.audit_log
+
+    def restart_api_server(self) -> None:
+        """Kill the API server and start it again; return when it is ready."""
+        running = self._running
+        running.daemons.stop(["kube-apiserver"])
+        # A process is gone when its first thread is; the others may hold its sockets for a moment longer.
+        deadline = time.monotonic() + 30
+        while not is_free(running.addresses.api_port) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        running.start_api_server(node=False)
 
     def kubectl(self, *arguments: str, input: str | None = None, timeout: float = 60) -> str:
         """Run kubectl as the administrator and return its standard output; raise KubectlError when it fails."""

@@ -1,7 +1,9 @@
 """Daemons of a cluster: started in sessions of their own, logged to files, found again after an interrupted run."""
 
+import json
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,18 +17,19 @@ class DaemonError(DevClusterError):
 
 
 class Daemons:
-    """The daemons of one state folder: a log and a pid file each, in `logs/` and `pids/`."""
+    """The daemons of one state folder: a log, a pid file and a command line each, in `logs/`, `pids/` and `commands/`."""
 
     def __init__(self, state: Path, *, tied: bool) -> None:
         """Keep logs and pids under `state`; the kernel kills tied daemons when the thread that started them ends."""
-        self._logs, self._pids, self._tied = state / "logs", state / "pids", tied
+        self._logs, self._pids, self._commands, self._tied = state / "logs", state / "pids", state / "commands", tied
         self._children: list[int] = []
-        self._logs.mkdir(parents=True, exist_ok=True)
-        self._pids.mkdir(parents=True, exist_ok=True)
+        for folder in (self._logs, self._pids, self._commands):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str, argv: Sequence[str | Path]) -> None:
         """Start a daemon that runs until it is stopped."""
         command = [str(word) for word in argv]
+        (self._commands / name).write_text(json.dumps(command))
         if self._tied:
             command = [find_program("setpriv", "util-linux"), "--pdeathsig", "KILL", *command]
         # Not subprocess.Popen: its objects insist on the end of a child, and these are meant to outlive us.
@@ -40,6 +43,14 @@ class Daemons:
         self._children.append(pid)
         if process := Process.find(pid):
             (self._pids / name).write_text(str(process))
+
+    def crash(self, name: str) -> None:
+        """Kill a running daemon at once and start it again with the same command, as a node's init system does."""
+        if (process := self.find(name)) is None:
+            raise DaemonError(f"{name} does not run")
+        process.kill(signal.SIGKILL)
+        terminate([process])
+        self.start(name, json.loads((self._commands / name).read_text()))
 
     def log(self, name: str) -> Path:
         """Return the path of a daemon's log."""

@@ -58,6 +58,11 @@ _HELM_STAMP = (
     f"-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={KUBERNETES.split('.')[1]}"
 )
 HELM = GoTool("helm", "3.22.0", ("helm.sh/helm/v3/cmd/helm",), "installs the chart", f"-s -w {_HELM_STAMP}")
+_HELM_4_STAMP = (
+    _HELM_STAMP.replace("/v3/pkg/chartutil", "/v4/pkg/chart/common").replace("/v3/", "/v4/").replace("3.22.0", "4.3.1")
+)
+HELM_4 = GoTool("helm-4", "4.3.1", ("helm.sh/helm/v4/cmd/helm",), "installs the chart too", f"-s -w {_HELM_4_STAMP}")
+KIND = GoTool("kind", "0.30.0", ("sigs.k8s.io/kind",), "makes a cluster in a Docker engine")
 COREDNS = GoTool("coredns", "1.15.0", ("github.com/coredns/coredns",), "names of Services inside the cluster")
 BUILDKIT = GoTool(
     "buildkit",
@@ -65,7 +70,7 @@ BUILDKIT = GoTool(
     ("github.com/moby/buildkit/cmd/buildkitd", "github.com/moby/buildkit/cmd/buildctl"),
     "builds images from the Dockerfiles without a Docker engine",
 )
-TOOLS = {tool.name: tool for tool in (KUBO, ETCD, CONTROL, HELM, NODE, COREDNS, BUILDKIT)}
+TOOLS = {tool.name: tool for tool in (KUBO, ETCD, CONTROL, HELM, HELM_4, NODE, COREDNS, BUILDKIT)}
 CONTROL_TOOLS = (ETCD, CONTROL)
 
 

@@ -16,14 +16,20 @@ HUB_ENDPOINT = f"http://hub.{HUB_NAMESPACE}.svc"
 SYSTEM_NAMESPACE = "pinion-system"
 RELEASE = "pinion"
 CHART = REPOSITORY / "charts" / "pinion"
+OWN_LABEL = "pinion.dev/devcluster"  # on every namespace that was made here: no other is touched
 
 
 class HelmError(DevClusterError):
     """Helm failed; the message holds its own words."""
 
 
+class NamespaceError(DevClusterError):
+    """A namespace of the name that is needed is somebody else's."""
+
+
 def install_hub(cluster: Cluster, image: str, *, rate: int = 0) -> None:
     """Start the hub mirror and wait for it; `rate` limits all downloads together, in bytes per second (0: no limit)."""
+    ensure_namespace(cluster, HUB_NAMESPACE)
     cluster.kubectl("apply", "--filename=-", input=manifests.render("hub.yaml", image=image, rate=str(rate)))
     wait_for_deployment(cluster, HUB_NAMESPACE, "hub")
 
@@ -49,10 +55,17 @@ def uninstall_chart(cluster: Cluster) -> None:
 
 
 def ensure_namespace(cluster: Cluster, name: str) -> None:
-    """Make a namespace that admits only pods of the `restricted` standard."""
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    """Make a namespace that admits only pods of the `restricted` standard; raise NamespaceError when it is not ours."""
+    if not cluster.exclusive and _is_foreign(cluster, name):
+        raise NamespaceError(f"the namespace {name} exists, and was not made here: it lacks the label {OWN_LABEL}")
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", OWN_LABEL: "true"}
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
     cluster.kubectl("apply", "--filename=-", input=json.dumps(manifest))
+
+
+def _is_foreign(cluster: Cluster, namespace: str) -> bool:
+    found = cluster.kubectl("get", "namespace", namespace, "--ignore-not-found", "--output=json")
+    return bool(found) and OWN_LABEL not in json.loads(found)["metadata"].get("labels", {})
 
 
 def wait_for_deployment(cluster: Cluster, namespace: str, name: str, seconds: int = 120) -> None:

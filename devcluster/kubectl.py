@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,22 @@ class Kubectl:
 def shell_line(kubeconfig: Path) -> str:
     """Return what a person types so that kubectl talks to this cluster, and does not mix it up with an earlier one."""
     return f"export KUBECONFIG={kubeconfig} KUBECACHEDIR={_cache(kubeconfig)}"
+
+
+def read_context(name: str, environment: Mapping[str, str]) -> str:
+    """Return one context of the kubeconfig that an environment names, as one that stands alone, or raise KubectlError."""
+    arguments = ("config", "view", "--minify", "--flatten", "--raw", "--output=json", f"--context={name}")
+    command = [str(CONTROL.program("kubectl")), *arguments]
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise KubectlError(arguments, done.stderr)
+    return done.stdout
+
+
+def current_context(kubeconfig: Path) -> str:
+    """Return the context of a kubeconfig that was written here: they are JSON."""
+    found: str = json.loads(kubeconfig.read_text())["current-context"]
+    return found
 
 
 def _cache(kubeconfig: Path) -> Path:

@@ -7,11 +7,16 @@ from .images.spec import ImageSpec
 
 
 class Cluster(Protocol):
-    """A Kubernetes cluster that images can be brought to; `local` is one, `kind` and `existing` come behind the same words."""
+    """A Kubernetes cluster that images can be brought to: `local`, `kind` or `existing`."""
 
     @property
     def name(self) -> str:
         """Return the provider's name."""
+        ...
+
+    @property
+    def exclusive(self) -> bool:
+        """Tell whether all that is in it is ours."""
         ...
 
     @property

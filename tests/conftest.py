@@ -9,4 +9,7 @@ pytest_plugins = [
     "tests.support.podrunner",
     "tests.support.serve",
     "tests.support.cluster",
+    "tests.support.volumes",
+    "tests.support.fuzzing",
+    "tests.support.helm",
 ]

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from .faults import Fault
+
 SETTINGS_FILE = ".mirror.json"
 LFS_THRESHOLD = 10 * 1024 * 1024
 LFS_SUFFIX = ".safetensors"
@@ -25,6 +27,11 @@ class Settings:
     corrupt: tuple[str, ...] = ()  # paths whose bodies are sent with one flipped bit
     status: int = 0  # answer every request with this HTTP status; 0 = answer truthfully
     retry_after: int = 0  # Retry-After header of that answer, in seconds
+    refused_tokens: tuple[str, ...] = ()  # expired or revoked: the hub answers 401 to them, whatever the repository
+    listed: tuple[str, ...] = ()  # paths that the listing has besides, whatever they are: content is one byte
+    commit: str = ""  # the commit that `main` is at; "" = that of the content. Others are gone, as after a rewritten history
+    branches: tuple[str, ...] = ()  # other names of that commit
+    faults: tuple[Fault, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> "Settings":
@@ -36,6 +43,7 @@ class Settings:
         if unknown := sorted(raw.keys() - cls.__dataclass_fields__.keys()):
             raise ValueError(f"{folder / SETTINGS_FILE}: unknown keys {unknown}; known: {sorted(cls.__dataclass_fields__)}")
         values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+        values["faults"] = tuple(Fault.read(fault) for fault in raw.get("faults", ()))
         return cls(**values)
 
 
@@ -58,9 +66,10 @@ class MirrorFile:
 
 @dataclass(frozen=True)
 class Revision:
-    """The one commit of a folder: its files by path."""
+    """The one commit of a folder: its files by path; `named` is the commit's id when it is not that of the content."""
 
     files: dict[str, MirrorFile]
+    named: str = ""
 
     @cached_property
     def trees(self) -> dict[str, str]:
@@ -86,6 +95,8 @@ class Revision:
     @cached_property
     def commit(self) -> str:
         """Return the id of a git commit of this tree with fixed author and date: the same content, the same commit."""
+        if self.named:
+            return self.named
         who = b"hub mirror <mirror@localhost> 0 +0000"
         body = b"tree " + self.trees[""].encode() + b"\nauthor " + who + b"\ncommitter " + who + b"\n\ncontent\n"
         return hashlib.sha1(b"commit %d\0" % len(body) + body).hexdigest()
@@ -106,7 +117,7 @@ class Repositories:
         folder = self.root.joinpath(*parts)
         return folder if folder.is_dir() else None
 
-    def revision(self, folder: Path) -> Revision:
+    def revision(self, folder: Path, settings: Settings) -> Revision:
         """Hash what is new in a folder and return its commit; blocking."""
         files = {}
         for directory, folders, names in os.walk(folder):
@@ -115,7 +126,8 @@ class Repositories:
                 if name not in _IGNORED:
                     source = Path(directory, name)
                     files[source.relative_to(folder).as_posix()] = self._file(folder, source)
-        return Revision(dict(sorted(files.items())))
+        files |= {path: _listed(path, folder) for path in settings.listed}
+        return Revision(dict(sorted(files.items())), settings.commit)
 
     def _file(self, folder: Path, source: Path) -> MirrorFile:
         state = source.stat()
@@ -136,6 +148,11 @@ def _hash(source: Path, size: int) -> tuple[str, str | None, int]:
         return digest.hexdigest(), None, 0
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest.hexdigest()}\nsize {size}\n".encode()
     return hashlib.sha1(b"blob %d\0" % len(pointer) + pointer).hexdigest(), digest.hexdigest(), len(pointer)
+
+
+def _listed(path: str, folder: Path) -> MirrorFile:
+    """Return a file that is only listed: its content is that of the settings file's first byte."""
+    return MirrorFile(path, 1, hashlib.sha1(b"blob 1\0{").hexdigest(), None, 0, folder / SETTINGS_FILE)
 
 
 def _parent(path: str) -> str:

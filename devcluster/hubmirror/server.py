@@ -7,11 +7,20 @@ from typing import Any
 
 from aiohttp import web
 
+from .faults import BEFORE, BODY, HEAD, FaultLog, answer_before, spoil_headers
 from .repository import MirrorFile, Repositories, Revision, Settings
 from .transfer import Pace, Stats, send_file
 
 _REPO = "{repo:[^/]+/[^/]+}"
 _EPOCH = "1970-01-01T00:00:00.000Z"
+
+
+class Spoilt(Exception):
+    """A fault answers instead of the handler."""
+
+    def __init__(self, answer: web.Response) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
 
 
 class HubError(Exception):
@@ -29,6 +38,7 @@ class Mirror:
     def __init__(self, root: Path, rate: int = 0) -> None:
         self.repositories = Repositories(root)
         self.stats = Stats()
+        self._faults = FaultLog()
         self._pace = Pace(rate)
         self._repo_paces: dict[tuple[str, int], Pace] = {}
 
@@ -54,6 +64,8 @@ class Mirror:
     ) -> web.StreamResponse:
         try:
             return await handler(request)
+        except Spoilt as spoilt:
+            return spoilt.answer
         except HubError as error:
             headers = {"X-Error-Code": error.code, "X-Error-Message": str(error)}
             if error.status == 429 and "repo" in request.match_info:
@@ -70,7 +82,7 @@ class Mirror:
     async def _unknown(self, request: web.Request) -> web.Response:
         raise HubError(404, "RepoNotFound", "Repository not found")
 
-    async def _open(self, request: web.Request, *, files: bool = False) -> tuple[str, Settings, Revision]:
+    async def _open(self, request: web.Request, target: str, *, files: bool = False) -> tuple[str, Settings, Revision]:
         """Return the asked repository at the asked revision, or raise what the hub would answer."""
         repo = request.match_info["repo"]
         folder = self.repositories.folder(repo)
@@ -82,18 +94,23 @@ class Mirror:
         if not files:
             stats.api_requests += 1
         settings = Settings.read(folder)
+        met = self._faults.take(repo, settings.faults, f"{request.method} {target}", BEFORE)
+        if answer := await answer_before(met):
+            raise Spoilt(answer)
+        if _token(request) in settings.refused_tokens:
+            raise HubError(401, "", "Invalid credentials in Authorization header")
         if settings.status:
             raise HubError(settings.status, "", f"the mirror was told to answer {settings.status}")
         if files and settings.gated:
-            _check_access(repo, settings, request.headers.get("Authorization", ""))
-        revision = await asyncio.to_thread(self.repositories.revision, folder)
+            _check_access(repo, settings, _token(request))
+        revision = await asyncio.to_thread(self.repositories.revision, folder, settings)
         asked = request.match_info.get("revision", "main")
-        if asked not in {"main", "refs/heads/main", revision.commit}:
+        if asked not in {"main", "refs/heads/main", revision.commit, *settings.branches}:
             raise HubError(404, "RevisionNotFound", f"Invalid rev id: {asked}")
         return repo, settings, revision
 
     async def _info(self, request: web.Request) -> web.Response:
-        repo, settings, revision = await self._open(request)
+        repo, settings, revision = await self._open(request, "api/info")
         blobs = request.query.get("blobs", "").lower() in {"1", "true"}
         return web.json_response(
             {
@@ -116,16 +133,16 @@ class Mirror:
         )
 
     async def _refs(self, request: web.Request) -> web.Response:
-        _, _, revision = await self._open(request)
+        _, _, revision = await self._open(request, "api/refs")
         main = {"name": "main", "ref": "refs/heads/main", "targetCommit": revision.commit}
         return web.json_response({"branches": [main], "converts": [], "tags": [], "pullRequests": []})
 
     async def _auth_check(self, request: web.Request) -> web.Response:
-        await self._open(request, files=True)
+        await self._open(request, "api/auth-check", files=True)
         return web.json_response({})
 
     async def _tree(self, request: web.Request) -> web.Response:
-        _, _, revision = await self._open(request)
+        _, _, revision = await self._open(request, "api/tree")
         folder = request.match_info.get("path", "").strip("/")
         if folder not in revision.trees:
             raise HubError(404, "EntryNotFound", f"{folder} does not exist on this revision")
@@ -140,7 +157,7 @@ class Mirror:
         return web.json_response(folders + files)
 
     async def _paths_info(self, request: web.Request) -> web.Response:
-        _, _, revision = await self._open(request)
+        _, _, revision = await self._open(request, "api/paths-info")
         if request.content_type == "application/json":
             paths = (await request.json()).get("paths", [])
         else:
@@ -154,8 +171,8 @@ class Mirror:
         return web.json_response(entries)
 
     async def _resolve(self, request: web.Request) -> web.StreamResponse:
-        repo, settings, revision = await self._open(request, files=True)
         path = request.match_info["path"]
+        repo, settings, revision = await self._open(request, path, files=True)
         file = revision.files.get(path)
         if file is None:
             headers = {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found", "X-Repo-Commit": revision.commit}
@@ -163,12 +180,18 @@ class Mirror:
         headers = {"ETag": f'"{file.etag}"', "X-Repo-Commit": revision.commit}
         if file.sha256:
             headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
+        target = f"{request.method} {path}"
+        headers = spoil_headers(headers, self._faults.take(repo, settings.faults, target, HEAD))
+        body = self._faults.take(repo, settings.faults, target, BODY) if request.method == "GET" else []
         paces = [self._pace, self._repo_paces.setdefault((repo, settings.rate), Pace(settings.rate))]
-        return await send_file(request, file, headers, settings, paces, self.stats.repos[repo])
+        return await send_file(request, file, headers, settings, paces, self.stats.repos[repo], body)
 
 
-def _check_access(repo: str, settings: Settings, authorization: str) -> None:
-    token = authorization.removeprefix("Bearer ").strip()
+def _token(request: web.Request) -> str:
+    return request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+
+
+def _check_access(repo: str, settings: Settings, token: str) -> None:
     if token not in settings.tokens:
         message = f"Access to model {repo} is restricted."
         raise HubError(403 if token else 401, "GatedRepo", message)

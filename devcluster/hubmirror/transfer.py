@@ -4,10 +4,12 @@ import asyncio
 import re
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from .faults import BodyFault, Fault
 from .repository import MirrorFile, Settings
 
 _CHUNK = 256 * 1024
@@ -84,16 +86,24 @@ def parse_range(header: str | None, size: int) -> Span | None:
 
 
 async def send_file(
-    request: web.Request, file: MirrorFile, headers: dict[str, str], settings: Settings, paces: list[Pace], stats: RepoStats
+    request: web.Request,
+    file: MirrorFile,
+    headers: dict[str, str],
+    settings: Settings,
+    paces: list[Pace],
+    stats: RepoStats,
+    faults: Sequence[Fault] = (),
 ) -> web.StreamResponse:
-    """Answer GET or HEAD of a file with ranges, paced, counted."""
+    """Answer GET or HEAD of a file with ranges, paced, counted, with the faults that were ordered for its body."""
     span = parse_range(request.headers.get("Range"), file.size)
     if span is None:
         return web.Response(status=416, headers=headers | {"Content-Range": f"bytes */{file.size}"})
     response = web.StreamResponse(status=206 if span.partial else 200, headers=headers)
     response.headers["Accept-Ranges"] = "bytes"
     response.content_type = "application/octet-stream"
-    response.content_length = span.length
+    body = BodyFault(faults, span.length)
+    if "Content-Length" not in headers:
+        response.content_length = body.length
     if span.partial:
         response.headers["Content-Range"] = f"bytes {span.offset}-{span.offset + span.length - 1}/{file.size}"
     await response.prepare(request)
@@ -112,8 +122,10 @@ async def send_file(
             left -= len(chunk)
             for pace in paces:
                 await pace.take(len(chunk))
-            await response.write(chunk)
+            going_on = await body.send(request, response, chunk)
             stats.bytes += len(chunk)
             stats.bytes_by_path[file.path] += len(chunk)
+            if not going_on:
+                break
     await response.write_eof()
     return response

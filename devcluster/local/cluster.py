@@ -44,6 +44,7 @@ class LocalCluster:
     """One node on this machine; `up` and `down` may be interrupted and run again."""
 
     name = "local"
+    exclusive = True
 
     def __init__(self, layout: Layout | None = None) -> None:
         self.layout = layout or Layout.default()
@@ -112,6 +113,10 @@ class LocalCluster:
     def load(self, archive: Path) -> None:
         """Import an OCI archive into containerd."""
         containerd.import_archive(archive)
+
+    def crash(self, daemon: str) -> None:
+        """Kill one of the daemons at once and start it again: a fault that tests cause."""
+        Daemons(self.layout.state, tied=False).crash(daemon)
 
     def _start(self) -> None:
         layout, clock = self.layout, _Clock()

@@ -23,6 +23,8 @@ class ConditionType(StrEnum):
     ARTIFACT_VERIFIED = "ArtifactVerified"  # the bytes on the pods' disks have the CID that status names
     WORKLOAD_READY = "WorkloadReady"  # the pods run
     WARM = "Warm"  # real inference succeeded on every pod that takes traffic
+    SOURCE_DRIFTED = "SourceDrifted"  # False is good: the branch leads to the bytes that are served
+    BACKEND_DEGRADED = "BackendDegraded"  # False is good: the preferred backend serves
     # IpfsBackend
     REACHABLE = "Reachable"  # the daemon answers on its RPC API
     ROUND_TRIP_HEALTHY = "RoundTripHealthy"  # what was added came back the same
@@ -65,6 +67,9 @@ class Reason(StrEnum):
     RESOLVED = "Resolved"  # commit and files are known
     ORIGIN_RATE_LIMITED = "OriginRateLimited"  # the hub asks to come back later
     ORIGIN_UNREACHABLE = "OriginUnreachable"  # the hub does not answer
+    # SourceDrifted
+    UP_TO_DATE = "UpToDate"  # the branch leads to the bytes that are served
+    UPSTREAM_MOVED = "UpstreamMoved"  # the branch leads to other bytes by now
     # ArtifactPinned
     PINNED = "Pinned"  # confirmed by the backend
     PINNING = "Pinning"  # the backend takes the files in
@@ -73,6 +78,10 @@ class Reason(StrEnum):
     BACKEND_UNAVAILABLE = "BackendUnavailable"  # no backend answers
     DOWNLOAD_FAILED = "DownloadFailed"  # the files could not be brought
     DOWNLOAD_STALLED = "DownloadStalled"  # no byte arrived for too long
+    # BackendDegraded
+    PREFERRED_BACKEND_ACTIVE = "PreferredBackendActive"  # the first in order serves
+    FALLBACK_ACTIVE = "FallbackActive"  # another than the first in order serves
+    NO_BACKEND_AVAILABLE = "NoBackendAvailable"  # none serves: the hub, other pods and the pods' own stores do
     # ArtifactVerified
     VERIFIED = "Verified"  # recomputed from the bytes, and equal
     VERIFYING = "Verifying"  # being recomputed

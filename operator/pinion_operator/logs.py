@@ -2,6 +2,9 @@
 
 import json
 import logging
+import re
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -33,6 +36,26 @@ class TextFormatter(logging.Formatter):
         return f"{super().format(record)} {fields}".rstrip()
 
 
+class Seldom(logging.Filter):
+    """Lets the same message of a library through once in so many seconds: nine watches try again every three."""
+
+    def __init__(self, seconds: float = 60.0, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._seconds, self._now = seconds, now
+        self._shown: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to show this record."""
+        if record.name.startswith("pinion_operator"):
+            return True
+        now, text = self._now(), re.sub(r"#\d+(/\d+)?|resourceVersion=\d+", "", record.getMessage())
+        self._shown = {known: at for known, at in self._shown.items() if now - at < self._seconds}
+        if text in self._shown:
+            return False
+        self._shown[text] = now
+        return True
+
+
 def own_fields(record: logging.LogRecord) -> dict[str, object]:
     """Return what the call passed as `extra`, without what kopf adds to each of its records."""
     return {
@@ -45,6 +68,7 @@ def own_fields(record: logging.LogRecord) -> dict[str, object]:
 def set_up(level: str, form: str) -> None:
     """Send the log of this process to standard error: ours from `level` on, libraries' warnings."""
     handler = logging.StreamHandler()
+    handler.addFilter(Seldom())
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]

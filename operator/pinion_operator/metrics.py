@@ -57,6 +57,15 @@ class Metrics:
             "pinion_operator_watch_events_total", "Events from watches; type LISTED: from a list of one.", ["kind", "type"],
             registry=self.registry,
         )  # fmt: skip
+        self.watch_age = Gauge(
+            "pinion_operator_watch_age_seconds",
+            "Time since the API server last answered a watch of this kind; the oldest of all namespaces.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._told = Counter(
+            "pinion_operator_events_total", "Kubernetes Events by what became of them.", ["result"], registry=self.registry
+        )
         self._lists = Counter(
             "pinion_operator_lists_total", "Whole lists of everything watched.", ["result"], registry=self.registry
         )
@@ -89,6 +98,10 @@ class Metrics:
     def event(self, kind: str, event_type: str | None) -> None:
         """Record an event of a watch."""
         self._events.labels(kind, event_type or "LISTED").inc()
+
+    def told_event(self, result: str) -> None:
+        """Record a Kubernetes Event: posted, known (it was there), failed or dropped."""
+        self._told.labels(result).inc()
 
     def listed(self, result: str) -> None:
         """Record a list of everything: done or failed."""

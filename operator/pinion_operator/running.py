@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -15,8 +16,11 @@ import aiohttp
 from . import health
 from .cluster.api import Api
 from .cluster.lease import Lease, Timing
+from .cluster.own_key import OwnKey
 from .controller.claims import Claims
+from .controller.events import Events
 from .controller.executor import Executor
+from .controller.pulse import Pulse
 from .controller.queue import WorkQueue
 from .controller.reconciler import Context, Defaults, Reconciler
 from .controller.store import Store
@@ -44,24 +48,33 @@ async def run(settings: Settings, reconcilers: Iterable[Reconciler[Any]]) -> boo
         manager=FIELD_MANAGER,
         timeout=settings.request_timeout_seconds,
         on_request=metrics.requested,
+        service_account=Path(settings.service_account_path),
     )
     timing = Timing(settings.lease_seconds, settings.lease_deadline, settings.lease_seconds * 2 / 15)
     lease = Lease(api, (settings.lease_namespace, settings.lease_name), identity, timing=timing, on_renewal=metrics.renewed)
-    queue = WorkQueue(on_wait=metrics.waited)
+    queue, pulse = WorkQueue(on_wait=metrics.waited), Pulse(settings.watch_limit)
 
     def refresh() -> None:
         metrics.queue_depth.set(queue.depth)
         metrics.queue_delayed.set(queue.delayed)
         metrics.leading.set(lease.valid)
+        for plural, age in pulse.ages().items():
+            metrics.watch_age.labels(plural).set(age)
 
     server = await health.serve(
-        settings.health_host, settings.health_port, metrics, is_ready=lease.looked.is_set, refresh=refresh
+        settings.health_host,
+        settings.health_port,
+        metrics,
+        is_ready=lease.looked.is_set,
+        silent=pulse.silent,
+        refresh=refresh,
     )
     try:
         if await acquire(lease, stop):
             api.before_write = lease.require
             async with aiohttp.ClientSession() as http:
-                await lead(build(settings, reconcilers, api, queue, http, metrics), lease, stop)
+                outside = Outside(api, http, metrics, pulse, Events(api, metrics, identity))
+                await lead(build(settings, reconcilers, queue, outside), lease, stop)
     finally:
         await server.cleanup()
         await api.close()
@@ -82,6 +95,16 @@ async def acquire(lease: Lease, stop: asyncio.Event) -> bool:
     return True
 
 
+class Outside(NamedTuple):
+    """What the parts speak to."""
+
+    api: Api
+    http: aiohttp.ClientSession
+    metrics: Metrics
+    pulse: Pulse
+    events: Events
+
+
 class Parts(NamedTuple):
     """What works while we lead."""
 
@@ -89,16 +112,10 @@ class Parts(NamedTuple):
     queue: WorkQueue
     watch: Watch
     worker: Worker
+    events: Events
 
 
-def build(
-    settings: Settings,
-    reconcilers: Iterable[Reconciler[Any]],
-    api: Api,
-    queue: WorkQueue,
-    http: aiohttp.ClientSession,
-    metrics: Metrics,
-) -> Parts:
+def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: WorkQueue, outside: Outside) -> Parts:
     """Put the parts together."""
 
     def wake(kind: Kind, before: Object | None, after: Object | None) -> None:
@@ -106,28 +123,39 @@ def build(
             if ref.kind in kinds:
                 queue.add(ref)
 
+    api, http, metrics, pulse, events = outside
     reconcilers = tuple(reconcilers)
     kinds = {reconciler.kind for reconciler in reconcilers}
 
     store = Store(wake)
     claims = Claims(api, store)
-    watch = Watch(api, store, metrics, settings.namespaces)
-    defaults = Defaults(settings.runtime_image, settings.kubo_image, settings.image_pull_policy, settings.hub_endpoint)
-    context = Context(store, api, http, defaults, queue.add, lambda: datetime.now(UTC))
-    executor = Executor(api, store, claims, metrics, WATCHED)
+    watch = Watch(api, store, metrics, pulse, settings.namespaces)
+    defaults = Defaults(
+        settings.runtime_image,
+        settings.kubo_image,
+        settings.image_pull_policy,
+        settings.hub_endpoint,
+        settings.allow_local_addresses,
+        (settings.lease_namespace, *settings.monitoring_namespaces),
+        settings.lease_namespace,
+    )
+    key = OwnKey(api, settings.lease_namespace, f"{settings.lease_name}-key")
+    context = Context(store, api, http, defaults, queue.add, lambda: datetime.now(UTC), key.get)
+    executor = Executor(api, store, claims, events, metrics, WATCHED)
     worker = Worker(reconcilers, context, queue, executor, claims, metrics, settings.reconcile_timeout_seconds)
-    return Parts(settings, queue, watch, worker)
+    return Parts(settings, queue, watch, worker, events)
 
 
 async def lead(parts: Parts, lease: Lease, stop: asyncio.Event) -> None:
     """Reconcile until we are asked to stop, or until a part ends that should go on for ever; then give the Lease back."""
-    settings, queue, watch, worker = parts
+    settings, queue, watch, worker, events = parts
     # All of ours start before kopf: when it stops, it waits for, then cancels, every task that was started after it.
     held = asyncio.create_task(lease.hold())
     stopping = asyncio.create_task(stop.wait())
     refilling = asyncio.create_task(watch.refill(settings.relist_seconds))
     filled = asyncio.create_task(watch.filled.wait())
-    tasks, workers = {stopping, refilling, filled}, set[asyncio.Task[Any]]()
+    telling = asyncio.create_task(events.run())
+    tasks, workers = {stopping, refilling, filled, telling}, set[asyncio.Task[Any]]()
     await first(held, stopping, refilling, filled)  # all is known before anything is decided
     if filled.done():
         workers = {asyncio.create_task(worker.run()) for _ in range(settings.workers)}
@@ -138,7 +166,7 @@ async def lead(parts: Parts, lease: Lease, stop: asyncio.Event) -> None:
         await first(held, stopping, refilling, kopf, kopf_ready)
         take_signals(stop)  # kopf has put its own in their place
         log.info("watching", extra={"namespaces": ",".join(settings.namespaces) or "all"})
-        await first(held, stopping, refilling, kopf, *workers)
+        await first(held, stopping, refilling, kopf, telling, *workers)
         if kopf.done() and kopf.exception() is None:
             stop.set()  # a signal came while kopf still had its own handlers
     queue.close()

@@ -1,17 +1,18 @@
 """What the operator is told at its start: `PINION_*` variables, and a flag for each."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import kopf
 
+from .cluster.credentials import SERVICE_ACCOUNT
 from .resources.kinds import Kind
 from .resources.names import GROUP
 
-_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0", "")
 
 
 def _setting(default: Any, why: str) -> Any:
@@ -26,12 +27,20 @@ class Settings:
     kubo_image: str = _setting("", "image of managed Kubo daemons whose object names none (required)")
     image_pull_policy: str = _setting("IfNotPresent", "pull policy of the two")
     hub_endpoint: str = _setting("", "URL of the model hub for objects that name none; empty: the library's default")
+    allow_local_addresses: bool = _setting(
+        False, "let URLs in objects lead to loopback, link-local and the like: for a cluster of one's own only"
+    )
+    monitoring_namespaces: tuple[str, ...] = _setting(
+        ("monitoring",), "namespaces from where pods' metrics are read, for their network policies; comma separated"
+    )
     namespaces: tuple[str, ...] = _setting((), "namespaces to serve, comma separated; empty: all")
     lease_namespace: str = _setting("", "namespace of the Lease; empty: the pod's own, or `default` outside a cluster")
     lease_name: str = _setting("pinion-operator", "name of the Lease")
-    lease_seconds: int = _setting(15, "how long others wait for a silent leader; it gives up after two thirds of that")
+    lease_seconds: int = _setting(15, "how long others wait for a silent leader; it gives up after four fifths of that")
     workers: int = _setting(4, "objects reconciled at once")
     relist_seconds: float = _setting(300.0, "everything is listed again so often: a missed event costs time only")
+    watch_seconds: int = _setting(60, "a watch is opened anew so often; one that fails for five times that ends /healthz")
+    service_account_path: str = _setting(str(SERVICE_ACCOUNT), "folder with token, ca.crt and namespace of the service account")
     request_timeout_seconds: float = _setting(4.0, "limit of one request to the Kubernetes API")
     reconcile_timeout_seconds: float = _setting(120.0, "limit of one pass over one object, probes included")
     stop_seconds: float = _setting(5.0, "how long a stop waits for passes that have begun")
@@ -47,19 +56,24 @@ class Settings:
         for name in ("runtime_image", "kubo_image", "lease_name"):
             if not getattr(self, name):
                 raise SettingsError(f"{_variable(name)} is not set")
-        for name in ("workers", "lease_seconds", "relist_seconds", "request_timeout_seconds", "reconcile_timeout_seconds"):
+        for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{_variable(name)}: {getattr(self, name)} is not above 0")
         if self.request_timeout_seconds >= self.lease_deadline:
             raise SettingsError(
                 f"{_variable('request_timeout_seconds')}: a renewal of {self.request_timeout_seconds:g} s does not fit into"
-                f" {self.lease_deadline:g} s, two thirds of {_variable('lease_seconds')}"
+                f" {self.lease_deadline:g} s, four fifths of {_variable('lease_seconds')}"
             )
 
     @property
     def lease_deadline(self) -> float:
         """Seconds after which a leader that could not renew gives up."""
-        return self.lease_seconds * 2 / 3
+        return self.lease_seconds * 4 / 5
+
+    @property
+    def watch_limit(self) -> float:
+        """Seconds without an answer to a watch after which the process is no longer called healthy."""
+        return self.watch_seconds * 5.0
 
     @classmethod
     def load(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> "Settings":
@@ -74,7 +88,8 @@ class Settings:
             given = flags[item.name] if flags[item.name] is not None else environment.get(_variable(item.name))
             if given is not None:
                 values[item.name] = _convert(item, given)
-        values["lease_namespace"] = values.get("lease_namespace") or _own_namespace()
+        folder = Path(values.get("service_account_path") or SERVICE_ACCOUNT)
+        values["lease_namespace"] = values.get("lease_namespace") or _own_namespace(folder)
         return cls(**values)
 
     def kopf(self, selectors: Mapping[Kind, str]) -> kopf.OperatorSettings:
@@ -85,19 +100,36 @@ class Settings:
         result.persistence.finalizer = f"{GROUP}/not-used"  # kopf takes this one off any object that it sees
         result.queueing.worker_limit = None  # a limit delays or deadlocks: our own queue has the workers
         result.watching.connect_timeout = 5
-        result.watching.server_timeout = 300
+        result.watching.server_timeout = self.watch_seconds
+        # A half-dead connection shows nothing at all: no event, no bookmark, not even the end that was asked for.
+        result.watching.inactivity_timeout = self.watch_seconds + max(1.0, self.watch_seconds / 6)
         result.networking.request_timeout = 30
-        result.networking.error_backoffs = (0.2, 0.5, 1, 2, 3)  # the last bounds how long a watch stays away after an outage
+        result.networking.error_backoffs = Backoffs()
         result.process.ultimate_exiting_timeout = None  # else SIGKILL ten minutes after kopf was stopped
         for kind, selector in selectors.items():
             result.watching.label_selectors[kind.group, kind.version, kind.plural] = selector
         return result
 
 
+class Backoffs:
+    """Seconds between attempts, without an end: kopf gives a watch up for good, and itself, when they are used up.
+
+    The last of them bounds how long a watch stays away after an outage.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.2, 0.5, 1.0, 2.0)
+        while True:
+            yield 3.0
+
+
 class SettingsError(ValueError):
     """A setting that cannot be; the message names its variable."""
 
 
+_POSITIVE = (
+    "workers", "lease_seconds", "relist_seconds", "watch_seconds", "request_timeout_seconds", "reconcile_timeout_seconds",
+)  # fmt: skip
 _TYPES: dict[type, Callable[[str], Any]] = {str: str, int: int, float: float}
 _ALLOWED = {
     "image_pull_policy": ("Always", "IfNotPresent", "Never"),
@@ -116,6 +148,10 @@ def _shown(item: Field[Any]) -> str:
 
 def _convert(item: Field[Any], text: str) -> Any:
     """Return the text as a value of the field's type, which is that of its default."""
+    if isinstance(item.default, bool):
+        if text.strip().lower() not in TRUE + FALSE:
+            raise SettingsError(f"{_variable(item.name)}: {text!r} is neither true nor false")
+        return text.strip().lower() in TRUE
     if isinstance(item.default, tuple):
         return tuple(sorted({part.strip() for part in text.split(",")} - {""}))
     try:
@@ -124,8 +160,8 @@ def _convert(item: Field[Any], text: str) -> Any:
         raise SettingsError(f"{_variable(item.name)}: {text!r} is not a number") from None
 
 
-def _own_namespace() -> str:
+def _own_namespace(service_account: Path) -> str:
     try:
-        return _OWN_NAMESPACE.read_text().strip()
+        return (service_account / "namespace").read_text().strip()
     except OSError:
         return "default"

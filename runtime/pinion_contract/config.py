@@ -4,7 +4,7 @@ Two files are mounted: `config.json` of a revision, which never changes, and `li
 """
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -21,16 +21,62 @@ class HuggingFaceSource(Message):
     allow_patterns: tuple[str, ...] = ()
     ignore_patterns: tuple[str, ...] = ()
     source_digest: str = ""  # sha256 hex over the sorted (path, size, oid) of the selected files; "" = not known
+    token_file: str = ""  # the hub token of a gated or private repository; "" = none
+    allow_local_addresses: bool = False  # endpoint may be a loopback or link-local address; the operator's default always may
+    stall_timeout_seconds: int = Field(60, ge=1)  # an origin that sends no byte for so long is left
 
 
-class KuboBackend(Message):
+class CircuitBreaker(Message):
+    """When a backend is left alone for a while instead of costing each call a timeout."""
+
+    error_threshold_percent: int = Field(50, ge=1, le=100)
+    min_requests: int = Field(10, ge=1)
+    open_seconds: int = Field(30, ge=1)
+
+
+class _Backend(Message):
+    """What every backend has."""
+
+    name: str
+    stall_timeout_seconds: int = Field(60, ge=1)  # a stream without a byte for so long is dropped
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
+
+
+class KuboBackend(_Backend):
     """A Kubo daemon that pods import into, pin in and read from."""
 
     type: Literal["Kubo"] = "Kubo"
-    name: str
     rpc_url: str
     gateway_url: str
     token_file: str = ""  # bearer token of the RPC API; "" = none
+    allow_local_addresses: bool = False
+
+
+class GatewayBackend(_Backend):
+    """Trustless HTTP gateways, read only, asked in this order."""
+
+    type: Literal["TrustlessGateway"] = "TrustlessGateway"
+    gateway_urls: tuple[str, ...] = Field(min_length=1)
+    token_file: str = ""  # bearer token; "" = none
+    allow_local_addresses: bool = False
+
+
+class CacheBackend(_Backend):
+    """A Hugging Face cache on a volume that the namespace's pods share."""
+
+    type: Literal["HuggingFaceCache"] = "HuggingFaceCache"
+    path: str  # where the volume is mounted: the HF_HOME of that store
+
+
+Backend = Annotated[KuboBackend | GatewayBackend | CacheBackend, Field(discriminator="type")]
+
+
+class Peers(Message):
+    """The content ports of the other pods of this deployment."""
+
+    host: str  # a name that resolves to every pod's address: the headless Service
+    port: int = Field(8082, ge=1, le=65535)
+    token_file: str  # the bearer token that all of them share
 
 
 class Limits(Message):
@@ -60,8 +106,11 @@ class RuntimeConfig(Message):
     model_name: str  # the served name
     source: HuggingFaceSource
     expected_cid: str = ""  # serve this or nothing
-    backends: tuple[KuboBackend, ...] = ()  # in order of preference
+    backends: tuple[Backend, ...] = ()  # in order of preference
+    fallback: Literal["Automatic", "None"] = "Automatic"  # while no backend can deliver or pin: go on without, or wait
+    peers: Peers | None = None
     pinning: Literal["Required"] = "Required"
+    api_keys_dir: str = ""  # a folder with one file per client, its key inside; "" = no key is asked for
     cache_limit_bytes: int = 0  # 0 = the volume's own limit
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     warmup: Warmup = Warmup()

@@ -56,6 +56,7 @@ class SourceType(StrEnum):
     """Where bytes came from."""
 
     STORE = "Store"
+    PEER = "Peer"
     BACKEND = "Backend"
     ORIGIN = "Origin"
 
@@ -97,6 +98,16 @@ class ModelFacts(Message):
     device: str = ""
     dimensions: int = 0
     max_sequence_length: int = 0
+
+
+class Finding(Message):
+    """Wrong bytes that were found, and never served."""
+
+    source_type: SourceType
+    source: str  # the backend's name, the peer's address, the origin's endpoint, or "store"
+    path: str  # of the file, relative to the model; "" when the block belongs to none
+    block: int | None = None  # index of the 1 MiB leaf in the file; None: another node, or not known
+    message: str
 
 
 class BackendUse(Message):
@@ -160,4 +171,5 @@ class PodStatus(Message):
     queue: QueueState = QueueState()
     memory: MemoryState = MemoryState()
     engine_restarts: int = 0
+    findings: tuple[Finding, ...] = Field(default=(), max_length=16)  # the newest
     versions: dict[str, str] = Field(default_factory=dict)

@@ -65,7 +65,28 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--revision", default="main", help="a branch, tag or commit (default: main)")
     command.add_argument("--endpoint", default="", help="the hub's address (default: the library's own, or HF_ENDPOINT)")
     command.add_argument("--cid", help="accept nothing but this CID")
+    command.add_argument("--offline", action="store_true", help="verify what the local store has, and ask nobody")
+    _serve_arguments(add("serve", _serve, "give models of the local store to peers over HTTP: GET and HEAD, with a token"))
     return parser
+
+
+def _serve_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("roots", nargs="*", type=_cid, metavar="CID", help="models to serve (default: all that are pinned)")
+    command.add_argument("--token-file", type=Path, required=True, help="the bearer token that every request must carry")
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0: all (default: 127.0.0.1)")
+    command.add_argument("--port", type=int, default=8082, help="default: 8082; 0: a free one")
+    command.add_argument("--hf-home", type=Path, help="the store (default: HF_HOME)")
+    command.add_argument("--max-connections", type=int, default=128, metavar="N", help="at a time (default: 128)")
+    command.add_argument("--stall-seconds", type=float, default=30.0, metavar="S", help="a peer that takes nothing is dropped")
+    command.add_argument("--instance", default="", help="the name among peers (default: the host's, and a random part)")
+    command.add_argument("--orders", action="store_true", help="serve what standard input says, until its end")
+
+
+def _cid(text: str) -> Cid:
+    try:
+        return Cid.parse(text)
+    except ContentError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _car_arguments(command: argparse.ArgumentParser) -> None:
@@ -117,6 +138,12 @@ def _fetch(options: argparse.Namespace) -> int:
     from .commands.fetch import fetch  # not at the top: the hub's client is slow to import
 
     return fetch(options)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from .commands.serve import serve  # not at the top: nothing else needs the store's and the server's imports
+
+    return serve(options)
 
 
 def _fail(options: argparse.Namespace, error: Exception) -> None:

@@ -1,5 +1,8 @@
 """The errors of the package: one tree below ContentError, each with the `reason` a runtime pod publishes."""
 
+from collections.abc import Mapping
+from typing import Any, Self
+
 from .content.errors import (
     BlockMismatch,
     CidMismatch,
@@ -12,6 +15,8 @@ from .content.errors import (
 )
 
 __all__ = [
+    "AddressRefused",
+    "BackendBusy",
     "BackendUnavailable",
     "BlockMismatch",
     "CidMismatch",
@@ -28,7 +33,9 @@ __all__ = [
     "OriginUnreachable",
     "PinFailed",
     "SourceNotFound",
+    "StorageFilled",
     "StoreCorrupted",
+    "StoreInaccessible",
     "TruncatedCar",
     "Unauthorized",
     "UnreadableSource",
@@ -82,18 +89,31 @@ class DownloadStalled(ContentError):
 
 
 class DigestMismatch(ContentError):
-    """A file is not what the hub announced, or a listing is not the one that was asked for."""
+    """A file is not what the hub announced, or a listing is not the one that was asked for.
+
+    `source` is who delivered it ('' for a listing), `path` the file, `block` the index of the wrong leaf where that is known.
+    """
 
     reason = "DigestMismatch"
+    leaves: tuple[bytes, ...] = ()  # of what came, where it was hashed: against the right ones they show which is wrong
+
+    def __init__(self, message: str, *, source: str = "", path: str = "", block: int | None = None) -> None:
+        super().__init__(message)
+        self.source, self.path, self.block = source, path, block
 
 
 class StoreCorrupted(DigestMismatch):
-    """Blobs on disk no longer match their address; they were taken out, and fetching again repairs the store."""
+    """Blobs on disk no longer match their address; they were taken out, and fetching again repairs the store.
+
+    `places` holds (path, index of the first wrong leaf or None) for each of `paths`; `path` and `block` are the first of them.
+    """
 
     retryable = True
 
-    def __init__(self, message: str, *, paths: tuple[str, ...]) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, paths: tuple[str, ...], places: tuple[tuple[str, int | None], ...] = ()) -> None:
+        self.places = places or tuple((path, None) for path in paths)
+        path, block = self.places[0] if self.places else ("", None)
+        super().__init__(message, source="store", path=path, block=block)
         self.paths = paths
 
 
@@ -107,6 +127,25 @@ class InsufficientStorage(ContentError):
         self.needed_bytes = needed_bytes
         self.available_bytes = available_bytes
 
+    @classmethod
+    def told(cls, message: str, needed_bytes: int, available_bytes: int) -> Self:
+        """Return the error with a message that another process has made whole already."""
+        error = cls("", needed_bytes=needed_bytes, available_bytes=available_bytes)
+        error.args = (message,)
+        return error
+
+
+class StorageFilled(InsufficientStorage):
+    """The volume became full on the way, by whomever; the fetch goes on when there is room again."""
+
+    retryable = True
+
+
+class StoreInaccessible(ContentError):
+    """A file of the store can't be read or written by this user, or lies on a volume that is mounted read-only."""
+
+    reason = "InvalidConfig"
+
 
 class BackendUnavailable(ContentError):
     """A backend, or every backend that could have answered, does not."""
@@ -117,6 +156,17 @@ class BackendUnavailable(ContentError):
 
 class ContentMissing(BackendUnavailable):
     """A backend answers, and does not have the content."""
+
+
+class BackendBusy(BackendUnavailable):
+    """A backend is slow because of work that we gave it: no sign that it is dead."""
+
+
+class AddressRefused(BackendUnavailable):
+    """A name or address that somebody else chose leads to this machine, to its network's own services, or nowhere."""
+
+    reason = "InvalidConfig"
+    retryable = False
 
 
 class PinFailed(ContentError):
@@ -132,7 +182,7 @@ class InvalidRepository(ContentError, ValueError):
     reason = "InvalidConfig"
 
 
-def from_report(name: str, message: str, details: dict[str, float | None]) -> ContentError:
+def from_report(name: str, message: str, details: Mapping[str, Any]) -> ContentError:
     """Rebuild an error that a child process reported by its class name; an unknown name is a DownloadFailed."""
     match name:
         case "SourceNotFound":
@@ -146,7 +196,13 @@ def from_report(name: str, message: str, details: dict[str, float | None]) -> Co
         case "DownloadStalled":
             return DownloadStalled(message)
         case "DigestMismatch":
-            return DigestMismatch(message)
+            return DigestMismatch(message, source=details.get("source", ""), path=details.get("path", ""))
+        case "AddressRefused":
+            return AddressRefused(message)
+        case "UnsupportedDag":
+            return UnsupportedDag(message)
+        case "StorageFilled":
+            return StorageFilled.told(message, int(details["needed_bytes"]), int(details["available_bytes"]))
         case "DownloadFailed":
             return DownloadFailed(message)
     return DownloadFailed(f"{name}: {message}")

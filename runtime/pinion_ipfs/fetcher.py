@@ -1,13 +1,24 @@
 """The fetcher: fills the store with one model revision from the best source at hand, proves the bytes, pins them."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from .backends.base import Backend, Capability, Receipt
+from .breaker import BreakerSettings
 from .content.cid import Cid
 from .content.unixfs import FileLayout, TreeLayout, layout_tree
-from .errors import BackendUnavailable, CidMismatch, DigestMismatch, InsufficientStorage, PinFailed, StoreCorrupted
+from .errors import (
+    BackendUnavailable,
+    CidMismatch,
+    ContentError,
+    DigestMismatch,
+    InsufficientStorage,
+    PinFailed,
+    StoreCorrupted,
+    UnreadableSource,
+)
+from .findings import Finding, findings_of
 from .hub import DEFAULT_TIMEOUT, list_files
 from .identity import RepoId
 from .listing import HubFile, Listing
@@ -18,6 +29,7 @@ from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
 from .router import Router
 from .sources import Sources
 from .store import BlobRecord, PinRecord, Store
+from .turns import Sharing
 
 __all__ = ["BackendPin", "FetchRequest", "Fetcher", "PinReceipt", "Progress", "Snapshot", "SourceBytes"]
 
@@ -27,7 +39,10 @@ _STALL_SECONDS = 120.0
 
 
 class Fetcher:
-    """Store, then backends by CID, then origin. `on_progress` may be called from a worker thread."""
+    """Store, then peers, then backends by CID, then origin. `on_progress` and `on_finding` may be called from a worker thread.
+
+    `sharing`: what is verified here is offered to peers, and they are asked before anybody else.
+    """
 
     def __init__(
         self,
@@ -38,9 +53,14 @@ class Fetcher:
         *,
         stall_seconds: float = _STALL_SECONDS,
         hub_timeout: float = DEFAULT_TIMEOUT,
+        breakers: Mapping[str, BreakerSettings] | None = None,
+        sharing: Sharing | None = None,
+        on_finding: Callable[[Finding], None] = lambda finding: None,
     ) -> None:
         self._store = store
-        self._router = Router(backends, on_operation)
+        self._router = Router(backends, on_operation, breakers=breakers)
+        self._sharing = sharing
+        self._on_finding = on_finding
         self._on_progress = on_progress
         self._on_operation = on_operation
         self._stall_seconds = stall_seconds
@@ -65,6 +85,7 @@ class Fetcher:
                 allow_patterns=request.allow_patterns,
                 ignore_patterns=request.ignore_patterns,
                 timeout=self._hub_timeout,
+                allow_local_addresses=request.allow_local_addresses,
             )
         if request.source_digest and listing.source_digest != request.source_digest:
             raise DigestMismatch(
@@ -91,9 +112,23 @@ class Fetcher:
         if missing:
             if request.manifest_cid not in self._manifests_missed:
                 await self._manifest(request)  # with it single files can be asked for by CID
-            sources = Sources(self._store, self._router, request, listing, meter, self._on_operation, self._stall_seconds)
-            with self._store.staging_session():
-                await sources.bring(missing)
+            sources = Sources(
+                self._store,
+                self._router,
+                request,
+                listing,
+                meter,
+                self._on_operation,
+                self._on_finding,
+                self._stall_seconds,
+                self._sharing,
+            )
+            try:
+                with self._store.staging_session():
+                    await sources.bring(missing)
+            except BaseException:
+                await self._withdraw()
+                raise
         snapshot = await asyncio.to_thread(self._lay_out, request, listing)
         meter.publish()
         return snapshot
@@ -103,23 +138,44 @@ class Fetcher:
 
         Raises StoreCorrupted (fetching again repairs it) or CidMismatch.
         """
-        files = [file.hub for file in (await self._stored_manifest(snapshot)).files]
+        try:
+            return await self._verify(snapshot)
+        except ContentError as error:
+            for finding in findings_of(error, "Store", "store"):
+                self._on_finding(finding)
+            await self._withdraw()
+            raise
+
+    async def _verify(self, snapshot: Snapshot) -> Snapshot:
+        manifest = await self._stored_manifest(snapshot)
+        files = [file.hub for file in manifest.files]
         await asyncio.to_thread(self._store.verify_blobs, snapshot.repo, files)
         tree = await asyncio.to_thread(self._tree, snapshot.repo, files)
         for wanted in (snapshot.request.expected_cid, snapshot.request.cid, snapshot.cid):
             if wanted and wanted != tree.root:
                 raise CidMismatch(f"{snapshot.repo}@{snapshot.commit}", expected=wanted, actual=tree.root)
+        if self._sharing is not None:
+            await self._sharing.completed(manifest.listing.source_digest, tree.root, snapshot.manifest_cid)
         return replace(snapshot, cid=tree.root)
 
     async def pin(self, snapshot: Snapshot) -> PinReceipt:
-        """Pin the snapshot in every backend that can; one confirmed pin is enough. Raises PinFailed when none confirms."""
+        """Pin the snapshot in every backend that can; one confirmed pin is enough.
+
+        Raises PinFailed when none confirms, StoreCorrupted when our own files turn out wrong.
+        """
         manifest = await self._stored_manifest(snapshot)
         tree = await asyncio.to_thread(self._tree, snapshot.repo, [file.hub for file in manifest.files])
         car = car_source(snapshot, tree)
         pins: list[BackendPin] = []
         for backend in self._router.able(Capability.WRITE, Capability.PIN):
-            if not self._router.passes_over(backend):
-                pins.append(await pin_in(backend, car, snapshot.manifest_cid, manifest.encode(), self._on_operation))
+            if self._router.passes_over(backend):
+                pins.append(BackendPin(backend.name, False, error="failed too often lately"))
+                continue
+            pin = await pin_in(backend, car, snapshot.manifest_cid, manifest.encode(), self._on_operation)
+            self._router.note(backend, None if pin.pinned else PinFailed(pin.error))
+            pins.append(pin)
+        if any(pin.kind == UnreadableSource.__name__ for pin in pins):
+            await self.verify(snapshot)  # raises: our own files are what is wrong
         receipt = PinReceipt(snapshot.cid, snapshot.manifest_cid, tuple(pins))
         if pins and not receipt.pinned_in:
             raise PinFailed(f"{snapshot.cid}: " + "; ".join(f"{pin.backend}: {pin.error}" for pin in pins))
@@ -131,6 +187,12 @@ class Fetcher:
     async def close(self) -> None:
         """Release the backends' connections."""
         await self._router.close()
+        if self._sharing is not None:
+            await self._sharing.close()
+
+    async def _withdraw(self) -> None:
+        if self._sharing is not None:
+            await self._sharing.withdraw()
 
     async def _manifest(self, request: FetchRequest) -> Manifest | None:
         """Return the manifest that the request names, or None when it names none or nobody has it."""

@@ -2,29 +2,30 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx2
-from huggingface_hub import HfApi, get_session, hf_raise_for_status
-from huggingface_hub.errors import (
-    DisabledRepoError,
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RemoteEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from huggingface_hub.hf_api import ModelInfo, RepoSibling
+from huggingface_hub import HfApi
+from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
 
-from .errors import ContentError, DownloadFailed, OriginRateLimited, OriginUnreachable, SourceNotFound, Unauthorized
-from .identity import Commit, RepoId
+from .errors import InvalidRepository, OriginUnreachable, SourceNotFound, Unauthorized
+from .hub_client import get, json_object
+from .hub_errors import map_hub_error
+from .identity import Commit, RepoId, check_revision
 from .listing import HubFile, Listing, select
 
-__all__ = ["Commit", "HubFile", "Listing", "RepoId", "default_endpoint", "list_files", "map_hub_error", "resolve_commit"]
+__all__ = [
+    "Commit",
+    "HubFile",
+    "Listing",
+    "RepoId",
+    "auth_check",
+    "default_endpoint",
+    "list_files",
+    "map_hub_error",
+    "resolve_commit",
+]
 
 DEFAULT_TIMEOUT = 20.0
 _T = TypeVar("_T")
@@ -36,17 +37,26 @@ def default_endpoint(endpoint: str = "") -> str:
 
 
 async def resolve_commit(
-    repo: RepoId, revision: str, *, endpoint: str = "", token: str = "", timeout: float = DEFAULT_TIMEOUT
+    repo: RepoId,
+    revision: str,
+    *,
+    endpoint: str = "",
+    token: str = "",
+    timeout: float = DEFAULT_TIMEOUT,
+    allow_local_addresses: bool = True,
 ) -> Commit:
     """Return the commit of a branch, tag or commit, once access to its files is granted too.
 
     `token` '' sends none: a token stored on this machine never goes to an endpoint that somebody else chose.
-    Raises SourceNotFound, Unauthorized, OriginRateLimited, OriginUnreachable.
+    Raises SourceNotFound, Unauthorized, OriginRateLimited, OriginUnreachable, InvalidRepository, AddressRefused.
     """
-    info = await _ask(lambda: _model_info(repo, revision, endpoint, token, timeout), f"{repo}@{revision}", endpoint, timeout)
-    if not info.sha:
-        raise OriginUnreachable(f"{default_endpoint(endpoint)} named no commit for {repo}@{revision}: is it a hub?")
-    return Commit.parse(info.sha)
+    hub = _Hub(repo, default_endpoint(endpoint), token, timeout, allow_local_addresses)
+    check_revision(revision)
+    info = await _ask(lambda: hub.info(revision), f"{repo}@{revision}", hub)
+    try:
+        return Commit.parse(info["sha"])
+    except (InvalidRepository, KeyError, TypeError):
+        raise OriginUnreachable(f"{hub.endpoint} does not speak the hub's API: no commit for {repo}@{revision}") from None
 
 
 async def list_files(
@@ -58,78 +68,108 @@ async def list_files(
     allow_patterns: Sequence[str] = (),
     ignore_patterns: Sequence[str] = (),
     timeout: float = DEFAULT_TIMEOUT,
+    allow_local_addresses: bool = True,
 ) -> Listing:
     """Return the selected files of a commit with sizes, oids and the source digest; raises as resolve_commit does."""
-    info = await _ask(lambda: _model_info(repo, str(commit), endpoint, token, timeout), f"{repo}@{commit}", endpoint, timeout)
-    files = [_to_hub_file(sibling, repo) for sibling in info.siblings or []]
+    hub = _Hub(repo, default_endpoint(endpoint), token, timeout, allow_local_addresses)
+    info = await _ask(lambda: hub.info(str(commit)), f"{repo}@{commit}", hub)
+    if info.get("sha") != str(commit):
+        raise OriginUnreachable(f"{hub.endpoint} answers for {repo}@{commit} with commit {str(info.get('sha'))[:40]!r}")
+    siblings = info.get("siblings")
+    if not isinstance(siblings, list):
+        raise OriginUnreachable(f"{hub.endpoint} does not speak the hub's API: no list of files for {repo}@{commit}")
+    files = [_to_hub_file(entry, repo, hub.endpoint) for entry in siblings]
     return select(files, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns)
 
 
-def map_hub_error(error: BaseException, what: str, endpoint: str) -> ContentError:
-    """Turn what huggingface_hub raised into ours; the message names `what` and where it was asked, never a response body."""
-    where = f"{what} at {endpoint}"
-    # The library wraps a failed request as a miss of its own cache; what matters is beneath.
-    if isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
-        return map_hub_error(error.__cause__, what, endpoint)
-    match error:
-        case ContentError():
-            return error
-        case GatedRepoError():  # before its base class RepositoryNotFoundError; both can come as 401
-            return Unauthorized(f"{where}: the repository is gated and this token has no access to it")
-        case DisabledRepoError():
-            return Unauthorized(f"{where}: access to the repository is disabled")
-        case RevisionNotFoundError():
-            return SourceNotFound(f"{where}: no such revision")
-        case RepositoryNotFoundError():
-            return SourceNotFound(f"{where}: no such repository, or it is private and this token has no access to it")
-        case RemoteEntryNotFoundError():
-            return SourceNotFound(f"{where}: no such file")
-        case HFValidationError():
-            return SourceNotFound(f"{where}: not a valid repository name")
-        case HfHubHTTPError():
-            return _map_status(error, where)
-        case httpx2.TimeoutException() | TimeoutError():
-            return OriginUnreachable(f"{where}: no answer in time")
-        case httpx2.HTTPError() | OfflineModeIsEnabled() | EntryNotFoundError():
-            return OriginUnreachable(f"{where}: {type(error).__name__}: {error}")
-    return DownloadFailed(f"{where}: {type(error).__name__}: {error}")
+async def auth_check(
+    repo: RepoId,
+    *,
+    endpoint: str = "",
+    token: str = "",
+    timeout: float = DEFAULT_TIMEOUT,
+    allow_local_addresses: bool = True,
+) -> None:
+    """Return when this token gets the repository's files; raise Unauthorized or SourceNotFound when it doesn't.
+
+    A gated repository's tree can be listed by anyone: who wants to reuse bytes that came with another token passes this first.
+    """
+    hub = _Hub(repo, default_endpoint(endpoint), token, timeout, allow_local_addresses)
+    await _ask(hub.auth_check, str(repo), hub)
 
 
-def _map_status(error: HfHubHTTPError, where: str) -> ContentError:
-    status = error.response.status_code
-    if status == 429:
-        value = error.response.headers.get("Retry-After", "")
-        return OriginRateLimited(f"{where}: too many requests", retry_after=float(value) if value.isdigit() else None)
-    if status in (401, 403):
-        return Unauthorized(f"{where}: HTTP {status}")
-    if status in (404, 410):
-        return SourceNotFound(f"{where}: HTTP {status}")
-    if status >= 500 or status == 408:
-        return OriginUnreachable(f"{where}: HTTP {status}")
-    return DownloadFailed(f"{where}: HTTP {status}")
+class _Hub:
+    """One repository at one hub, with one token; blocking."""
+
+    def __init__(self, repo: RepoId, endpoint: str, token: str, timeout: float, allow_local_addresses: bool) -> None:
+        self.endpoint, self.token, self.timeout = endpoint, token, timeout
+        self._repo, self._local = repo, allow_local_addresses
+
+    def info(self, revision: str) -> dict[str, Any]:
+        """Return what the hub says of a revision, once the token was found good for its files."""
+        path = f"/revision/{quote(revision, safe='')}"
+        info = json_object(self.endpoint, self._get(path, self.token, blobs="true"))
+        if info.get("gated"):
+            # Anyone may list a gated repository; what counts is whether this token gets its files.
+            self.auth_check()
+        return info
+
+    def auth_check(self) -> None:
+        """Raise what the hub answers to this token."""
+        self._get("/auth-check", self.token)
+
+    def is_public(self) -> bool:
+        """Tell whether anybody may read the repository; raise what the hub answers when it doesn't even tell."""
+        return not json_object(self.endpoint, self._get("", "")).get("gated")
+
+    def _get(self, path: str, token: str, **params: str) -> httpx2.Response:
+        return get(
+            self.endpoint,
+            f"/api/models/{self._repo}{path}",
+            token=token,
+            timeout=self.timeout,
+            allow_local_addresses=self._local,
+            params=params,
+        )
 
 
-def _model_info(repo: RepoId, revision: str, endpoint: str, token: str, timeout: float) -> ModelInfo:
-    api = HfApi(endpoint=default_endpoint(endpoint), token=token or False)
-    info = api.model_info(str(repo), revision=revision, files_metadata=True, timeout=timeout)
-    if info.gated:
-        # Anyone may list a gated repository; what counts is whether this token gets its files.
-        url = f"{api.endpoint}/api/models/{repo}/auth-check"
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        hf_raise_for_status(get_session().get(url, headers=headers, timeout=timeout))
-    return info
-
-
-async def _ask(call: Callable[[], _T], what: str, endpoint: str, timeout: float) -> _T:
+async def _ask(call: Callable[[], _T], what: str, hub: _Hub) -> _T:
     try:
-        # Two requests at most, each with its own limit: the outer one only guards against a library that ignores it.
-        async with asyncio.timeout(2 * timeout + 5):
-            return await asyncio.to_thread(call)
-    except Exception as error:
-        raise map_hub_error(error, what, default_endpoint(endpoint)) from error
+        return await _in_thread(call, hub)
+    except Exception as caught:
+        error = map_hub_error(caught, what, hub.endpoint)
+        # A bad token hides what is public, and the hub's answer does not say so.
+        told_apart = isinstance(caught, GatedRepoError | RevisionNotFoundError)
+        hidden = isinstance(error, SourceNotFound | Unauthorized) and not told_apart
+        if hub.token and hidden and await _opens_without_token(hub):
+            error = Unauthorized(f"{what} at {hub.endpoint}: the token is expired or revoked: without it the repository opens")
+        raise error from caught
 
 
-def _to_hub_file(sibling: RepoSibling, repo: RepoId) -> HubFile:
-    if sibling.size is None or not sibling.blob_id:
-        raise OriginUnreachable(f"{repo}: the hub names no size or oid for {sibling.rfilename}: is it a hub?")
-    return HubFile(sibling.rfilename, sibling.size, sibling.blob_id, sibling.lfs.sha256 if sibling.lfs else None)
+async def _opens_without_token(hub: _Hub) -> bool:
+    try:
+        return await _in_thread(hub.is_public, hub)
+    except Exception:  # whatever it is: the first answer stands
+        return False
+
+
+async def _in_thread(call: Callable[[], _T], hub: _Hub) -> _T:
+    # A few requests at most, each with its own limit: the outer one only guards against what ignores it.
+    async with asyncio.timeout(6 * hub.timeout + 5):
+        return await asyncio.to_thread(call)
+
+
+def _to_hub_file(entry: Any, repo: RepoId, endpoint: str) -> HubFile:
+    match entry:
+        case {"rfilename": str(path), "size": int(size), "blobId": str(oid)} if size >= 0 and _is_hex(oid, 40):
+            match entry.get("lfs"):
+                case None:
+                    return HubFile(path, size, oid)
+                case {"sha256": str(sha256)} if _is_hex(sha256, 64):
+                    return HubFile(path, size, oid, sha256)
+    shown = str(entry.get("rfilename") if isinstance(entry, dict) else entry)[:200]
+    raise OriginUnreachable(f"{endpoint} does not speak the hub's API: no size or oid for {shown!r} of {repo}")
+
+
+def _is_hex(text: str, length: int) -> bool:
+    return len(text) == length and all(char in "0123456789abcdef" for char in text)

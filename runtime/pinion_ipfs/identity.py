@@ -8,7 +8,23 @@ from .errors import InvalidRepository
 
 # The hub's own rule: one optional namespace; letters, digits, `-`, `_`, `.`; no `--` and no `..`.
 _REPO = re.compile(r"(?:[A-Za-z0-9_][\w.\-]{0,95}/)?[A-Za-z0-9_][\w.\-]{0,95}", re.ASCII)
+_MAX_REVISION = 250  # bytes
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def check_revision(text: str) -> None:
+    """Raise InvalidRepository for what can't name a branch, tag or commit; the rules are git's, as far as they matter."""
+    problem = ""
+    if not text or len(text.encode(errors="replace")) > _MAX_REVISION:
+        problem = f"it has {len(text)} characters, where 1 to {_MAX_REVISION} are allowed"
+    elif any(part in ("", ".", "..") for part in text.split("/")) or ".." in text:
+        problem = "no part of it may be empty, '.' or hold '..'"
+    elif not text.isprintable() or any(char in "~^:?*[\\" for char in text):
+        problem = "it holds characters that git allows in no name"
+    elif text != text.lower() and _COMMIT.fullmatch(text.lower()):
+        problem = "a commit is written in lower case"
+    if problem:
+        raise InvalidRepository(f"not a revision: {text[:80]!r}: {problem}")
 
 
 @dataclass(frozen=True, slots=True, order=True)

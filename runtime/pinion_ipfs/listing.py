@@ -41,13 +41,28 @@ class Listing:
 
     @classmethod
     def of(cls, files: Iterable[HubFile]) -> Self:
-        """Sort and sum up; raise UnsupportedDag for a path that must not reach a disk."""
+        """Sort and sum up; raise UnsupportedDag for paths that must not reach a disk, or can't be there together."""
         ordered = tuple(sorted(files, key=lambda file: file.path))
+        seen: set[str] = set()
+        folders: set[str] = set()
         for file in ordered:
-            for name in file.path.split("/"):
-                if problem := name_problem(name):
-                    raise UnsupportedDag(f"the repository lists {file.path!r}: the name {name[:80]!r} {problem}")
+            names = file.path.split("/")
+            for name in names:
+                if problem := "holds a backslash" if "\\" in name else name_problem(name):
+                    raise UnsupportedDag(f"the repository lists {file.path[:200]!r}: the name {name[:80]!r} {problem}")
+            if file.path in seen:
+                raise UnsupportedDag(f"the repository lists {file.path[:200]!r} twice")
+            seen.add(file.path)
+            folders.update("/".join(names[:depth]) for depth in range(1, len(names)))
+        if both := seen & folders:
+            raise UnsupportedDag(f"the repository lists {min(both)[:200]!r} as a file and as a folder")
         return cls(ordered, sum(file.size for file in ordered), digest_files(ordered))
+
+
+def pointer_oid(sha256: str, size: int) -> str:
+    """Return the git blob id of the pointer that stands for an LFS file in its repository."""
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+    return hashlib.sha1(b"blob %d\0" % len(pointer) + pointer, usedforsecurity=False).hexdigest()
 
 
 def digest_files(files: Iterable[HubFile]) -> str:

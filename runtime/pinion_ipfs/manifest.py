@@ -1,6 +1,7 @@
 """The manifest: canonical JSON of what a snapshot is made of, so that bytes found by CID can be laid out as the hub's cache."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ from .listing import HubFile, Listing
 
 MAX_BYTES = 1024 * 1024  # one block, in Kubo and on its way
 _VERSION = 1
+_SHA256, _OID = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +74,17 @@ class Manifest:
         try:
             value: dict[str, Any] = json.loads(data)
             if value["version"] != _VERSION:
-                raise UnsupportedDag(f"manifest version {value['version']!r}: only {_VERSION} is known")
+                raise UnsupportedDag(f"manifest version {str(value['version'])[:40]!r}: this program knows {_VERSION} only")
             manifest = cls(
                 RepoId.parse(value["repo"]),
                 Commit.parse(value["commit"]),
                 Cid.parse(value["root"]),
                 tuple(_decode_file(entry) for entry in value["files"]),
             )
-        except (ValueError, KeyError, TypeError, InvalidRepository) as error:
-            raise UnsupportedDag(f"not a manifest: {error}") from error
-        if manifest.encode() != data:
+            paths = [file.path for file in manifest.listing.files]
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, InvalidRepository) as error:
+            raise UnsupportedDag(f"not a manifest: {str(error)[:200]}") from error
+        if not paths or [file.hub.path for file in manifest.files] != paths or manifest.encode() != data:
             raise UnsupportedDag("not a manifest in canonical form")
         return manifest
 
@@ -89,7 +92,7 @@ class Manifest:
 def _decode_file(entry: dict[str, Any]) -> ManifestFile:
     sha256, size, oid = entry["sha256"], entry["size"], entry["oid"]
     # oid and sha256 become names of files: hexadecimal, and nothing else.
-    if len(bytes.fromhex(sha256)) != 32 or len(bytes.fromhex(oid)) != 20 or not isinstance(size, int) or size < 0:
+    if not _SHA256.fullmatch(sha256) or not _OID.fullmatch(oid) or type(size) is not int or not 0 <= size < 2**63:
         raise ValueError(f"bad entry for {entry['path']!r}")
     hub = HubFile(str(entry["path"]), size, oid, sha256 if entry["lfs"] else None)
     return ManifestFile(hub, sha256, Cid.parse(entry["cid"]))

@@ -29,18 +29,19 @@ async def pin_in(
     root = car.tree.root
     imported = 0
     try:
-        if not {root, manifest_cid} <= await backend.pin_ls() or not await _whole(backend, root):
+        pinned = {root, manifest_cid} <= await backend.pin_ls()
+        if not pinned or not await _whole(backend, manifest_cid) or not await _whole(backend, root):
+            await backend.block_put(manifest, codec=RAW)  # first: it tells a cache where the files belong
             if not await _whole(backend, root):
                 imported = await backend.dag_import(car)
                 await backend.stat(root)  # the answer to an import tells nothing: only a walk of what is there does
             await backend.pin(root)
-            await backend.block_put(manifest, codec=RAW)
             await backend.pin(manifest_cid)
     except ContentError as error:
         seconds = time.monotonic() - started
         attempt = Attempt(backend.name, str(error), type(error).__name__, seconds)
         on_operation(Receipt("pin", "", backend.name, seconds, imported, str(root), (attempt,), str(error)))
-        return BackendPin(backend.name, False, imported, seconds, str(error))
+        return BackendPin(backend.name, False, imported, seconds, str(error), type(error).__name__)
     seconds = time.monotonic() - started
     on_operation(Receipt("pin", backend.name, backend.name, seconds, imported, str(root)))
     return BackendPin(backend.name, True, imported, seconds)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-SourceType = Literal["Store", "Backend", "Origin"]
+SourceType = Literal["Store", "Peer", "Backend", "Origin"]
 _WINDOW_SECONDS = 5.0
 _EMIT_SECONDS = 0.2
 

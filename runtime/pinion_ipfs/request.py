@@ -25,6 +25,8 @@ class FetchRequest:
     expected_cid: Cid | None = None  # the user's: serve this or nothing
     size_limit_bytes: int = 0  # of the store's volume; 0 = its free space alone counts
     owner: str = "local"
+    allow_local_addresses: bool = True  # False: the endpoint is a stranger's, and may not lead to this machine or its network
+    fallback: bool = True  # False: when the CID is known and no backend delivers it, wait; the origin is not asked instead
 
     @property
     def known_cid(self) -> Cid | None:
@@ -56,6 +58,7 @@ class BackendPin:
     imported_bytes: int = 0
     seconds: float = 0.0
     error: str = ""
+    kind: str = ""  # the error's class name
 
 
 @dataclass(frozen=True, slots=True)

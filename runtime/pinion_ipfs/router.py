@@ -1,11 +1,12 @@
 """The router: an ordered list of backends, fallback for each operation, a receipt for each."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
 from .backends.base import Attempt, Backend, Capability, DagStat, Health, Receipt
+from .breaker import BreakerSettings, Circuit
 from .content.cid import Cid
 from .errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
 
@@ -13,52 +14,42 @@ T = TypeVar("T")
 
 # What another backend may do better. A caller's mistake (a bad CID, a directory where a file was meant) is none of these.
 FALLBACK_ERRORS = (BackendUnavailable, BlockMismatch, MalformedCar, PinFailed)
-_FAILURES_TO_OPEN = 3
-_OPEN_SECONDS = 30.0
-
-
-class Circuit:
-    """Keeps a backend that does not answer from costing every call a timeout: three failures open it, one trial closes it."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._failures = 0
-        self._open_until = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether the backend should be passed over for now."""
-        return self._clock() < self._open_until
-
-    def record(self, error: ContentError | None) -> None:
-        """Take the outcome of a call; content that is missing says that the backend answers."""
-        if error is None or isinstance(error, ContentMissing):
-            self._failures, self._open_until = 0, 0.0
-        elif isinstance(error, BackendUnavailable):
-            self._failures += 1
-            if self._failures >= _FAILURES_TO_OPEN:
-                self._open_until = self._clock() + _OPEN_SECONDS
 
 
 class Router:
-    """Backends in order of preference. Each operation returns what the first one that can serve it gives."""
+    """Backends in order of preference. Each operation returns what the first one that can serve it gives.
 
-    def __init__(self, backends: Sequence[Backend], on_operation: Callable[[Receipt], None] = lambda receipt: None) -> None:
+    `breakers` says by a backend's name when it is left alone; others have the default.
+    """
+
+    def __init__(
+        self,
+        backends: Sequence[Backend],
+        on_operation: Callable[[Receipt], None] = lambda receipt: None,
+        *,
+        breakers: Mapping[str, BreakerSettings] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.backends = tuple(backends)
         self._on_operation = on_operation
-        self._circuits = {id(backend): Circuit() for backend in self.backends}
+        settings = breakers or {}
+        self._circuits = {id(backend): Circuit(settings.get(backend.name), clock) for backend in self.backends}
 
     def able(self, *capabilities: Capability) -> list[Backend]:
         """Return the backends with all of these capabilities, in order."""
         return [backend for backend in self.backends if backend.capabilities.issuperset(capabilities)]
 
+    def circuit(self, backend: Backend) -> Circuit:
+        """Return a backend's circuit: its state is for status and metrics."""
+        return self._circuits[id(backend)]
+
     def passes_over(self, backend: Backend) -> bool:
-        """Tell whether a backend did not answer lately and is not asked for now."""
-        return self._circuits[id(backend)].is_open
+        """Tell whether a backend failed too often lately and is not asked for now; who is let through tells `note` the end."""
+        return not self.circuit(backend).allow()
 
     def note(self, backend: Backend, error: ContentError | None) -> None:
         """Take the outcome of a call that was made outside the router."""
-        self._circuits[id(backend)].record(error)
+        self.circuit(backend).record(error)
 
     async def run(
         self,
@@ -70,23 +61,36 @@ class Router:
         count: Callable[[T], int] = lambda result: 0,
     ) -> T:
         """Call backends in order until one serves; publish the receipt; raise the best error when none does."""
+        return await self._first(self.able(capability), operation, call, cid, count)
+
+    async def _first(
+        self,
+        able: Sequence[Backend],
+        operation: str,
+        call: Callable[[Backend], Awaitable[T]],
+        cid: Cid | None = None,
+        count: Callable[[T], int] = lambda result: 0,
+    ) -> T:
         started = time.monotonic()
-        able = self.able(capability)
         attempts: list[Attempt] = []
         errors: list[ContentError] = []
         for backend in able:
-            circuit = self._circuits[id(backend)]
-            if circuit.is_open:
-                attempts.append(Attempt(backend.name, "did not answer lately", "CircuitOpen"))
+            circuit = self.circuit(backend)
+            if not circuit.allow():
+                attempts.append(_passed_over(backend))
                 continue
             attempt_started = time.monotonic()
             try:
                 result = await call(backend)
             except FALLBACK_ERRORS as error:
+                _name_source(error, backend)
                 circuit.record(error)
                 errors.append(error)
                 attempts.append(Attempt(backend.name, str(error), type(error).__name__, time.monotonic() - attempt_started))
                 continue
+            except BaseException:
+                circuit.release()
+                raise
             circuit.record(None)
             self._publish(operation, backend.name, able, started, attempts, cid, count(result))
             return result
@@ -116,8 +120,14 @@ class Router:
 
     async def unpin(self, cid: Cid) -> None:
         """Give up a pin in every backend that keeps pins; raise the first error after all were asked."""
+        failure: ContentError | None = None
         for backend in self.able(Capability.PIN):
-            await Router([backend], self._on_operation).run("unpin", Capability.PIN, lambda each: each.unpin(cid), cid=cid)
+            try:
+                await self._first([backend], "unpin", lambda each: each.unpin(cid), cid)
+            except BackendUnavailable as error:
+                failure = failure or error
+        if failure:
+            raise failure
 
     async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield the verified bytes of a file; when a backend fails on the way, the next one goes on where it stopped."""
@@ -126,6 +136,10 @@ class Router:
         attempts: list[Attempt] = []
         errors: list[ContentError] = []
         for backend in able:
+            circuit = self.circuit(backend)
+            if not circuit.allow():
+                attempts.append(_passed_over(backend))
+                continue
             attempt_started, skip = time.monotonic(), done
             try:
                 # Every backend's cat is an async generator; aclosing ends its request when we stop early.
@@ -137,9 +151,15 @@ class Router:
                             done += len(piece)
                             yield piece
             except FALLBACK_ERRORS as error:
+                _name_source(error, backend)
+                circuit.record(error)
                 errors.append(error)
                 attempts.append(Attempt(backend.name, str(error), type(error).__name__, time.monotonic() - attempt_started))
                 continue
+            except BaseException:
+                circuit.release()
+                raise
+            circuit.record(None)
             self._publish("cat", backend.name, able, started, attempts, cid, done)
             return
         failure = _best_error("cat", cid, attempts, errors)
@@ -152,7 +172,7 @@ class Router:
         for backend in self.backends:
             health = await backend.probe()
             if health.usable:
-                self._circuits[id(backend)].record(None)
+                self.circuit(backend).record(None)
             results.append(health)
         return results
 
@@ -175,6 +195,15 @@ class Router:
         preferred = able[0].name if able else ""
         seconds = time.monotonic() - started
         self._on_operation(Receipt(operation, served_by, preferred, seconds, count, str(cid or ""), tuple(attempts), error))
+
+
+def _passed_over(backend: Backend) -> Attempt:
+    return Attempt(backend.name, "failed too often lately", "CircuitOpen")
+
+
+def _name_source(error: ContentError, backend: Backend) -> None:
+    if isinstance(error, BlockMismatch) and not error.source:
+        error.source = backend.name
 
 
 def _best_error(operation: str, cid: Cid | None, attempts: Sequence[Attempt], errors: Sequence[ContentError]) -> ContentError:

@@ -1,8 +1,8 @@
-"""Where missing files come from: backends by CID, one after the other, then the origin; one receipt for the whole fetch."""
+"""Where missing files come from: peers, then backends by CID, then the origin; one receipt for the whole fetch."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -15,17 +15,24 @@ from .errors import (
     ContentMissing,
     DigestMismatch,
     MalformedCar,
+    TruncatedCar,
     UnsupportedDag,
 )
+from .findings import Finding, findings_of
 from .hub import default_endpoint
 from .listing import HubFile, Listing
 from .manifest import Manifest
 from .origin import OriginJob, OriginProcess
+from .peer_files import PeerFiles
+from .peers import Offer
 from .progress import ProgressMeter
 from .request import FetchRequest
 from .router import Router
 from .store import Store
+from .turns import Sharing
 from .unpack import Unpacker
+
+PEERS = "peers"  # how receipts name them all: which one it was, the sources of the progress tell
 
 # Whatever of these a backend causes, it is not asked again for this fetch; the next source may do better.
 _GIVE_UP_ON_BACKEND = (BackendUnavailable, BlockMismatch, MalformedCar, DigestMismatch, UnsupportedDag)
@@ -42,7 +49,9 @@ class Sources:
         listing: Listing,
         meter: ProgressMeter,
         on_operation: Callable[[Receipt], None],
+        on_finding: Callable[[Finding], None],
         stall_seconds: float,
+        sharing: Sharing | None,
     ) -> None:
         self._store = store
         self._router = router
@@ -50,7 +59,11 @@ class Sources:
         self._listing = listing
         self._meter = meter
         self._on_operation = on_operation
+        self._on_finding = on_finding
         self._stall_seconds = stall_seconds
+        self._sharing = sharing
+        self._attempts: list[Attempt] = []
+        self._peer_files = PeerFiles(store, request.repo, listing, partial(meter.add, "Peer"), self._wrong_peer)
 
     async def bring(self, missing: list[HubFile]) -> None:
         """Bring the files; raise the origin's error when nobody has them."""
@@ -60,26 +73,52 @@ class Sources:
         root = self._request.known_cid
         backends = self._router.able(Capability.EXPORT) if root else []
         preferred = backends[0].name if backends else endpoint
-        attempts: list[Attempt] = []
         served_by, error = "", ""
         try:
-            for backend in backends:
-                assert root is not None
-                attempt = await self._try_backend(backend, root, missing)
-                missing = await asyncio.to_thread(self._absent, missing)
-                if not missing:
-                    served_by = backend.name
-                    return
-                attempts.append(attempt or Attempt(backend.name, f"{root} lacks files of the listing", "DigestMismatch"))
-            await self._from_origin(endpoint, missing)
-            served_by = endpoint
+            served_by = await self._bring(missing, backends, endpoint)
         except ContentError as caught:
             error = f"{type(caught).__name__}: {caught}"
             raise
         finally:
-            seconds = time.monotonic() - started
-            count = total if served_by else total - sum(file.size for file in missing)
-            self._on_operation(Receipt("fetch", served_by, preferred, seconds, count, str(root or ""), tuple(attempts), error))
+            left = await asyncio.to_thread(self._absent, missing)
+            attempts = (*self._peer_files.attempts, *self._attempts)
+            if served_by == PEERS:
+                preferred = PEERS  # whoever is nearest is as good as the backend: that is no fallback
+            seconds, count = time.monotonic() - started, total - sum(file.size for file in left)
+            self._on_operation(Receipt("fetch", served_by, preferred, seconds, count, str(root or ""), attempts, error))
+
+    async def _bring(self, missing: list[HubFile], backends: Sequence[Backend], endpoint: str) -> str:
+        """Return who gave the last of the files."""
+        sharing, root, digest = self._sharing, self._request.known_cid, self._listing.source_digest
+        if sharing is not None and not (missing := await self._from_peers(await sharing.offers(digest, root), missing)):
+            return PEERS
+        for backend in backends:
+            assert root is not None
+            attempt = await self._try_backend(backend, root, missing)
+            missing = await asyncio.to_thread(self._absent, missing)
+            if not missing:
+                return backend.name
+            self._attempts.append(attempt or Attempt(backend.name, f"{root} lacks files of the listing", "DigestMismatch"))
+        if not self._request.fallback and any(attempt.kind != ContentMissing.__name__ for attempt in self._attempts):
+            told = "; ".join(f"{attempt.backend}: {attempt.error}" for attempt in self._attempts)
+            raise BackendUnavailable(f"{root}: no backend delivers it, and without fallback the origin is not asked: {told}")
+        if sharing is not None:
+            while offers := await sharing.take_turn(digest, root, self._peer_files.banned):
+                if not (missing := await self._from_peers(offers, missing)):
+                    return PEERS
+        await self._from_origin(endpoint, missing)
+        return endpoint
+
+    async def _from_peers(self, offers: Sequence[Offer], missing: list[HubFile]) -> list[HubFile]:
+        """Take what peers give; return what is still missing."""
+        if not offers:
+            return missing
+        await self._peer_files.bring(offers, missing)
+        return await asyncio.to_thread(self._absent, missing)
+
+    def _wrong_peer(self, error: ContentError, name: str) -> None:
+        for finding in findings_of(error, "Peer", name):
+            self._on_finding(finding)
 
     async def _try_backend(self, backend: Backend, root: Cid, missing: list[HubFile]) -> Attempt | None:
         """Take what a backend gives; return why it gave up, if it did."""
@@ -95,9 +134,32 @@ class Sources:
             await self._unpack(unpacker, root, missing)
         except _GIVE_UP_ON_BACKEND as error:
             self._router.note(backend, error)
+            for finding in findings_of(await self._explain(backend, root, error), "Backend", backend.name):
+                self._on_finding(finding)
             return Attempt(backend.name, str(error), type(error).__name__, time.monotonic() - started)
         self._router.note(backend, None)
         return None
+
+    async def _explain(self, backend: Backend, root: Cid, error: ContentError) -> ContentError:
+        """Return what is behind an export that failed or just ended.
+
+        A daemon that meets a wrong block on its disk ends the stream there, and says why only when it is asked for that block.
+        """
+        place = error if isinstance(error, TruncatedCar) else None
+        suspect = place.cid if place is not None else root
+        if not isinstance(error, TruncatedCar | BackendUnavailable) or not isinstance(suspect, Cid):
+            return error
+        for other in self._router.able(Capability.READ):
+            if other.name == backend.name:
+                try:
+                    await other.block_get(suspect)
+                except BlockMismatch as wrong:
+                    if place is not None:
+                        wrong.path, wrong.block = place.path, place.block
+                    return wrong
+                except ContentError:
+                    pass  # this one does not know better
+        return error
 
     async def _unpack(self, unpacker: Unpacker, root: Cid, missing: list[HubFile]) -> None:
         """Stream the whole tree when nothing of it is here, else each missing file by the CID that the manifest gives."""
@@ -121,16 +183,22 @@ class Sources:
             self._store.hf_home,
             self._store.cache_dir,
             tuple(missing),
+            allow_local_addresses=request.allow_local_addresses,
         )
         total = sum(file.size for file in missing)
         finished = received = 0
         # aclosing: when this task is cancelled, the child is killed now and not when the generator is collected.
         async with aclosing(OriginProcess(job, stall_seconds=self._stall_seconds).events()) as events:
             async for event in events:
+                if event["event"] == "wrong":
+                    self._on_finding(Finding("Origin", endpoint, event["path"], event["block"], event["message"]))
+                    continue
                 if event["event"] == "file":
                     finished += int(event["size"])
                 received = max(received, finished, int(event.get("received", 0)))
                 self._meter.set("Origin", endpoint, min(total, received))
+                if self._sharing is not None:
+                    self._sharing.progressed(received)
         if left := await asyncio.to_thread(self._absent, missing):
             paths = ", ".join(file.path for file in left[:5])
             raise DigestMismatch(f"{request.repo}@{request.commit}: the download ended without {paths}")

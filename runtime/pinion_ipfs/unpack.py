@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 from .backends.base import Backend
 from .content.cid import Cid
 from .content.verify import DirectoryFound, FileEnd, FilePiece, FileStart, Limits, unpack_car
-from .errors import DigestMismatch
+from .errors import BlockMismatch, DigestMismatch, TruncatedCar
 from .identity import RepoId
 from .listing import HubFile
 from .store import Store
@@ -42,7 +42,7 @@ class Unpacker:
         limits = Limits(max_bytes=max_bytes)
         # Both are async generators: aclosing ends the request when the walk refuses what it reads.
         async with aclosing(cast(Any, self._backend.dag_export(root))) as chunks:
-            events = cast(Any, unpack_car(cast(AsyncIterator[bytes], chunks), root, limits=limits))
+            events = cast(Any, unpack_car(cast(AsyncIterator[bytes], chunks), root, limits=limits, source=self._backend.name))
             async with aclosing(events):
                 try:
                     async for event in events:
@@ -57,6 +57,9 @@ class Unpacker:
                                 await asyncio.to_thread(self._end)
                             case DirectoryFound():
                                 pass
+                except (BlockMismatch, TruncatedCar) as error:
+                    error.path = error.path or (files[""].path if "" in files else "")
+                    raise
                 finally:
                     self._discard()
         if left:

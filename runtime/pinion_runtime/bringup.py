@@ -4,14 +4,17 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import TypeVar
 
 from pinion_contract.config import LiveConfig, RuntimeConfig
 from pinion_contract.status import FailureReason, ModelFacts, Phase
-from pinion_ipfs.errors import ContentError
+from pinion_ipfs.errors import ContentError, PinFailed, StoreCorrupted
 from pinion_ipfs.fetcher import Snapshot
 from pinion_ipfs.hub import resolve_commit
+from pinion_ipfs.listing import Listing
 
+from .api_keys import follow_keys
 from .content import Content
 from .engines.protocol import EngineDied, EngineError
 from .live import InvalidConfig, follow_live, read_config, read_live
@@ -25,6 +28,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _ENGINE_ATTEMPTS = 3
+_MOST_PIN_DOUBLINGS = 4  # a backend that is back is pinned in within half a minute
 _VERIFICATION_REASONS = (FailureReason.CID_MISMATCH, FailureReason.DIGEST_MISMATCH)
 # What a failure that has no reason of its own means in each stage: an error in the program, told as what it prevented.
 _STAGE_REASONS = {
@@ -45,7 +49,10 @@ class Bringup:
         self._pod = pod
         self._live = LiveConfig()
         self._server: ModelServer | None = None
+        self._content: Content | None = None
         self._following: asyncio.Task[None] | None = None
+        self._pinning: asyncio.Task[None] | None = None
+        self._keys: asyncio.Task[None] | None = None
         self.grace_seconds = 30.0  # until the configuration says otherwise
 
     async def run(self) -> None:
@@ -60,26 +67,87 @@ class Bringup:
             await self._fail(_STAGE_REASONS[lifecycle.phase], f"{type(error).__name__}: {error}")
 
     async def close(self) -> None:
-        """End the engine, and follow live.json no more."""
-        if self._following is not None:
-            self._following.cancel()
+        """End the engine and the content port, and follow live.json no more."""
+        await self._stop_serving()
+        if self._content is not None:
+            await self._content.close()
+
+    async def _stop_serving(self) -> None:
+        for task in (self._following, self._pinning, self._keys):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
         if self._server is not None:
             await self._server.close()
 
     async def _stages(self) -> None:
         pod, lifecycle = self._pod, self._pod.lifecycle
         config = await self._configure()
-        content = Content(config, self._settings.cache_dir, self._settings.hub_token, pod)
-        try:
-            snapshot = await self._verified_snapshot(content)
-            pod.model = pod.model.model_copy(update={"cid": str(snapshot.cid), "manifest_cid": str(snapshot.manifest_cid)})
-            lifecycle.to(Phase.PINNING)
-            with stopwatch(pod, "pin_seconds"):
-                await self._persist(lambda: content.pin(snapshot))
-            lifecycle.to(Phase.LOADING)
-            await self._serve_model(config, content, snapshot)
-        finally:
-            await content.close()
+        content = self._content = Content(config, self._settings, pod)
+        content.start()
+        # A try takes what live.json says by then: another pod may have learned the CID meanwhile.
+        listing = await self._persist(lambda: content.resolve(self._live))
+        pod.model = pod.model.model_copy(
+            update={"source_digest": listing.source_digest, "size_bytes": listing.total_bytes, "file_count": len(listing.files)}
+        )
+        for attempt in itertools.count():
+            try:
+                snapshot = await self._verified_snapshot(content, listing)
+                pod.model = pod.model.model_copy(update={"cid": str(snapshot.cid), "manifest_cid": str(snapshot.manifest_cid)})
+                lifecycle.to(Phase.PINNING)
+                pinned = await self._pin(config, content, snapshot)
+                lifecycle.to(Phase.LOADING)
+                await self._serve_model(config, content, snapshot)
+            except StoreCorrupted as error:
+                # Found before anything was served from it: what is wrong has been taken out, and is fetched again.
+                await self._start_over(error, attempt)
+                continue
+            if not pinned:
+                self._pinning = asyncio.create_task(self._pin_later(content, listing, snapshot))
+            return
+
+    async def _start_over(self, error: StoreCorrupted, attempt: int) -> None:
+        self._note(error)
+        server, self._server = self._server, None
+        if server is not None:
+            await server.close()
+        await asyncio.sleep(delay_seconds(attempt))
+
+    async def _pin(self, config: RuntimeConfig, content: Content, snapshot: Snapshot) -> bool:
+        """Pin, and return whether that was done; without fallback wait until it is. Raise StoreCorrupted."""
+        with stopwatch(self._pod, "pin_seconds"):
+            for attempt in itertools.count():
+                try:
+                    await content.pin(snapshot)
+                except PinFailed as error:
+                    self._note(error)
+                    if config.fallback == "Automatic":
+                        return False
+                    await asyncio.sleep(delay_seconds(attempt))
+                else:
+                    return True
+        raise AssertionError("unreachable: the loop has no end")
+
+    async def _pin_later(self, content: Content, listing: Listing, snapshot: Snapshot) -> None:
+        """Go on pinning while the model is served, until a backend has it."""
+        whole = True
+        for attempt in itertools.count():
+            await asyncio.sleep(delay_seconds(min(attempt, _MOST_PIN_DOUBLINGS)))
+            try:
+                if not whole:
+                    # The engine has in memory what was verified; on disk it is made right again for the backend.
+                    await content.fetch(self._live, listing)
+                    whole = True
+                await content.pin(snapshot)
+            except StoreCorrupted:
+                whole = False  # told as a finding
+            except ContentError as error:
+                _log.warning("not pinned yet: %s", error)
+            except Exception:
+                _log.exception("pinning in the background failed; it is tried again")
+            else:
+                _log.info("pinned: %s", snapshot.cid)
+                return
 
     async def _serve_model(self, config: RuntimeConfig, content: Content, snapshot: Snapshot) -> None:
         """Load, warm up and serve; an engine that dies on the way is replaced a few times."""
@@ -117,6 +185,10 @@ class Bringup:
                 lambda: resolve_commit(flags.repo, flags.revision, endpoint=flags.endpoint, token=token)
             )
             config = flags.config(commit)
+        if config.api_keys_dir:
+            # Closed from here on; before the model is served nothing is answered anyway.
+            following = follow_keys(Path(config.api_keys_dir), self._pod.keys, self._settings.key_seconds)
+            self._keys = asyncio.create_task(following)
         pod = self._pod
         pod.config_digest, pod.revision = config.digest(), config.revision
         pod.model = ModelFacts(name=config.model_name, repo=config.source.repo, commit=config.source.commit)
@@ -134,13 +206,8 @@ class Bringup:
         if known and ours and known != ours:
             _log.error("live.json names %s, this pod has %s", known, ours)
 
-    async def _verified_snapshot(self, content: Content) -> Snapshot:
+    async def _verified_snapshot(self, content: Content, listing: Listing) -> Snapshot:
         pod, lifecycle = self._pod, self._pod.lifecycle
-        # A try takes what live.json says by then: another pod may have learned the CID meanwhile.
-        listing = await self._persist(lambda: content.resolve(self._live))
-        pod.model = pod.model.model_copy(
-            update={"source_digest": listing.source_digest, "size_bytes": listing.total_bytes, "file_count": len(listing.files)}
-        )
         for attempt in itertools.count():
             lifecycle.to(Phase.FETCHING)
             with stopwatch(pod, "fetch_seconds"):
@@ -177,8 +244,8 @@ class Bringup:
     async def _fail(self, reason: FailureReason, message: str) -> None:
         self._count_verification(reason)
         self._pod.lifecycle.fail(reason, message)
-        # Nothing may be served after this; an engine that was loaded gives its memory back.
-        await self.close()
+        # Nothing may be served after this, and an engine that was loaded gives its memory back. Peers still get what is right.
+        await self._stop_serving()
 
     def _count_verification(self, reason: FailureReason) -> None:
         if reason in _VERIFICATION_REASONS:
@@ -196,13 +263,18 @@ def _reason(error: Exception, stage: Phase) -> FailureReason:
 
 
 async def beside(loading: Coroutine[None, None, None], checking: Awaitable[_T]) -> _T:
-    """Run both at once and return what `checking` gives; when one fails the other is given up."""
+    """Run both at once and return what `checking` gives; when it fails, `loading` is given up.
+
+    When `loading` fails, what `checking` finds comes first: wrong bytes are why a model does not load.
+    """
     load = asyncio.ensure_future(loading)
     check = asyncio.ensure_future(checking)
     try:
-        await asyncio.gather(load, check)
+        await asyncio.wait({load, check}, return_when=asyncio.FIRST_EXCEPTION)
+        result = await check
+        await load
     finally:
         for task in (load, check):
             task.cancel()
         await asyncio.wait({load, check})
-    return check.result()
+    return result

@@ -1,20 +1,21 @@
 """The content library as bring-up uses it: made from the configuration, its progress and receipts told to the pod."""
 
-from pathlib import Path
-
-from pinion_contract.config import KuboBackend, LiveConfig, RuntimeConfig
+from pinion_contract.config import LiveConfig, RuntimeConfig
 from pinion_contract.status import BackendUse, SourceBytes, SourceType, Transfer
-from pinion_ipfs.backends.base import Backend, Receipt
-from pinion_ipfs.backends.gateway import Gateway
-from pinion_ipfs.backends.kubo_rpc import KuboRpc
+from pinion_ipfs.backends.base import Receipt
 from pinion_ipfs.content.cid import Cid
+from pinion_ipfs.errors import BlockMismatch, PinFailed
 from pinion_ipfs.fetcher import Fetcher, FetchRequest, PinReceipt, Progress, Snapshot
+from pinion_ipfs.findings import Finding, findings_of
 from pinion_ipfs.identity import Commit, RepoId
 from pinion_ipfs.listing import Listing
+from pinion_ipfs.sources import PEERS
 from pinion_ipfs.store import Store
 
-from .live import InvalidConfig
+from .backends import make_backends, make_breakers, read_secret
+from .peering import Peering
 from .pod import Pod
+from .settings import Settings
 
 _ORIGIN = "origin"  # how metrics name the hub, whatever its address
 _STORE = "store"
@@ -23,52 +24,96 @@ _STORE = "store"
 class Content:
     """One model's bytes: the four operations of the fetcher, and what the pod is told about each."""
 
-    def __init__(self, config: RuntimeConfig, cache_dir: Path, hub_token: str, pod: Pod) -> None:
+    def __init__(self, config: RuntimeConfig, settings: Settings, pod: Pod) -> None:
         self._config = config
-        self._hub_token = hub_token
+        self._hub_token = settings.hub_token
         self._pod = pod
         self._counted: dict[tuple[str, str], int] = {}
         self._backends = {backend.name for backend in config.backends}
-        self._reasons: list[str] = []
-        made = [backend for each in config.backends for backend in _make_backends(each)]
-        self._fetcher = Fetcher(Store(cache_dir), made, on_progress=self._progressed, on_operation=self._operated)
+        self._reasons: dict[str, str] = {}  # the last that each backend gave for not serving
+        self._learned: Snapshot | None = None
+        store = Store(settings.cache_dir)
+        self._peering = Peering.of(config, settings, store, self.found)
+        self._fetcher = Fetcher(
+            store,
+            make_backends(config.backends, self._wrong_block),
+            on_progress=self._progressed,
+            on_operation=self._operated,
+            stall_seconds=float(config.source.stall_timeout_seconds),
+            breakers=make_breakers(config.backends),
+            sharing=self._peering.sharing if self._peering is not None else None,
+            on_finding=self.found,
+        )
+
+    def start(self) -> None:
+        """Open the content port, where there is one."""
+        if self._peering is not None:
+            self._peering.start()
 
     async def resolve(self, live: LiveConfig) -> Listing:
         """Return the files to have."""
-        return await self._fetcher.resolve(make_request(self._config, live, self._hub_token))
+        return await self._fetcher.resolve(self._request(live))
 
     async def fetch(self, live: LiveConfig, listing: Listing) -> Snapshot:
         """Bring what is missing."""
         self._counted.clear()
-        snapshot = await self._fetcher.fetch(make_request(self._config, live, self._hub_token), listing)
+        if self._peering is not None:
+            await self._peering.ready()
+        snapshot = await self._fetcher.fetch(self._request(live), listing)
         metrics = self._pod.metrics
         whole = all(source.type is SourceType.STORE for source in self._pod.transfer.sources)
         (metrics.cache_hits if whole else metrics.cache_misses).labels(_STORE).inc()
         return snapshot
 
     async def verify(self, snapshot: Snapshot) -> Snapshot:
-        """Recompute every hash from what is on disk."""
-        return await self._fetcher.verify(snapshot)
+        """Recompute every hash from what is on disk; from now on its CID is known here, whatever live.json says."""
+        self._learned = await self._fetcher.verify(snapshot)
+        return self._learned
 
     async def pin(self, snapshot: Snapshot) -> PinReceipt:
-        """Pin in every backend that can, and tell which did."""
-        receipt = await self._fetcher.pin(snapshot)
+        """Pin in every backend that can, and tell which did; raise PinFailed when none of them did."""
+        try:
+            receipt = await self._fetcher.pin(snapshot)
+        except PinFailed as error:
+            names = [backend.name for backend in self._config.backends]
+            self._reasons = {name: reason for name, reason in self._reasons.items() if name in names}
+            reasons = tuple(f"{name}: {reason}" for name, reason in self._reasons.items()) or (str(error),)
+            self._pod.backend = BackendUse(preferred=names[0] if names else "", degraded=True, reasons=reasons)
+            raise
         if receipt.pins:
-            reasons = [*self._reasons, *(f"{pin.backend}: {pin.error}" for pin in receipt.pins if not pin.pinned)]
-            preferred = receipt.pins[0].backend
-            active = receipt.pinned_in[0]
+            for pin in receipt.pins:
+                if pin.pinned:
+                    self._reasons.pop(pin.backend, None)  # what it failed at before has been made up for
+            preferred, active = receipt.pins[0].backend, receipt.pinned_in[0]
             self._pod.backend = BackendUse(
                 active=active,
                 preferred=preferred,
                 degraded=active != preferred,
-                reasons=tuple(reasons),
+                reasons=tuple(f"{name}: {reason}" for name, reason in self._reasons.items()),
                 pinned_in=receipt.pinned_in,
             )
         return receipt
 
     async def close(self) -> None:
-        """Release connections."""
+        """Release connections, and end the content port."""
         await self._fetcher.close()
+        if self._peering is not None:
+            await self._peering.close()
+
+    def found(self, finding: Finding) -> None:
+        """Take wrong bytes that were found, wherever that was."""
+        self._pod.found(finding)
+
+    def _wrong_block(self, error: BlockMismatch) -> None:
+        for finding in findings_of(error, "Backend", error.source):
+            self.found(finding)
+
+    def _request(self, live: LiveConfig) -> FetchRequest:
+        token = read_secret(self._config.source.token_file, "the hub's token") or self._hub_token
+        learned = self._learned
+        if learned is not None and not live.cid:
+            live = live.model_copy(update={"cid": str(learned.cid), "manifest_cid": str(learned.manifest_cid)})
+        return make_request(self._config, live, token)
 
     def _progressed(self, progress: Progress) -> None:
         sources = tuple(SourceBytes(type=SourceType(s.type), name=s.name, bytes=s.bytes) for s in progress.sources)
@@ -91,15 +136,15 @@ class Content:
         metrics = self._pod.metrics
         for attempt in receipt.attempts:
             metrics.operation(receipt.operation, self._label(attempt.backend), "error", attempt.seconds)
-            if attempt.backend in self._backends and receipt.operation != "pin":
-                self._reasons.append(f"{attempt.backend}: {attempt.error}")
+            if attempt.backend in self._backends:
+                self._reasons[attempt.backend] = attempt.error
         if receipt.succeeded:
             metrics.operation(receipt.operation, self._label(receipt.backend), "ok", receipt.seconds)
         elif not receipt.attempts:
             metrics.operation(receipt.operation, self._label(receipt.preferred), "error", receipt.seconds)
 
     def _label(self, backend: str) -> str:
-        return backend if backend in self._backends else _ORIGIN
+        return backend if backend in self._backends or backend == PEERS else _ORIGIN
 
 
 def make_request(config: RuntimeConfig, live: LiveConfig, hub_token: str) -> FetchRequest:
@@ -119,17 +164,9 @@ def make_request(config: RuntimeConfig, live: LiveConfig, hub_token: str) -> Fet
         expected_cid=_cid(config.expected_cid),
         size_limit_bytes=config.cache_limit_bytes,
         owner=f"{config.deployment_uid}/{config.revision}",
+        allow_local_addresses=source.allow_local_addresses,
+        fallback=config.fallback == "Automatic",
     )
-
-
-def _make_backends(backend: KuboBackend) -> list[Backend]:
-    token = ""
-    if backend.token_file:
-        try:
-            token = Path(backend.token_file).read_text().strip()
-        except OSError as error:
-            raise InvalidConfig(f"backend {backend.name}: {backend.token_file}: {error.strerror}") from None
-    return [KuboRpc(backend.name, backend.rpc_url, token=token), Gateway(backend.name, backend.gateway_url)]
 
 
 def _cid(text: str) -> Cid | None:

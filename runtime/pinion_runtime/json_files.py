@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from .engines.protocol import EngineLoadError
+from .lfs_pointers import refuse_pointers
 
 _MAX_BYTES = 16 << 20  # the largest config known has less than 1 MiB
 
@@ -25,6 +26,7 @@ def decode_json(root: Path, name: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        refuse_pointers([root / name], root)
         raise EngineLoadError(f"{name} is not valid: {error}") from error
 
 

@@ -25,8 +25,10 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     Phase.FAILED: frozenset({Phase.DRAINING}),
     Phase.DRAINING: frozenset(),
 }
-# The files may be found wrong before they are fetched once more; a warm-up may meet an engine that has just died.
-TRANSITIONS[Phase.VERIFYING] |= {Phase.FETCHING}
+# Until they have been loaded the files may be found wrong, and are fetched once more; a warm-up may meet an engine that has
+# just died.
+for _stage in (Phase.VERIFYING, Phase.PINNING, Phase.LOADING):
+    TRANSITIONS[_stage] |= {Phase.FETCHING}
 TRANSITIONS[Phase.WARMING_UP] |= {Phase.LOADING}
 
 

@@ -96,6 +96,12 @@ class Metrics:
         self.verification_failures = Counter(
             names.VERIFICATION_FAILURES_TOTAL, "Verifications that failed.", ["model", "reason"], registry=registry
         )
+        self.wrong_content = Counter(
+            names.WRONG_CONTENT_TOTAL,
+            "Wrong blocks and files that were found, and not used, by who delivered them.",
+            ["model", "source"],
+            registry=registry,
+        )
         self.engine_restarts = Counter(
             names.ENGINE_RESTARTS_TOTAL, "Engines that had to be replaced.", ["model"], registry=registry
         )

@@ -1,5 +1,6 @@
 """What a model folder declares: architecture, limits, prompts and modules. Pure: reads JSON files, imports no torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import msgspec
 
 from .engines.protocol import EngineLoadError
 from .json_files import decode_json, decode_json_or_default
-from .sentence_modules import Pooling, Stage, read_stages
+from .sentence_modules import Normalize, Pooling, Stage, read_stages
 
 _NO_LIMIT = 1_000_000_000  # tokenizers write 10**30 for "no limit"
 _DEFAULT_LIMIT = 512  # tokens, for a model that declares no limit anywhere
@@ -35,6 +36,8 @@ class _Config(msgspec.Struct):
     model_type: str = ""
     architectures: list[str] | None = None
     max_position_embeddings: int | None = None
+    is_matryoshka: bool = False
+    matryoshka_dimensions: list[int] | None = None
     n_positions: int | None = None  # gpt2 and its like
     vocab_size: int | None = None
     pad_token_id: int | None = None
@@ -64,7 +67,7 @@ class _TransformerConfig(msgspec.Struct):
 class _SentenceConfig(msgspec.Struct):
     """config_sentence_transformers.json."""
 
-    prompts: dict[str, str] = {}
+    prompts: dict[str, str | None] = {}
     default_prompt_name: str | None = None
     model_type: str = "SentenceTransformer"
 
@@ -82,7 +85,19 @@ class ModelFiles:
     stages: tuple[Stage, ...]  # after the transformer, in order; the first one is the pooling
     lower_case: bool  # texts are lowered before tokenising, whatever tokenizer.json does
     truncation_side: str
-    default_prompt: str  # put before every text; "" = none
+    default_prompt: str  # put before a text for which no other prompt is asked for; "" = none
+    prompts: Mapping[str, str]  # by name, those included that every model has
+    matryoshka: tuple[int, ...] | None  # sizes that vectors may be cut to; () = any; None = none
+
+    @property
+    def pools_prompts(self) -> bool:
+        """Tell whether the tokens of a prompt count for the vector."""
+        return all(stage.include_prompt for stage in self.stages if isinstance(stage, Pooling))
+
+    @property
+    def normalizes(self) -> bool:
+        """Tell whether vectors have unit length."""
+        return isinstance(self.stages[-1], Normalize)
 
 
 def read_model_files(snapshot: Path) -> ModelFiles:
@@ -105,10 +120,7 @@ def read_model_files(snapshot: Path) -> ModelFiles:
     _refuse_what_is_not_supported(transformer)
     if not stages:  # a plain transformers folder: what sentence-transformers would make of it
         stages = (Pooling("", ("lasttoken" if architecture.endswith("ForCausalLM") else "mean",)),)
-    prompt = _default_prompt(snapshot)
-    pooling = stages[0]
-    if prompt and isinstance(pooling, Pooling) and not pooling.include_prompt:
-        raise EngineLoadError(f"{pooling.path}: pooling that leaves the default prompt out is not supported")
+    prompts, prompt = _prompts(snapshot)
     return ModelFiles(
         transformer=folder,
         architecture=architecture,
@@ -120,6 +132,8 @@ def read_model_files(snapshot: Path) -> ModelFiles:
         lower_case=transformer.do_lower_case,
         truncation_side=tokenizer.truncation_side,
         default_prompt=prompt,
+        prompts=prompts,
+        matryoshka=tuple(config.matryoshka_dimensions or ()) if config.matryoshka_dimensions or config.is_matryoshka else None,
     )
 
 
@@ -158,16 +172,18 @@ def _refuse_what_is_not_supported(transformer: _TransformerConfig) -> None:
                 raise EngineLoadError(f"sentence_bert_config.json: {field}.{name} is not supported")
 
 
-def _default_prompt(snapshot: Path) -> str:
-    """Return the prompt that goes before every text, "" when none is declared."""
+def _prompts(snapshot: Path) -> tuple[dict[str, str], str]:
+    """Return the prompts by name, and the one that goes before a text when none is asked for ("" = none)."""
     config = decode_json_or_default(snapshot, "config_sentence_transformers.json", _SentenceConfig)
     if config.model_type != "SentenceTransformer":
         raise EngineLoadError(f"config_sentence_transformers.json: model_type {config.model_type!r} is not supported")
+    # Every model has these two names, as sentence-transformers has it; they are empty unless the model fills them.
+    prompts = {"query": "", "document": ""} | {name: text or "" for name, text in config.prompts.items()}
     if config.default_prompt_name is None:
-        return ""
-    if config.default_prompt_name not in config.prompts:
-        known = ", ".join(sorted(config.prompts))
+        return prompts, ""
+    if config.default_prompt_name not in prompts:
+        known = ", ".join(sorted(prompts))
         raise EngineLoadError(
             f"config_sentence_transformers.json: no prompt is named {config.default_prompt_name!r} (there are: {known})"
         )
-    return config.prompts[config.default_prompt_name]
+    return prompts, prompts[config.default_prompt_name]

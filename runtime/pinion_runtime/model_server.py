@@ -11,6 +11,7 @@ from pinion_contract.status import Phase, Warm
 
 from .engines.protocol import Capabilities, EngineDied, EngineError, EngineLoadError, EngineSpec
 from .engines.supervisor import EngineSupervisor
+from .model_files import ModelFiles, read_model_files
 from .pod import Pod, Serving
 from .queue import BatchStats, RequestQueue
 from .stopwatch import stopwatch
@@ -40,6 +41,7 @@ class ModelServer:
             EngineSpec(snapshot=snapshot, dtype=config.dtype), self._queue, on_death=self._died, on_recovered=self._recovered
         )
         self._tokenizer: Tokenizer | None = None
+        self._model_files: ModelFiles | None = None
         self._capabilities: Capabilities | None = None
 
     async def load(self) -> None:
@@ -49,7 +51,10 @@ class ModelServer:
             self._capabilities = await self._supervisor.start()
             # As the engine has it: transformers rebuilds parts of some tokenizers when it loads them.
             tokenizer_json = self._supervisor.tokenizer
-            self._tokenizer = await asyncio.to_thread(Tokenizer.from_snapshot, self._snapshot, tokenizer_json)
+            self._tokenizer = await asyncio.to_thread(
+                Tokenizer.from_snapshot, self._snapshot, tokenizer_json, self._capabilities.special_ids
+            )
+            self._model_files = await asyncio.to_thread(read_model_files, self._snapshot)
         self._pod.metrics.load_seconds.labels(self._config.model_name).observe(time.monotonic() - started)
         for path in self._capabilities.opened_files:
             if path not in self._files:
@@ -75,9 +80,9 @@ class ModelServer:
 
     def serve(self) -> None:
         """Let requests in."""
-        if self._capabilities is None:
+        if self._capabilities is None or self._model_files is None:
             raise RuntimeError("serve before load")
-        self._pod.serving = Serving(self._loaded_tokenizer(), self._queue, self._capabilities)
+        self._pod.serving = Serving(self._loaded_tokenizer(), self._queue, self._capabilities, self._model_files)
         self._pod.metrics.watch_queue(lambda: (self._queue.queued_requests, self._queue.running_requests))
         self._supervisor.serve()
 

@@ -61,6 +61,7 @@ class _Request:
     done: asyncio.Future[None]
     vectors: list[bytes | None]
     missing: int  # vectors that have not come
+    skip: int = 0  # tokens at the head of each text that are not pooled
     sent: int = 0  # texts handed to engines
     holders: set[Worker] = field(default_factory=set)
 
@@ -129,8 +130,8 @@ class RequestQueue:
             return _UNKNOWN_RETRY_AFTER
         return max(_RETRY_AFTER[0], min(_RETRY_AFTER[1], math.ceil(self._tokens / self._rate)))
 
-    async def submit(self, texts: Sequence[Sequence[int]], *, deadline: float, request_id: str = "") -> Result:
-        """Wait for the vectors of token id lists; `deadline` in time.monotonic().
+    async def submit(self, texts: Sequence[Sequence[int]], *, deadline: float, request_id: str = "", skip: int = 0) -> Result:
+        """Wait for the vectors of token id lists; `deadline` in time.monotonic(). The pooling leaves the first `skip` ids out.
 
         Raises QueueFull, RequestTooLarge, DeadlineExceeded, EngineDied, NonFiniteResult, ComputeFailed.
         Cancelling drops the work.
@@ -154,6 +155,7 @@ class RequestQueue:
             done=asyncio.get_running_loop().create_future(),
             vectors=[None] * len(lengths),
             missing=len(lengths),
+            skip=skip,
         )
         self._waiting[request.key] = request
         self._tokens += tokens
@@ -263,7 +265,7 @@ class RequestQueue:
                 break
             budget -= used
             slices.append((request, start, stop))
-            parts.append(Part(request.key, request.request_id, request.deadline, stop - start, used))
+            parts.append(Part(request.key, request.request_id, request.deadline, stop - start, used, request.skip))
             lengths += request.lengths[start:stop]
             tokens += request.texts[start:stop]
             if not start:

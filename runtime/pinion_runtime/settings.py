@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from pinion_contract.config import HuggingFaceSource, KuboBackend, Limits, LiveConfig, RuntimeConfig, Warmup
-from pinion_contract.names import INFERENCE_PORT, MANAGEMENT_PORT, STATE_PATH
+from pinion_contract.names import CONTENT_PORT, INFERENCE_PORT, MANAGEMENT_PORT, STATE_PATH
 from pinion_ipfs.errors import ContentError
 from pinion_ipfs.identity import Commit, RepoId
 
@@ -37,10 +37,17 @@ class ModelFlags:
     backends: tuple[KuboBackend, ...]
     limits: Limits
     grace_seconds: int
+    api_keys_dir: str = ""  # "" = no key is asked for
 
     def config(self, commit: Commit) -> RuntimeConfig:
         """Return the configuration that a pod would have been given."""
-        source = HuggingFaceSource(repo=str(self.repo), revision=self.revision, commit=str(commit), endpoint=self.endpoint)
+        source = HuggingFaceSource(
+            repo=str(self.repo),
+            revision=self.revision,
+            commit=str(commit),
+            endpoint=self.endpoint,
+            allow_local_addresses=True,  # who types a command chooses for himself
+        )
         return RuntimeConfig(
             namespace="local",
             deployment=self.served_name,
@@ -50,6 +57,7 @@ class ModelFlags:
             source=source,
             expected_cid=self.expected_cid,
             backends=self.backends,
+            api_keys_dir=self.api_keys_dir,
             dtype=self.dtype,
             warmup=Warmup(),
             termination_grace_period_seconds=self.grace_seconds,
@@ -69,11 +77,19 @@ class Settings:
     port: int
     management_host: str
     management_port: int
+    content_port: int
+    peers: tuple[str, ...]  # URLs of content ports; a pod's configuration names its peers itself
+    peer_token_file: Path | None
     cache_dir: Path  # a genuine Hugging Face home: hub/ and pinion/ lie below it
     drain_seconds: float  # after SIGTERM connections are accepted this much longer, because endpoints lag
     live_seconds: float  # how often live.json is read again
     hub_token: str  # "" = none
     progress: bool  # draw progress on a terminal
+
+    @property
+    def key_seconds(self) -> float:
+        """Return how often the folder of API keys is looked at."""
+        return min(max(self.live_seconds, 0.1), 1.0)
 
     @property
     def on_a_laptop(self) -> bool:
@@ -87,6 +103,8 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     given = parser.parse_args(arguments)
     if (given.model is None) == (given.config is None):
         parser.error("give either MODEL or --config FILE --live FILE")
+    if given.peer and given.peer_token_file is None:
+        parser.error("--peer needs --peer-token-file")
     if (given.config is None) != (given.live is None):
         parser.error("--config and --live go together")
     source = _model_flags(parser, given) if given.model is not None else ConfigFiles(given.config, given.live)
@@ -98,6 +116,9 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         port=given.port,
         management_host=given.management_host or host,
         management_port=given.management_port,
+        content_port=given.content_port,
+        peers=tuple(given.peer),
+        peer_token_file=given.peer_token_file,
         cache_dir=given.cache_dir or _default_cache(environment, laptop),
         drain_seconds=given.drain_seconds if given.drain_seconds is not None else (0.0 if laptop else 5.0),
         live_seconds=given.live_seconds,
@@ -126,7 +147,15 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
     backends: tuple[KuboBackend, ...] = ()
     if given.kubo_rpc:
         token_file = str(given.kubo_token_file or "")
-        backends = (KuboBackend(name="kubo", rpc_url=given.kubo_rpc, gateway_url=given.kubo_gateway, token_file=token_file),)
+        backends = (
+            KuboBackend(
+                name="kubo",
+                rpc_url=given.kubo_rpc,
+                gateway_url=given.kubo_gateway,
+                token_file=token_file,
+                allow_local_addresses=True,
+            ),
+        )
     return ModelFlags(
         repo=repo,
         revision=given.revision,
@@ -142,6 +171,7 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
             request_timeout_seconds=given.request_timeout_seconds,
         ),
         grace_seconds=given.grace_seconds,
+        api_keys_dir=str(given.api_keys_dir or ""),
     )
 
 
@@ -163,6 +193,13 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--kubo-rpc", default="", metavar="URL", help="pin in this Kubo, through its RPC API")
     what.add_argument("--kubo-gateway", default="", metavar="URL", help="read from the same Kubo, through its gateway")
     what.add_argument("--kubo-token-file", type=Path, metavar="FILE", help="bearer token of the RPC API")
+    access = parser.add_argument_group("access (with MODEL)")
+    access.add_argument(
+        "--api-keys-dir",
+        type=Path,
+        metavar="DIR",
+        help="ask for API keys: one file per client, read again when they change",
+    )
     defaults = Limits()
     limits = parser.add_argument_group("limits (with MODEL)")
     limits.add_argument("--max-concurrent-requests", type=_positive, default=defaults.max_concurrent_requests, metavar="N")
@@ -189,6 +226,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"health, status, metrics (default: {MANAGEMENT_PORT})",
     )
+    process.add_argument(
+        "--content-port",
+        type=_port,
+        default=CONTENT_PORT,
+        metavar="N",
+        help=f"verified content for peers, where there is a token (default: {CONTENT_PORT})",
+    )
+    process.add_argument(
+        "--peer", action="append", default=[], metavar="URL", help="a peer's content port to ask before the hub; repeatable"
+    )
+    process.add_argument("--peer-token-file", type=Path, metavar="FILE", help="the bearer token that peers share")
     process.add_argument("--cache-dir", type=Path, metavar="DIR", help="default: $HF_HOME, else the Hugging Face cache")
     process.add_argument(
         "--drain-seconds", type=_seconds, metavar="S", help="accept this long after SIGTERM (default: 0; with --config 5)"

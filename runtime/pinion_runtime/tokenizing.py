@@ -1,9 +1,9 @@
 """Texts to token ids in the front process, with the Rust tokenizers; no torch."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import normalizers
@@ -14,6 +14,8 @@ from .model_files import ModelFiles, read_model_files
 _THREAD_CHARACTERS = 16 << 10  # more than this is tokenised on a thread
 _CHARACTERS_PER_TOKEN = 16  # first guess of how much text fills the model; a common English token has 4 to 5
 _COUNTED_CHARACTERS = 64 << 10  # a text up to this long is counted to its end for the error message
+
+Side = Literal["left", "right"]
 
 
 class InputTooLong(InvalidInput):
@@ -28,19 +30,23 @@ class InputTooLong(InvalidInput):
 class Tokenizer:
     """A model's own tokenizer; safe to call from several threads."""
 
-    def __init__(self, rust: Any, files: ModelFiles) -> None:
+    def __init__(self, rust: Any, files: ModelFiles, special_ids: Collection[int] | None = None) -> None:
         rust.no_padding()
         rust.no_truncation()
         self._rust = rust
         self._prompt = files.default_prompt
-        self._cut_left = files.truncation_side == "left"
+        self._pools_prompts = files.pools_prompts
+        self._side: Side = "left" if files.truncation_side == "left" else "right"
         self.max_length = files.max_sequence_length  # tokens, special ones included
         known = rust.get_vocab_size(with_added_tokens=True)
         self.vocabulary_size: int = min(known, files.vocabulary_size) if files.vocabulary_size else known
+        if special_ids is None:
+            special_ids = {number for number, token in rust.get_added_tokens_decoder().items() if token.special}
+        self._special_ids = frozenset(special_ids)
         self._first_cut = max(1024, self.max_length * _CHARACTERS_PER_TOKEN)
 
     @classmethod
-    def from_snapshot(cls, snapshot: Path, json: bytes = b"") -> Self:
+    def from_snapshot(cls, snapshot: Path, json: bytes = b"", special_ids: Collection[int] | None = None) -> Self:
         """Make the tokenizer of a model folder from the engine's JSON (else from tokenizer.json) and the folder's limits.
 
         Transformers rebuilds parts of some tokenizers, so that only the engine's JSON gives what the model was trained with.
@@ -56,32 +62,51 @@ class Tokenizer:
             raise EngineLoadError(f"tokenizer.json can't be read: {error}") from error
         if files.lower_case:
             rust.normalizer = _lowering(rust.normalizer)
-        return cls(rust, files)
+        return cls(rust, files, special_ids)
 
-    def encode(self, texts: Sequence[str], *, truncate: bool = False) -> list[list[int]]:
-        """Return token ids with special tokens; raise InvalidInput, or InputTooLong unless `truncate`."""
+    def encode(
+        self, texts: Sequence[str], *, truncate: bool = False, prompt: str | None = None, cut: Side | None = None
+    ) -> list[list[int]]:
+        """Return token ids with special tokens; raise InvalidInput, or InputTooLong unless `truncate`.
+
+        `prompt` goes before each text, the model's default one when it is None; `cut` is the side that tokens are taken from.
+        """
         for index, text in enumerate(texts):
             if not text:
                 raise InvalidInput(f"input {index} is an empty string", index)
-        if self._prompt:
-            texts = [self._prompt + text for text in texts]
+        if prompt := self._prompt if prompt is None else prompt:
+            texts = [prompt + text for text in texts]
+        side = cut or self._side
         first_cut, limit = self._first_cut, self.max_length
         if max(map(len, texts), default=0) > first_cut:
-            return [self._encode_long(index, text, truncate) for index, text in enumerate(texts)]
+            return [self._encode_long(index, text, truncate, side) for index, text in enumerate(texts)]
         encodings = self._batch(texts)
         result: list[list[int]] = [encoding.ids for encoding in encodings]
         for index, ids in enumerate(result):
             if len(ids) > limit:
                 if not truncate:
                     raise InputTooLong(index, len(ids), limit, exact=True)
-                result[index] = self._cut(encodings[index])
+                result[index] = self._cut(encodings[index], side)
         return result
 
-    async def encode_async(self, texts: Sequence[str], *, truncate: bool = False) -> list[list[int]]:
+    async def encode_async(
+        self, texts: Sequence[str], *, truncate: bool = False, prompt: str | None = None, cut: Side | None = None
+    ) -> list[list[int]]:
         """Do the same; large inputs run on a thread, so that the loop goes on."""
-        if sum(map(len, texts)) <= _THREAD_CHARACTERS:
-            return self.encode(texts, truncate=truncate)
-        return await asyncio.to_thread(self.encode, texts, truncate=truncate)
+        if sum(map(len, texts)) + len(texts) * len(prompt or "") <= _THREAD_CHARACTERS:
+            return self.encode(texts, truncate=truncate, prompt=prompt, cut=cut)
+        return await asyncio.to_thread(self.encode, texts, truncate=truncate, prompt=prompt, cut=cut)
+
+    def unpooled(self, prompt: str | None = None) -> int:
+        """Return how many tokens at the head of a text belong to the prompt and do not count for the vector.
+
+        As sentence-transformers counts them: the prompt alone, without the special token at its end.
+        """
+        prompt = self._prompt if prompt is None else prompt
+        if not prompt or self._pools_prompts:
+            return 0
+        ids = self.encode([prompt], truncate=True, prompt="")[0]
+        return len(ids) - (ids[-1] in self._special_ids)
 
     def check(self, token_ids: Sequence[Sequence[int]]) -> list[list[int]]:
         """Return token ids that a caller gave; raise InvalidInput for an empty list, a foreign id, or too many."""
@@ -111,31 +136,32 @@ class Tokenizer:
             raise
         return encodings
 
-    def _encode_long(self, index: int, text: str, truncate: bool) -> list[int]:
+    def _encode_long(self, index: int, text: str, truncate: bool, side: Side) -> list[int]:
         """Encode a text of any length without reading much more of it than the model takes.
 
         Only the last word of a piece depends on what follows, so that a piece with enough tokens before its last word
         begins with the same tokens as the whole text.
         """
-        size = self._first_cut if truncate and not self._cut_left else max(self._first_cut, _COUNTED_CHARACTERS)
+        left = side == "left"
+        size = self._first_cut if truncate and not left else max(self._first_cut, _COUNTED_CHARACTERS)
         while True:
-            whole = size >= len(text) or (truncate and self._cut_left)
+            whole = size >= len(text) or (truncate and left)
             encoding = self._batch([text if whole else text[:size]], index)[0]
             ids: list[int] = encoding.ids
             if whole:
                 if len(ids) <= self.max_length:
                     return ids
                 if truncate:
-                    return self._cut(encoding)
+                    return self._cut(encoding, side)
                 raise InputTooLong(index, len(ids), self.max_length, exact=True)
             settled = _settled(encoding)
             if settled > self.max_length:
                 if truncate:
-                    return self._cut(encoding)
+                    return self._cut(encoding, side)
                 raise InputTooLong(index, settled, self.max_length, exact=False)
             size *= 4
 
-    def _cut(self, encoding: Any) -> list[int]:
+    def _cut(self, encoding: Any, side: Side) -> list[int]:
         """Leave out tokens so that the special ones at both ends stay and `max_length` remain."""
         ids: list[int] = encoding.ids
         special: list[int] = encoding.special_tokens_mask
@@ -143,7 +169,7 @@ class Tokenizer:
         tail = next((place for place, flag in enumerate(reversed(special)) if not flag), 0)
         content = max(0, self.max_length - head - tail)
         end = len(ids) - tail
-        kept = ids[end - content : end] if self._cut_left else ids[head : head + content]
+        kept = ids[end - content : end] if side == "left" else ids[head : head + content]
         return ids[:head] + kept + ids[end:]
 
 

@@ -41,6 +41,11 @@ def pods(cluster: Cluster) -> list[dict]:
     return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
+def children(cluster: Cluster) -> list[str]:
+    found = cluster.get_all("deploy,svc,cm,sa,controllerrevisions,netpol,pods", NAMESPACE, "pinion.dev/deployment=minilm")
+    return [f"{child['kind']}/{child['metadata']['name']} {child.get('status', {}).get('phase', '')}" for child in found]
+
+
 def embed(cluster: Cluster, texts: list[str]) -> list[list[float]]:
     with (
         cluster.port_forward(NAMESPACE, "svc/minilm", 80) as url,
@@ -207,8 +212,7 @@ def test_deletion_leaves_nothing(served: Cluster) -> None:
         "DeletionBlocked", lambda: condition(served.get("ipfsb", "ipfs", NAMESPACE), "DeletionBlocked")[0] == "True", timeout=60
     )
     served.kubectl("delete", "-n", NAMESPACE, "mdep/minilm", "--timeout=60s")
-    wait_until("the model's children to go", lambda: not served.get_all(
-        "deploy,svc,cm,sa,controllerrevisions,pods", NAMESPACE, "pinion.dev/deployment=minilm"), timeout=120)  # fmt: skip
+    wait_until("end of the model's children", lambda: not children(served), timeout=300, describe=lambda: children(served))
     wait_until("the backend to go", lambda: not served.get_all("ipfsb", NAMESPACE), timeout=120)
     wait_until("the backend's children to go", lambda: not served.get_all(
         "sts,svc,cm,secrets,pods", NAMESPACE, "pinion.dev/backend=ipfs"), timeout=120)  # fmt: skip

@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,10 +27,11 @@ class Asked:
     agent: str
     body: bytes
     status: int = 0  # 0: no answer was given, or not yet
+    lacking: str = ""  # the API server's own words when the program has not the right
 
     @property
     def is_write(self) -> bool:
-        return self.method != "GET"
+        return self.method != "GET" and "dryRun=All" not in self.query
 
 
 @dataclass
@@ -42,6 +44,9 @@ class Fault:
     met: int = 0
     message: str = "put here by a test"
     retry_after: str = ""
+    body: bytes = b""  # the answer, instead of a Status
+    delay: float = 0.0  # seconds: passed on after all, that much later
+    lost: bool = False  # passed on, and the answer thrown away
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -55,11 +60,14 @@ class ApiProxy:
     asked: list[Asked] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     cut: bool = False  # nothing goes through, and open streams end
+    hole: bool = False  # watches show nothing any more, not even their end: those that are open now never again
+    ahead: timedelta = timedelta()  # how far the program's clock is ahead, as others see it in the Lease
     port: int = 0
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
         self._started, self._streams = threading.Event(), set[asyncio.Task[None]]()
+        self._swallowed = set[asyncio.Task[None]]()
         self._thread = threading.Thread(target=self._run, name="api-proxy", daemon=True)
         self._thread.start()
         assert self._started.wait(20)
@@ -87,13 +95,19 @@ class ApiProxy:
         return path
 
     def writes(self, *, but_leases: bool = True) -> list[Asked]:
-        """Return the writes so far, those of the Lease excepted."""
-        return [one for one in list(self.asked) if one.is_write and not (but_leases and "/leases" in one.path)]
+        """Return the writes so far, but for the Lease and Events, which are no decisions."""
+        others = ("/leases", "/apis/events.k8s.io/") if but_leases else ()
+        return [one for one in list(self.asked) if one.is_write and not any(part in one.path for part in others)]
 
     def cut_off(self) -> None:
         """Let nothing through, and end what is open."""
         self.cut = True
         self._loop.call_soon_threadsafe(self._end_streams)
+
+    def swallow_watches(self) -> None:
+        """Make a hole of what open watches and new ones would show; `hole = False` lets new ones through."""
+        self.hole = True
+        self._loop.call_soon_threadsafe(self._swallowed.update, self._streams)
 
     def clear(self) -> None:
         """Remove all faults; requests that are held are answered with 504, without having got through."""
@@ -106,7 +120,7 @@ class ApiProxy:
         self._loop.call_soon_threadsafe(self._end_streams)
 
     def _end_streams(self) -> None:
-        for stream in self._streams:
+        for stream in self._streams - self._swallowed:
             stream.cancel()
 
     def _run(self) -> None:
@@ -143,8 +157,15 @@ class ApiProxy:
                 request.transport.abort()
             raise web.HTTPBadGateway
         if fault := next((fault for fault in self.faults if fault.left > 0 and fault.matches(request)), None):
+            if fault.delay or fault.lost:
+                fault.left, fault.met = fault.left - 1, fault.met + 1
+                await asyncio.sleep(fault.delay)
+                return await self._pass_on(request, body, asked, lost=fault.lost)
             response: web.StreamResponse = await self._meet(fault)
             asked.status = response.status
+        elif self.hole and request.query.get("watch") == "true":
+            await self._stop.wait()
+            raise web.HTTPBadGateway
         else:
             response = await self._pass_on(request, body, asked)
         return response
@@ -154,37 +175,65 @@ class ApiProxy:
         fault.met += 1
         if not fault.status:
             await fault.over.wait()
+        if fault.body:
+            return web.Response(body=fault.body, status=fault.status, content_type="application/json")
         answer = {"kind": "Status", "status": "Failure", "message": fault.message, "code": fault.status}
         headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
         return web.json_response(answer, status=fault.status or 504, headers=headers)
 
-    async def _pass_on(self, request: web.Request, body: bytes, asked: Asked) -> web.StreamResponse:
+    async def _pass_on(self, request: web.Request, body: bytes, asked: Asked, *, lost: bool = False) -> web.StreamResponse:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         if self.user:
             headers["Impersonate-User"] = self.user
+        if self.ahead and "/leases" in request.path and body:
+            body = _shifted(body, self.ahead)
         url = f"{self._server}{request.path_qs}"
         async with self._session.request(request.method, url, headers=headers, data=body or None) as answer:
+            if lost:
+                await answer.read()
+                if request.transport:
+                    request.transport.abort()
+                raise web.HTTPBadGateway
             asked.status = answer.status
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
+            if answer.status == 403:
+                data = await answer.read()
+                text = data.decode(errors="replace")
+                asked.lacking = text if " cannot " in text else ""  # not: the namespace is being terminated, a quota
+                return web.Response(status=403, headers=kept, body=data)
             response = web.StreamResponse(status=answer.status, headers=kept)
             await response.prepare(request)
-            copying = asyncio.create_task(_copy(answer, response))
-            self._streams.add(copying)
+            copying = asyncio.create_task(self._copy(answer, response))
+            if request.query.get("watch") == "true":
+                self._streams.add(copying)
             try:
                 await asyncio.wait({copying})
             finally:
                 self._streams.discard(copying)
+                self._swallowed.discard(copying)
                 copying.cancel()
             return response
 
+    async def _copy(self, answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
+        me = asyncio.current_task()
+        try:
+            async for chunk in answer.content.iter_any():
+                if me not in self._swallowed:
+                    await response.write(chunk)
+            if me in self._swallowed:
+                await self._stop.wait()  # not even the end comes through
+            await response.write_eof()
+        except (aiohttp.ClientError, ConnectionError):
+            pass  # one of the two ends is gone
 
-async def _copy(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
-    try:
-        async for chunk in answer.content.iter_any():
-            await response.write(chunk)
-        await response.write_eof()
-    except (aiohttp.ClientError, ConnectionError):
-        pass  # one of the two ends is gone
+
+def _shifted(body: bytes, by: timedelta) -> bytes:
+    """Return a Lease with the times that its writer's clock gave it moved."""
+    lease = json.loads(body)
+    for name in ("renewTime", "acquireTime"):
+        if text := lease.get("spec", {}).get(name):
+            lease["spec"][name] = (datetime.fromisoformat(text) + by).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return json.dumps(lease).encode()
 
 
 def _tls(config: dict[str, Any], folder: Path) -> ssl.SSLContext:

@@ -50,8 +50,12 @@ class Hub:
         return folder
 
     def configure(self, repo: str, **settings: object) -> None:
-        """Replace a repository's `.mirror.json`: gated, tokens, rate, corrupt, status, retry_after."""
+        """Replace a repository's `.mirror.json`, whose keys are those of `devcluster.hubmirror.repository.Settings`."""
         (self.root / repo / ".mirror.json").write_text(json.dumps(settings))
+
+    def order(self, repo: str, *faults: dict[str, object], **settings: object) -> None:
+        """Order faults of a repository, as `devcluster.hubmirror.faults.Fault` has them."""
+        self.configure(repo, faults=list(faults), **settings)
 
 
 def start_hub(root: Path, rate: int = 0) -> Hub:

@@ -19,10 +19,10 @@ from pinion_contract.status import (
 from pinion_operator.api.modeldeployment import ModelDeployment
 from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
 from pinion_operator.reconcile.modeldeployment import decide_model_deployment
-from pinion_operator.reconcile.observed import Observed, Pod, Resolution, SourceFacts
+from pinion_operator.reconcile.observed import Observed, Pod, Quiet, Refusal, Resolution, SourceFacts
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.reconcile.revision import Revision, revisions_of
-from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT, Object, Ref, ref_of
+from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT, SECRET, Object, Ref, ref_of
 
 NAMESPACE, NAME, UID = "ml", "minilm", "uid-of-minilm"
 CID = "bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
@@ -49,6 +49,11 @@ class World:
         self.backends: list[dict[str, Any]] = []
         self.resolution: Resolution | None = SOURCE
         self.taken: frozenset[Ref] = frozenset()
+        self.upstream: SourceFacts | None = None
+        self.refused: dict[Ref, Refusal] = {}
+        self.known_cids: dict[str, str] = {}
+        self.backend_ages: dict[str, float] = {}
+        self.quiet = Quiet()
         self.progress_age = 0.0
         self.image = "runtime:1"
 
@@ -65,6 +70,20 @@ class World:
         model = copy.deepcopy(self.obj["spec"]["model"])
         model["source"]["huggingFace"] |= fields
         return self.change(model=model)
+
+    def annotate(self, **annotations: str) -> Self:
+        """Set annotations of ours, by what follows the slash; "" takes one off."""
+        kept = self.obj["metadata"].setdefault("annotations", {})
+        kept |= {f"pinion.dev/{name}": value for name, value in annotations.items() if value}
+        for name in (name for name, value in annotations.items() if not value):
+            kept.pop(f"pinion.dev/{name}", None)
+        return self
+
+    def backend_is(self, name: str, *, ready: bool) -> Self:
+        """Let an IpfsBackend say that it is Ready, or not."""
+        backend = next(backend for backend in self.backends if backend["metadata"]["name"] == name)
+        backend["status"]["conditions"][0] |= {"status": str(ready)}
+        return self
 
     def backend(self, name: str, *, ready: bool = True, priority: int = 100) -> Self:
         """Add an IpfsBackend."""
@@ -156,6 +175,13 @@ class World:
             pods=tuple(self.pods),
             backends=tuple(self.backends),
             resolution=self.resolution,
+            upstream=self.upstream,
+            refused=self.refused,
+            known_cids=self.known_cids,
+            backend_ages=self.backend_ages,
+            quiet=self.quiet,
+            fresh_token="a-token",
+            peers_secret_gone=Ref(SECRET, NAMESPACE, f"{NAME}-peers") not in self.children,
             progress_age=self.progress_age,
             runtime_image=self.image,
         )

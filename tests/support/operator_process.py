@@ -70,7 +70,7 @@ class OperatorProcess:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
     def writes(self) -> list[Asked]:
-        """Return its writes so far, those of the Lease excepted."""
+        """Return its writes so far, those of the Lease and Events excepted."""
         return self.proxy.writes()
 
     def wait_leading(self, timeout: float = 40.0) -> None:
@@ -114,10 +114,21 @@ class Operators:
     namespace: str
     folder: Path
     started: list[OperatorProcess] = field(default_factory=list)
+    may_lack_rights: bool = False  # a test that takes rights away says so
 
     @property
     def account(self) -> str:
         return f"system:serviceaccount:{self.namespace}:{self.namespace}-operator"
+
+    def take_rights_away(self) -> None:
+        """Delete what binds the operator to its rights, but for those on the Lease."""
+        self.may_lack_rights = True
+        self.control_plane.kubectl("-n", self.namespace, "delete", "rolebinding", f"{self.namespace}-operator")
+        self.control_plane.kubectl("delete", "clusterrolebinding", "-l", f"app.kubernetes.io/instance={self.namespace}")
+
+    def give_rights_back(self) -> None:
+        """Bind it again, as installing the chart again does."""
+        grant(self.control_plane, self.namespace, namespaces=[self.namespace])
 
     def start(
         self, program: tuple[str, ...] = ("-m", "pinion_operator"), *, environment: dict[str, str] | None = None
@@ -137,6 +148,7 @@ class Operators:
             "PINION_NAMESPACES": self.namespace,
             "PINION_LEASE_NAMESPACE": self.namespace,
             "PINION_LEASE_NAME": f"{self.namespace}-operator",
+            "PINION_ALLOW_LOCAL_ADDRESSES": "true",  # everything here is on loopback
             "PINION_HEALTH_HOST": "127.0.0.1",
             "PINION_HEALTH_PORT": str(port),
             **(environment or {}),
@@ -180,6 +192,8 @@ def operators(control_plane: ControlPlane, namespace: str, crds: None, tmp_path:
         yield running
     finally:
         running.close()
+    lacking = {one.lacking for operator in running.started for one in operator.proxy.asked if one.lacking}
+    assert running.may_lack_rights or not lacking, f"rights that the chart does not give were used: {lacking}"
 
 
 @pytest.fixture

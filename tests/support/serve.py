@@ -59,6 +59,7 @@ class Served:
     management_port: int
     log: Path
     model: str = ""
+    content_port: int = 0
 
     @property
     def base(self) -> str:
@@ -72,7 +73,8 @@ class Served:
 
     def get(self, path: str) -> httpx.Response:
         """Ask the management port."""
-        return httpx.get(self.management + path, timeout=10)
+        # There is no TLS here, and to make its context takes longer than all the rest.
+        return httpx.get(self.management + path, timeout=10, verify=False)
 
     def post(self, body: Any, *, path: str = "/v1/embeddings", timeout: float = 60.0, **options: Any) -> httpx.Response:
         """Send JSON (or bytes as they are) to the inference port."""
@@ -147,6 +149,8 @@ class Serve:
     hub: Hub
     folder: Path
     cache: Path  # shared, so that a model is fetched once where the fetch is not what is tested
+    prefix: Sequence[str] = ()  # of the command, to run it as somebody else
+    without: Sequence[str] = ()  # variables of the environment that it does not get
     _running: list[Served] = field(default_factory=list)
 
     def flags(self, model: str, *flags: str, cache: Path | None = None, port: int = 0) -> Served:
@@ -170,10 +174,11 @@ class Serve:
         return self.files(config.model_name, *flags, cache=cache)
 
     def _start(self, arguments: Sequence[str], model: str, cache: Path | None, port: int) -> Served:
-        port, management_port = port or free_port(), free_port()
+        port, management_port, content_port = port or free_port(), free_port(), free_port()
         log = self.folder / f"serve-{len(self._running)}.log"
         # setpriv: nothing survives a test run that was killed.
         command = [
+            *self.prefix,
             "setpriv",
             "--pdeathsig",
             "KILL",
@@ -184,12 +189,12 @@ class Serve:
             "--cache-dir",
             str(cache or self.cache),
         ]
-        command += ["--port", str(port), "--management-port", str(management_port)]
+        command += ["--port", str(port), "--management-port", str(management_port), "--content-port", str(content_port)]
         # The machine's own hub settings have no say in a test.
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("HF_") and key not in self.without}
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output, env=inherited)
-        served = Served(process, port, management_port, log, model)
+        served = Served(process, port, management_port, log, model, content_port)
         self._running.append(served)
         return served
 
@@ -221,7 +226,7 @@ def make_config(hub: Hub, repo: str, commit: str, **changes: Any) -> RuntimeConf
         "deployment_uid": "uid-of-model",
         "revision": "model-1",
         "model_name": repo,
-        "source": HuggingFaceSource(repo=repo, commit=commit, endpoint=hub.endpoint),
+        "source": HuggingFaceSource(repo=repo, commit=commit, endpoint=hub.endpoint, allow_local_addresses=True),
         "termination_grace_period_seconds": 30,
     }
     return RuntimeConfig(**(values | changes))

@@ -54,6 +54,9 @@ def small(operators: Operators, tmp_path: Path) -> Iterator[Small]:
     outside = tmp_path / "outside"
     outside.mkdir()
     running = Small(operators, outside)
+    # The chart lets nobody read Secrets; this program does, to see whether its own is there.
+    running.kubectl("create", "role", "small", "--verb=get", "--resource=secrets")
+    running.kubectl("create", "rolebinding", "small", "--role=small", f"--serviceaccount={operators.account.split(':', 2)[2]}")
     yield running
     # Nothing of ours may keep the namespace from going.
     for name in running.kubectl("get", "ipfsbackends", "-o", "name").split():

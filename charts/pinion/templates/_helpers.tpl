@@ -19,7 +19,12 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- end }}
 
-{{- /* What the operator may do with its own kinds and their children. Secrets are read by name, never listed. */ -}}
+{{- /* Whether an object of the Prometheus operator is made: as told, or where its kind exists. */ -}}
+{{- define "pinion.monitors" -}}
+{{- if eq (toString .wish) "auto" }}{{ .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) }}{{ else }}{{ .wish }}{{ end }}
+{{- end }}
+
+{{- /* What the operator may do with its own kinds and their children. No Secret is read: a Role of a namespace may name some. */ -}}
 {{- define "pinion.rules" -}}
 - apiGroups: [pinion.dev]
   resources: [modeldeployments]
@@ -41,8 +46,17 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create, delete]
+  verbs: [create, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
 {{- end }}

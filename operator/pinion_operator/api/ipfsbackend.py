@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from .base import CHILD_NAME_RULES, ApiModel, Conditions, Count, Resource, Resources, Short, rules
+from .access import SecretKeyRef
+from .base import ATOMIC, CHILD_NAME_RULES, ApiModel, Conditions, Count, Resource, Resources, Short, rules
 
 SIZE_RULES = rules(
     (
@@ -49,6 +50,70 @@ class Managed(ApiModel):
     """Compute resources of the container. What is not given: requests of 100m CPU and 256Mi, a limit of 1Gi memory."""
 
 
+URL_RULES = rules(
+    (
+        "self == '' || self.matches('^https?://[^/?#@[:space:]]+(/[^?#[:space:]]*)?$')",
+        "must be an http or https URL without credentials, query or fragment",
+    )
+)
+Url = Annotated[str, Field(max_length=2048, json_schema_extra=URL_RULES)]
+SHAPE_RULES = rules(
+    (
+        "self.type != 'Kubo' || (has(self.managed) != has(self.external) && !has(self.cache))",
+        "type Kubo needs managed or external, not both",
+    ),
+    (
+        "self.type != 'Kubo' || !has(self.external) || (self.external.apiURL != '' && size(self.external.gatewayURLs) == 1)",
+        "an external Kubo needs external.apiURL and one of external.gatewayURLs: pods pin by one and read by the other",
+    ),
+    (
+        "self.type != 'TrustlessGateway' || (has(self.external) && size(self.external.gatewayURLs) > 0 "
+        "&& self.external.apiURL == '' && !has(self.managed) && !has(self.cache))",
+        "type TrustlessGateway needs external.gatewayURLs, and nothing else",
+    ),
+    (
+        "self.type != 'HuggingFaceCache' || (has(self.cache) && !has(self.managed) && !has(self.external))",
+        "type HuggingFaceCache needs cache, and nothing else",
+    ),
+)
+
+
+class External(ApiModel):
+    """What somebody else runs: a Kubo daemon, or trustless gateways."""
+
+    api_url: Url = Field("", alias="apiURL")
+    """URL of a Kubo daemon's RPC API, for example http://kubo.ipfs.svc:5001."""
+    gateway_urls: Annotated[tuple[Url, ...], Field(max_length=8, json_schema_extra=ATOMIC)] = Field((), alias="gatewayURLs")
+    """URLs of gateways, asked in this order. For a Kubo daemon: its own, by which pods read."""
+    auth_secret_ref: SecretKeyRef | None = None
+    """The bearer token that the daemon or the gateways ask for."""
+
+
+class SharedCache(ApiModel):
+    """A Hugging Face cache on a volume that the pods of the namespace share."""
+
+    claim_name: Annotated[str, Field(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    """PersistentVolumeClaim of this namespace; ReadWriteMany, unless all pods run on one node."""
+
+
+class Transfer(ApiModel):
+    """How bytes move."""
+
+    stall_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    """A stream without a byte for so long is left, and another source asked."""
+
+
+class CircuitBreaker(ApiModel):
+    """When pods leave a backend alone for a while, instead of waiting for it each time."""
+
+    error_threshold_percent: Annotated[int, Field(ge=1, le=100)] = 50
+    """Share of failed calls from which it is left alone."""
+    min_requests: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Fewer calls than this say nothing."""
+    open_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    """For how long, before one call tries again."""
+
+
 class HealthCheck(ApiModel):
     """A real round trip: add, cat, compare."""
 
@@ -63,14 +128,24 @@ class HealthCheck(ApiModel):
 class IpfsBackendSpec(ApiModel):
     """What the user wants."""
 
-    type: Annotated[Literal["Kubo"], Field(json_schema_extra=TYPE_RULES)]
-    """Kubo: the IPFS daemon of that name."""
+    model_config = ConfigDict(json_schema_extra=SHAPE_RULES)
+
+    type: Annotated[Literal["Kubo", "HuggingFaceCache", "TrustlessGateway"], Field(json_schema_extra=TYPE_RULES)]
+    """Kubo: the IPFS daemon of that name. HuggingFaceCache: a volume that pods share. TrustlessGateway: read only."""
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = 100
     """ModelDeployments that name no backend use those of their namespace in this order, the highest first."""
-    managed: Managed
-    """The operator runs it; `{}` takes all defaults."""
+    managed: Managed | None = None
+    """A Kubo that the operator runs; `{}` takes all defaults."""
+    external: External | None = None
+    """What somebody else runs."""
+    cache: SharedCache | None = None
+    """The volume of a HuggingFaceCache."""
+    transfer: Transfer = Transfer()
+    """How bytes move. A change reaches the revisions that are made after it."""
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
+    """When pods leave it alone for a while. A change reaches the revisions that are made after it."""
     health_check: HealthCheck = HealthCheck()
-    """A real round trip: add, cat, compare."""
+    """A real round trip where the operator can write: add, cat, compare. A gateway must answer, a volume's claim be there."""
     reclaim_policy: Literal["Retain", "Delete"] = "Retain"
     """What becomes of the volume when the IpfsBackend is deleted."""
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from .access import Auth, NetworkPolicySpec
 from .base import (
     ATOMIC,
     CHILD_NAME_RULES,
@@ -16,26 +17,13 @@ from .base import (
     rules,
 )
 from .modeldeployment_status import ModelDeploymentStatus
+from .rollout import Rollout
+from .source import Source
 
-Glob = Annotated[str, Field(min_length=1, max_length=256)]
-Globs = Annotated[tuple[Glob, ...], Field(max_length=64, json_schema_extra=ATOMIC)]
-
-REPO_RULES = rules(
+MODEL_RULES = rules(
     (
-        r"self.matches('^\\w[\\w.-]*/\\w[\\w.-]*$') && !self.contains('--') && !self.contains('..')",
-        "repo must be organisation/name, for example sentence-transformers/all-MiniLM-L6-v2",
-    )
-)
-REVISION_RULES = rules(
-    (
-        "self.matches('^[A-Za-z0-9][A-Za-z0-9._/-]*$') && !self.contains('..') && !self.contains('//') && !self.endsWith('/')",
-        "revision must be a branch, a tag or a commit, for example main",
-    )
-)
-ENDPOINT_RULES = rules(
-    (
-        "self == '' || self.matches('^https?://[^/?#@[:space:]]+(/[^?#[:space:]]*)?$')",
-        "endpoint must be an http or https URL without credentials, query or fragment",
+        "!has(self.expected) || self.source.huggingFace.revisionPolicy != 'Track'",
+        "expected names one model for ever, and revisionPolicy Track follows others: give one of the two",
     )
 )
 CID_RULES = rules(
@@ -52,31 +40,6 @@ SIZE_LIMIT_RULES = rules(
 )
 
 
-class HuggingFaceSource(ApiModel):
-    """A repository of the Hugging Face hub."""
-
-    repo: Annotated[str, Field(min_length=3, max_length=193, json_schema_extra=REPO_RULES)]
-    """The repository: organisation/name."""
-    revision: Annotated[str, Field(min_length=1, max_length=255, json_schema_extra=REVISION_RULES)] = "main"
-    """A branch, a tag or a commit. Resolved to a commit once; it never moves by itself afterwards."""
-    endpoint: Annotated[str, Field(max_length=2048, json_schema_extra=ENDPOINT_RULES)] = ""
-    """URL of the hub or of a mirror of it. Empty: the operator's default."""
-    allow_patterns: Globs = ()
-    """Only files whose path matches one of these patterns.
-
-    Empty: one weight format (safetensors first), tokenizer and configuration.
-    """
-    ignore_patterns: Globs = ()
-    """Files whose path matches one of these patterns are left out."""
-
-
-class Source(ApiModel):
-    """Where the model's files come from."""
-
-    hugging_face: HuggingFaceSource
-    """A repository of the Hugging Face hub."""
-
-
 class Expected(ApiModel):
     """What the fetched bytes must be."""
 
@@ -86,6 +49,8 @@ class Expected(ApiModel):
 
 class ModelSpec(ApiModel):
     """Which model to serve."""
+
+    model_config = ConfigDict(json_schema_extra=MODEL_RULES)
 
     name: Annotated[str, Field(max_length=253, pattern="^([A-Za-z0-9][A-Za-z0-9._/:-]*)?$")] = ""
     """The name that requests use in `model`. Empty: metadata.name."""
@@ -119,8 +84,14 @@ class Storage(ApiModel):
 
     backend_refs: Annotated[tuple[BackendRef, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
     """IpfsBackends in order of preference. Empty: all of the namespace by their priority; with none, the pod's own store."""
+    fallback: Literal["Automatic", "None"] = "Automatic"
+    """What to do while no backend takes or gives the model.
+
+    Automatic: serve it from the hub, from other pods or from the pod's own store, and pin it as soon as a backend is back;
+    BackendDegraded tells. None: wait.
+    """
     pinning: Literal["Required"] = "Required"
-    """Required: pinned in a backend before the deployment is Ready."""
+    """Required: pinned in a backend before the deployment is Ready, unless `fallback` applies."""
     cache: Cache = Cache()
     """A pod's own copy of the model's files."""
 
@@ -189,8 +160,14 @@ class ModelDeploymentSpec(ApiModel):
     """Real inference before a pod becomes ready."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
     """Number of serving pods."""
+    rollout: Rollout = Rollout()
+    """How one revision replaces another; a change of these fields replaces nothing."""
+    auth: Auth = Auth()
+    """Whether requests need a key."""
     limits: Limits = Limits()
     """Admission limits of one pod; a change restarts nothing."""
+    network_policy: NetworkPolicySpec = NetworkPolicySpec()
+    """Who reaches the pods, where the cluster enforces network policies."""
     termination_grace_period_seconds: Annotated[int, Field(ge=21, le=7200)] = 320
     """How long a stopping pod may take to finish the requests it has."""
 

@@ -13,7 +13,9 @@ class ModelStatus(ApiModel):
     revision: Short = ""
     """Name of the current revision."""
     commit: Short = ""
-    """The commit that `revision` of the source was resolved to."""
+    """The commit that is served."""
+    upstream_commit: Short = ""
+    """The commit that `revision` of the source led to when the hub was asked last."""
     cid: Short = ""
     """CID of the model's directory, computed from the bytes by the pods."""
     manifest_cid: Short = Field("", alias="manifestCID")
@@ -31,8 +33,8 @@ class ModelStatus(ApiModel):
 class SourceStatus(ApiModel):
     """Bytes that the pods took from one kind of source."""
 
-    type: Literal["Store", "Backend", "Origin"]
-    """Store: there already. Backend: an IpfsBackend. Origin: the hub."""
+    type: Literal["Store", "Peer", "Backend", "Origin"]
+    """Store: there already. Peer: another pod. Backend: an IpfsBackend. Origin: the hub."""
     name: Short = ""
     """The backend's name, or the hub's endpoint."""
     bytes: Count
@@ -144,7 +146,7 @@ class ModelDeploymentStatus(ApiModel):
     conditions: Conditions = ()
     """Ready, Available, SourceResolved, ArtifactPinned, ArtifactVerified, WorkloadReady, Warm.
 
-    Reconciling and Stalled are there only while True.
+    SourceDrifted is there for branches, BackendDegraded where there are backends. Reconciling and Stalled: only while True.
     """
     replicas: Count = 0
     """Pods of the Deployment."""

@@ -4,14 +4,16 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 
 from ..resources.kinds import Key, Kind, Object, Ref, ref_of
-from .errors import ApiError, ConflictError, NoCredentialsError, NotFoundError, UnreachableError, error_for
+from .credentials import SERVICE_ACCOUNT, Credentials
+from .errors import ApiError, ConflictError, NotFoundError, UnreachableError, error_for
 
 JSON, APPLY, MERGE = "application/json", "application/apply-patch+yaml", "application/merge-patch+json"
 PAGE = 500  # objects of one list request: bounds the memory of an answer
@@ -22,13 +24,24 @@ OnRequest = Callable[[str, str, int, float], None]  # method, plural, HTTP statu
 class Api:
     """Requests on Kinds and Refs. Typed models of the client raise on null lists, so answers stay plain JSON."""
 
-    def __init__(self, transport: client.ApiClient, *, manager: str, timeout: float, on_request: OnRequest) -> None:
-        self._transport, self._manager, self._timeout, self._on_request = transport, manager, timeout, on_request
+    def __init__(self, credentials: Credentials, *, manager: str, agent: str, timeout: float, on_request: OnRequest) -> None:
+        self.credentials = credentials
+        self._transport = client.ApiClient(credentials.settings)
+        self._transport.user_agent = agent
+        self._manager, self._timeout, self._on_request = manager, timeout, on_request
         self.before_write: Callable[[], None] = lambda: None  # the Lease, once there is one: ends a process that lost it
 
     @classmethod
     async def connect(
-        cls, *, kubeconfig: str, agent: str, connections: int, manager: str, timeout: float, on_request: OnRequest
+        cls,
+        *,
+        kubeconfig: str,
+        agent: str,
+        connections: int,
+        manager: str,
+        timeout: float,
+        on_request: OnRequest,
+        service_account: Path = SERVICE_ACCOUNT,
     ) -> Self:
         """Return a client for the kubeconfig if one is given, else for the cluster of this pod, else for ~/.kube/config.
 
@@ -40,11 +53,9 @@ class Api:
 
         trace = aiohttp.TraceConfig()
         trace.on_request_chunk_sent.append(at_the_wire)
-        settings = client.Configuration(connection_pool_maxsize=connections, trace_configs=[trace])
-        await _load_credentials(settings, kubeconfig)
-        transport = client.ApiClient(settings)
-        transport.user_agent = agent
-        api = cls(transport, manager=manager, timeout=timeout, on_request=on_request)
+        options = {"connection_pool_maxsize": connections, "trace_configs": [trace]}
+        credentials = await Credentials.load(kubeconfig, service_account, **options)
+        api = cls(credentials, manager=manager, agent=agent, timeout=timeout, on_request=on_request)
         return api
 
     async def close(self) -> None:
@@ -75,6 +86,15 @@ class Api:
         ref = ref_of(obj)
         return await self._request("POST", ref.kind, (ref.namespace, ""), obj, query={"fieldManager": self._manager})
 
+    async def is_free(self, obj: Object) -> bool:
+        """Return whether nothing bears the name of an object: creates it for show, which takes no right to read."""
+        ref = ref_of(obj)
+        try:
+            await self._request("POST", ref.kind, (ref.namespace, ""), obj, query={"dryRun": "All"})
+        except ConflictError:
+            return False
+        return True
+
     async def apply(self, obj: Object, subresource: str = "") -> Object:
         """Apply on the server's side, taking fields over; a `metadata.resourceVersion` in the object makes it conditional."""
         ref = ref_of(obj)
@@ -91,9 +111,13 @@ class Api:
         body = {**body, "metadata": {**body.get("metadata", {}), "resourceVersion": resource_version}}
         return await self._request("PATCH", ref.kind, ref[1:], body, content=MERGE)
 
-    async def delete(self, ref: Ref, *, uid: str) -> bool:
-        """Delete this very object in the background; return False when it was gone, or replaced by another, before."""
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+    async def delete(self, ref: Ref, *, uid: str = "") -> bool:
+        """Delete this very object in the background; return False when it was gone, or replaced by another, before.
+
+        Without `uid`, which takes a right to read, whatever bears the name.
+        """
+        body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        body |= {"preconditions": {"uid": uid}} if uid else {}
         try:
             await self._request("DELETE", ref.kind, ref[1:], body)
         except (NotFoundError, ConflictError):
@@ -139,20 +163,6 @@ class Api:
         response = await self._transport.call_api(method, url, headers, payload, _request_timeout=self._timeout)
         after = response.headers.get("Retry-After", "")
         return response.status, float(after) if after.isdigit() else None, await response.read()
-
-
-async def _load_credentials(settings: client.Configuration, kubeconfig: str) -> None:
-    if not kubeconfig:
-        try:
-            config.load_incluster_config(client_configuration=settings)
-        except config.ConfigException:
-            pass  # not in a pod
-        else:
-            return
-    try:
-        await config.load_kube_config(config_file=kubeconfig or None, client_configuration=settings)
-    except config.ConfigException as error:
-        raise NoCredentialsError(f"no credentials for a Kubernetes API: {error}") from error
 
 
 def _path(kind: Kind, key: Key, subresource: str) -> str:

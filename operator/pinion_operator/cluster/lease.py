@@ -25,8 +25,8 @@ class Timing:
     """Seconds. Others wait `duration` before they take over, the holder gives up after `deadline`."""
 
     duration: int = 15
-    deadline: float = 10.0
-    retry: float = 2.0  # between attempts
+    deadline: float = 12.0
+    retry: float = 2.0  # between attempts; half of it after one that failed
 
 
 class Lease:
@@ -49,9 +49,10 @@ class Lease:
 
     async def hold(self) -> NoReturn:
         """Renew until the process ends."""
+        renewed = True
         while True:
-            await asyncio.sleep(self._timing.retry)
-            await self._renewed()
+            await asyncio.sleep(self._timing.retry if renewed else self._timing.retry / 2)
+            renewed = await self._renewed()
             self.require()
 
     @property

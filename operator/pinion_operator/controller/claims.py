@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ..cluster.api import Api
-from ..resources.kinds import Object, Ref
+from ..resources.kinds import SECRET, Object, Ref
 from .store import Store, owner_uids
 
 
@@ -34,7 +34,12 @@ class Claims:
         return frozenset(taken), frozenset(vanishing)
 
     async def bearer(self, ref: Ref) -> Object | None:
-        """Return what bears a name now. We watch only what has our label: what the store lacks may exist all the same."""
+        """Return what bears a name now. We watch only what has our label: what the store lacks may exist all the same.
+
+        Secrets are not read: for all that is known nobody bears their names.
+        """
+        if ref.kind == SECRET:
+            return None
         known = self._store.get(ref.kind, (ref.namespace, ref.name))
         return known or await self._api.get(ref.kind, (ref.namespace, ref.name))
 

@@ -2,16 +2,19 @@
 
 import logging
 from collections.abc import Collection, Set
+from dataclasses import replace
 from typing import Any
 
 from ..cluster.api import Api
-from ..cluster.errors import ConflictError
+from ..cluster.errors import ApiError, ConflictError, RefusedError
 from ..metrics import Metrics
 from ..reconcile.plan import Plan
-from ..resources.kinds import Kind, Object, Ref, ref_of
+from ..resources.kinds import SECRET, Kind, Object, Ref, ref_of
 from .claims import Claims, is_ours, is_stranger
+from .events import Events
 from .reconciler import Context, Reconciler
-from .statuses import dated, same, timestamp, transitions
+from .refusals import Refusals
+from .statuses import Path, dated, same, state, timestamp, transitions, unknown_fields, without
 from .store import Store
 
 log = logging.getLogger(__name__)
@@ -20,8 +23,21 @@ log = logging.getLogger(__name__)
 class Executor:
     """Writes to the cluster; what was written goes into the store, so that the next look need not wait for the event."""
 
-    def __init__(self, api: Api, store: Store, claims: Claims, metrics: Metrics, watched: Collection[Kind]) -> None:
-        self._api, self._store, self._claims, self._metrics, self._watched = api, store, claims, metrics, watched
+    def __init__(
+        self, api: Api, store: Store, claims: Claims, events: Events, metrics: Metrics, watched: Collection[Kind]
+    ) -> None:
+        self._api, self._store, self._claims, self._events = api, store, claims, events
+        self._metrics, self._watched = metrics, watched
+        self._unknown: dict[Kind, frozenset[Path]] = {}  # fields of a status that the installed CRD lacks
+        self.refusals = Refusals()  # a decision reads them
+
+    def possible(self, plan: Plan, obj: Object) -> Plan:
+        """Return the plan without a status that only differs in fields that the installed CRD cannot hold."""
+        unknown = self._unknown.get(ref_of(obj).kind)
+        if not unknown or plan.status is None:
+            return plan
+        current = obj.get("status", {})
+        return replace(plan, status=None) if same(dated(without(plan.status, unknown), current, ""), current) else plan
 
     async def carry_out(self, plan: Plan, obj: Object, reconciler: Reconciler[Any], context: Context, leave: Set[Ref]) -> bool:
         """Do all of the plan but for the children in `leave`; return whether anything is now other than before.
@@ -57,25 +73,45 @@ class Executor:
 
     async def _set_status(self, owner: Ref, obj: Object, wanted: Object, now: str) -> bool:
         current = obj.get("status", {})
-        status = dated(wanted, current, now)
+        status = dated(without(wanted, self._unknown.get(owner.kind, ())), current, now)
         if same(status, current):
             return False
         meta = {"namespace": owner.namespace, "name": owner.name, "resourceVersion": obj["metadata"]["resourceVersion"]}
         body = {"apiVersion": owner.kind.api_version, "kind": owner.kind.name, "metadata": meta, "status": status}
-        answer = await self._api.apply(body, "status")
+        try:
+            answer = await self._api.apply(body, "status")
+        except ApiError as error:
+            if not self._learnt_unknown(owner.kind, error):
+                raise
+            return await self._set_status(owner, obj, wanted, now)
         self._metrics.wrote(owner.kind.name, "status")
-        for condition, old, new in transitions(current, status):
-            message = next((c.get("message", "") for c in status["conditions"] if c["type"] == condition), "")
-            fields = {"condition": condition, "from": old, "to": new, "detail": message}
-            log.info("condition changed", extra={**_naming(owner), **fields})
         self._store.saw(owner.kind, answer)
-        return bool(answer["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"])
+        if answer["metadata"]["resourceVersion"] == obj["metadata"]["resourceVersion"]:
+            return False
+        for condition, old, new in transitions(current, status):
+            fields = {"condition": condition, "from": state(old), "to": state(new), "detail": (new or {}).get("message", "")}
+            log.info("condition changed", extra={**_naming(owner), **fields})
+            self._events.transition(answer, condition, new, old)
+        return True
+
+    def _learnt_unknown(self, kind: Kind, error: ApiError) -> bool:
+        """Whether the API server refused the status for fields that it does not know: then the rest of it is written alone."""
+        known, named = self._unknown.get(kind, frozenset()), unknown_fields(str(error))
+        if not named - known:
+            return False
+        self._unknown[kind] = known | named
+        fields = ", ".join(sorted(".".join(("status", *path)).replace(".[]", "[]") for path in named - known))
+        log.error(
+            "the installed CRD is older than this operator: apply the CRDs of this version, then restart the operator",
+            extra={"kind": kind.name, "unknown_fields": fields},
+        )
+        return True
 
     async def _create(self, owner: Ref, ref: Ref, child: Object, obj: Object) -> bool:
         try:
             answer = await self._api.create(child)
         except ConflictError:
-            if is_stranger(await self._api.get(ref.kind, (ref.namespace, ref.name)), obj):
+            if is_stranger(await self._claims.bearer(ref), obj):
                 self._claims.remember(owner, {ref})
             return True  # there already: look again, at what it is
         self._did(owner, "create", ref)
@@ -85,7 +121,11 @@ class Executor:
     async def _apply(self, owner: Ref, ref: Ref, child: Object) -> bool:
         key = (ref.namespace, ref.name)  # of a watched kind, and not in the store: there was nothing of ours by that name
         before = self._store.get(ref.kind, key) if ref.kind in self._watched else await self._api.get(ref.kind, key)
-        answer = await self._api.apply(child)
+        try:
+            answer = await self._api.apply(child)
+        except RefusedError as error:  # the other children may be accepted all the same
+            return self.refusals.note(owner, child, error)
+        self.refusals.accepted(owner, ref)
         self._saw(ref.kind, answer)
         if before and before["metadata"]["resourceVersion"] == answer["metadata"]["resourceVersion"]:
             return False
@@ -93,6 +133,10 @@ class Executor:
         return True
 
     async def _delete(self, owner: Ref, ref: Ref, obj: Object) -> bool:
+        if ref.kind == SECRET:  # never read; only names that an object of ours says are its own get here
+            if deleted := await self._api.delete(ref):
+                self._did(owner, "delete", ref)
+            return deleted
         child = await self._claims.bearer(ref)
         if child is None or not is_ours(child, obj) or "deletionTimestamp" in child["metadata"]:
             return False

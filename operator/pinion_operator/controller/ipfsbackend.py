@@ -1,27 +1,32 @@
 """IpfsBackends for the worker: gathers what a decision needs, and remembers health checks between passes."""
 
 import contextlib
-import secrets
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from ..api.ipfsbackend import IpfsBackend
-from ..probes.kubo import KuboProbeError, list_pins, probe_kubo, unpin
+from ..probes.kubo import KuboProbeError, list_pins, pin, unpin
+from ..reconcile.backend_children import build_secrets, is_outdated
 from ..reconcile.backend_health import check_interval
 from ..reconcile.ipfsbackend import decide
 from ..reconcile.observed_backend import GRACE_SECONDS, Health, ObservedBackend
 from ..reconcile.plan import Plan
 from ..reconcile.users import User, users_of, wanted_cids
-from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, SECRET, STATEFULSET, Key, Kind, Object, Ref, ref_of
-from ..resources.kubo_secret import Credentials, format_swarm_key, read_credentials
-from ..resources.names import BACKEND_LABEL, kubo_client_secret, kubo_name, kubo_rpc_url
-from ..resources.owner import is_owned
+from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, PERSISTENTVOLUMECLAIM, POD, Key, Kind, Object, ref_of
+from ..resources.kubo_secret import derive_credentials
+from ..resources.names import BACKEND_LABEL, kubo_claim, kubo_rpc_url
+from .health_checks import Surroundings, check, daemon_of
 from .reconciler import Context
 
 _UNPIN_SECONDS = 30.0
+_LOOK_SECONDS = 60.0  # how often it is asked whether somebody took our Secrets away
+_REPAIRS = 8  # pins made again in one look: each walks a whole model
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -32,6 +37,8 @@ class _Memory:
     checked_at: datetime | None = None
     health: Health | None = None
     pins: frozenset[str] = frozenset()
+    looked_at: datetime | None = None  # when it was asked last whether our Secrets are there
+    missing: frozenset[str] = frozenset()  # of them
     unwanted_since: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -52,27 +59,35 @@ class IpfsBackendReconciler:
         meta = obj["metadata"]
         backend, problem = _parse(obj)
         children = {ref_of(child): child for child in context.children(meta["uid"])}
-        children |= await self._secrets(obj, context)
         users = users_of(meta["name"], context.list(MODELDEPLOYMENT, meta["namespace"]))
         memory = self._memory(obj)
-        if backend is not None:
-            await self._check_if_due(backend, children, memory, context)
+        # To let it go nothing must be asked: a namespace that is deleted may have taken our rights in it already.
+        goes = "deletionTimestamp" in meta and not users
+        managed = backend is not None and backend.spec.managed is not None and not goes
+        credentials = derive_credentials(await context.key() if managed else b"", meta["uid"])
+        around = Surroundings(children, credentials)
+        missing = await self._missing(obj, around, memory, context) if managed else frozenset[str]()
+        if backend is not None and not goes:
+            await self._check_if_due(backend, around, memory, context)
         now = context.now()
         memory.unwanted_since = _unwanted(memory, users, now)
         return ObservedBackend(
             obj=obj,
             backend=backend,
             problem=problem,
-            fresh=_fresh_credentials(),
+            credentials=credentials,
             children=children,
+            missing=missing,
             taken=context.taken,
             pods=context.list(POD, meta["namespace"], {BACKEND_LABEL: meta["name"]}),
+            claim=None if memory.health or goes else await _claim(backend, context),
             users=users,
             health=memory.health,
             unwanted={cid: (now - since).total_seconds() for cid, since in memory.unwanted_since.items()},
             grace=self._grace,
             next_check=_until_due(backend, memory, now) if backend else 0.0,
             kubo_image=context.defaults.kubo_image,
+            operator_namespace=context.defaults.operator_namespace,
             image_pull_policy=context.defaults.image_pull_policy,
         )
 
@@ -83,9 +98,7 @@ class IpfsBackendReconciler:
     async def unpin(self, obj: Object, cids: tuple[str, ...], context: Context) -> None:
         """Take pins away that nobody wants, not even what has appeared since the decision; KuboProbeError when that fails."""
         meta, memory = obj["metadata"], self._memory(obj)
-        credentials = _credentials(await self._secrets(obj, context), obj)
-        if credentials is None:
-            raise KuboProbeError(f"{meta['namespace']}/{meta['name']}: the Secret with the operator's token is gone")
+        credentials = derive_credentials(await context.key(), meta["uid"])
         url = self._rpc_url(meta["name"], meta["namespace"])
         for cid in cids:
             users = users_of(meta["name"], context.list(MODELDEPLOYMENT, meta["namespace"]))
@@ -106,39 +119,61 @@ class IpfsBackendReconciler:
             known = self._memories[key] = _Memory(uid)
         return known
 
-    async def _secrets(self, obj: Object, context: Context) -> dict[Ref, Object]:
-        """Return those of our two Secrets that exist and are ours; they are not watched, so that no right to list is needed."""
-        namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
-        found: dict[Ref, Object] = {}
-        for secret_name in (kubo_name(name), kubo_client_secret(name)):
-            secret = await context.api.get(SECRET, (namespace, secret_name))
-            if secret is not None and is_owned(secret, obj):
-                found[Ref(SECRET, namespace, secret_name)] = secret
-        return found
+    async def _missing(self, obj: Object, around: Surroundings, memory: _Memory, context: Context) -> frozenset[str]:
+        """Return which of our two Secrets are not there. They are never read: whether a name is free is all that is asked."""
+        now, looked = context.now(), memory.looked_at
+        due = looked is None or (now - looked).total_seconds() >= _LOOK_SECONDS
+        if due or memory.missing or is_outdated(obj, around.children, around.credentials):
+            wanted = build_secrets(obj, around.credentials)
+            memory.missing = frozenset([one["metadata"]["name"] for one in wanted if await context.api.is_free(one)])
+            memory.looked_at = now
+        return memory.missing
 
-    async def _check_if_due(
-        self, backend: IpfsBackend, children: Mapping[Ref, Object], memory: _Memory, context: Context
-    ) -> None:
-        meta, settings = backend.metadata, backend.spec.health_check
-        workload = children.get(Ref(STATEFULSET, meta.namespace, kubo_name(meta.name)))
-        credentials = read_credentials(children.get(Ref(SECRET, meta.namespace, kubo_name(meta.name)), {}))
-        if workload is None or credentials is None or not workload.get("status", {}).get("readyReplicas"):
+    async def _check_if_due(self, backend: IpfsBackend, around: Surroundings, memory: _Memory, context: Context) -> None:
+        if memory.checked_at is not None and _until_due(backend, memory, context.now()) > 0:
+            if await self._is_there(backend, around, context):
+                return
             memory.health, memory.checked_at = None, None  # the first check comes as soon as a pod is ready
             return
-        if memory.checked_at is not None and _until_due(backend, memory, context.now()) > 0:
+        found = await check(backend, around, context, self._rpc_url)
+        if found is None:
+            memory.health, memory.checked_at = None, None
             return
-        url, token, limit = (
-            self._rpc_url(meta.name, meta.namespace),
-            credentials.operator_token,
-            float(settings.timeout_seconds),
-        )
-        check = await probe_kubo(context.http, meta.name, url, token, limit)
-        failures = 0 if check.healthy else 1 + (memory.health.failures if memory.health else 0)
-        proven = check.healthy or (memory.health is not None and memory.health.proven)
-        memory.health, memory.checked_at = Health(check, failures, proven), context.now()
-        if check.healthy:
-            with contextlib.suppress(KuboProbeError):  # the pins as they were known stay; the next check lists again
-                memory.pins = await list_pins(context.http, url, token, limit)
+        failures = 0 if found.healthy else 1 + (memory.health.failures if memory.health else 0)
+        proven = found.healthy or (memory.health is not None and memory.health.proven)
+        memory.health, memory.checked_at = Health(found, failures, proven), context.now()
+        if found.healthy and backend.spec.managed is not None:
+            await self._look_at_pins(backend, around, memory, context)
+
+    async def _is_there(self, backend: IpfsBackend, around: Surroundings, context: Context) -> bool:
+        if backend.spec.managed is None:
+            return True
+        return await daemon_of(backend, around, context, self._rpc_url) is not None
+
+    async def _look_at_pins(self, backend: IpfsBackend, around: Surroundings, memory: _Memory, context: Context) -> None:
+        """List the pins, and pin again what is wanted, is held whole and has lost its pin; once in each interval."""
+        daemon, meta = await daemon_of(backend, around, context, self._rpc_url), backend.metadata
+        timeout = float(backend.spec.health_check.timeout_seconds)
+        if daemon is None:
+            return
+        try:
+            memory.pins = await list_pins(context.http, *daemon, timeout)
+        except KuboProbeError:
+            return  # the pins as they were known stay; the next check lists again
+        wanted = wanted_cids(users_of(meta.name, context.list(MODELDEPLOYMENT, meta.namespace)))
+        for cid in sorted(wanted - memory.pins)[:_REPAIRS]:
+            with contextlib.suppress(KuboProbeError):  # not held whole: the pods bring it, and pin it themselves
+                await pin(meta.name, *daemon, cid, timeout)
+                memory.pins |= {cid}
+                log.warning("a lost pin was made again", extra={"namespace": meta.namespace, "object": meta.name, "cid": cid})
+
+
+async def _claim(backend: IpfsBackend | None, context: Context) -> Object | None:
+    """Return the claim of a managed daemon's volume; claims are not watched."""
+    if backend is None or backend.spec.managed is None or backend.spec.managed.storage.type != "PVC":
+        return None
+    meta = backend.metadata
+    return await context.api.get(PERSISTENTVOLUMECLAIM, (meta.namespace, kubo_claim(meta.name)))
 
 
 def _parse(obj: Object) -> tuple[IpfsBackend | None, str]:
@@ -147,16 +182,6 @@ def _parse(obj: Object) -> tuple[IpfsBackend | None, str]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return None, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-
-
-def _credentials(secrets_: Mapping[Ref, Object], obj: Object) -> Credentials | None:
-    namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
-    secret = secrets_.get(Ref(SECRET, namespace, kubo_name(name)))
-    return read_credentials(secret) if secret else None
-
-
-def _fresh_credentials() -> Credentials:
-    return Credentials(format_swarm_key(secrets.token_bytes(32)), secrets.token_hex(32), secrets.token_hex(32))
 
 
 def _until_due(backend: IpfsBackend, memory: _Memory, now: datetime) -> float:

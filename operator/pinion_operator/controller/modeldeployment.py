@@ -1,30 +1,45 @@
 """The Reconciler of ModelDeployments: gathers what the decision looks at. All I/O of the kind begins here."""
 
+import secrets
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from pydantic import ValidationError
 
 from ..api.modeldeployment import ModelDeployment
-from ..probes.hub import probe_source
+from ..api.source import HuggingFaceSource
+from ..cluster.errors import ForbiddenError
+from ..probes.hub import Access, no_token, probe_source, probe_upstream, read_token
 from ..probes.pods import probe_pods
+from ..reconcile.annotations import is_paused, reconcile_wish
+from ..reconcile.aspects import idle_reason
 from ..reconcile.inputs import source_hash
-from ..reconcile.modeldeployment import decide_model_deployment, needs_source
-from ..reconcile.observed import Observed, Pod, Resolution
+from ..reconcile.modeldeployment import current_revision, decide_model_deployment, needs_source
+from ..reconcile.observed import Observed, Pod, Resolution, SourceFacts, Unresolved
 from ..reconcile.plan import Plan
-from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, Key, Kind, Object, Ref, ref_of
+from ..reconcile.pods import waits_for_volumes
+from ..reconcile.progress import progress_marks
+from ..reconcile.upstream import can_move
+from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, SECRET, Key, Kind, Object, Ref, ref_of
 from ..resources.model_names import RUNTIME
 from ..resources.names import APP_NAME, DEPLOYMENT_LABEL
+from ..resources.peers import build_peers_secret
+from .progress import Progress
 from .reconciler import Context
 from .resolutions import Resolutions
+from .upstreams import Upstreams
 
 
 class ModelDeploymentReconciler:
-    """Between passes it keeps the hub's answers until they are in a ControllerRevision, and when progress was last shown."""
+    """Between passes it keeps the hub's answers, how far pods have got and since when, and when progress was last shown."""
 
     def __init__(self) -> None:
         self._resolutions = Resolutions()
+        self._upstreams = Upstreams()
+        self._progress = Progress()
         self._shown: dict[Key, tuple[object, float]] = {}  # the transfer in status, and since when
 
     @property
@@ -46,14 +61,25 @@ class ModelDeploymentReconciler:
             problem=problem,
             children={ref_of(child): child for child in context.children(meta["uid"])},
             taken=context.taken,
-            backends=context.list(IPFSBACKEND, meta["namespace"]),
+            backends=(backends := context.list(IPFSBACKEND, meta["namespace"])),
+            backend_ages={backend["metadata"]["name"]: _seconds_since(backend, context.now()) for backend in backends},
+            refused=context.refused,
+            known_cids=_known_cids(context.list(MODELDEPLOYMENT, meta["namespace"]), meta["name"]),
             progress_age=self._progress_age(key, obj),
             runtime_image=context.defaults.runtime_image,
             hub_endpoint=context.defaults.hub_endpoint,
+            allow_local_addresses=context.defaults.allow_local_addresses,
+            management_namespaces=context.defaults.management_namespaces,
+            fresh_token=secrets.token_urlsafe(32),
         )
-        if model is None or model.deleting:
+        if model is None or model.deleting or is_paused(obj):
             return seen
-        return replace(seen, pods=await self._pods(key, context), resolution=self._resolution(seen, model, key, context))
+        seen = replace(seen, resolution=self._resolution(seen, model, key, context))
+        seen = replace(seen, upstream=self._upstream(seen, model, key, context), pods=await self._pods(key, context))
+        if any(waits_for_volumes(pod) for pod in seen.pods):
+            gone = await context.api.is_free(build_peers_secret(obj, seen.fresh_token))
+            seen = replace(seen, peers_secret_gone=gone)
+        return replace(seen, quiet=self._progress.look(key, progress_marks(seen, current_revision(seen))))
 
     def decide(self, observed: Observed) -> Plan:
         """Return what to do now."""
@@ -66,6 +92,8 @@ class ModelDeploymentReconciler:
     def forget(self, key: Key) -> None:
         """Drop what is remembered of an object that is gone."""
         self._resolutions.forget(key)
+        self._upstreams.forget(key)
+        self._progress.forget(key)
         self._shown.pop(key, None)
 
     async def _pods(self, key: Key, context: Context) -> tuple[Pod, ...]:
@@ -78,11 +106,35 @@ class ModelDeploymentReconciler:
         if not needs_source(seen):
             self._resolutions.forget(key)  # it is in a ControllerRevision, or nobody wants it
             return None
-        source = model.spec.model.source.hugging_face
-        return self._resolutions.look(
+        source, wish = model.spec.model.source.hugging_face, reconcile_wish(model)
+        asked = source_hash(model.spec) + model.metadata.uid
+
+        async def ask(attempt: int) -> SourceFacts | Unresolved:
+            return await _with_access(source, key, context, lambda access: probe_source(source, access, attempt))
+
+        found = self._resolutions.look(key, asked + wish, ask, partial(context.enqueue, Ref(MODELDEPLOYMENT, *key)))
+        if isinstance(found, SourceFacts):
+            self._upstreams.learned(key, asked, wish, found, source.track_interval_seconds)
+        return found
+
+    def _upstream(self, seen: Observed, model: ModelDeployment, key: Key, context: Context) -> SourceFacts | None:
+        source, revision = model.spec.model.source.hugging_face, current_revision(seen)
+        if not can_move(source):
+            self._upstreams.forget(key)
+            return None
+        if revision is None or idle_reason(model):
+            return None
+
+        async def ask(known: SourceFacts) -> SourceFacts | Unresolved:
+            return await _with_access(source, key, context, lambda access: probe_upstream(source, access, known))
+
+        return self._upstreams.look(
             key,
             source_hash(model.spec) + model.metadata.uid,
-            partial(probe_source, source, context.defaults.hub_endpoint),
+            reconcile_wish(model),
+            revision.source,
+            source.track_interval_seconds,
+            ask,
             partial(context.enqueue, Ref(MODELDEPLOYMENT, *key)),
         )
 
@@ -97,6 +149,34 @@ class ModelDeploymentReconciler:
             self._shown[key] = (transfer, now)
             return 0.0
         return now - since
+
+
+async def _with_access(
+    source: HuggingFaceSource, key: Key, context: Context, ask: Callable[[Access], Awaitable[SourceFacts | Unresolved]]
+) -> SourceFacts | Unresolved:
+    """Ask the hub with the token that the object names; a token that cannot be had is an answer too."""
+    token, reference = "", source.token_secret_ref
+    if reference:
+        try:
+            secret = await context.api.get(SECRET, (key[0], reference.name))
+        except ForbiddenError as error:
+            return no_token(f"Secret {reference.name!r} of tokenSecretRef may not be read by the operator: {error}")
+        found = read_token(secret, reference.name, reference.key)
+        if isinstance(found, Unresolved):
+            return found
+        token = found
+    return await ask(Access(context.defaults.hub_endpoint, token, context.defaults.allow_local_addresses))
+
+
+def _known_cids(deployments: tuple[Object, ...], but: str) -> Mapping[str, str]:
+    """Return the CID by source digest, as other ModelDeployments of the namespace have learned it."""
+    known = (obj.get("status", {}).get("model") or {} for obj in deployments if obj["metadata"]["name"] != but)
+    return {model["sourceDigest"]: model["cid"] for model in known if model.get("sourceDigest") and model.get("cid")}
+
+
+def _seconds_since(obj: Object, now: datetime) -> float:
+    made = obj["metadata"].get("creationTimestamp")
+    return (now - datetime.fromisoformat(made)).total_seconds() if made else 0.0
 
 
 def _is_of_deployment(pod: Object, name: str) -> bool:

@@ -18,6 +18,7 @@ class WorkQueue:
         self._active: set[Ref] = set()
         self._timers: dict[Ref, asyncio.TimerHandle] = {}
         self._failures: dict[Ref, int] = {}
+        self._held: dict[Ref, float] = {}  # not before that time, whatever happens meanwhile
         self._on_wait = on_wait
         self._closed = False
 
@@ -36,6 +37,10 @@ class WorkQueue:
         if self._closed:
             return
         loop, timer = asyncio.get_running_loop(), self._timers.get(ref)
+        if (wait := self._held.get(ref, 0.0) - loop.time()) > 0:
+            after = max(after, wait)
+        else:
+            self._held.pop(ref, None)
         if after > 0 and timer and timer.when() <= loop.time() + after:
             return
         if timer:
@@ -62,11 +67,17 @@ class WorkQueue:
         self._failures.pop(ref, None)
         self._give_back(ref, after)
 
-    def failed(self, ref: Ref, *, at_least: float = 0.0) -> float:
-        """Give back what `get` returned and try again after a time that grows with each failure in a row; return that time."""
+    def failed(self, ref: Ref, *, at_least: float = 0.0, hold: bool = False) -> float:
+        """Give back what `get` returned and try again after a time that grows with each failure in a row; return that time.
+
+        An event makes it earlier, unless `hold`: then nothing comes before `at_least`, since somebody asked us to wait.
+        """
         failures = self._failures.get(ref, 0)
         self._failures[ref] = failures + 1
         after = max(at_least, min(LONGEST, SHORTEST * 2.0 ** min(failures, 16)) * random.uniform(0.75, 1.25))
+        if hold and at_least > 0:
+            self._held[ref] = asyncio.get_running_loop().time() + at_least
+            self._wanted.pop(ref, None)
         self._give_back(ref, after)
         return after
 

@@ -1,13 +1,14 @@
 """What a kind brings to the worker, and what it is given: the border between the mechanism and the two custom resources."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 import aiohttp
 
 from ..cluster.api import Api
+from ..reconcile.observed import Refusal
 from ..reconcile.plan import Plan
 from ..resources.kinds import Key, Kind, Object, Ref
 from .store import Store
@@ -23,6 +24,9 @@ class Defaults:
     kubo_image: str
     image_pull_policy: str = "IfNotPresent"
     hub_endpoint: str = ""  # "" = the library's default hub
+    allow_local_addresses: bool = False  # whether URLs that objects name may lead to loopback, link-local and the like
+    management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked: the operator's own, monitoring
+    operator_namespace: str = ""  # from where daemons are asked
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,12 @@ class Context:
     defaults: Defaults
     enqueue: Callable[[Ref], None]  # another object of a reconciled kind: look at it soon
     now: Callable[[], datetime]  # aware, UTC
+    key: Callable[[], Awaitable[bytes]]  # of this installation: what daemons are told is derived from it
     taken: frozenset[Ref] = (
         frozenset()
     )  # children that this object wants and whose names belong to strangers: Stalled/NameTaken
+
+    refused: Mapping[Ref, Refusal] = field(default_factory=dict)  # children of this object, as they were sent last
 
     def children(self, owner_uid: str) -> tuple[Object, ...]:
         """Return the watched objects whose ownerReferences name this uid, sorted by kind and name.

@@ -1,9 +1,13 @@
 """Pure: what the worker adds to a status before it writes it, and how it tells people what changed."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from ..resources.kinds import Object
+
+Path = tuple[str, ...]  # names of fields; "[]" = each item of a list
 
 
 def timestamp(moment: datetime) -> str:
@@ -25,16 +29,46 @@ def same(first: Object, second: Object) -> bool:
     return _normal(first) == _normal(second)
 
 
-def transitions(before: Object, after: Object) -> Iterator[tuple[str, str, str]]:
-    """Yield (type, old, new) of conditions whose status or reason changed, each as `status/reason`; `-` = not there."""
-    old, new = _states(before), _states(after)
+def transitions(before: Object, after: Object) -> Iterator[tuple[str, Object | None, Object | None]]:
+    """Yield (type, old, new) of conditions whose status or reason changed; None = not there."""
+    old, new = _by_type(before), _by_type(after)
     for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            yield name, old.get(name, "-"), new.get(name, "-")
+        if state(old.get(name)) != state(new.get(name)):
+            yield name, old.get(name), new.get(name)
 
 
-def _states(status: Object) -> dict[str, str]:
-    return {c["type"]: f"{c['status']}/{c.get('reason', '')}" for c in status.get("conditions", [])}
+def state(condition: Object | None) -> str:
+    """Return `status/reason`; `-` = not there."""
+    return f"{condition['status']}/{condition.get('reason', '')}" if condition else "-"
+
+
+def unknown_fields(message: str) -> frozenset[Path]:
+    """Return the fields of a status that the API server's schema lacks, as its refusal of an apply names them."""
+    named = re.findall(r"\.status((?:\.\w+|\[[^\]]*\])+): field not declared in schema", message)
+    return frozenset(tuple(name or "[]" for name in re.findall(r"\.(\w+)|\[[^\]]*\]", path)) for path in named)
+
+
+def without(status: Object, unknown: Iterable[Path]) -> Object:
+    """Return the status without these fields."""
+    result: Any = status
+    for path in unknown:
+        result = _drop(result, path)
+    return dict(result)
+
+
+def _drop(value: Any, path: Path) -> Any:
+    first, *rest = path
+    if first == "[]":
+        return [_drop(item, tuple(rest)) for item in value] if isinstance(value, list | tuple) else value
+    if not isinstance(value, Mapping) or first not in value:
+        return value
+    if not rest:
+        return {name: item for name, item in value.items() if name != first}
+    return {**value, first: _drop(value[first], tuple(rest))}
+
+
+def _by_type(status: Object) -> dict[str, Object]:
+    return {c["type"]: c for c in status.get("conditions", [])}
 
 
 def _normal(status: Object) -> Object:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import kopf
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError
+from ..cluster.errors import ApiError, ForbiddenError
 from ..metrics import Metrics
 from ..resources.kinds import (
     CONFIGMAP,
@@ -19,16 +18,18 @@ from ..resources.kinds import (
     DEPLOYMENT,
     IPFSBACKEND,
     MODELDEPLOYMENT,
+    NETWORKPOLICY,
     POD,
     SERVICE,
     SERVICEACCOUNT,
     STATEFULSET,
 )
 from ..resources.names import MANAGED_SELECTOR
+from .pulse import Pulse
 from .store import Store
 
 # Secrets are never watched: a list of them would need the right to read all of them.
-CHILDREN = (DEPLOYMENT, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SERVICEACCOUNT, POD)
+CHILDREN = (DEPLOYMENT, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SERVICEACCOUNT, NETWORKPOLICY, POD)
 SELECTORS = dict.fromkeys(CHILDREN, MANAGED_SELECTOR)  # the server filters: other people's objects are not sent to us
 WATCHED = frozenset({MODELDEPLOYMENT, IPFSBACKEND, *CHILDREN})
 _IN_ORDER = (*CHILDREN, IPFSBACKEND, MODELDEPLOYMENT)  # children first: a reconcile that is early sees them
@@ -39,40 +40,55 @@ log = logging.getLogger(__name__)
 class Watch:
     """Keeps the store filled. `refill` and `run` go on for ever; `filled` says that everything was listed once."""
 
-    def __init__(self, api: Api, store: Store, metrics: Metrics, namespaces: Sequence[str]) -> None:
-        self._api, self._store, self._metrics = api, store, metrics
+    def __init__(self, api: Api, store: Store, metrics: Metrics, pulse: Pulse, namespaces: Sequence[str]) -> None:
+        self._api, self._store, self._metrics, self._pulse = api, store, metrics, pulse
         self._namespaces = tuple(namespaces)
         self.filled, self._wanted = asyncio.Event(), asyncio.Event()
 
     async def refill(self, every: float) -> None:
         """List everything now, every so many seconds, and soon after kopf had to list (it reports no deletions then)."""
+        failures, said = 0, ""
         while True:
             try:
                 await self._list_all()
             except ApiError as error:  # also 403, 404 and 429 of a server or a CRD that has just come up
-                log.warning("list failed", extra={"error": str(error)})
+                if said != (said := str(error)):
+                    log.warning("list failed", extra={"error": said})
                 self._metrics.listed("failed")
+                failures += 1
                 self._wanted.set()
             else:
+                if failures:
+                    log.info("list succeeded again", extra={"failures": failures})
                 self._metrics.listed("done")
+                failures, said = 0, ""
                 self.filled.set()
-            await asyncio.sleep(1)  # many events of one kopf list lead to one list of ours
+            # Many events of one kopf list lead to one list of ours; what fails is tried less and less often.
+            await asyncio.sleep(min(2.0 ** max(0, failures - 3), 8.0))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), every)
             self._wanted.clear()
 
     async def _list_all(self) -> None:
+        forbidden: ForbiddenError | None = None
         for namespace in self._namespaces or ("",):
             for kind in _IN_ORDER:
-                as_of, items = await self._api.list(kind, namespace, SELECTORS.get(kind, ""))
+                try:
+                    as_of, items = await self._api.list(kind, namespace, SELECTORS.get(kind, ""))
+                except ForbiddenError as error:  # a Role that has gone with its namespace: what is left must still be known
+                    forbidden = forbidden or error
+                    continue
                 self._store.replace(kind, items, as_of, namespace)
+        if forbidden:
+            raise forbidden
         for kind, count in self._store.count().items():
             self._metrics.objects.labels(kind.name).set(count)
 
     async def run(self, settings: kopf.OperatorSettings, ready: asyncio.Event) -> None:
         """Run kopf inside this loop until it is cancelled, or until a signal reaches it before `ready`."""
+        self._pulse.expect(_IN_ORDER, self._namespaces or ("",))
         registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(login)
+        kopf.on.login(registry=registry)(self._login)
         for kind in _IN_ORDER:
             kopf.on.event(kind.group, kind.version, kind.plural, param=kind, registry=registry)(self._on_event)
         # Unused when standalone, yet kopf would ask for the name of the user, and an image's user need not have one.
@@ -99,9 +115,7 @@ class Watch:
         else:
             self._store.saw(param, obj)
 
-
-def login(**kwargs: Any) -> Any:
-    """Give kopf the credentials that Api takes; it asks again after a 401, so a rotated token is read anew."""
-    if not os.environ.get("KUBECONFIG") and (info := kopf.login_with_service_account(**kwargs)):
-        return info
-    return kopf.login_with_kubeconfig(**kwargs)
+    async def _login(self, **_: Any) -> kopf.AiohttpSession:
+        """Give kopf a session with our credentials, whose answers are heard; it asks again after a 401 and closes the old."""
+        credentials = self._api.credentials
+        return kopf.AiohttpSession(server=credentials.server, aiohttp_session=credentials.session(self._pulse.trace()))

@@ -70,8 +70,9 @@ class Worker:
         seen = self._store.get(ref.kind, key)
         if seen is None:
             return self._gone(ref)
-        context = replace(self._context, taken=await self._claims.still_taken(ref, seen))
-        plan = reconciler.decide(await reconciler.observe(seen, context))
+        refused = self._executor.refusals.of(ref)
+        context = replace(self._context, taken=await self._claims.still_taken(ref, seen), refused=refused)
+        plan = self._executor.possible(reconciler.decide(await reconciler.observe(seen, context)), seen)
         if _is_empty(plan):
             return Pass("unchanged", plan.after)
         obj = await self._api.get(ref.kind, key)  # never write for an object that is gone, nor on an old picture of it
@@ -86,7 +87,7 @@ class Worker:
             return Pass("changed", 0.0)  # once more, until there is nothing to do
         if waits:
             return Pass("changed", PREDECESSOR)
-        if not _is_empty(plan):
+        if not _is_empty(self._executor.possible(plan, obj)):
             return self._ineffective(ref, plan)
         return Pass("unchanged", plan.after)
 
@@ -104,6 +105,7 @@ class Worker:
     def _gone(self, ref: Ref) -> Pass:
         self._reconcilers[ref.kind].forget((ref.namespace, ref.name))
         self._claims.forget(ref)
+        self._executor.refusals.forget(ref)
         return Pass("gone")
 
     def _ineffective(self, ref: Ref, plan: Plan) -> Pass:
@@ -117,7 +119,8 @@ class Worker:
     def _failed(self, ref: Ref, error: Exception, seconds: float) -> None:
         conflict = isinstance(error, ConflictError)  # somebody else wrote meanwhile: how it should be
         self._metrics.reconciled(ref.kind.name, "conflict" if conflict else "failed", seconds)
-        after = self._queue.failed(ref, at_least=_shortest_wait(error))
+        asked = isinstance(error, ApiError) and error.retry_after is not None
+        after = self._queue.failed(ref, at_least=_shortest_wait(error), hold=asked)
         expected = isinstance(error, ApiError | TimeoutError)
         log.log(
             logging.INFO if conflict else logging.WARNING,

@@ -1,34 +1,74 @@
-"""What a source leads to: its commit, and which files of what size, asked of the hub once."""
+"""What a source leads to: its commit, and which files of what size, asked of the hub."""
 
-from pinion_ipfs.errors import ContentError, InvalidRepository, OriginRateLimited, SourceNotFound, Unauthorized, UnsupportedDag
-from pinion_ipfs.hub import RepoId, list_files, resolve_commit
+import base64
+import binascii
+from dataclasses import dataclass
 
-from ..api.modeldeployment import HuggingFaceSource
+from pinion_ipfs.errors import (
+    AddressRefused,
+    ContentError,
+    InvalidRepository,
+    OriginRateLimited,
+    SourceNotFound,
+    Unauthorized,
+    UnsupportedDag,
+)
+from pinion_ipfs.hub import Commit, RepoId, list_files, resolve_commit
+
+from ..api.source import HuggingFaceSource
 from ..conditions import Reason
 from ..reconcile.observed import SourceFacts, Unresolved
+from ..resources.kinds import Object
 
-TIMEOUT_SECONDS = 10.0  # of one request; there are three at most
+TIMEOUT_SECONDS = 10.0  # of one request; there are a few at most
 FINAL_AGAIN = 60.0  # seconds: a repository may be made, or access be granted, and nobody would tell us
 SHORTEST, LONGEST = 2.0, 60.0  # seconds between attempts when the hub does not answer
 
 
-async def probe_source(source: HuggingFaceSource, default_endpoint: str, attempt: int) -> SourceFacts | Unresolved:
+@dataclass(frozen=True)
+class Access:
+    """How the hub of a source is reached."""
+
+    default_endpoint: str = ""  # for sources that name none; "" = the library's
+    token: str = ""
+    allow_local_addresses: bool = False  # also an endpoint that the object names may be a loopback or link-local address
+
+
+async def probe_source(source: HuggingFaceSource, access: Access, attempt: int) -> SourceFacts | Unresolved:
     """Return the resolved source, or why there is none and when to ask again; `attempt` counts failures in a row, from 0."""
-    endpoint = source.endpoint or default_endpoint
     try:
-        repo = RepoId.parse(source.repo)
-        commit = await resolve_commit(repo, source.revision, endpoint=endpoint, timeout=TIMEOUT_SECONDS)
-        listing = await list_files(
-            repo,
-            commit,
-            endpoint=endpoint,
-            allow_patterns=source.allow_patterns,
-            ignore_patterns=source.ignore_patterns,
-            timeout=TIMEOUT_SECONDS,
-        )
+        return await _list(source, access, await _resolve(source, access))
     except ContentError as error:
         return to_unresolved(error, attempt)
-    return SourceFacts(str(commit), listing.source_digest, listing.total_bytes, len(listing.files))
+
+
+async def probe_upstream(source: HuggingFaceSource, access: Access, known: SourceFacts) -> SourceFacts | Unresolved:
+    """Return where the source leads now; the files are listed only when that is another commit than the known one."""
+    try:
+        commit = await _resolve(source, access)
+        return known if str(commit) == known.commit else await _list(source, access, commit)
+    except ContentError as error:
+        return to_unresolved(error, 0)
+
+
+def read_token(secret: Object | None, name: str, key: str) -> str | Unresolved:
+    """Return the token in a Secret, or why there is none."""
+    if secret is None:
+        return no_token(f"Secret {name!r} of tokenSecretRef does not exist")
+    try:
+        token = base64.b64decode(secret.get("data", {})[key], validate=True).decode("ascii").strip()
+    except KeyError:
+        return no_token(f"Secret {name!r} of tokenSecretRef has no key {key!r}")
+    except (binascii.Error, UnicodeDecodeError):
+        return no_token(f"Secret {name!r} of tokenSecretRef: what is under {key!r} is not a token")
+    if not token or not token.isprintable():
+        return no_token(f"Secret {name!r} of tokenSecretRef: what is under {key!r} is not a token")
+    return token
+
+
+def no_token(message: str) -> Unresolved:
+    """Return what a token that cannot be had means."""
+    return Unresolved(Reason.UNAUTHORIZED, message, final=True, again_in=FINAL_AGAIN)
 
 
 def to_unresolved(error: ContentError, attempt: int) -> Unresolved:
@@ -39,7 +79,34 @@ def to_unresolved(error: ContentError, attempt: int) -> Unresolved:
             return Unresolved(Reason.UNAUTHORIZED, str(error), final=True, again_in=FINAL_AGAIN)
         case SourceNotFound() | InvalidRepository() | UnsupportedDag():
             return Unresolved(Reason.SOURCE_NOT_FOUND, str(error), final=True, again_in=FINAL_AGAIN)
+        case AddressRefused():
+            return Unresolved(Reason.INVALID_SPEC, str(error), final=True, again_in=FINAL_AGAIN)
         case OriginRateLimited():
             again = min(3600.0, max(backoff, error.retry_after or 0.0))
             return Unresolved(Reason.ORIGIN_RATE_LIMITED, str(error), final=False, again_in=again)
     return Unresolved(Reason.ORIGIN_UNREACHABLE, str(error), final=False, again_in=backoff)
+
+
+async def _resolve(source: HuggingFaceSource, access: Access) -> Commit:
+    return await resolve_commit(
+        RepoId.parse(source.repo),
+        source.revision,
+        endpoint=source.endpoint or access.default_endpoint,
+        token=access.token,
+        timeout=TIMEOUT_SECONDS,
+        allow_local_addresses=access.allow_local_addresses or not source.endpoint,
+    )
+
+
+async def _list(source: HuggingFaceSource, access: Access, commit: Commit) -> SourceFacts:
+    listing = await list_files(
+        RepoId.parse(source.repo),
+        commit,
+        endpoint=source.endpoint or access.default_endpoint,
+        token=access.token,
+        allow_patterns=source.allow_patterns,
+        ignore_patterns=source.ignore_patterns,
+        timeout=TIMEOUT_SECONDS,
+        allow_local_addresses=access.allow_local_addresses or not source.endpoint,
+    )
+    return SourceFacts(str(commit), listing.source_digest, listing.total_bytes, len(listing.files))

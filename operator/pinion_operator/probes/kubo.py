@@ -1,18 +1,21 @@
-"""Managed Kubo daemons over their RPC API, with the operator's token: health, pins, and taking pins away."""
+"""Kubo daemons over their RPC API, with the operator's token: health, pins, and taking pins away."""
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 
+from pinion_ipfs.backends.http import HttpClient
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import ContentError
 
 from ..reconcile.observed_backend import Check
 
+_MAX_IDENTITY = 64 * 1024  # bytes
 _MAX_LINES = 20_000  # more pins than the models of a namespace make; a daemon that lists more is not ours to tidy up
 
 
@@ -20,25 +23,29 @@ class KuboProbeError(Exception):
     """A daemon did not do what was asked; the message says which one, and why."""
 
 
-async def probe_kubo(http: aiohttp.ClientSession, name: str, url: str, token: str, timeout: float) -> Check:
-    """Make a round trip (add, cat, compare) within `timeout` seconds; a daemon that is down is a result, not an error."""
+async def probe_kubo(
+    name: str, url: str, token: str, timeout: float, *, allow_local_addresses: bool = True, ours: bool = True
+) -> Check:
+    """Make a round trip (add, cat, compare) within `timeout` seconds; a daemon that is down is a result, not an error.
+
+    Of one that is not `ours` nothing is repeated that it said: who names a URL must not read by us what is behind it.
+    """
     try:
         async with asyncio.timeout(timeout):
-            client = KuboRpc(name, url, token=token, timeout=timeout)
+            client = KuboRpc(name, url, token=token, timeout=timeout, allow_local_addresses=allow_local_addresses)
             try:
                 health = await client.probe()
             finally:
                 await client.close()
             if not health.usable:
-                return Check(
-                    reachable=bool(health.version), healthy=False, problem=_stable(health.reason), version=health.version
-                )
-            peer_id = await _peer_id(http, url, token, timeout)
+                problem = stable(health.reason, whole=ours)
+                return Check(reachable=bool(health.version), healthy=False, problem=problem, version=health.version)
+            peer_id = await _peer_id(HttpClient(name, url, token=token, allow_local_addresses=allow_local_addresses), timeout)
             return Check(reachable=True, healthy=True, version=health.version, peer_id=peer_id)
     except TimeoutError:
         return Check(reachable=False, healthy=False, problem=f"no answer within {timeout:g} s")
-    except KuboProbeError as error:
-        return Check(reachable=True, healthy=False, problem=str(error))
+    except ContentError as error:
+        return Check(reachable=True, healthy=False, problem=stable(str(error), whole=ours))
 
 
 async def list_pins(http: aiohttp.ClientSession, url: str, token: str, timeout: float) -> frozenset[str]:
@@ -46,6 +53,18 @@ async def list_pins(http: aiohttp.ClientSession, url: str, token: str, timeout: 
     params = {"type": "recursive", "stream": "true", "names": "true"}
     entries = await _call(http, url, token, "pin/ls", params, timeout)
     return frozenset(str(entry["Cid"]) for entry in entries if "Cid" in entry and not entry.get("Name"))
+
+
+async def pin(name: str, url: str, token: str, cid: str, timeout: float) -> None:
+    """Pin what the daemon holds whole; raise KuboProbeError when it does not, or does not answer."""
+    client = KuboRpc(name, url, token=token, timeout=timeout)
+    try:
+        await client.stat(Cid.parse(cid))
+        await client.pin(Cid.parse(cid))
+    except ContentError as error:
+        raise KuboProbeError(f"pin of {cid}: {error}") from error
+    finally:
+        await client.close()
 
 
 async def unpin(name: str, url: str, token: str, cid: str, timeout: float) -> None:
@@ -59,8 +78,16 @@ async def unpin(name: str, url: str, token: str, cid: str, timeout: float) -> No
         await client.close()
 
 
-async def _peer_id(http: aiohttp.ClientSession, url: str, token: str, timeout: float) -> str:
-    return next((str(answer.get("ID", "")) for answer in await _call(http, url, token, "id", {}, timeout)), "")
+async def _peer_id(client: HttpClient, timeout: float) -> str:
+    """Return the daemon's peer ID; "" when it answers something else."""
+    try:
+        async with client.request("POST", "/api/v0/id", total=timeout) as response:
+            found = json.loads(await response.content.read(_MAX_IDENTITY))["ID"]
+            return found if isinstance(found, str) and found.isalnum() and len(found) < 128 else ""
+    except (ValueError, KeyError, TypeError):
+        return ""
+    finally:
+        await client.close()
 
 
 async def _call(
@@ -90,6 +117,7 @@ async def _call(
     return lines
 
 
-def _stable(reason: str) -> str:
-    """Return a reason fit for a status: one line, not too long."""
-    return " ".join(reason.split())[:500]
+def stable(reason: str, *, whole: bool) -> str:
+    """Return a reason fit for a status: one line, not too long; unless `whole`, without what the other side said."""
+    text = reason if whole else re.sub(r"(HTTP \d{3}):.*", r"\1", reason, flags=re.DOTALL)
+    return " ".join(text.split())[:500]

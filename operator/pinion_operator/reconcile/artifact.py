@@ -1,6 +1,7 @@
 """The CID of a revision: learned once from the pod that computed it, then remembered in the status and the live ConfigMap."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -29,22 +30,28 @@ class Artifact:
     pinned: bool = False  # a backend has confirmed it
 
 
-def known_artifact(seen: Observed, model: ModelDeployment, revision: Revision) -> Artifact:
-    """Return what is remembered of the revision, completed by what its pods say now."""
+def known_artifact(seen: Observed, model: ModelDeployment, revision: Revision, revisions: Sequence[Revision] = ()) -> Artifact:
+    """Return what is remembered of the revision, or of the same bytes elsewhere, completed by what its pods say now."""
     cid, manifest_cid, pinned = _remembered(seen, model, revision)
     claims = [
         pod.status
         for pod in seen.pods
         if pod.status and revision_of(pod) == revision.name and not is_leaving(pod) and _may_teach(pod.status, revision)
     ]
+    expected = model.spec.model.expected
     if not cid:
-        expected = model.spec.model.expected
+        cid, manifest_cid = _same_bytes(seen, model, revision, revisions)
+        if expected is not None and cid != expected.cid:
+            cid, manifest_cid = "", ""
+    if not cid:
         for claim in claims:
-            # A CID counts once it is safe: pinned where a backend is used, so that the next pod can read it from there.
-            safe = claim.backend.pinned_in or not revision.backends
+            # A CID counts once the next pod can read it: pinned in a backend, or from this pod where that is allowed.
+            safe = claim.backend.pinned_in or not revision.backends or model.spec.storage.fallback == "Automatic"
             if is_cid(claim.model.cid) and safe and (expected is None or claim.model.cid == expected.cid):
                 cid, manifest_cid = claim.model.cid, claim.model.manifest_cid if is_cid(claim.model.manifest_cid) else ""
                 break
+    if cid and not manifest_cid:
+        manifest_cid = next((claim.model.manifest_cid for claim in claims if _tells_manifest(claim, cid)), "")
     pinned = pinned or any(claim.model.cid == cid != "" and claim.backend.pinned_in for claim in claims)
     return Artifact(cid, manifest_cid, pinned)
 
@@ -57,6 +64,23 @@ def remembered_artifact(seen: Observed, model: ModelDeployment, revision: Revisi
 def is_cid(text: str) -> bool:
     """Return whether a text has the form of a CIDv1 in base32: the one form in which pods and users write it."""
     return _CID.fullmatch(text) is not None
+
+
+def _same_bytes(seen: Observed, model: ModelDeployment, revision: Revision, revisions: Sequence[Revision]) -> tuple[str, str]:
+    """Return the CID of the same files in another revision or another ModelDeployment, and the manifest where it is the same.
+
+    Whoever gets here has had the source resolved with a token of his own: the hub lets him have these files.
+    """
+    for other in revisions:
+        if other.name != revision.name and other.source.source_digest == revision.source.source_digest:
+            cid, manifest_cid, _ = _remembered(seen, model, other)
+            if cid:  # a manifest names repository and commit beside the files
+                return cid, manifest_cid if other.source.commit == revision.source.commit else ""
+    return seen.known_cids.get(revision.source.source_digest, ""), ""
+
+
+def _tells_manifest(claim: PodStatus, cid: str) -> bool:
+    return claim.model.cid == cid and is_cid(claim.model.manifest_cid)
 
 
 def _remembered(seen: Observed, model: ModelDeployment, revision: Revision) -> tuple[str, str, bool]:

@@ -6,20 +6,28 @@ from ..api.base import Condition
 from ..api.modeldeployment import ModelDeployment
 from ..conditions import ConditionType, Reason, condition
 from .artifact import Artifact
+from .degraded import backend_degraded, backends_ready
 from .failures import MEANINGS, explain
+from .observed import Observed
 from .revision import Revision
+from .upstream import source_drifted
 from .workload import Workload
 
 
-def aspects(model: ModelDeployment, revision: Revision, artifact: Artifact, workload: Workload) -> tuple[Condition, ...]:
+def aspects(
+    seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact, workload: Workload
+) -> tuple[Condition, ...]:
     """Return all of them for a revision."""
-    return (
+    found = (
         source_resolved(model, revision, workload),
-        artifact_pinned(model, revision, artifact, workload),
+        source_drifted(seen, model, revision),
+        artifact_pinned(seen, model, revision, artifact, workload),
         artifact_verified(model, artifact, workload),
+        backend_degraded(seen, model, revision, workload),
         workload_ready(model, workload),
         warm(model, workload),
     )
+    return tuple(one for one in found if one)
 
 
 def available(model: ModelDeployment, pods: int) -> Condition:
@@ -50,7 +58,9 @@ def source_resolved(model: ModelDeployment, revision: Revision, workload: Worklo
     return _set(model, ConditionType.SOURCE_RESOLVED, True, Reason.RESOLVED, message)
 
 
-def artifact_pinned(model: ModelDeployment, revision: Revision, artifact: Artifact, workload: Workload) -> Condition:
+def artifact_pinned(
+    seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact, workload: Workload
+) -> Condition:
     """Return ArtifactPinned: confirmed by a backend, not by the pod's own store."""
     type_ = ConditionType.ARTIFACT_PINNED
     if not artifact.pinned and (failed := _failed(model, type_, workload)):
@@ -63,6 +73,9 @@ def artifact_pinned(model: ModelDeployment, revision: Revision, artifact: Artifa
         return _set(
             model, type_, False, Reason.NO_BACKEND, "this namespace has no IpfsBackend: each pod keeps its own copy alone"
         )
+    if not backends_ready(seen, revision):
+        names = " and ".join(revision.backends)
+        return _set(model, type_, False, Reason.BACKEND_UNAVAILABLE, f"pinned as soon as {names} can take the model")
     message = (
         "the model is being pinned" if workload.stage == Phase.PINNING else "pinned once a pod has brought and verified it"
     )

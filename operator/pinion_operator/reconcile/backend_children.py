@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..api.ipfsbackend import IpfsBackend, IpfsBackendSpec
-from ..resources.kinds import SECRET, Object, Ref, ref_of
+from ..api.ipfsbackend import IpfsBackend, IpfsBackendSpec, Managed
+from ..resources.kinds import SECRET, STATEFULSET, Object, Ref, ref_of
 from ..resources.kubo_configmap import SCRIPT, build_kubo_configmap
+from ..resources.kubo_networkpolicy import build_kubo_network_policy
 from ..resources.kubo_secret import (
     Credentials,
     build_kubo_client_secret,
     build_kubo_secret,
-    read_client_token,
-    read_credentials,
+    kubo_secret_name,
 )
 from ..resources.kubo_service import build_kubo_service
-from ..resources.kubo_statefulset import KuboSettings, build_kubo_statefulset
+from ..resources.kubo_statefulset import KuboSettings, build_kubo_statefulset, mounted_secret
 from ..resources.names import kubo_client_secret, kubo_name
 from ..resources.owner import digest
 from .drift import covers
@@ -30,45 +30,65 @@ _LIMITS: ResourceList = {"memory": "1Gi"}
 
 @dataclass(frozen=True)
 class Children:
-    """What to make and to apply; nothing when all is as it should be."""
+    """What to make, to apply and to take away; nothing when all is as it should be."""
 
     create: tuple[Object, ...] = ()
     apply: tuple[Object, ...] = ()
+    delete: tuple[Ref, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Return whether there is nothing to do."""
-        return not self.create and not self.apply
+        return not self.create and not self.apply and not self.delete
 
 
 def want_children(seen: ObservedBackend, backend: IpfsBackend) -> Children:
     """Return what to make and to apply; nothing at all while a name is taken by a stranger."""
     if seen.taken:
         return Children()
-    create: list[Object] = []
-    name = backend.metadata.name
-    secret, client_secret = _secret(seen, kubo_name(name)), _secret(seen, kubo_client_secret(name))
-    credentials = read_credentials(secret) if secret else None
-    if credentials is None:
-        # Runtime pods hold the client token: it stays, if it is still there, when Kubo's own Secret was lost.
-        token = read_client_token(client_secret) if client_secret else ""
-        fresh = seen.fresh
-        credentials = Credentials(fresh.swarm_key, fresh.operator_token, token or fresh.client_token)
-        create.append(build_kubo_secret(seen.obj, credentials))
-    if client_secret is None:
-        create.append(build_kubo_client_secret(seen.obj, credentials.client_token))
+    secrets = build_secrets(seen.obj, seen.credentials)
+    create = tuple(secret for secret in secrets if secret["metadata"]["name"] in seen.missing)
+    if old := _outdated(seen):
+        return Children(delete=old)
     wanted = (
         build_kubo_configmap(seen.obj),
         build_kubo_service(seen.obj),
-        build_kubo_statefulset(seen.obj, settings_of(seen, backend.spec, credentials)),
+        build_kubo_network_policy(seen.obj, seen.operator_namespace),
+        build_kubo_statefulset(seen.obj, settings_of(seen, backend.spec)),
     )
     changed = tuple(child for child in wanted if not covers(seen.children.get(ref_of(child)), child))
-    return Children(tuple(create), changed)
+    return Children(create, changed)
 
 
-def settings_of(seen: ObservedBackend, spec: IpfsBackendSpec, credentials: Credentials) -> KuboSettings:
+def build_secrets(owner: Object, credentials: Credentials) -> tuple[Object, ...]:
+    """Return the two Secrets: of the daemon, and of the pods that pin in it."""
+    return build_kubo_secret(owner, credentials), build_kubo_client_secret(owner, credentials.client_token)
+
+
+def is_outdated(owner: Object, children: Mapping[Ref, Object], credentials: Credentials) -> bool:
+    """Return whether the daemon was told something else, by an operator with another key."""
+    return _mounted(owner, children) not in ("", kubo_secret_name(owner["metadata"]["name"], credentials))
+
+
+def _outdated(seen: ObservedBackend) -> tuple[Ref, ...]:
+    """Return the Secrets of a daemon that was told something else, while they are there.
+
+    They go before the StatefulSet is told of the new ones: whatever is cut off in between, the pods' Secret is made again.
+    """
+    namespace, client = seen.obj["metadata"]["namespace"], kubo_client_secret(seen.obj["metadata"]["name"])
+    if client in seen.missing or not is_outdated(seen.obj, seen.children, seen.credentials):
+        return ()
+    return Ref(SECRET, namespace, _mounted(seen.obj, seen.children)), Ref(SECRET, namespace, client)
+
+
+def _mounted(owner: Object, children: Mapping[Ref, Object]) -> str:
+    workload = children.get(Ref(STATEFULSET, owner["metadata"]["namespace"], kubo_name(owner["metadata"]["name"])))
+    return mounted_secret(workload) if workload else ""
+
+
+def settings_of(seen: ObservedBackend, spec: IpfsBackendSpec) -> KuboSettings:
     """Return what shapes the pod, from the spec and the operator's defaults."""
-    managed = spec.managed
+    managed, credentials = spec.managed or Managed(), seen.credentials
     # Each default gives way to what the user says of the other side.
     limits = {**_fitted(_LIMITS, managed.resources.requests, max), **managed.resources.limits}
     requests = {**_fitted(_REQUESTS, managed.resources.limits, min), **managed.resources.requests}
@@ -85,6 +105,7 @@ def settings_of(seen: ObservedBackend, spec: IpfsBackendSpec, credentials: Crede
         storage_class_name=managed.storage.storage_class_name,
         storage_max_bytes=int(parse_quantity(managed.storage.size) * 9 // 10),
         reclaim_policy=spec.reclaim_policy,
+        secret_name=kubo_secret_name(seen.obj["metadata"]["name"], credentials),
         config_digest=digest(script_and_secrets),
     )
 
@@ -99,7 +120,3 @@ def _fitted(
         return default if better(ours, theirs) == ours else bound
 
     return {name: fit(value, bounds.get(name, value)) for name, value in defaults.items()}
-
-
-def _secret(seen: ObservedBackend, name: str) -> Object | None:
-    return seen.children.get(Ref(SECRET, seen.obj["metadata"]["namespace"], name))

@@ -1,15 +1,30 @@
-"""What to say about a managed Kubo, from its StatefulSet, its pods and the round trips."""
+"""What to say about a backend, from its health checks, and for a managed Kubo from its StatefulSet and pods."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..api.base import Condition
 from ..api.ipfsbackend import IpfsBackend
 from ..conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true, summarise
 from ..resources.kinds import STATEFULSET, Object, Ref
-from ..resources.names import kubo_name
+from ..resources.names import kubo_claim, kubo_name
+from .claim import explain_claim
 from .observed_backend import Check, Health, ObservedBackend
 
+
+class _Proof(NamedTuple):
+    """What shows that a backend of a type works."""
+
+    condition: ConditionType
+    message: str  # of Ready
+    answers: str  # of Reachable
+
+
+_PROOFS = {
+    "Kubo": _Proof(ConditionType.ROUND_TRIP_HEALTHY, "add, cat and compare succeed", "the RPC API answers"),
+    "TrustlessGateway": _Proof(ConditionType.REACHABLE, "a gateway answers", "a gateway answers"),
+    "HuggingFaceCache": _Proof(ConditionType.REACHABLE, "its claim is there", "its claim is there"),
+}
 _FIRST_RETRY = 0.5  # seconds; doubled with each failure
 _CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 
@@ -33,12 +48,15 @@ def judge(seen: ObservedBackend, backend: IpfsBackend, *, pending: bool) -> tupl
         message = f"an object that is not ours has a name that is needed: {names}"
         ready = condition(ConditionType.READY, False, Reason.FAILED, message, generation=generation)
         return (*summarise(ready, Stalled(Reason.NAME_TAKEN, message)), *daemon)
-    state = Reconciling(Reason.PROGRESSING, "making its children") if pending else _starting(seen, backend)
+    state = Reconciling(Reason.PROGRESSING, "making its children") if pending else None
+    if state is None and backend.spec.managed is not None:
+        state = _starting(seen, backend)
     if state is not None:
         ready = condition(ConditionType.READY, False, Reason.PROGRESSING, state.message, generation=generation)
         return (*summarise(ready, state), *daemon)
-    if is_true(daemon, ConditionType.ROUND_TRIP_HEALTHY):
-        ready = condition(ConditionType.READY, True, Reason.HEALTHY, "add, cat and compare succeed", generation=generation)
+    if is_true(daemon, _PROOFS[backend.spec.type].condition):
+        message = _PROOFS[backend.spec.type].message
+        ready = condition(ConditionType.READY, True, Reason.HEALTHY, message, generation=generation)
         return (*summarise(ready), *daemon)
     failed = next((one for one in daemon if one.status == "False"), None)
     reason, message = (
@@ -50,18 +68,20 @@ def judge(seen: ObservedBackend, backend: IpfsBackend, *, pending: bool) -> tupl
 
 
 def _daemon(health: Health | None, backend: IpfsBackend) -> tuple[Condition, ...]:
-    """Return Reachable and RoundTripHealthy. Fewer failures in a row than the threshold change nothing."""
+    """Return Reachable, and RoundTripHealthy where the operator can write. Fewer failures than the threshold change nothing."""
     generation = backend.metadata.generation
-    types = (ConditionType.REACHABLE, ConditionType.ROUND_TRIP_HEALTHY)
+    proof = _PROOFS[backend.spec.type]
+    types = tuple(dict.fromkeys((ConditionType.REACHABLE, proof.condition)))
     if health is None:
-        return tuple(condition(one, None, Reason.NOT_PROBED, "no pod is ready", generation=generation) for one in types)
+        why = "no pod is ready" if backend.spec.managed else "no check yet"
+        return tuple(condition(one, None, Reason.NOT_PROBED, why, generation=generation) for one in types)
     if not health.check.healthy and health.failures < backend.spec.health_check.failure_threshold:
         return tuple(_kept(find(backend.status.conditions, one), one, generation) for one in types)
-    return _said(health.check, generation)
+    return tuple(one for one in _said(health.check, proof, generation) if one.type in types)
 
 
-def _said(check: Check, generation: int) -> tuple[Condition, ...]:
-    reason, message = Reason.ANSWERING, "the RPC API answers"
+def _said(check: Check, proof: "_Proof", generation: int) -> tuple[Condition, ...]:
+    reason, message = Reason.ANSWERING, proof.answers
     if not check.reachable:
         reason, message = Reason.UNREACHABLE, check.problem
     reachable = condition(ConditionType.REACHABLE, check.reachable, reason, message, generation=generation)
@@ -89,7 +109,10 @@ def _starting(seen: ObservedBackend, backend: IpfsBackend) -> Reconciling | None
     if current and counts == [1, 1, 1]:
         return None
     troubles = [trouble for pod in seen.pods if (trouble := _trouble(pod))]
-    return Reconciling(Reason.STARTING, troubles[0] if troubles else "waiting for its pod")
+    said = [troubles[0] if troubles else "waiting for its pod"]
+    if backend.spec.managed and backend.spec.managed.storage.type == "PVC" and current:
+        said.append(explain_claim(kubo_claim(meta.name), seen.claim, kubo_name(meta.name)))
+    return Reconciling(Reason.STARTING, "; ".join(filter(None, said)))
 
 
 def _trouble(pod: Object) -> str:
@@ -116,4 +139,5 @@ def _container_trouble(container: Mapping[str, Any]) -> str:
         return ""
     if ended.get("reason") == "OOMKilled":
         return "killed for memory: raise spec.managed.resources.limits.memory"
-    return f"ended with exit code {ended['exitCode']}"
+    said = [line.strip() for line in str(ended.get("message", "")).splitlines() if line.startswith("Error:")]
+    return f"ended with exit code {ended['exitCode']}{f': {said[-1][7:300]}' if said else ''}"

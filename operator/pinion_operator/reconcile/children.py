@@ -8,8 +8,10 @@ from pinion_contract.config import LiveConfig
 from ..api.modeldeployment import ModelDeployment
 from ..resources.configmap import build_config_map, build_live_config_map
 from ..resources.deployment import build_deployment
-from ..resources.kinds import DEPLOYMENT, Object, kind_of, ref_of
+from ..resources.kinds import DEPLOYMENT, NETWORKPOLICY, Object, Ref, kind_of, ref_of
 from ..resources.names import REVISION_LABEL
+from ..resources.networkpolicy import build_network_policy
+from ..resources.peers import build_peers_secret, build_peers_service
 from ..resources.service import build_service
 from ..resources.serviceaccount import build_service_account
 from .artifact import Artifact
@@ -17,16 +19,17 @@ from .drift import covers
 from .observed import Observed
 from .pods import revision_of
 from .revision import Revision
+from .rollout import replacement
 from .workload import deployment_of, wanted_limits
-
-RETAINED = 3  # old revisions beside the current one
 
 
 @dataclass(frozen=True)
 class Pending:
-    """What is to be applied."""
+    """What is to be made and applied, and what is to go."""
 
+    create: tuple[Object, ...] = ()
     apply: tuple[Object, ...] = ()
+    delete: tuple[Ref, ...] = ()
     only_replicas: bool = False  # nothing but the number of pods changes
 
 
@@ -56,24 +59,52 @@ def pending_children(seen: Observed, model: ModelDeployment, revision: Revision,
         build_config_map(owner, revision.name, revision.config),
         build_live_config_map(owner, revision.name, live),
         build_service(owner),
-        build_deployment(owner, revision.template, replicas),
+        build_peers_service(owner),
+        *_network_policy(seen, model),
+        build_deployment(owner, revision.template, replicas, replacement(model, artifact)),
     ]
-    apply = tuple(child for child in wanted if not covers(seen.children.get(ref_of(child)), child))
-    return Pending(apply, only_replicas=bool(apply) and all(_differs_in_replicas(seen, child, revision) for child in apply))
+    apply: tuple[Object, ...] = tuple(child for child in wanted if not covers(seen.children.get(ref_of(child)), child))
+    # The Secret is made once: it is there when the Deployment is, unless somebody took it away, and then pods wait for it.
+    missing = deployment_of(seen, model) is None or seen.peers_secret_gone
+    return Pending(
+        create=(build_peers_secret(owner, seen.fresh_token),) if missing else (),
+        apply=apply,
+        delete=_unwanted(seen, model),
+        only_replicas=bool(apply) and all(_differs_in_replicas(seen, child) for child in apply),
+    )
 
 
-def stale_children(seen: Observed, revision: Revision, revisions: tuple[Revision, ...]) -> tuple[Object, ...]:
+def stale_children(
+    seen: Observed, model: ModelDeployment, revision: Revision, revisions: tuple[Revision, ...]
+) -> tuple[Object, ...]:
     """Return what belongs to revisions that are no longer kept: neither current, nor among the newest, nor run by any pod."""
     old = [known.name for known in revisions if known.name != revision.name]  # newest first
-    keep = {revision.name, *old[:RETAINED], *map(revision_of, seen.pods)}
+    keep = {revision.name, *old[: model.spec.rollout.revision_history_limit], *map(revision_of, seen.pods)}
     return tuple(child for child in seen.children.values() if _revision_label(child) not in {*keep, ""})
 
 
-def _differs_in_replicas(seen: Observed, child: dict[str, Any], revision: Revision) -> bool:
+def _network_policy(seen: Observed, model: ModelDeployment) -> list[dict[str, Any]]:
+    if not model.spec.network_policy.enabled:
+        return []
+    allowed = [
+        source.model_dump(mode="json", by_alias=True, exclude_none=True) for source in model.spec.network_policy.allow_from
+    ]
+    return [build_network_policy(seen.obj, allowed, seen.management_namespaces)]
+
+
+def _unwanted(seen: Observed, model: ModelDeployment) -> tuple[Ref, ...]:
+    """Return children of whole kinds that the spec has switched off."""
+    switched_off = set() if model.spec.network_policy.enabled else {NETWORKPOLICY}
+    return tuple(
+        ref for ref, child in seen.children.items() if ref.kind in switched_off and "deletionTimestamp" not in child["metadata"]
+    )
+
+
+def _differs_in_replicas(seen: Observed, child: Object) -> bool:
     have = seen.children.get(ref_of(child))
     if have is None or kind_of(child) != DEPLOYMENT:
         return False
-    return covers(have, build_deployment(seen.obj, revision.template, have["spec"].get("replicas", 1)))
+    return covers(have, {**child, "spec": {**child["spec"], "replicas": have["spec"].get("replicas", 1)}})
 
 
 def _revision_label(child: Object) -> str:

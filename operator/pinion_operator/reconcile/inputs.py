@@ -1,7 +1,8 @@
 """What of a ModelDeployment makes a revision: the user's wishes that shape the pod, and the bytes they lead to.
 
 Only what differs from the schema's defaults is hashed: a field that a later version adds changes no hash, so it rolls no model.
-Replicas, limits and suspend shape no pod. The commit and the CID are facts about a revision: learning them rolls nothing.
+Replicas, limits, rollout and suspend shape no pod. The commit and the CID are facts about a revision: learning them
+rolls nothing.
 """
 
 import hashlib
@@ -10,8 +11,9 @@ from typing import Any
 
 from ..api.modeldeployment import ModelDeploymentSpec
 
-SHAPING = {"model", "storage", "runtime", "warmup", "termination_grace_period_seconds"}
+SHAPING = {"model", "storage", "runtime", "warmup", "auth", "termination_grace_period_seconds"}
 NAME_DIGITS = 10
+_FOLLOWING = ("revisionPolicy", "trackIntervalSeconds")  # of the source: what becomes of a branch that moves
 
 
 def inputs_hash(spec: ModelDeploymentSpec, *, namespace_backends: bool) -> str:
@@ -24,20 +26,32 @@ def inputs_hash(spec: ModelDeploymentSpec, *, namespace_backends: bool) -> str:
 
 def source_hash(spec: ModelDeploymentSpec) -> str:
     """Return the hash of what the user says about the source: it leads to one commit, for as long as it stays."""
-    return _hash(spec.model.source.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    return _hash(_without_following(spec.model.source.model_dump(mode="json", by_alias=True, exclude_defaults=True)))
 
 
-def revision_name(spec: ModelDeploymentSpec, source_digest: str, *, namespace_backends: bool) -> str:
-    """Return the name of the revision: the same bytes under another branch or commit are the same revision."""
+def revision_name(spec: ModelDeploymentSpec, source_digest: str, *, namespace_backends: bool, restart: str = "") -> str:
+    """Return the name of the revision: the same bytes under another branch or commit are the same revision.
+
+    `restart`: what asks for another revision though nothing else differs.
+    """
     inputs = _shaping(spec)
     source = inputs["model"]["source"]["huggingFace"]
     for name in ("revision", "allowPatterns", "ignorePatterns"):  # they act through the source digest alone
         source.pop(name, None)
-    return _hash({"spec": inputs, "namespaceBackends": namespace_backends, "sourceDigest": source_digest})[:NAME_DIGITS]
+    what = {"spec": inputs, "namespaceBackends": namespace_backends, "sourceDigest": source_digest}
+    return _hash(what | ({"restart": restart} if restart else {}))[:NAME_DIGITS]
 
 
 def _shaping(spec: ModelDeploymentSpec) -> dict[str, Any]:
-    return spec.model_dump(mode="json", by_alias=True, include=SHAPING, exclude_defaults=True)
+    shaping = spec.model_dump(mode="json", by_alias=True, include=SHAPING, exclude_defaults=True)
+    _without_following(shaping["model"]["source"])
+    return shaping
+
+
+def _without_following(source: dict[str, Any]) -> dict[str, Any]:
+    for name in _FOLLOWING:
+        source["huggingFace"].pop(name, None)
+    return source
 
 
 def _hash(value: object) -> str:

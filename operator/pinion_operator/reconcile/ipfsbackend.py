@@ -22,13 +22,15 @@ def decide(seen: ObservedBackend) -> Plan:
     if seen.backend.deleting and not seen.users:
         return Plan(finalizers=_without_ours(seen.obj))
     # What is being deleted gets no children again, but keeps serving while others need it.
-    children = Children() if seen.backend.deleting else want_children(seen, seen.backend)
+    managed = seen.backend.spec.managed is not None and not seen.backend.deleting
+    children = want_children(seen, seen.backend) if managed else Children()
     return Plan(
         unpin=_removable(seen),
         finalizers=None if seen.backend.deleting else _with_ours(seen.obj),
         status=_changed(seen.obj, _status(seen, seen.backend, children)),
         create=children.create,
         apply=children.apply,
+        delete=children.delete,
         after=max(seen.next_check, 0.5),
     )
 
@@ -62,7 +64,12 @@ def _invalid(seen: ObservedBackend) -> Plan:
 
 
 def _removable(seen: ObservedBackend) -> tuple[str, ...]:
-    """Return the pins to take away: none while a user is on its way, for its pods may have pinned what no status names yet."""
+    """Return the pins to take away: none while a user is on its way, for its pods may have pinned what no status names yet.
+
+    Only of a daemon that is ours: in somebody else's, a pin without a name may be anybody's.
+    """
+    if seen.backend is None or seen.backend.spec.managed is None:
+        return ()
     if seen.health is None or not seen.health.check.healthy or not all(user.settled for user in seen.users):
         return ()
     return tuple(sorted(cid for cid, seconds in seen.unwanted.items() if seconds >= seen.grace))

@@ -39,6 +39,23 @@ Resolution = SourceFacts | Unresolved | Asking
 
 
 @dataclass(frozen=True)
+class Quiet:
+    """For how long nothing has got on."""
+
+    seconds: float = 0.0  # since this process saw progress, or, when it has seen none, since it first looked
+    moved: bool = False  # whether this process has seen any
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The API server has answered that it does not accept a child as we want it."""
+
+    digest: str  # of the child: another one may be accepted
+    message: str
+    again: bool = False  # long enough ago to try the same once more: what refused it may have changed
+
+
+@dataclass(frozen=True)
 class Pod:
     """A pod of the deployment and what it says about itself."""
 
@@ -58,7 +75,16 @@ class Observed:
     taken: frozenset[Ref] = frozenset()  # names that we want and strangers bear
     pods: tuple[Pod, ...] = ()  # of all revisions, oldest first; those in deletion too
     backends: tuple[Object, ...] = ()  # every IpfsBackend of the namespace
+    backend_ages: Mapping[str, float] = field(default_factory=dict)  # seconds since each was made
+    refused: Mapping[Ref, Refusal] = field(default_factory=dict)  # children
     resolution: Resolution | None = None  # None: not needed, because the revision is known
+    upstream: SourceFacts | None = None  # what the branch led to when the hub was asked last; None: this process knows nothing
+    known_cids: Mapping[str, str] = field(default_factory=dict)  # by source digest: of other ModelDeployments of the namespace
+    quiet: Quiet = field(default_factory=Quiet)
     progress_age: float = 0.0  # seconds since the transfer in status last changed, as far as this process knows
     runtime_image: str = ""  # the operator's default
     hub_endpoint: str = ""  # the operator's default; "" = the library's
+    allow_local_addresses: bool = False  # whether URLs in the object may lead to loopback and the like
+    management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked; () = not known
+    fresh_token: str = ""  # a new secret, should one be needed
+    peers_secret_gone: bool = False  # looked for only while a pod waits for its volumes

@@ -14,10 +14,10 @@ GRACE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Check:
-    """One health check of the daemon."""
+    """One health check: of a daemon, a gateway or a volume."""
 
-    reachable: bool  # the RPC API answered
-    healthy: bool  # what was added came back the same
+    reachable: bool  # it answered; of a volume: its claim is there
+    healthy: bool  # what was added came back the same; where the operator cannot write, as much as `reachable`
     problem: str = ""  # why it is not healthy
     version: str = ""
     peer_id: str = ""
@@ -38,11 +38,13 @@ class ObservedBackend:
 
     obj: Object  # as the API server has it
     backend: IpfsBackend | None  # parsed; None: it does not follow the schema of this operator
-    fresh: Credentials  # random: to be used where there are none yet
+    credentials: Credentials  # of its daemon, should the operator run one
     problem: str = ""  # why it could not be parsed
-    children: Mapping[Ref, Object] = field(default_factory=dict)  # those that are ours, Secrets among them
+    children: Mapping[Ref, Object] = field(default_factory=dict)  # those that are ours; Secrets are not read
+    missing: frozenset[str] = frozenset()  # Secrets of ours that are not there
     taken: frozenset[Ref] = frozenset()  # names that we want and strangers bear
     pods: tuple[Object, ...] = ()
+    claim: Object | None = None  # of a managed daemon's volume; looked at only while its pod is not ready
     users: tuple[User, ...] = ()  # ModelDeployments that use it, those in deletion left out
     health: Health | None = None  # None: not checked, because no pod is ready
     unwanted: Mapping[str, float] = field(
@@ -51,4 +53,5 @@ class ObservedBackend:
     grace: float = GRACE_SECONDS  # how long nobody must have wanted a pin before it goes
     next_check: float = 0.0  # seconds until the next check is due
     kubo_image: str = ""  # the operator's default
+    operator_namespace: str = ""  # from where the operator asks daemons; "" = not known
     image_pull_policy: str = "IfNotPresent"

@@ -14,7 +14,7 @@ class Plan:
     status: Object | None = (
         None  # the whole new status, conditions without lastTransitionTime; None = as it is. Before children
     )
-    create: tuple[Object, ...] = ()  # made once, never changed by us: Secrets with generated content, ControllerRevisions
+    create: tuple[Object, ...] = ()  # made once, never changed by us: Secrets with generated content
     apply: tuple[Object, ...] = field(default=())  # by server-side apply
     delete: tuple[Ref, ...] = ()
     after: float | None = None  # seconds: look again though no event will come

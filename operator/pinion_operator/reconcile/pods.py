@@ -97,6 +97,11 @@ def trouble_of(pod: Pod) -> Trouble | None:
     return Trouble(Reason.CRASH_LOOP_BACK_OFF, text, name, code)
 
 
+def waits_for_volumes(pod: Pod) -> bool:
+    """Return whether the kubelet is still making the container: of a Secret that is not there it says so in events only."""
+    return _container(pod).get("state", {}).get("waiting", {}).get("reason") == "ContainerCreating" and not is_leaving(pod)
+
+
 def _last_words(ended: Mapping[str, Any]) -> str:
     message = str(ended.get("message", "")).strip()
     return f": {message[-500:]}" if message else ""

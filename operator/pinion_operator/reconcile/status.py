@@ -27,6 +27,7 @@ from .observed import Observed, Pod
 from .pods import is_ready
 from .revision import Revision
 from .transfer import sum_transfers, throttle
+from .upstream import upstream_commit
 from .verdict import Verdict
 from .workload import Workload, deployment_of
 
@@ -70,6 +71,7 @@ def full_status(
         model=ModelStatus(
             revision=revision.name,
             commit=revision.source.commit,
+            upstream_commit=upstream_commit(seen, model, revision),
             cid=artifact.cid,
             manifest_cid=artifact.manifest_cid,
             source_digest=revision.source.source_digest,

@@ -1,5 +1,6 @@
 """Ready, and Reconciling or Stalled beside it: what is claimed about the whole, and how soon to look again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pinion_contract.names import MANAGEMENT_PORT
@@ -9,15 +10,18 @@ from ..api.base import Condition
 from ..api.modeldeployment import ModelDeployment
 from ..api.modeldeployment_status import Phase
 from ..conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true
+from ..resources.kinds import Ref
 from .artifact import Artifact
 from .aspects import idle_reason
 from .children import Pending
 from .failures import MEANINGS, explain
+from .observed import Refusal
 from .revision import Revision
 from .workload import Workload
 
 # Seconds until the next look at pods, which announce nothing by themselves.
-SOON, AT_REST = 1.5, 15.0
+SOON, UNPINNED, AT_REST = 1.5, 5.0, 15.0
+REFUSED = 30.0  # seconds: a refused child is tried again now and then; a change of the spec tries it at once
 
 _STAGES: dict[Stage, tuple[Reason, Phase, str]] = {
     Stage.RESOLVING: (Reason.FETCHING, "Fetching", "lists the files"),
@@ -53,14 +57,25 @@ def stalled(reason: Reason, message: str, after: float | None) -> Verdict:
     return Verdict(False, Reason.FAILED, message, Stalled(reason, message), "Failed", after)
 
 
-def judge(model: ModelDeployment, revision: Revision, artifact: Artifact, workload: Workload, pending: Pending) -> Verdict:
+def judge(
+    model: ModelDeployment,
+    revision: Revision,
+    artifact: Artifact,
+    workload: Workload,
+    pending: Pending,
+    refused: Mapping[Ref, Refusal],
+) -> Verdict:
     """Return the verdict about a revision whose children are there, or are about to be."""
+    if refused:
+        return _refused(refused)
     if pending.apply and not pending.only_replicas:
         return _progressing(workload, "the children are being applied")
     if reason := idle_reason(model):
         return _idle(artifact, workload, reason, pending)
-    if not pending.apply and workload.settled and _is_safe(revision, artifact):
+    if not pending.apply and workload.settled and _is_safe(model, revision, artifact):
         message = f"{workload.wanted}/{workload.wanted} replicas serve {artifact.cid}"
+        if revision.backends and not artifact.pinned:
+            return Verdict(True, Reason.SERVING, f"{message}; it is pinned nowhere yet", None, "Ready", UNPINNED)
         return Verdict(True, Reason.SERVING, message, None, "Ready", AT_REST)
     if failed := _failed(workload):
         return failed
@@ -74,9 +89,16 @@ def judge(model: ModelDeployment, revision: Revision, artifact: Artifact, worklo
     return _progressing(workload)
 
 
-def _is_safe(revision: Revision, artifact: Artifact) -> bool:
-    """Pinning is required, unless the namespace has nothing to pin in."""
-    return artifact.pinned or not revision.backends
+def _refused(refused: Mapping[Ref, Refusal]) -> Verdict:
+    """The same bytes will not be accepted later: somebody has to change the spec, or what refuses it."""
+    ref, refusal = sorted(refused.items())[0]
+    message = f"the API server refuses {ref.kind.name} {ref.name}: {refusal.message}"
+    return stalled(Reason.INVALID_SPEC, message, REFUSED)
+
+
+def _is_safe(model: ModelDeployment, revision: Revision, artifact: Artifact) -> bool:
+    """Pinning is required, unless the namespace has nothing to pin in, or pods may do without for a while."""
+    return artifact.pinned or not revision.backends or model.spec.storage.fallback == "Automatic"
 
 
 def _idle(artifact: Artifact, workload: Workload, reason: Reason, pending: Pending) -> Verdict:

@@ -8,10 +8,10 @@ from pinion_contract.config import Limits
 from pinion_contract.status import Failure, Phase
 
 from ..api.modeldeployment import ModelDeployment
-from ..conditions import Reason
+from ..conditions import ConditionType, Reason, find
 from ..resources.kinds import DEPLOYMENT, Object, Ref
 from .artifact import Artifact
-from .observed import Observed, Pod
+from .observed import Observed, Pod, Refusal
 from .pods import Trouble, Want, is_leaving, is_ready, is_running, name_of, revision_of, serves, trouble_of
 from .revision import Revision
 
@@ -32,6 +32,7 @@ class Workload:
     failures: tuple[tuple[str, Failure], ...] = ()  # of the current, by pod
     troubles: tuple[Trouble, ...] = ()  # of the current
     stage: Phase | None = None  # of the current pod that is furthest behind and speaks
+    late: bool = False  # nothing has got on for longer than the deadline
 
     @property
     def available(self) -> int:
@@ -53,16 +54,16 @@ class Workload:
         """Return whether everything that was asked for holds, by the Deployment and by the pods' own claims."""
         return self.rolled_out and len(self.serving) == self.wanted and not self.others
 
-    @property
-    def late(self) -> bool:
-        """Return whether the Deployment's controller has given up waiting, and no pod says that it is still getting on."""
-        progressing = _condition(self.deployment, "Progressing")
-        exceeded = progressing.get("status") == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
-        return exceeded and (self.stage is None or self.stage == Phase.FAILED)
 
-
-def measure(seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact, wanted: int) -> Workload:
-    """Return the workload of a revision."""
+def measure(
+    seen: Observed,
+    model: ModelDeployment,
+    revision: Revision,
+    artifact: Artifact,
+    wanted: int,
+    refused: Mapping[Ref, Refusal],
+) -> Workload:
+    """Return the workload of a revision; of its wanted children, some may be refused."""
     want = Want(revision.config_digest, wanted_limits(model), artifact.cid)
     staying = tuple(pod for pod in seen.pods if not is_leaving(pod))
     current = tuple(pod for pod in staying if revision_of(pod) == revision.name)
@@ -70,7 +71,8 @@ def measure(seen: Observed, model: ModelDeployment, revision: Revision, artifact
     serving = tuple(pod for pod in current if serves(pod, want))
     stages = [pod.status.phase for pod in current if pod.status and pod not in serving]
     troubles = tuple(trouble for pod in current if (trouble := trouble_of(pod)))
-    refused = _refused(deployment)
+    told = [_refused(deployment), *map(_refused_child, refused.items())]
+    stage = min(stages, key=_ORDER.index) if stages else None
     return Workload(
         wanted=wanted,
         deployment=deployment,
@@ -84,8 +86,9 @@ def measure(seen: Observed, model: ModelDeployment, revision: Revision, artifact
             for pod in current
             if pod.status and pod.status.failure and pod not in serving  # a pod may remember what it has got over
         ),
-        troubles=(*troubles, refused) if refused else troubles,
-        stage=min(stages, key=_ORDER.index) if stages else None,
+        troubles=(*(trouble for trouble in told if trouble), *troubles),
+        stage=stage,
+        late=_is_late(seen, model, deployment, stage),
     )
 
 
@@ -97,6 +100,32 @@ def wanted_limits(model: ModelDeployment) -> Limits:
 def deployment_of(seen: Observed, model: ModelDeployment) -> Object | None:
     """Return the Deployment, if it is there and ours."""
     return seen.children.get(Ref(DEPLOYMENT, model.metadata.namespace, model.metadata.name))
+
+
+def _is_late(seen: Observed, model: ModelDeployment, deployment: Object | None, stage: Phase | None) -> bool:
+    """Return whether nothing has got on since longer than the deadline.
+
+    A process that has just started has seen nothing get on yet: what the status and the Deployment say stands then.
+    """
+    late = seen.quiet.seconds >= model.spec.rollout.progress_deadline_seconds
+    if seen.quiet.moved or late:
+        return late
+    before = find(model.status.conditions, ConditionType.STALLED)
+    was_late = (
+        before is not None
+        and before.reason == Reason.PROGRESS_DEADLINE_EXCEEDED
+        and before.observed_generation == model.metadata.generation
+    )
+    progressing = _condition(deployment, "Progressing")
+    exceeded = progressing.get("status") == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
+    return was_late or (exceeded and stage is None)
+
+
+def _refused_child(refusal: tuple[Ref, Refusal]) -> Trouble | None:
+    ref, refused = refusal
+    if ref.kind != DEPLOYMENT:
+        return None
+    return Trouble(Reason.INVALID_POD_OVERRIDE, f"the API server refuses Deployment {ref.name}: {refused.message}")
 
 
 def _refused(deployment: Object | None) -> Trouble | None:

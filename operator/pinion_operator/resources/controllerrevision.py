@@ -5,16 +5,17 @@ from typing import Any
 
 from .kinds import CONTROLLERREVISION, Object
 from .model_names import SOURCE_ANNOTATION, revision_labels, revision_name
-from .names import INPUTS_ANNOTATION
+from .names import INPUTS_ANNOTATION, RESTART_ANNOTATION
 from .owner import build_child
 
 
 def build_controller_revision(
-    owner: Object, revision: str, number: int, inputs: str, source: str, data: Mapping[str, Any]
+    owner: Object, revision: str, number: int, inputs: str, source: str, restart: str, data: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the ControllerRevision; the API server lets nobody change its data.
 
-    `inputs` and `source` are the hashes of the wishes that led here last; they may change.
+    `inputs` and `source` are the hashes of the wishes that led here last, `restart` is the wish for one that was there then,
+    and `number` tells which revision was the current one last; all these may change.
     """
     name = owner["metadata"]["name"]
     built = build_child(
@@ -26,4 +27,6 @@ def build_controller_revision(
         labels=revision_labels(name, revision),
     )
     built["metadata"]["annotations"] |= {INPUTS_ANNOTATION: inputs, SOURCE_ANNOTATION: source}
+    if restart:
+        built["metadata"]["annotations"][RESTART_ANNOTATION] = restart
     return built

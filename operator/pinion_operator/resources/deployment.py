@@ -1,5 +1,6 @@
-"""The Deployment of the runtime pods: the revision's own pod template, word for word, and a number of replicas."""
+"""The Deployment of the runtime pods: the revision's own pod template, word for word, and how pods replace each other."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from .kinds import DEPLOYMENT, Object
@@ -7,19 +8,27 @@ from .model_names import selector_labels
 from .names import DIGEST_ANNOTATION
 from .owner import build_child, digest
 
-PROGRESS_DEADLINE_SECONDS = 1800  # a large model on a slow link is on its way for a long time
-REVISION_HISTORY_LIMIT = 3
+
+@dataclass(frozen=True)
+class Replacement:
+    """How pods of one revision replace those of another."""
+
+    max_surge: int = 1
+    max_unavailable: int = 0
+    progress_deadline_seconds: int = 1800
+    revision_history_limit: int = 3
 
 
-def build_deployment(owner: Object, template: Object, replicas: int) -> dict[str, Any]:
-    """Return the Deployment. A pod goes only when another one is ready: one more may run meanwhile."""
+def build_deployment(owner: Object, template: Object, replicas: int, replacement: Replacement) -> dict[str, Any]:
+    """Return the Deployment."""
     name = owner["metadata"]["name"]
+    rolling = {"maxUnavailable": replacement.max_unavailable, "maxSurge": replacement.max_surge}
     spec = {
         "replicas": replicas,
         "selector": {"matchLabels": dict(selector_labels(name))},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-        "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
-        "revisionHistoryLimit": REVISION_HISTORY_LIMIT,
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
+        "progressDeadlineSeconds": replacement.progress_deadline_seconds,
+        "revisionHistoryLimit": replacement.revision_history_limit,
         "template": template,
     }
     built = build_child(owner, DEPLOYMENT.api_version, DEPLOYMENT.name, name, {"spec": spec}, labels=selector_labels(name))

@@ -41,13 +41,15 @@ SECRET = Kind("", "v1", "secrets", "Secret")
 SERVICEACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount")
 POD = Kind("", "v1", "pods", "Pod")
 PERSISTENTVOLUMECLAIM = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+NETWORKPOLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
+EVENT = Kind("events.k8s.io", "v1", "events", "Event")
 
 _ALL = {
     (kind.api_version, kind.name): kind
     for kind in (
         MODELDEPLOYMENT, IPFSBACKEND, DEPLOYMENT, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SECRET, SERVICEACCOUNT,
-        POD, PERSISTENTVOLUMECLAIM, LEASE,
+        POD, PERSISTENTVOLUMECLAIM, NETWORKPOLICY, LEASE, EVENT,
     )
 }  # fmt: skip
 

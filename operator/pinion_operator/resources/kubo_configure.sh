@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the repository on the first start, and sets at every start what a managed Kubo must be: private, and closed to strangers.
-# Environment: IPFS_PATH, SECRETS (a folder with swarm.key, operator-token, client-token), RPC_ADDRESS, GATEWAY_ADDRESS,
-# STORAGE_MAX (bytes for blocks).
+# Environment: IPFS_PATH, SECRETS (a folder with swarm.key, operator-token, client-token), RPC_ADDRESS, GATEWAY_ADDRESS (one or
+# more each, with spaces between), STORAGE_MAX (bytes for blocks), IF_INET6 (where the kernel lists its IPv6 addresses).
 set -eu
 umask 077
 
@@ -23,8 +23,20 @@ mv "$IPFS_PATH/swarm.key.new" "$IPFS_PATH/swarm.key"
 
 config() { ipfs config --json "$1" "$2"; }
 
+# The daemon ends when it cannot listen on one of its addresses: those of IPv6 are left out where the node has none.
+addresses() {
+  list=""
+  for address in $1; do
+    case "$address" in /ip6/*) [ -n "$(cat "${IF_INET6:-/proc/net/if_inet6}" 2>/dev/null)" ] || continue ;; esac
+    list="$list${list:+,}\"$address\""
+  done
+  echo "[$list]"
+}
+rpc="$(addresses "$RPC_ADDRESS")"
+gateway="$(addresses "$GATEWAY_ADDRESS")"
+
 # Nothing listens for the swarm: one node has nobody to talk to. The key and LIBP2P_FORCE_PNET hold if that ever changes.
-config Addresses '{"API":"'"$RPC_ADDRESS"'","Gateway":"'"$GATEWAY_ADDRESS"'","Swarm":[],"Announce":[],"AppendAnnounce":[],"NoAnnounce":[]}'
+config Addresses '{"API":'"$rpc"',"Gateway":'"$gateway"',"Swarm":[],"Announce":[],"AppendAnnounce":[],"NoAnnounce":[]}'
 config Bootstrap '[]'
 config Routing '{"Type":"none","DelegatedRouters":[]}'
 config Discovery.MDNS.Enabled false
@@ -40,6 +52,9 @@ config Swarm '{"DisableNatPortMap":true,"EnableHolePunching":false,"RelayClient"
 config Gateway.NoFetch true
 config Gateway.ExposeRoutingAPI false
 config Datastore.HashOnRead true # else a block that the disk changed is served as if it were right
+# A block that is put again replaces what the disk has: without both, one that was changed there stays wrong for ever.
+config Datastore.WriteThrough true
+config Datastore.BlockKeyCacheSize 0
 config Datastore.StorageMax '"'"$STORAGE_MAX"'B"'
 
 # A path here is a prefix. block/rm, pin/rm, repo/gc, config and the rest are the operator's.

@@ -1,13 +1,15 @@
-"""The Secrets of a managed Kubo: its swarm key and tokens, made once, and the one token that runtime pods may see."""
+"""The Secrets of a managed Kubo: swarm key and tokens, derived from the operator's key, and the one token for runtime pods."""
 
 import base64
 import binascii
+import hashlib
+import hmac
 from dataclasses import dataclass
 from typing import Any
 
 from .kinds import Object
 from .names import APP_NAME, BACKEND_LABEL, kubo_client_secret, kubo_name
-from .owner import build_child
+from .owner import build_child, digest
 
 SWARM_KEY, OPERATOR_TOKEN, CLIENT_TOKEN = "swarm.key", "operator-token", "client-token"
 TOKEN = "token"  # the key in the Secret of the runtime pods
@@ -26,6 +28,21 @@ class Credentials:
         return "Credentials(...)"
 
 
+def derive_credentials(key: bytes, uid: str) -> Credentials:
+    """Return what the operator's key and an IpfsBackend's uid lead to, always the same."""
+
+    def part(what: str) -> bytes:
+        return hmac.new(key, f"{uid}/{what}".encode(), hashlib.sha256).digest()
+
+    return Credentials(format_swarm_key(part("swarm")), part("operator").hex(), part("client").hex())
+
+
+def kubo_secret_name(backend: str, credentials: Credentials) -> str:
+    """Return the Secret that Kubo's own pod mounts; its name tells the content, which nobody else can foresee."""
+    values = (credentials.swarm_key, credentials.operator_token, credentials.client_token)
+    return f"{kubo_name(backend)}-{digest(values)[:8]}"
+
+
 def format_swarm_key(key: bytes) -> str:
     """Return the file swarm.key for a key of 32 bytes."""
     return f"/key/swarm/psk/1.0.0/\n/base16/\n{key.hex()}\n"
@@ -38,23 +55,12 @@ def build_kubo_secret(owner: Object, credentials: Credentials) -> dict[str, Any]
         OPERATOR_TOKEN: credentials.operator_token,
         CLIENT_TOKEN: credentials.client_token,
     }
-    return _build(owner, kubo_name(owner["metadata"]["name"]), values)
+    return _build(owner, kubo_secret_name(owner["metadata"]["name"], credentials), values)
 
 
 def build_kubo_client_secret(owner: Object, token: str) -> dict[str, Any]:
     """Return the Secret that runtime pods mount."""
     return _build(owner, kubo_client_secret(owner["metadata"]["name"]), {TOKEN: token})
-
-
-def read_credentials(secret: Object) -> Credentials | None:
-    """Return what Kubo's Secret holds; None when something is missing or unreadable."""
-    values = [_read(secret, name) for name in (SWARM_KEY, OPERATOR_TOKEN, CLIENT_TOKEN)]
-    return Credentials(*values) if all(values) else None
-
-
-def read_client_token(secret: Object) -> str:
-    """Return the token of the runtime pods' Secret; "" when it has none."""
-    return _read(secret, TOKEN)
 
 
 def _build(owner: Object, name: str, values: dict[str, str]) -> dict[str, Any]:
@@ -65,7 +71,8 @@ def _build(owner: Object, name: str, values: dict[str, str]) -> dict[str, Any]:
     return child
 
 
-def _read(secret: Object, key: str) -> str:
+def read_value(secret: Object, key: str) -> str:
+    """Return one value of a Secret as text; "" when it is missing or no text."""
     try:
         return base64.b64decode((secret.get("data") or {}).get(key, ""), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):

@@ -11,6 +11,7 @@ from .names import APP_NAME, BACKEND_LABEL, GROUP, MANAGED_BY, MANAGER, PART_OF,
 from .owner import build_child
 
 USER = 65532  # of the image
+SECRETS = "secrets"  # the volume
 DATA_PATH, SECRETS_PATH, SETUP_PATH = "/data", "/secrets", "/setup"
 REPO_PATH = f"{DATA_PATH}/ipfs"
 CONFIG_ANNOTATION = f"{GROUP}/config"  # on the pod: digest of script and Secret, so that a change of them restarts it
@@ -31,6 +32,7 @@ class KuboSettings:
     storage_class_name: str  # "" = the cluster's default
     storage_max_bytes: int  # of the volume, for blocks
     reclaim_policy: Literal["Retain", "Delete"]
+    secret_name: str  # with swarm key and tokens
     config_digest: str
 
 
@@ -59,6 +61,12 @@ def build_kubo_statefulset(owner: Object, settings: KuboSettings) -> dict[str, A
     return build_child(owner, "apps/v1", "StatefulSet", kubo_name(name), {"spec": spec}, labels=labels)
 
 
+def mounted_secret(statefulset: Object) -> str:
+    """Return the Secret that a StatefulSet of ours mounts; "" when it mounts none."""
+    volumes = statefulset["spec"]["template"]["spec"].get("volumes") or ()
+    return next((str(one["secret"]["secretName"]) for one in volumes if one["name"] == SECRETS), "")
+
+
 def _claim(labels: Mapping[str, str], settings: KuboSettings) -> dict[str, Any]:
     claim: dict[str, Any] = {
         "accessModes": ["ReadWriteOnce"],
@@ -72,7 +80,7 @@ def _claim(labels: Mapping[str, str], settings: KuboSettings) -> dict[str, Any]:
 def _pod(backend: str, settings: KuboSettings) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = [
         {"name": "setup", "configMap": {"name": kubo_name(backend)}},
-        {"name": "secrets", "secret": {"secretName": kubo_name(backend), "defaultMode": 0o440}},
+        {"name": SECRETS, "secret": {"secretName": settings.secret_name, "defaultMode": 0o440}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
     ]
     if settings.storage_type == "EmptyDir":
@@ -98,8 +106,8 @@ def _pod(backend: str, settings: KuboSettings) -> dict[str, Any]:
 def _configure(settings: KuboSettings) -> dict[str, Any]:
     environment = {
         "SECRETS": SECRETS_PATH,
-        "RPC_ADDRESS": f"/ip4/0.0.0.0/tcp/{RPC_PORT}",
-        "GATEWAY_ADDRESS": f"/ip4/0.0.0.0/tcp/{GATEWAY_PORT}",
+        "RPC_ADDRESS": f"/ip4/0.0.0.0/tcp/{RPC_PORT} /ip6/::/tcp/{RPC_PORT}",
+        "GATEWAY_ADDRESS": f"/ip4/0.0.0.0/tcp/{GATEWAY_PORT} /ip6/::/tcp/{GATEWAY_PORT}",
         "STORAGE_MAX": str(settings.storage_max_bytes),
     }
     return {
@@ -107,7 +115,7 @@ def _configure(settings: KuboSettings) -> dict[str, Any]:
         "volumeMounts": [
             *_MOUNTS,
             {"name": "setup", "mountPath": SETUP_PATH, "readOnly": True},
-            {"name": "secrets", "mountPath": SECRETS_PATH, "readOnly": True},
+            {"name": SECRETS, "mountPath": SECRETS_PATH, "readOnly": True},
         ],
     }
 
@@ -143,6 +151,7 @@ def _container(name: str, settings: KuboSettings, command: list[str], environmen
         "command": command,
         "env": [{"name": key, "value": value} for key, value in variables.items()],
         "resources": {kind: dict(values) for kind, values in settings.resources.items()},
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # a lock that somebody holds, a repository too new
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

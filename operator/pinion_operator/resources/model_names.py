@@ -27,6 +27,16 @@ def live_name(deployment: str, revision: str) -> str:
     return f"{deployment}-{revision}-live"
 
 
+def peers_name(deployment: str) -> str:
+    """Return the headless Service over the pods' content ports, and the Secret with their bearer token."""
+    return f"{deployment}-peers"
+
+
+def peers_host(deployment: str, namespace: str) -> str:
+    """Return the name that resolves to the address of every pod, ready or not."""
+    return f"{peers_name(deployment)}.{namespace}.svc"
+
+
 def selector_labels(deployment: str) -> Mapping[str, str]:
     """Return the labels that the Deployment and the Service select pods by: of all revisions."""
     return {APP_NAME: RUNTIME, DEPLOYMENT_LABEL: deployment}

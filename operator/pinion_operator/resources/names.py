@@ -15,12 +15,20 @@ BACKEND_LABEL = f"{GROUP}/backend"  # name of the IpfsBackend, on every child an
 
 DIGEST_ANNOTATION = f"{GROUP}/digest"  # of what we applied: shows that a field of ours went away
 INPUTS_ANNOTATION = f"{GROUP}/inputs"  # on ControllerRevisions: hash of the user's inputs that the revision was rendered from
+PAUSED_ANNOTATION = f"{GROUP}/paused"  # the user's: "true" = reconcile nothing
+RECONCILE_ANNOTATION = f"{GROUP}/reconcile"  # the user's: another value = look now, and ask the hub now
+RESTART_ANNOTATION = f"{GROUP}/restart"  # the user's: another value = a new revision; on ControllerRevisions: the last one seen
 BACKEND_FINALIZER = f"{GROUP}/ipfsbackend"
 
 
 def kubo_name(backend: str) -> str:
     """Return the name of a managed Kubo's StatefulSet, Service, ConfigMap and Secret."""
     return f"{backend}-kubo"
+
+
+def kubo_claim(backend: str) -> str:
+    """Return the claim of a managed Kubo's volume, as the StatefulSet names it."""
+    return f"data-{kubo_name(backend)}-0"
 
 
 def kubo_client_secret(backend: str) -> str:

@@ -1,14 +1,26 @@
 """The pod of one revision: what the `restricted` Pod Security Standard asks for, and the few paths that may be written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from pinion_contract.names import BACKENDS_PATH, CONFIG_PATH, INFERENCE_PORT, LIVE_PATH, MANAGEMENT_PORT, STATE_PATH
+from pinion_contract.names import (
+    API_KEYS_PATH,
+    BACKENDS_PATH,
+    CONFIG_PATH,
+    CONTENT_PORT,
+    HUB_TOKEN_PATH,
+    INFERENCE_PORT,
+    LIVE_PATH,
+    MANAGEMENT_PORT,
+    PEERS_PATH,
+    SHARED_PATH,
+    STATE_PATH,
+)
 
-from .model_names import CONTAINER, live_name, revision_labels, revision_name, service_account_name
-from .names import MANAGED_BY, MANAGER, PART_OF, kubo_client_secret
+from .model_names import CONTAINER, live_name, peers_name, revision_labels, revision_name, service_account_name
+from .names import MANAGED_BY, MANAGER, PART_OF
 
 USER = 65532  # of both images
 TOKEN_KEY = "token"
@@ -24,7 +36,13 @@ class PodSettings:
     image_pull_policy: str
     resources: Mapping[str, Any] = field(default_factory=dict)
     cache_limit: str = ""  # a quantity; "" = what the node has
-    backends: Sequence[str] = ()
+    backend_secrets: Mapping[str, tuple[str, str]] = field(
+        default_factory=dict
+    )  # backend -> Secret and key of its bearer token
+    shared_claims: Mapping[str, str] = field(default_factory=dict)  # backend -> the claim of its volume
+    api_keys_secret: str = ""  # "" = no keys are asked for
+    hub_token_secret: str = ""  # "" = the repository is public
+    hub_token_key: str = TOKEN_KEY
     termination_grace_period_seconds: int = 320
 
 
@@ -54,6 +72,11 @@ def token_path(backend: str) -> str:
     return f"{BACKENDS_PATH}/{backend}/{TOKEN_KEY}"
 
 
+def shared_path(backend: str) -> str:
+    """Return where a pod finds the volume of a backend that is a shared cache."""
+    return f"{SHARED_PATH}/{backend}"
+
+
 def _container(settings: PodSettings) -> dict[str, Any]:
     return {
         "name": CONTAINER,
@@ -68,6 +91,7 @@ def _container(settings: PodSettings) -> dict[str, Any]:
         "ports": [
             {"name": "http", "containerPort": INFERENCE_PORT, "protocol": "TCP"},
             {"name": "management", "containerPort": MANAGEMENT_PORT, "protocol": "TCP"},
+            {"name": "content", "containerPort": CONTENT_PORT, "protocol": "TCP"},
         ],
         "resources": settings.resources,
         "securityContext": {
@@ -84,35 +108,49 @@ def _container(settings: PodSettings) -> dict[str, Any]:
             {"name": "live", "mountPath": str(PurePosixPath(LIVE_PATH).parent), "readOnly": True},
             {"name": "state", "mountPath": STATE_PATH},
             {"name": "tmp", "mountPath": "/tmp"},
-            *(
-                {"name": _backend_volume(index), "mountPath": f"{BACKENDS_PATH}/{backend}", "readOnly": True}
-                for index, backend in enumerate(settings.backends)
-            ),
+            *({"name": name, "mountPath": path, "readOnly": True} for name, path in _secret_mounts(settings)),
+            *({"name": f"shared-{i}", "mountPath": shared_path(name)} for i, name in enumerate(settings.shared_claims)),
         ],
     }
 
 
 def _volumes(settings: PodSettings) -> list[dict[str, Any]]:
     state = {"sizeLimit": settings.cache_limit} if settings.cache_limit else {}
+    secrets: list[dict[str, Any]] = [{"name": "peers", "secret": _secret(peers_name(settings.deployment))}]
+    if settings.api_keys_secret:
+        secrets.append({"name": "api-keys", "secret": _secret(settings.api_keys_secret)})
+    if settings.hub_token_secret:
+        secrets.append({"name": "hub-token", "secret": _token(settings.hub_token_secret, settings.hub_token_key)})
+    for index, (secret, key) in enumerate(settings.backend_secrets.values()):
+        # Optional: a backend that is not up yet must not keep the pod from starting with another one.
+        secrets.append({"name": f"backend-{index}", "secret": {**_token(secret, key), "optional": True}})
+    claims = enumerate(settings.shared_claims.values())
     return [
         {"name": "config", "configMap": {"name": revision_name(settings.deployment, settings.revision)}},
         {"name": "live", "configMap": {"name": live_name(settings.deployment, settings.revision)}},
         {"name": "state", "emptyDir": state},
         {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
-        *(
-            {
-                "name": _backend_volume(index),
-                # Optional: a backend that is not up yet must not keep the pod from starting with another one.
-                "secret": {"secretName": kubo_client_secret(backend), "defaultMode": 0o440, "optional": True},
-            }
-            for index, backend in enumerate(settings.backends)
-        ),
+        *secrets,
+        *({"name": f"shared-{index}", "persistentVolumeClaim": {"claimName": claim}} for index, claim in claims),
     ]
 
 
-def _backend_volume(index: int) -> str:
-    """Name a volume by its place: a backend's name may be longer than a volume's."""
-    return f"backend-{index}"
+def _secret_mounts(settings: PodSettings) -> list[tuple[str, str]]:
+    """Return each mounted Secret's volume with its path; those of backends are named by place: their names may be longer."""
+    mounts = [("peers", PEERS_PATH)]
+    if settings.api_keys_secret:
+        mounts.append(("api-keys", API_KEYS_PATH))
+    if settings.hub_token_secret:
+        mounts.append(("hub-token", HUB_TOKEN_PATH))
+    return [*mounts, *((f"backend-{i}", f"{BACKENDS_PATH}/{name}") for i, name in enumerate(settings.backend_secrets))]
+
+
+def _token(name: str, key: str) -> dict[str, Any]:
+    return {**_secret(name), "items": [{"key": key, "path": TOKEN_KEY}]}
+
+
+def _secret(name: str) -> dict[str, Any]:
+    return {"secretName": name, "defaultMode": 0o440}
 
 
 def _probe(path: str, *, period: int, timeout: int, failures: int) -> dict[str, Any]:

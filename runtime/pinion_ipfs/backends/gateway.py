@@ -1,50 +1,80 @@
-"""A trustless HTTP gateway: blocks and CARs by CID, read only, nothing believed."""
+"""Trustless HTTP gateways: blocks and CARs by CID, read only, nothing believed."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import TypeVar
 
+from ..breaker import Circuit
+from ..content.car import section_bytes
+from ..content.car_header import encode_header
+from ..content.car_reader import read_car
 from ..content.cid import RAW, Cid
-from ..content.verify import FilePiece, unpack_car
-from ..errors import BackendUnavailable, ContentMissing
+from ..content.verify import DagWalk, FilePiece, Limits, unpack_car
+from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar
 from .base import Capability, CarSource, DagStat, Health
-from .http import HttpClient, read_block
+from .http import STALL_SECONDS, HttpClient, read_block
+
+T = TypeVar("T")
 
 _RAW = {"Accept": "application/vnd.ipld.raw"}
 _CAR = {"Accept": "application/vnd.ipld.car; version=1; order=dfs; dups=y"}
 _BLOCK_SECONDS = 30.0
 _EMPTY = Cid.of_block(RAW, b"")
 _CHUNK = 256 * 1024
+_MAX_ENTRIES = 1_000_000  # the walk that reads the export has the real limit
+_NEXT_URL = (BackendUnavailable, BlockMismatch, MalformedCar)
 
 
 class Gateway:
-    """`{url}/ipfs/{cid}?format=raw|car`; a stream that is silent for `idle_seconds` is dropped."""
+    """`{url}/ipfs/{cid}?format=raw|car` of one gateway, or of several that are asked in their order.
+
+    A stream that is silent for `stall_seconds` is dropped. With several URLs the next one goes on where a failed one stopped,
+    and `on_wrong` is told of each wrong block that was replaced so.
+    """
 
     capabilities = frozenset({Capability.READ, Capability.EXPORT})
 
-    def __init__(self, name: str, url: str, *, idle_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        urls: str | Sequence[str],
+        *,
+        token: str = "",
+        stall_seconds: float = STALL_SECONDS,
+        allow_local_addresses: bool = True,
+        on_wrong: Callable[[BlockMismatch], None] = lambda error: None,
+    ) -> None:
         self.name = name
-        self._http = HttpClient(name, url, idle_seconds=idle_seconds)
+        self._on_wrong = on_wrong
+        self._clients = [
+            HttpClient(name, url, token=token, stall_seconds=stall_seconds, allow_local_addresses=allow_local_addresses)
+            for url in ([urls] if isinstance(urls, str) else urls)
+        ]
+        self._circuits = {id(client): Circuit() for client in self._clients}
 
     async def probe(self) -> Health:
         """Ask for the empty block, which every gateway can answer: tells that it answers, not that it has anything."""
         started = time.monotonic()
-        try:
-            await self.block_get(_EMPTY)
-        except ContentMissing:
-            pass  # it answers
-        except BackendUnavailable as error:
-            return Health(self.name, False, time.monotonic() - started, reason=str(error))
-        return Health(self.name, True, time.monotonic() - started, checks=("answers",))
+        reasons = []
+        for client in self._clients:
+            try:
+                await self._block(client, _EMPTY)
+            except ContentMissing:
+                pass  # it answers
+            except ContentError as error:
+                reasons.append(str(error))
+                continue
+            self._circuits[id(client)].record(None)
+            return Health(self.name, True, time.monotonic() - started, checks=("answers",))
+        return Health(self.name, False, time.monotonic() - started, reason="; ".join(reasons))
 
     async def block_get(self, cid: Cid) -> bytes:
         """Return one verified block."""
-        async with self._http.request(
-            "GET", f"/ipfs/{cid}", params={"format": "raw"}, headers=_RAW, total=_BLOCK_SECONDS
-        ) as response:
-            return await read_block(response, cid)
+        return await self._first(lambda client: self._block(client, cid))
 
     async def has(self, cid: Cid) -> bool:
-        """Tell whether the gateway gives a block."""
+        """Tell whether a gateway gives a block."""
         try:
             await self.block_get(cid)
         except ContentMissing:
@@ -53,16 +83,83 @@ class Gateway:
 
     async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield the verified bytes of a file."""
-        async for event in unpack_car(self.dag_export(cid), cid):
+        async for event in unpack_car(self.dag_export(cid), cid, source=self.name):
             if isinstance(event, FilePiece):
                 yield event.data
 
     async def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:
-        """Yield the CAR of a DAG, depth first with repeats."""
+        """Yield the CAR of a DAG, depth first with repeats; with several URLs each block has been verified already."""
+        if len(self._clients) == 1:
+            async with aclosing(self._car(self._clients[0], cid)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        yield encode_header(cid)
+        walk, done = DagWalk(cid, Limits(max_entries=_MAX_ENTRIES)), 0
+        errors: list[ContentError] = []
+        for client in self._usable():
+            skip = done
+            try:
+                # The order of a CAR is fixed, so the blocks that came are the same ones wherever they come from.
+                async with aclosing(read_car(self._car(client, cid))) as reader:
+                    await reader.roots()
+                    async for block_cid, block in reader:
+                        skip -= 1
+                        if skip < 0:
+                            walk.take(block_cid, block)
+                            done += 1
+                            yield section_bytes(block_cid, block)
+                walk.finish()
+            except _NEXT_URL as error:
+                if isinstance(error, BlockMismatch) and skip <= 0:
+                    error.path, error.block = walk.place
+                self._failed(client, error, errors)
+                continue
+            self._circuits[id(client)].record(None)
+            return
+        raise self._all_failed(errors)
+
+    async def _car(self, client: HttpClient, cid: Cid) -> AsyncGenerator[bytes, None]:
         params = {"format": "car", "car-order": "dfs", "car-dups": "y"}
-        async with self._http.request("GET", f"/ipfs/{cid}", params=params, headers=_CAR) as response:
+        async with client.request("GET", f"/ipfs/{cid}", params=params, headers=_CAR) as response:
             async for chunk in response.content.iter_chunked(_CHUNK):
                 yield chunk
+
+    async def _block(self, client: HttpClient, cid: Cid) -> bytes:
+        params = {"format": "raw"}
+        async with client.request("GET", f"/ipfs/{cid}", params=params, headers=_RAW, total=_BLOCK_SECONDS) as response:
+            return await read_block(response, cid, self.name)
+
+    async def _first(self, call: Callable[[HttpClient], Awaitable[T]]) -> T:
+        if len(self._clients) == 1:
+            return await call(self._clients[0])
+        errors: list[ContentError] = []
+        for client in self._usable():
+            try:
+                result = await call(client)
+            except _NEXT_URL as error:
+                self._failed(client, error, errors)
+                continue
+            self._circuits[id(client)].record(None)
+            return result
+        raise self._all_failed(errors)
+
+    def _usable(self) -> list[HttpClient]:
+        """Return the clients whose circuit lets a call through; all of them when none does: the router has a circuit too."""
+        return [client for client in self._clients if self._circuits[id(client)].allow()] or self._clients
+
+    def _failed(self, client: HttpClient, error: ContentError, errors: list[ContentError]) -> None:
+        self._circuits[id(client)].record(error)
+        errors.append(error)
+        if isinstance(error, BlockMismatch):
+            error.source = error.source or self.name
+            self._on_wrong(error)
+
+    def _all_failed(self, errors: Sequence[ContentError]) -> ContentError:
+        if len(errors) == 1 or all(isinstance(error, BlockMismatch) for error in errors):
+            return errors[0]
+        kind = ContentMissing if all(isinstance(error, ContentMissing) for error in errors) else BackendUnavailable
+        return kind("; ".join(map(str, errors)))
 
     async def add_bytes(self, data: bytes, *, pin: bool = True) -> Cid:
         """Refuse: a gateway is read only."""
@@ -94,7 +191,8 @@ class Gateway:
 
     async def close(self) -> None:
         """Release connections."""
-        await self._http.close()
+        for client in self._clients:
+            await client.close()
 
     def _read_only(self) -> BackendUnavailable:
         return BackendUnavailable(f"{self.name}: a gateway only reads")

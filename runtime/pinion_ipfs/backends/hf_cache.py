@@ -1,17 +1,24 @@
-"""The store as a backend: answers for the blocks of its snapshots, and keeps single blocks of its own. Needs no daemon."""
+"""A store as a backend: a Hugging Face cache on a folder that processes, pods and users may share. Needs no daemon."""
 
 import asyncio
+import errno
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
-from ..content.car import car_stream
+from ..content.car import section_bytes
+from ..content.car_header import encode_header
+from ..content.car_reader import read_car
 from ..content.cid import DAG_PB, RAW, Cid
 from ..content.dag_pb import decode_node
-from ..content.unixfs_pb import decode_data
-from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing
+from ..content.reading import read_file
+from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, StorageFilled, UnsupportedDag
+from ..manifest import Manifest
 from ..store.files import write_atomically
+from ..store.importing import import_snapshot
 from ..store.index import StoreIndex
 from ..store.store import Store
 from ..streams import in_thread
@@ -19,63 +26,75 @@ from .base import Capability, CarSource, DagStat, Health
 
 _PROBE = b"pinion probe\n"
 _MAX_BLOCK = 1024 * 1024
+_READING = frozenset({Capability.READ, Capability.EXPORT})
+_WRITING = _READING | {Capability.WRITE, Capability.PIN}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class HfCache:
-    """Blocks of verified snapshots by CID; `block_put` and `add_bytes` keep loose blocks beside the cache."""
+    """Blocks of verified snapshots by CID, and single blocks of its own beside the cache.
 
-    capabilities = frozenset({Capability.READ, Capability.EXPORT, Capability.WRITE, Capability.PIN})
+    What is imported after its manifest was put lies in the cache as the hub's own library would have laid it out. On a volume
+    that this process can't write it only reads. A wrong block is never given out; where it can, `stat` takes its file out, so
+    that the next import repairs it.
+    """
 
-    def __init__(self, store: Store, name: str = "hf_cache") -> None:
+    def __init__(self, name: str, hf_home: Path | Store) -> None:
         self.name = name
-        self._store = store
-        self._index = StoreIndex(store)
-        self._blocks = store.side / "blocks"
-        self._pins = store.side / "cid-pins"
+        self._store = hf_home if isinstance(hf_home, Store) else Store(hf_home)
+        self._index = StoreIndex(self._store)
+        self._blocks = self._store.side / "blocks"
+        self._pins = self._store.side / "cid-pins"
+        self._writable = self._store.writable
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Return what this folder lets this process do, as last looked at."""
+        return _WRITING if self._writable else _READING
 
     async def probe(self) -> Health:
-        """Write, read and compare one block."""
+        """Write, read and compare one block; where only reading is possible, read the folder."""
         started = time.monotonic()
+        checks: tuple[str, ...] = ()
         try:
-            cid = await self.add_bytes(_PROBE, pin=False)
-            data = await self.block_get(cid)
+            self._writable = await asyncio.to_thread(lambda: self._store.writable)
+            await asyncio.to_thread(self._store.prepare)
+            await asyncio.to_thread(lambda: list(self._store.hf_home.iterdir()))
+            checks, data = ("list",), _PROBE
+            if self._writable:
+                data = await self.block_get(await self.add_bytes(_PROBE, pin=False))
+                checks = ("add", "cat", "compare")
         except (OSError, ContentError) as error:
-            return Health(self.name, False, time.monotonic() - started, reason=f"{type(error).__name__}: {error}")
-        usable = data == _PROBE
-        reason = "" if usable else f"read {len(data)} other bytes than were written"
-        return Health(self.name, usable, time.monotonic() - started, ("add", "cat", "compare"), reason)
+            return Health(self.name, False, time.monotonic() - started, checks, f"{type(error).__name__}: {error}")
+        reason = "" if data == _PROBE else f"read {len(data)} other bytes than were written"
+        return Health(self.name, not reason, time.monotonic() - started, checks, reason)
 
     async def add_bytes(self, data: bytes, *, pin: bool = True) -> Cid:
-        """Keep a file of one block; larger content comes in through the fetcher."""
+        """Keep a file of one block; larger content is imported."""
         cid = await self.block_put(data, codec=RAW)
         if pin:
             await self.pin(cid)
         return cid
 
     async def block_put(self, data: bytes, *, codec: int) -> Cid:
-        """Keep one block."""
+        """Keep one block; a manifest is kept as such."""
         if len(data) > _MAX_BLOCK:
             raise ContentError(f"{self.name}: {len(data)} bytes are more than one block of {_MAX_BLOCK}")
         cid = Cid.of_block(codec, data)
-        await asyncio.to_thread(write_atomically, self._block(cid), data)
+        if codec == RAW and (manifest := _manifest(data)):
+            await self._write(lambda: self._store.put_manifest(manifest))
+        else:
+            await self._write(lambda: write_atomically(self._block(cid), data))
         return cid
 
     async def block_get(self, cid: Cid) -> bytes:
         """Return one verified block."""
-        return await asyncio.to_thread(self._read, cid)
+        return await asyncio.to_thread(self._read, cid, refresh=True)
 
     async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield the verified bytes of a file."""
-        block = await self.block_get(cid)
-        if cid.codec == RAW:
+        async for block in read_file(cid, self.block_get):
             yield block
-            return
-        node = decode_node(block)
-        if decode_data(node.data) is None:
-            raise ContentError(f"{cid} is a directory")
-        for link in node.links:
-            async for chunk in self.cat(link.cid):
-                yield chunk
 
     async def has(self, cid: Cid) -> bool:
         """Tell whether a block is here."""
@@ -83,70 +102,151 @@ class HfCache:
         return cid in self._index or self._block(cid).is_file()
 
     async def stat(self, cid: Cid) -> DagStat:
-        """Walk a DAG, reading only its interior nodes; raise ContentMissing when a block is not here."""
-        seen: set[Cid] = set()
-        size = 0
-        wanted = [cid]
-        while wanted:
-            here = wanted.pop()
-            if here in seen:
-                continue
-            seen.add(here)
-            block = await self.block_get(here)
-            size += len(block)
-            if here.codec == DAG_PB:
-                wanted.extend(link.cid for link in decode_node(block).links)
-        return DagStat(cid, len(seen), size)
+        """Read a whole DAG and check every block; raise ContentMissing when one is not here, or was wrong and is taken out."""
+        return await asyncio.to_thread(self._stat, cid)
 
     async def pin(self, cid: Cid) -> None:
         """Note a pin of a DAG that is wholly here; raise ContentMissing when it isn't."""
         await self.stat(cid)
-        await asyncio.to_thread(write_atomically, self._pins / str(cid), b"")
+        await self._write(lambda: self._pin(cid))
 
     async def unpin(self, cid: Cid) -> None:
         """Give up a pin."""
-        await asyncio.to_thread((self._pins / str(cid)).unlink, missing_ok=True)
+        await self._write(lambda: self._unpin(cid))
 
     async def pin_ls(self) -> frozenset[Cid]:
         """Return pins of single CIDs and of snapshots with an owner."""
         return await asyncio.to_thread(self._all_pins)
 
     async def dag_import(self, car: CarSource) -> int:
-        """Refuse: content enters the store through the fetcher, which knows its names at the hub."""
-        raise BackendUnavailable(f"{self.name}: content enters the store by fetching")
+        """Take a DAG in: as a snapshot of the cache when its manifest is here, else block by block."""
+        self._check_writable()
+        manifest = await asyncio.to_thread(self._manifest_of, car.tree.root)
+        if manifest:
+            return await import_snapshot(self._store, manifest, car.open(), self.name)
+        written = 0
+        async with aclosing(read_car(car.open())) as blocks:
+            async for cid, block in blocks:
+                await self._write(partial(write_atomically, self._block(cid), block, durable=False))
+                written += len(block)
+        return written
 
     async def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:
-        """Yield the CAR of a snapshot or a file, depth first with repeats."""
+        """Yield the CAR of a DAG, depth first with repeats."""
         await asyncio.to_thread(self._index.refresh)
-        if stored := self._index.trees.get(cid):
-            async for chunk in in_thread(lambda: car_stream(stored.tree, lambda path: stored.blobs[path].open("rb"))):
-                yield chunk
-        elif found := self._index.files.get(cid):
-            layout, blob = found
-            async for chunk in in_thread(lambda: car_stream(layout, lambda path: blob.open("rb"))):
-                yield chunk
-        else:
+        if not await self.has(cid):
             raise ContentMissing(f"{self.name}: {cid} is not in the store")
+        async for section in in_thread(lambda: self._export(cid)):
+            yield section
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _read(self, cid: Cid) -> bytes:
+    def _export(self, root: Cid) -> Iterator[bytes]:
+        yield encode_header(root)
+        wanted = [root]
+        while wanted:
+            cid = wanted.pop()
+            block = self._raw(cid)
+            if cid.codec == DAG_PB:  # a node says what comes next; leaves are checked by whoever reads
+                self._check(cid, block)
+                wanted.extend(link.cid for link in reversed(decode_node(block).links))
+            yield section_bytes(cid, block)
+
+    def _stat(self, root: Cid) -> DagStat:
         self._index.refresh()
-        block = self._index.block(cid)
-        if block is None:
+        seen: set[Cid] = set()
+        size = 0
+        wanted = [root]
+        while wanted:
+            cid = wanted.pop()
+            if cid in seen:
+                continue
+            seen.add(cid)
             try:
-                block = self._block(cid).read_bytes()
-            except FileNotFoundError:
-                raise ContentMissing(f"{self.name}: {cid} is not in the store") from None
-        if hashlib.sha256(block).digest() != cid.digest:
-            raise BlockMismatch(f"a block in {self.name}", expected=cid, actual=Cid.of_block(cid.codec, block))
+                block = self._read(cid)
+            except BlockMismatch as error:
+                if self._writable:
+                    self._take_out(cid)
+                    raise ContentMissing(f"{self.name}: {error}; taken out") from error
+                raise
+            size += len(block)
+            if cid.codec == DAG_PB:
+                wanted.extend(link.cid for link in decode_node(block).links)
+        return DagStat(root, len(seen), size)
+
+    def _take_out(self, cid: Cid) -> None:
+        if leaf := self._index.leaf(cid):
+            self._store.quarantine(leaf.repo, leaf.file)
+        else:
+            self._block(cid).unlink(missing_ok=True)
+
+    def _read(self, cid: Cid, *, refresh: bool = False) -> bytes:
+        if refresh:
+            self._index.refresh()
+        block = self._raw(cid)
+        self._check(cid, block)
         return block
+
+    def _raw(self, cid: Cid) -> bytes:
+        try:
+            block = self._index.block(cid)
+            return self._block(cid).read_bytes() if block is None else block
+        except FileNotFoundError:
+            raise ContentMissing(f"{self.name}: {cid} is not in the store") from None
+        except OSError as error:
+            raise BackendUnavailable(f"{self.name}: {cid}: {error.strerror}: {error.filename}") from error
+
+    def _check(self, cid: Cid, block: bytes) -> None:
+        if hashlib.sha256(block).digest() != cid.digest:
+            leaf = self._index.leaf(cid)
+            path, index = (leaf.file.path, leaf.index) if leaf else ("", None)
+            actual = Cid.of_block(cid.codec, block)
+            raise BlockMismatch(
+                f"a block in {self.name}", expected=cid, actual=actual, source=self.name, path=path, block=index
+            )
+
+    async def _write(self, write: Callable[[], object]) -> None:
+        self._check_writable()
+        try:
+            await asyncio.to_thread(write)
+        except OSError as error:
+            if error.errno in _FULL:
+                free = await asyncio.to_thread(self._store.free_bytes)
+                raise StorageFilled(self.name, needed_bytes=_MAX_BLOCK, available_bytes=free) from error
+            raise BackendUnavailable(f"{self.name}: {error.strerror}: {error.filename}") from error
+
+    def _check_writable(self) -> None:
+        if not self._writable:
+            raise BackendUnavailable(f"{self.name}: this process can't write to {self._store.side}")
+
+    def _pin(self, cid: Cid) -> None:
+        write_atomically(self._pins / str(cid), b"")
+        if manifest := self._manifest_of(cid):
+            self._store.hold(manifest.repo, manifest.commit, str(cid))
+
+    def _unpin(self, cid: Cid) -> None:
+        (self._pins / str(cid)).unlink(missing_ok=True)
+        if manifest := self._manifest_of(cid):
+            self._store.release(manifest.repo, str(cid))
 
     def _block(self, cid: Cid) -> Path:
         return self._blocks / str(cid)
+
+    def _manifest_of(self, root: Cid) -> Manifest | None:
+        return next((manifest for _, manifest in self._store.manifests() if manifest.root == root), None)
 
     def _all_pins(self) -> frozenset[Cid]:
         single = {Cid.parse(path.name) for path in self._pins.glob("b*")} if self._pins.is_dir() else set()
         owned = {cid for record in self._store.pins.all() for cid in (record.cid, record.manifest_cid)}
         return frozenset(single | owned)
+
+
+def _manifest(data: bytes) -> Manifest | None:
+    """Return the manifest that a block is, None for any other block."""
+    if not data.startswith(b'{"commit":'):
+        return None
+    try:
+        return Manifest.decode(data)
+    except UnsupportedDag:
+        return None

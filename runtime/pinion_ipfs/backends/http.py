@@ -8,23 +8,37 @@ from typing import Any
 
 import aiohttp
 
+from ..addresses import check_url, checked_socket, refusal_in
 from ..content.cid import Cid
-from ..errors import BackendUnavailable, BlockMismatch, ContentMissing
+from ..errors import AddressRefused, BackendUnavailable, BlockMismatch, ContentMissing
 
 CONNECT_SECONDS = 5.0
-IDLE_SECONDS = 30.0
+STALL_SECONDS = 30.0
 MAX_BLOCK = 2 * 1024 * 1024
 _MESSAGE_BYTES = 4096
 
 
 class HttpClient:
-    """Requests to one base URL. The session belongs to the loop that first uses it."""
+    """Requests to one base URL. The session belongs to the loop that first uses it.
 
-    def __init__(self, name: str, base_url: str, *, token: str = "", idle_seconds: float = IDLE_SECONDS) -> None:
+    A stream that is silent for `stall_seconds` is dropped. Without `allow_local_addresses` the URL is a stranger's: each
+    address is judged as it is connected to.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        *,
+        token: str = "",
+        stall_seconds: float = STALL_SECONDS,
+        allow_local_addresses: bool = True,
+    ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._idle = idle_seconds
+        self._stall = stall_seconds
+        self._local = allow_local_addresses
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -37,19 +51,19 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         data: Any = None,
         total: float | None = None,
+        status: int = 200,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Open a response with status 200; raise ContentMissing for 404 and 410, BackendUnavailable for all else.
+        """Open a response with this status; raise ContentMissing for 404 and 410, BackendUnavailable for all else.
 
         `total` limits the whole exchange in seconds; without it only silence does.
         """
-        if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(headers=self._headers, auto_decompress=False)
+        session = self._open_session()
         timeout = aiohttp.ClientTimeout(
-            total=total, sock_connect=CONNECT_SECONDS, sock_read=self._idle if total is None else None
+            total=total, sock_connect=CONNECT_SECONDS, sock_read=self._stall if total is None else None
         )
         where = f"{self.name} ({self.base_url}{path})"
         try:
-            async with self._session.request(
+            async with session.request(
                 method,
                 self.base_url + path,
                 params=params,
@@ -58,15 +72,27 @@ class HttpClient:
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
-                if response.status != 200:
+                if response.status != status:
                     message = await _message(response)
                     kind = ContentMissing if response.status in (404, 410) else BackendUnavailable
                     raise kind(f"{where}: HTTP {response.status}{message}")
                 yield response
         except TimeoutError as error:
-            raise BackendUnavailable(f"{where}: no answer in time") from error
+            what = f"no byte for {self._stall:g} s" if isinstance(error, aiohttp.SocketTimeoutError) else "no answer in time"
+            raise BackendUnavailable(f"{where}: {what}") from error
         except (aiohttp.ClientError, OSError) as error:
+            if refused := refusal_in(error):
+                raise AddressRefused(f"{where}: {refused}") from error
             raise BackendUnavailable(f"{where}: {type(error).__name__}: {error}") from error
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            connector = None
+            if not self._local:
+                check_url(self.base_url, what=f"the URL of {self.name}")
+                connector = aiohttp.TCPConnector(socket_factory=checked_socket)
+            self._session = aiohttp.ClientSession(headers=self._headers, auto_decompress=False, connector=connector)
+        return self._session
 
     async def close(self) -> None:
         """Close the session and let its sockets go."""
@@ -76,22 +102,25 @@ class HttpClient:
             self._session = None
 
 
-async def read_block(response: aiohttp.ClientResponse, cid: Cid) -> bytes:
+async def read_block(response: aiohttp.ClientResponse, cid: Cid, source: str) -> bytes:
     """Return a response's body, which must be the block `cid`; raise BlockMismatch for anything else."""
     data = bytearray()
     async for chunk in response.content.iter_any():
         data += chunk
         if len(data) > MAX_BLOCK:
-            raise BlockMismatch(f"a block from {response.url.origin()}", expected=cid, actual=f"more than {MAX_BLOCK} bytes")
+            more = f"more than {MAX_BLOCK} bytes"
+            raise BlockMismatch(f"a block from {response.url.origin()}", expected=cid, actual=more, source=source)
     block = bytes(data)
     actual = await asyncio.to_thread(Cid.of_block, cid.codec, block)
     if actual != cid:
-        raise BlockMismatch(f"a block from {response.url.origin()}", expected=cid, actual=actual)
+        raise BlockMismatch(f"a block from {response.url.origin()}", expected=cid, actual=actual, source=source)
     return block
 
 
 async def _message(response: aiohttp.ClientResponse) -> str:
-    """Return what Kubo says of an error, cut short; nothing for a body that is no Kubo error."""
+    """Return what Kubo says of an error, cut short, or that a redirect is not followed; nothing for any other body."""
+    if 300 <= response.status < 400:
+        return ": a redirect, which is not followed"
     body = await response.content.read(_MESSAGE_BYTES)
     if response.content_type != "application/json":
         return ""

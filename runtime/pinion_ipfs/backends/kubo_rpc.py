@@ -1,16 +1,17 @@
 """A Kubo daemon over its RPC API: it imports our CARs, says what is whole, and pins."""
 
+import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
 
 from ..content.cid import DAG_PB, RAW, Cid
-from ..content.dag_pb import decode_node
-from ..content.unixfs_pb import decode_data
-from ..errors import BackendUnavailable, ContentError, ContentMissing, PinFailed
+from ..content.reading import read_file
+from ..errors import BackendBusy, BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
 from .base import Capability, CarSource, DagStat, Health
 from .http import HttpClient, read_block
 
@@ -21,6 +22,8 @@ _SLOWEST_IMPORT = 2 * 1024 * 1024  # bytes per second; below it an import counts
 _CODECS = {RAW: "raw", DAG_PB: "dag-pb"}
 # How Kubo says, with status 500, that a block is not in its repository.
 _MISSING = ("not found", "not locally available")
+_NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # InvalidCid is a ValueError
+_DIFFERENT = "different hash"  # and that what it has is not what its CID says
 
 
 class KuboRpc:
@@ -28,14 +31,25 @@ class KuboRpc:
 
     capabilities = frozenset({Capability.READ, Capability.WRITE, Capability.PIN})
 
-    def __init__(self, name: str, rpc_url: str, *, token: str = "", timeout: float = _CALL_SECONDS) -> None:
+    def __init__(
+        self,
+        name: str,
+        rpc_url: str,
+        *,
+        token: str = "",
+        timeout: float = _CALL_SECONDS,
+        allow_local_addresses: bool = True,
+    ) -> None:
         self.name = name
         self._timeout = timeout
-        self._http = HttpClient(name, rpc_url, token=token)
+        self._importing = 0
+        self._http = HttpClient(name, rpc_url, token=token, allow_local_addresses=allow_local_addresses)
 
     async def version(self) -> str:
         """Return the daemon's version."""
-        return str((await self._json("version"))["Version"])
+        answer = await self._json("version")
+        with self._expecting("version"):
+            return str(answer["Version"])
 
     async def probe(self) -> Health:
         """Add, cat and compare; with a token that may not add, put and get a block instead. `checks` says which."""
@@ -74,26 +88,20 @@ class KuboRpc:
             "quieter": "true",
         }
         answer = await self._json("add", params, data=_form(data))
-        return Cid.parse(str(answer["Hash"]))
+        with self._expecting("add"):
+            return Cid.parse(str(answer["Hash"]))
 
     async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield the verified bytes of a file, block by block from the daemon's repository."""
-        block = await self.block_get(cid)
-        if cid.codec == RAW:
+        async for block in read_file(cid, self.block_get):
             yield block
-            return
-        node = decode_node(block)
-        if decode_data(node.data) is None:
-            raise ContentError(f"{cid} is a directory")
-        for link in node.links:
-            async for chunk in self.cat(link.cid):
-                yield chunk
 
     async def block_put(self, data: bytes, *, codec: int) -> Cid:
         """Store one block and return its CID."""
         params = {"cid-codec": _CODECS[codec], "mhtype": "sha2-256", "pin": "false"}
         answer = await self._json("block/put", params, data=_form(data))
-        cid = Cid.parse(str(answer["Key"]))
+        with self._expecting("block/put"):
+            cid = Cid.parse(str(answer["Key"]))
         if cid != Cid.of_block(codec, data):
             raise BackendUnavailable(f"{self.name}: stored {Cid.of_block(codec, data)} as {cid}")
         return cid
@@ -104,9 +112,12 @@ class KuboRpc:
             async with self._http.request(
                 "POST", _API + "block/get", params={"arg": str(cid), "offline": "true"}, total=self._timeout
             ) as response:
-                return await read_block(response, cid)
+                return await read_block(response, cid, self.name)
         except BackendUnavailable as error:
-            raise _named(error) from error
+            if _DIFFERENT in str(error):
+                what = f"a block in the repository of {self.name}"
+                raise BlockMismatch(what, expected=cid, actual="other bytes", source=self.name) from error
+            raise self._named(error) from error
 
     async def has(self, cid: Cid) -> bool:
         """Tell whether a block is in the daemon's repository."""
@@ -120,22 +131,41 @@ class KuboRpc:
         """Walk the DAG in the daemon's repository; raise ContentMissing when a block is not there."""
         # A walk reads every block: as slow as an import may be, and its size is not known before.
         answer = await self._json("dag/stat", {"arg": str(cid), "offline": "true", "progress": "false"}, total=600.0)
-        entry = answer["DagStats"][0]
-        return DagStat(Cid.parse(_link(entry["Cid"])), int(entry["NumBlocks"]), int(entry["Size"]))
+        with self._expecting("dag/stat"):
+            entry = answer["DagStats"][0]
+            return DagStat(Cid.parse(_link(entry["Cid"])), int(entry["NumBlocks"]), int(entry["Size"]))
 
     async def pin(self, cid: Cid) -> None:
-        """Pin a DAG recursively. Only a final `Pins` line is success: a late error comes with HTTP 200."""
+        """Pin a DAG recursively. Only a final `Pins` line is success: a late error comes with HTTP 200.
+
+        The daemon waits without a word for a block that it lacks: a pin that gets no further is left, and the block named.
+        """
         params = {"arg": str(cid), "recursive": "true", "progress": "true", "offline": "true", "timeout": "600s"}
         pinned: set[str] = set()
+        blocks = 0
+        loop = asyncio.get_running_loop()
         try:
-            async with self._http.request("POST", _API + "pin/add", params=params, total=610.0) as response:
+            async with (
+                asyncio.timeout(self._timeout) as limit,
+                self._http.request("POST", _API + "pin/add", params=params, total=610.0) as response,
+            ):
                 async for line in response.content:
                     value: dict[str, Any] = json.loads(line)
                     pinned.update(value.get("Pins") or ())
+                    if value.get("Progress", 0) > blocks:
+                        blocks = value["Progress"]
+                        limit.reschedule(loop.time() + self._timeout)
         except BackendUnavailable as error:
-            raise _named(error) from error
-        except ValueError as error:
-            raise PinFailed(f"{self.name}: pin of {cid}: an answer that is not JSON") from error
+            raise self._named(error) from error
+        except TimeoutError as error:
+            stalled = f"{self.name}: the pin of {cid} got no further than {blocks} blocks for {self._timeout:g} s"
+            try:
+                await self.stat(cid)
+            except ContentMissing as missing:
+                raise PinFailed(f"{stalled}: {missing}") from error
+            raise PinFailed(stalled) from error
+        except _NO_ANSWER as error:
+            raise PinFailed(f"{self.name}: pin of {cid}: an answer that is not Kubo's") from error
         if str(cid) not in pinned:
             raise PinFailed(f"{self.name}: the answer to the pin of {cid} ended without confirming it")
 
@@ -153,27 +183,41 @@ class KuboRpc:
         async with self._http.request(
             "POST", _API + "pin/ls", params={"type": "recursive", "stream": "true", "quiet": "true"}, total=self._timeout
         ) as response:
-            async for line in response.content:
-                pins.add(Cid.parse(str(json.loads(line)["Cid"])))
+            with self._expecting("pin/ls"):
+                async for line in response.content:
+                    pins.add(Cid.parse(str(json.loads(line)["Cid"])))
         return frozenset(pins)
 
     async def dag_import(self, car: CarSource) -> int:
         """Stream a CAR in, without pinning; whether it arrived whole is for `stat` to say."""
         sent = 0
+        fault: ContentError | None = None
 
         async def counted() -> AsyncIterator[bytes]:
-            nonlocal sent
-            async for chunk in car.open():
-                sent += len(chunk)
-                yield chunk
+            nonlocal sent, fault
+            try:
+                async for chunk in car.open():
+                    sent += len(chunk)
+                    yield chunk
+                if sent != car.size:
+                    # The daemon would take a stream that ends between two blocks for a whole one.
+                    raise MalformedCar(f"import of {car.tree.root}: the stream ended after {sent} of {car.size} bytes")
+            except ContentError as error:
+                fault = error
+                raise
 
         # A CAR cut at a block boundary hangs the import, and with it every add after a collection: hence our own limit.
         limit = 60.0 + car.size / _SLOWEST_IMPORT
         params = {"pin-roots": "false", "stats": "true", "silent": "true"}
+        self._importing += 1
         try:
             await self._json("dag/import", params, data=_form(counted()), total=limit)
         except BackendUnavailable as error:
+            if fault is not None:
+                raise fault from error
             raise BackendUnavailable(f"import of {car.tree.root} after {sent} of {car.size} bytes: {error}") from error
+        finally:
+            self._importing -= 1
         return sent
 
     def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:
@@ -197,18 +241,29 @@ class KuboRpc:
                     if line.strip():
                         last = json.loads(line)
         except BackendUnavailable as error:
-            raise _named(error) from error
-        except ValueError as error:
-            raise BackendUnavailable(f"{self.name}: {command}: an answer that is not JSON") from error
+            raise self._named(error) from error
+        except _NO_ANSWER as error:
+            raise BackendUnavailable(f"{self.name}: {command}: an answer that is not Kubo's") from error
         return last
 
+    @contextmanager
+    def _expecting(self, command: str) -> Iterator[None]:
+        """Turn what a strange answer causes while it is read into BackendUnavailable."""
+        try:
+            yield
+        except _NO_ANSWER as error:
+            raise BackendUnavailable(f"{self.name}: {command}: an answer that is not Kubo's") from error
 
-def _named(error: BackendUnavailable) -> BackendUnavailable:
-    """Return ContentMissing when Kubo's message means that, else the error itself."""
-    text = str(error)
-    if "HTTP 500" in text and any(words in text for words in _MISSING):
-        return ContentMissing(text)
-    return error
+    def _named(self, error: BackendUnavailable) -> BackendUnavailable:
+        """Return ContentMissing when Kubo's message means that, BackendBusy for a timeout beside our import, else the error."""
+        text = str(error)
+        if "HTTP 500" in text and any(words in text for words in _MISSING):
+            return ContentMissing(text)
+        if "HTTP 500" in text and _DIFFERENT in text:
+            return ContentMissing(f"{text}: it is as good as lost, and is put again")
+        if self._importing and isinstance(error.__cause__, TimeoutError):
+            return BackendBusy(f"{text}, while {self._importing} import(s) of ours are under way")
+        return error
 
 
 def _form(data: bytes | AsyncIterator[bytes]) -> aiohttp.MultipartWriter:

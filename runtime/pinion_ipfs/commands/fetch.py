@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 
 from huggingface_hub import get_token
@@ -10,6 +11,7 @@ from ..content.cid import Cid
 from ..fetcher import Fetcher, FetchRequest, Progress, Snapshot
 from ..hub import RepoId, resolve_commit
 from ..store import Store
+from ..store.offline import find_commit, list_snapshot
 from .output import show
 
 
@@ -31,6 +33,8 @@ def fetch(options: argparse.Namespace) -> int:
 
 async def _fetch(options: argparse.Namespace) -> Snapshot:
     repo = RepoId.parse(options.repo)
+    if options.offline:
+        return await _at_hand(repo, options)
     # A token stored on this machine is for the user's own hub, not for an endpoint named on the command line.
     token = "" if options.endpoint else get_token() or ""
     commit = await resolve_commit(repo, options.revision, endpoint=options.endpoint, token=token)
@@ -43,6 +47,17 @@ async def _fetch(options: argparse.Namespace) -> Snapshot:
         await fetcher.close()
         if sys.stderr.isatty():
             print(file=sys.stderr)
+
+
+async def _at_hand(repo: RepoId, options: argparse.Namespace) -> Snapshot:
+    """Verify what is in the store; whatever is found to be missing on the way is not fetched."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # also for the download child, should it be started
+    store = Store.default()
+    commit = await asyncio.to_thread(find_commit, store, repo, options.revision)
+    listing = await asyncio.to_thread(list_snapshot, store, repo, commit)
+    request = FetchRequest(repo, str(commit), commit, expected_cid=_cid(options.cid))
+    fetcher = Fetcher(store)
+    return await fetcher.verify(await fetcher.fetch(request, listing))
 
 
 def _cid(text: str | None) -> Cid | None:

@@ -117,7 +117,7 @@ def _run(options: argparse.Namespace, work: Callable[[Router], Awaitable[int]]) 
 
 @asynccontextmanager
 async def _router(options: argparse.Namespace) -> AsyncIterator[Router]:
-    backends: list[Backend] = [HfCache(Store.default())]
+    backends: list[Backend] = [HfCache("hf_cache", Store.default())]
     if kubo := _kubo(options):
         backends.append(kubo)
     if options.gateway:

@@ -35,7 +35,7 @@ def car_size(tree: TreeLayout | FileLayout) -> int:
 
 def _directory_sections(path: str, cid: Cid, tree: TreeLayout, open_file: Callable[[str], BinaryIO]) -> Iterator[bytes]:
     block = tree.nodes[cid]
-    yield _section(cid, block)
+    yield section_bytes(cid, block)
     for link in decode_node(block).links:
         below = f"{path}{link.name}"
         if layout := tree.files.get(below):
@@ -51,7 +51,7 @@ def _file_sections(path: str, layout: FileLayout, open_file: Callable[[str], Bin
 
         def walk() -> Iterator[bytes]:
             cid, block = next(nodes)
-            yield _section(cid, block)
+            yield section_bytes(cid, block)
             for link in decode_node(block).links:
                 if link.cid.codec == RAW:
                     yield leaf()
@@ -63,7 +63,7 @@ def _file_sections(path: str, layout: FileLayout, open_file: Callable[[str], Bin
             data = file.read(layout.leaf_size(index))
             if hashlib.sha256(data).digest() != digest:
                 raise UnreadableSource(f"{path or 'the file'}: changed after its CID was computed")
-            return _section(Cid.from_digest(RAW, digest), data)
+            return section_bytes(Cid.from_digest(RAW, digest), data)
 
         if layout.nodes:
             yield from walk()
@@ -89,7 +89,8 @@ def _file_size(layout: FileLayout) -> int:
     return total + sum(_section_size(len(block)) for _, block in layout.nodes)
 
 
-def _section(cid: Cid, block: bytes) -> bytes:
+def section_bytes(cid: Cid, block: bytes) -> bytes:
+    """Return a block as it stands in a CAR: length, CID, bytes."""
     name = bytes(cid)
     return b"".join((encode_varint(len(name) + len(block)), name, block))
 

@@ -1,7 +1,7 @@
 """The header of a CARv1: the one dag-cbor map that we write, and the few that we read."""
 
 from .cid import Cid
-from .errors import MalformedCar
+from .errors import InvalidCid, MalformedCar
 from .varint import encode_varint
 
 _VERSION_1 = b"\x67version\x01"
@@ -34,7 +34,10 @@ def decode_header(body: bytes) -> tuple[Cid, ...]:
         position = start + body[start - 1]
         if body[start : start + 1] != b"\0":  # the identity multibase in front of a binary CID
             raise MalformedCar("the header of a CARv1 with a root that is no CID")
-        roots.append(Cid.from_bytes(body[start + 1 : position]))
+        try:
+            roots.append(Cid.from_bytes(body[start + 1 : position]))
+        except InvalidCid as error:
+            raise MalformedCar(f"the header of a CARv1 with a root that is no CID: {error}") from error
     if body[position:] != _VERSION_1:
         raise MalformedCar("the header of a CARv1 does not end with its version")
     return tuple(roots)

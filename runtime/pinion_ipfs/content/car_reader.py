@@ -8,7 +8,7 @@ from typing import Self
 
 from .car_header import decode_header
 from .cid import DAG_PB, Cid
-from .errors import BlockMismatch, InvalidCid, MalformedCar, TruncatedCar
+from .errors import BlockMismatch, InvalidCid, MalformedCar, TruncatedCar, UnsupportedDag
 from .varint import decode_varint
 
 MAX_BLOCK = 2 * 1024 * 1024  # bytes; also the most that IPFS nodes exchange
@@ -62,12 +62,12 @@ class CarReader:
         await self.roots()
         loop = asyncio.get_running_loop()
         pending: deque[tuple[Cid, bytes, asyncio.Future[bytes] | None]] = deque()
-        fault: MalformedCar | InvalidCid | None = None
+        fault: MalformedCar | UnsupportedDag | None = None
         more = True
         while more or pending:
             try:
                 section = await self._section() if more else None
-            except (MalformedCar, InvalidCid) as error:
+            except (MalformedCar, UnsupportedDag) as error:
                 section, fault = None, error
             if section is None:
                 more = False
@@ -86,7 +86,10 @@ class CarReader:
         section = await self._delimited("block", 4, MAX_BLOCK + _MAX_CID)
         if section is None:
             return None
-        cid, start = Cid.read(section)
+        try:
+            cid, start = Cid.read(section)
+        except InvalidCid as error:  # whoever asked made no mistake
+            raise MalformedCar(f"a block whose CID is none: {error}") from error
         if len(section) - start > MAX_BLOCK:
             raise MalformedCar(f"block {cid} has {len(section) - start} bytes: more than {MAX_BLOCK}")
         return cid, section[start:]

@@ -33,9 +33,24 @@ class CidMismatch(ContentError):
 
 
 class BlockMismatch(CidMismatch):
-    """One block that does not hash to its CID: its source is wrong or broken, another may be right."""
+    """One block that does not hash to its CID: its source is wrong or broken, another may be right.
+
+    `source` is who delivered it, `path` the file that it belongs to ('' when it belongs to none, or the root is a file), and
+    `block` the index of the leaf in that file; None for another node, or when it is not known.
+    """
 
     retryable = True
+
+    def __init__(
+        self, what: str, *, expected: object, actual: object, source: str = "", path: str = "", block: int | None = None
+    ) -> None:
+        super().__init__(what, expected=expected, actual=actual)
+        self.source, self.path, self.block = source, path, block
+
+    def __str__(self) -> str:
+        place = f"{self.path or 'the file'}, block {self.block}" if self.block is not None else self.path
+        where = ", ".join(part for part in (place, f"from {self.source}" if self.source else "") if part)
+        return f"{super().__str__()} ({where})" if where else super().__str__()
 
 
 class MalformedCar(ContentError):
@@ -45,7 +60,14 @@ class MalformedCar(ContentError):
 
 
 class TruncatedCar(MalformedCar):
-    """A CAR stream that ended before the DAG was whole."""
+    """A CAR stream that ended before the DAG was whole: before the leaf `block` of the file `path`, where that is known.
+
+    Its source may have met a wrong block there and may not say so: `cid` is the one to ask for.
+    """
+
+    cid: object = None
+    path: str = ""
+    block: int | None = None
 
 
 class UnreadableSource(ContentError):

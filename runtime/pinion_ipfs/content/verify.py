@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from .car_reader import read_car
 from .cid import RAW, Cid
 from .dag_pb import Node, decode_node
-from .errors import MalformedCar, TruncatedCar, UnsupportedDag
+from .errors import BlockMismatch, MalformedCar, TruncatedCar, UnsupportedDag
 from .leaves import CHUNK
 from .names import MAX_DEPTH, check_name
 from .unixfs import MAX_DIRECTORY_BLOCK, MAX_LINKS, FileLayout, layout_leaves
 from .unixfs_pb import FileData, decode_data
 
-_MAX_FILE_DEPTH = 5  # levels of interior nodes: 1024^5 MiB
+MAX_FILE_DEPTH = 5  # levels of interior nodes: 1024^5 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +59,32 @@ Event = DirectoryFound | FileStart | FilePiece | FileEnd
 
 
 async def unpack_car(
-    chunks: AsyncIterator[bytes], root: Cid | None, *, limits: Limits | None = None
+    chunks: AsyncIterator[bytes], root: Cid | None, *, limits: Limits | None = None, source: str = ""
 ) -> AsyncGenerator[Event, None]:
     """Walk a CAR in `car-order=dfs&car-dups=y` from `root` (None: the one it names) and yield what is in it, verified.
 
     Raise UnsupportedDag for what the profile has not (symlinks, HAMT shards, dag-pb leaves, unsafe names) and what is
     past the limits; BlockMismatch, MalformedCar (another root, a missing or an extra block) or TruncatedCar for what the
-    source got wrong. Closing this generator, or its end, closes `chunks` too.
+    source got wrong; a BlockMismatch names `source`, file and leaf. Closing this generator, or its end, closes `chunks`.
     """
     async with aclosing(read_car(chunks)) as reader:
         roots = await reader.roots()
         if len(roots) != 1 or roots[0] != (root or roots[0]):
             raise MalformedCar(f"a CAR of {', '.join(map(str, roots)) or 'no root'} instead of {root or 'one root'}")
         walk = DagWalk(roots[0], limits or Limits())
-        async for cid, block in reader:
-            for event in walk.take(cid, block):
-                yield event
-        walk.finish()
+        try:
+            async for cid, block in reader:
+                for event in walk.take(cid, block):
+                    yield event
+            walk.finish()
+        except BlockMismatch as error:
+            # All blocks before the wrong one have been taken: it stands where the walk goes on.
+            error.source = error.source or source
+            error.path, error.block = walk.place
+            raise
+        except TruncatedCar as error:
+            error.cid, (error.path, error.block) = walk.wanted, walk.place
+            raise
 
 
 @dataclass(slots=True)
@@ -114,13 +123,24 @@ class DagWalk:
         """Return the block that must come next, or None when the DAG is whole."""
         return self._wanted[-1].cid if self._wanted else None
 
+    @property
+    def place(self) -> tuple[str, int | None]:
+        """Return the path, and the index of the leaf in its file, of the block that must come next."""
+        if not self._wanted:
+            return "", None
+        want = self._wanted[-1]
+        if want.cid.codec != RAW:
+            return want.path, None
+        return want.path, len(want.file.leaves) if want.file else 0
+
     def take(self, cid: Cid, block: bytes) -> list[Event]:
         """Take the next block, whose hash the caller has checked; raise as `unpack_car` does."""
         if not self._wanted:
             raise MalformedCar(f"an extra block after the whole DAG: {cid}")
-        want = self._wanted.pop()
+        want = self._wanted[-1]
         if cid != want.cid:
             raise MalformedCar(f"{want.path or 'the root'}: expected block {want.cid}, the stream has {cid}")
+        self._wanted.pop()
         try:
             if want.file is not None:
                 return self._part(want, want.file, block)
@@ -193,8 +213,8 @@ class DagWalk:
 
     def _descend(self, want: _Want, file: _File, node: Node, data: FileData) -> None:
         depth = want.depth + 1 if want.file else 1
-        if depth > _MAX_FILE_DEPTH:
-            raise UnsupportedDag(f"a file of more than {_MAX_FILE_DEPTH} levels")
+        if depth > MAX_FILE_DEPTH:
+            raise UnsupportedDag(f"a file of more than {MAX_FILE_DEPTH} levels")
         if not node.links:
             raise UnsupportedDag("a dag-pb leaf: only raw leaves are supported")
         if len(node.links) != len(data.block_sizes) or len(node.links) > MAX_LINKS:

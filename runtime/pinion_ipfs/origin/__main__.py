@@ -9,9 +9,11 @@ import sys
 import threading
 from typing import BinaryIO
 
-from ..errors import ContentError, OriginRateLimited
+from ..errors import ContentError
 from .download import Downloads
 from .job import OriginJob
+
+DETAILS = ("retry_after", "source", "path", "needed_bytes", "available_bytes")  # of an error, for the parent
 
 
 class Events:
@@ -42,11 +44,12 @@ def main() -> int:
     os.dup2(2, 1)
     job = OriginJob.decode(sys.stdin.buffer.readline())
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    events.send("started")
     try:
         Downloads(job, events.send).run()
     except ContentError as error:
-        retry_after = error.retry_after if isinstance(error, OriginRateLimited) else None
-        events.send("error", name=type(error).__name__, message=str(error), retry_after=retry_after)
+        details = {name: getattr(error, name) for name in DETAILS if hasattr(error, name)}
+        events.send("error", name=type(error).__name__, message=str(error), details=details)
         return 1
     return 0
 

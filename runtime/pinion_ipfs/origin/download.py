@@ -1,29 +1,40 @@
 """The downloads of one job: staged by huggingface_hub, hashed, compared with what the hub announced, moved into the store."""
 
 import concurrent.futures
-import threading
-import time
-from collections.abc import Callable, Iterator
+import errno
+import random
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 import httpx2
 from huggingface_hub import hf_hub_download, set_client_factory
 
-from ..errors import DigestMismatch, DownloadFailed, DownloadStalled
+from ..errors import (
+    AddressRefused,
+    ContentError,
+    DigestMismatch,
+    DownloadFailed,
+    DownloadStalled,
+    OriginRateLimited,
+    OriginUnreachable,
+    StorageFilled,
+)
 from ..hub import default_endpoint, map_hub_error
 from ..listing import HubFile
 from ..store import Store
 from ..store.blobs import hash_blob
+from .client import RESET, Counter, OriginClient
 from .job import OriginJob
 
-_REPORT_SECONDS = 0.2
-_TIMEOUT = httpx2.Timeout(30.0)
+_LONGEST_WAIT = 10.0  # seconds between two attempts at one file
+_AGAIN = (OriginUnreachable, DownloadFailed, DigestMismatch)  # for these the same request may succeed in a moment
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SIZES = re.compile(r"should be of size (\d+) but has size (\d+)")  # the library's own check of a whole body
 
 
 class Downloads:
-    """Runs a job; `send(kind, **values)` reports `bytes`, `file` and nothing secret."""
+    """Runs a job; `send(kind, **values)` reports `bytes`, `file`, `wrong`, and nothing secret."""
 
     def __init__(self, job: OriginJob, send: Callable[..., None]) -> None:
         self._job = job
@@ -34,38 +45,69 @@ class Downloads:
         self._counter = Counter(send)
 
     def run(self) -> None:
-        """Bring every file into the store, several at a time; raise the first error at once: the process ends then."""
+        """Bring every file into the store, several at a time.
+
+        After an error nothing new begins; what is under way comes to its end when a later run can go on from there.
+        """
         self._store.prepare()
-        set_client_factory(lambda: CountingClient(self._counter))
+        prefix = httpx2.URL(self._endpoint).path.rstrip("/")
+        sizes = {f"{prefix}/{self._job.repo}/resolve/{self._job.commit}/{file.path}": file.size for file in self._job.files}
+        set_client_factory(
+            lambda: OriginClient(
+                self._endpoint,
+                sizes,
+                self._counter,
+                self._job.stall_seconds,
+                allow_local_addresses=self._job.allow_local_addresses,
+            )
+        )
         pool = concurrent.futures.ThreadPoolExecutor(self._job.workers)
         # Large files first: the small ones fill the gaps.
         futures = [pool.submit(self._bring, file) for file in sorted(self._job.files, key=lambda file: -file.size)]
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        failure: ContentError | None = None
+        for future in concurrent.futures.as_completed(futures):
+            if future.cancelled():
+                continue
+            error = future.exception()
+            if isinstance(error, ContentError) and error.retryable:
+                failure = failure or error
+                for other in futures:
+                    other.cancel()
+            elif error is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise error
+        if failure is not None:
+            raise failure
 
     def _bring(self, file: HubFile) -> None:
-        job = self._job
-        try:
-            # A file that an earlier, killed run staged whole is returned at once, and hashed like any other.
-            staged = hf_hub_download(
-                str(job.repo),
-                file.path,
-                revision=str(job.commit),
-                endpoint=self._endpoint,
-                cache_dir=self._staging,
-                token=job.token or False,
-                tqdm_class=self._counter.bar(),  # documented: a tqdm, "or at least mimic its behavior"
-            )
-        except Exception as error:
-            if isinstance(error, httpx2.ReadTimeout):
-                raise DownloadStalled(
-                    f"{job.repo}/{file.path} at {self._endpoint}: no byte for {_TIMEOUT.read:.0f} s"
-                ) from error
-            raise map_hub_error(error, f"{job.repo}/{file.path}@{job.commit}", self._endpoint) from error
-        link = Path(staged)
+        """Bring one file; what may pass by itself is tried again a few times, at growing distances."""
+        wrong: list[DigestMismatch] = []
+        for attempt in range(self._job.attempts):
+            try:
+                self._download(file)
+            except _AGAIN as error:
+                if isinstance(error, DigestMismatch):
+                    wrong.append(error)
+                if attempt + 1 == self._job.attempts:
+                    self._tell_wrong(file, wrong)
+                    raise
+                longest = min(_LONGEST_WAIT, self._job.backoff_seconds * 2**attempt)
+                self._counter.wait(random.uniform(longest / 2, longest))
+            else:
+                self._tell_wrong(file, wrong)
+                return
+
+    def _tell_wrong(self, file: HubFile, wrong: Sequence[DigestMismatch]) -> None:
+        """Tell of each wrong body; once the right one is here, also which of its blocks was the first wrong one."""
+        record = self._store.record(self._job.repo, file) if wrong else None
+        right = record.layout.leaves if record is not None else ()
+        for error in wrong:
+            pairs = enumerate(zip(error.leaves, right, strict=False))
+            block = next((index for index, (came, wanted) in pairs if came != wanted), None)
+            self._send("wrong", path=file.path, block=block, source=self._endpoint, message=str(error))
+
+    def _download(self, file: HubFile) -> None:
+        link = self._stage(file)
         blob = link.resolve()
         try:
             record = hash_blob(blob, file, self._endpoint, lambda count: self._counter.alive())
@@ -74,118 +116,53 @@ class Downloads:
             blob.unlink(missing_ok=True)
             raise
         except FileNotFoundError as error:
-            if self._store.record(job.repo, file) is None:
-                raise DownloadFailed(f"{job.repo}/{file.path}: the staged file was taken away") from error
+            if self._store.record(self._job.repo, file) is None:
+                raise DownloadFailed(f"{self._job.repo}/{file.path}: the staged file was taken away") from error
             self._send("file", path=file.path, size=file.size)  # another process had the same job and was faster
             return
         # The same content under two paths is one blob: the second finds it in the store.
-        if self._store.record(job.repo, file) is None:
-            self._store.publish(job.repo, file, blob, record)
+        if self._store.record(self._job.repo, file) is None:
+            try:
+                self._store.publish(self._job.repo, file, blob, record)
+            except OSError as error:
+                raise self._named(error, file) from error
         link.unlink(missing_ok=True)
         self._send("file", path=file.path, size=file.size)
 
+    def _stage(self, file: HubFile) -> Path:
+        job = self._job
+        try:
+            # A file that an earlier, killed run staged whole is returned at once, and hashed like any other.
+            return Path(
+                hf_hub_download(
+                    str(job.repo),
+                    file.path,
+                    revision=str(job.commit),
+                    endpoint=self._endpoint,
+                    cache_dir=self._staging,
+                    token=job.token or False,
+                    tqdm_class=self._counter.bar(),  # documented: a tqdm, "or at least mimic its behavior"
+                )
+            )
+        except Exception as error:
+            raise self._named(error, file) from error
 
-class Counter:
-    """Counts what arrives, on the wire and as the library reports it, and tells the parent a few times a second."""
-
-    def __init__(self, send: Callable[..., None]) -> None:
-        self._send = send
-        self._lock = threading.Lock()
-        self._wire = 0
-        self._reported = 0
-        self._sent_at = 0.0
-
-    def on_wire(self, count: int) -> None:
-        """Take bytes of a response body."""
-        with self._lock:
-            self._wire += count
-        self.alive()
-
-    def on_report(self, count: int) -> None:
-        """Take bytes that a progress bar was told of; Xet's own transfers are seen only here."""
-        with self._lock:
-            self._reported += count
-        self.alive()
-
-    def alive(self) -> None:
-        """Tell the parent where we are, unless that was just done."""
-        now = time.monotonic()
-        with self._lock:
-            if now - self._sent_at < _REPORT_SECONDS:
-                return
-            self._sent_at = now
-            received = max(self._wire, self._reported)
-        self._send("bytes", received=received)
-
-    def bar(self) -> type["_Bar"]:
-        """Return a class that huggingface_hub uses as a progress bar."""
-        counter = self
-
-        class CountingBar(_Bar):
-            def update(self, n: float | None = 1) -> None:
-                counter.on_report(int(n or 0))
-
-        return CountingBar
-
-
-class _Bar:
-    """As much of tqdm as the library calls; shows nothing."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.total = kwargs.get("total")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        pass
-
-    def update(self, n: float | None = 1) -> None:
-        """Take progress."""
-
-    def update_transfer(self, n: float | None = 1) -> None:
-        """Take progress on the wire, which Xet counts apart."""
-
-    def set_postfix_str(self, postfix: str = "", refresh: bool = True) -> None:
-        """Ignore the caption."""
-
-    def set_transfer_postfix_str(self, postfix: str = "", refresh: bool = True) -> None:
-        """Ignore the caption."""
-
-    def refresh(self) -> None:
-        """Draw nothing."""
-
-    def close(self) -> None:
-        """Release nothing."""
-
-
-class CountingClient(httpx2.Client):
-    """The library's HTTP client, with a timeout (its own has none) and a count of body bytes as they arrive."""
-
-    def __init__(self, counter: Counter) -> None:
-        super().__init__(follow_redirects=True, timeout=_TIMEOUT)
-        self._counter = counter
-
-    def send(self, request: httpx2.Request, *, stream: bool = False, **kwargs: Any) -> httpx2.Response:
-        """Send as usual; bodies that are streamed are counted."""
-        response = super().send(request, stream=stream, **kwargs)
-        if stream and isinstance(response.stream, httpx2.SyncByteStream):
-            response.stream = _CountedStream(response.stream, self._counter)
-        return response
-
-
-class _CountedStream(httpx2.SyncByteStream):
-    """Passes chunks through and counts them."""
-
-    def __init__(self, inner: httpx2.SyncByteStream, counter: Counter) -> None:
-        self._inner = inner
-        self._counter = counter
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._inner:
-            self._counter.on_wire(len(chunk))
-            yield chunk
-
-    def close(self) -> None:
-        """Close the connection's stream."""
-        self._inner.close()
+    def _named(self, error: Exception, file: HubFile) -> ContentError:
+        """Return what went wrong with a file, in our words."""
+        where = f"{self._job.repo}/{file.path}"
+        if isinstance(error, DownloadStalled | OriginRateLimited | OriginUnreachable | AddressRefused):
+            error.args = (f"{where} from {self._endpoint}: {error}",)
+            return error
+        if isinstance(error, httpx2.RemoteProtocolError) and RESET in str(error):
+            return OriginUnreachable(f"{where} from {self._endpoint}: {error}")
+        if isinstance(error, httpx2.RemoteProtocolError):
+            return DownloadFailed(
+                f"{where} from {self._endpoint}: the body ended early: {error} (the file has {file.size} bytes)"
+            )
+        if isinstance(error, OSError) and error.errno in _FULL:
+            free = self._store.free_bytes()
+            return StorageFilled(f"{where}: the volume became full on the way", needed_bytes=file.size, available_bytes=free)
+        if sizes := _SIZES.search(str(error)):
+            announced, got = sizes.groups()
+            return DownloadFailed(f"{where} from {self._endpoint}: the body has {got} of {announced} bytes")
+        return map_hub_error(error, f"{where}@{self._job.commit}", self._endpoint)

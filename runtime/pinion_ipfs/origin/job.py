@@ -23,6 +23,10 @@ class OriginJob:
     cache_dir: Path
     files: tuple[HubFile, ...]
     workers: int = 4
+    stall_seconds: float = 60.0  # a stream without a byte for so long is left
+    allow_local_addresses: bool = True  # False: the endpoint is a stranger's
+    attempts: int = 4  # at each file
+    backoff_seconds: float = 0.5  # the longest wait before the second attempt; it doubles
 
     def encode(self) -> bytes:
         """Return the job as one line of JSON."""
@@ -35,6 +39,10 @@ class OriginJob:
             "cache_dir": str(self.cache_dir),
             "files": [asdict(file) for file in self.files],
             "workers": self.workers,
+            "stall_seconds": self.stall_seconds,
+            "allow_local_addresses": self.allow_local_addresses,
+            "attempts": self.attempts,
+            "backoff_seconds": self.backoff_seconds,
         }
         return json.dumps(value).encode() + b"\n"
 
@@ -51,4 +59,8 @@ class OriginJob:
             Path(value["cache_dir"]),
             tuple(HubFile(**file) for file in value["files"]),
             value["workers"],
+            value["stall_seconds"],
+            value["allow_local_addresses"],
+            value["attempts"],
+            value["backoff_seconds"],
         )

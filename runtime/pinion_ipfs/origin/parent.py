@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ _XET_LIMITS = {
 # What would undo the limits, or send a token that the job doesn't name.
 _NOT_PASSED_ON = ("HF_XET_HIGH_PERFORMANCE", "HF_XET_HP", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE")
 _END_SECONDS = 5.0
+_START_SECONDS = 60.0
 
 
 class OriginProcess:
     """One run of the child; `stall_seconds` without a sign of life ends it."""
 
     def __init__(self, job: OriginJob, *, stall_seconds: float = 120.0) -> None:
-        self._job = job
+        self._job = replace(job, stall_seconds=stall_seconds)
         self._stall_seconds = stall_seconds
         self._process: asyncio.subprocess.Process | None = None
 
@@ -39,7 +41,10 @@ class OriginProcess:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def events(self) -> AsyncGenerator[dict[str, Any], None]:
-        """Run the job and yield its `bytes` and `file` events; the child is gone when this ends, however it ends.
+        """Run the job and yield its events; the child is gone when this ends, however it ends.
+
+        `bytes` has `received`, all files together; `file` one that is in the store; `wrong` one whose bytes were not the
+        announced ones, with `path`, `source` and `message`: it is tried again.
 
         Raises the error that the child reported, DownloadFailed for its death, DownloadStalled for its silence.
         """
@@ -48,7 +53,7 @@ class OriginProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=child_environment(self._job.hf_home / "pinion" / "staging" / "home"),
+            env=child_environment(self._job.hf_home / "pinion" / "staging" / "home", self._stall_seconds),
             start_new_session=True,
         )
         self._process = process
@@ -59,10 +64,12 @@ class OriginProcess:
         try:
             process.stdin.write(self._job.encode())
             await process.stdin.drain()
-            while line := await self._line(process.stdout):
+            # Python and the hub's library take their time to start, more on a busy machine: that is no silence of the origin.
+            await self._line(process.stdout, max(self._stall_seconds, _START_SECONDS))
+            while line := await self._line(process.stdout, self._stall_seconds):
                 event: dict[str, Any] = json.loads(line)
                 if event["event"] == "error":
-                    raise from_report(event["name"], event["message"], {"retry_after": event["retry_after"]})
+                    raise from_report(event["name"], event["message"], event["details"])
                 yield event
             code = await process.wait()
             if code:
@@ -77,16 +84,16 @@ class OriginProcess:
         what = f"{self._job.repo}@{self._job.commit}: the download process ended with {how}"
         return DownloadFailed(f"{what}: {complaint}" if complaint else what)
 
-    async def _line(self, stream: asyncio.StreamReader) -> bytes:
+    async def _line(self, stream: asyncio.StreamReader, seconds: float) -> bytes:
         try:
-            async with asyncio.timeout(self._stall_seconds):
+            async with asyncio.timeout(seconds):
                 return await stream.readline()
         except TimeoutError as error:
             what = f"{self._job.repo}@{self._job.commit} from {self._job.endpoint or 'the hub'}"
-            raise DownloadStalled(f"{what}: no byte for {self._stall_seconds:.0f} s") from error
+            raise DownloadStalled(f"{what}: no byte for {seconds:.0f} s") from error
 
 
-def child_environment(home: Path) -> dict[str, str]:
+def child_environment(home: Path, stall_seconds: float = 60.0) -> dict[str, str]:
     """Return the child's environment: ours, with private folders and bounded buffers."""
     environment = {key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON}
     return (
@@ -97,7 +104,7 @@ def child_environment(home: Path) -> dict[str, str]:
             "HF_HUB_DISABLE_SHARED_BLOBS": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
-            "HF_HUB_DOWNLOAD_TIMEOUT": "30",
+            "HF_HUB_DOWNLOAD_TIMEOUT": str(max(1, round(stall_seconds))),
         }
     )
 

@@ -13,7 +13,7 @@ from ..listing import HubFile
 
 _CHUNK = 1024 * 1024
 _DIGEST_BYTES = 32
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +24,29 @@ class BlobRecord:
     sha256: str
 
     def encode(self) -> bytes:
-        """Return the sidecar: a line of JSON, then the leaf digests. The interior nodes follow from them."""
+        """Return the sidecar: a line of JSON, the leaf digests, and the sha256 of both. The interior nodes follow from them."""
         header = {"cid": str(self.layout.cid), "sha256": self.sha256, "size": self.layout.size, "version": _VERSION}
-        return json.dumps(header, sort_keys=True).encode() + b"\n" + b"".join(self.layout.leaves)
+        data = json.dumps(header, sort_keys=True).encode() + b"\n" + b"".join(self.layout.leaves)
+        return data + hashlib.sha256(data).digest()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Parse a sidecar; raise ValueError for a damaged one: the digests must give the CID that the header names."""
+        """Parse a sidecar; raise ValueError for a damaged one, or one of another version: the blob is hashed anew then."""
+        data, check = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
         line, _, body = data.partition(b"\n")
-        header: dict[str, Any] = json.loads(line)
-        if header.get("version") != _VERSION or len(body) % _DIGEST_BYTES:
-            raise ValueError("not a sidecar of this version")
-        leaves = [body[start : start + _DIGEST_BYTES] for start in range(0, len(body), _DIGEST_BYTES)]
-        layout = layout_leaves(leaves, int(header["size"]))
-        if str(layout.cid) != header["cid"]:
-            raise ValueError(f"the sidecar's digests give {layout.cid}, its header says {header['cid']}")
-        return cls(layout, str(header["sha256"]))
+        if hashlib.sha256(data).digest() != check or len(body) % _DIGEST_BYTES:
+            raise ValueError("a damaged sidecar")
+        try:
+            header: dict[str, Any] = json.loads(line)
+            if header["version"] != _VERSION:
+                raise ValueError(f"a sidecar of version {header['version']!r}: {_VERSION} is known")
+            leaves = [body[start : start + _DIGEST_BYTES] for start in range(0, len(body), _DIGEST_BYTES)]
+            layout = layout_leaves(leaves, int(header["size"]))
+            if str(layout.cid) != header["cid"]:
+                raise ValueError(f"the sidecar's digests give {layout.cid}, its header says {header['cid']}")
+            return cls(layout, str(header["sha256"]))
+        except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"not a sidecar: {error}") from error
 
 
 class BlobHasher:
@@ -63,12 +70,16 @@ class BlobHasher:
         """Return the record; raise DigestMismatch, naming `source`, when this is not the file that the hub announced."""
         layout, sha256 = self._layout.finish(), self._sha256.hexdigest()
         if layout.size != self._file.size:
-            raise DigestMismatch(f"{self._file.path} from {source}: {layout.size} bytes, the hub announced {self._file.size}")
+            wrong = f"{layout.size} bytes, the hub announced {self._file.size}"
+            raise DigestMismatch(f"{self._file.path} from {source}: {wrong}", source=source, path=self._file.path)
         kind, actual, wanted = "sha256", sha256, self._file.lfs_sha256
         if self._git:
             kind, actual, wanted = "git blob id", self._git.hexdigest(), self._file.oid
         if actual != wanted:
-            raise DigestMismatch(f"{self._file.path} from {source}: {kind} is {actual}, the hub announced {wanted}")
+            wrong = f"{kind} is {actual}, the hub announced {wanted}"
+            error = DigestMismatch(f"{self._file.path} from {source}: {wrong}", source=source, path=self._file.path)
+            error.leaves = layout.leaves
+            raise error
         return BlobRecord(layout, sha256)
 
 

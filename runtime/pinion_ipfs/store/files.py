@@ -13,9 +13,23 @@ def partial_name(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it, each with the permissions of the one it lies in.
+
+    A shared volume gives its group the right to write: a umask must not take that from the next user's processes.
+    """
+    if folder.is_dir():
+        return
+    make_folders(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir()
+        with suppress(OSError):  # a filesystem without permissions, or of others
+            folder.chmod(folder.parent.stat().st_mode & 0o7777 | 0o700)
+
+
 def write_atomically(target: Path, data: bytes, *, durable: bool = True) -> None:
     """Write to a name of our own, then rename; folders are made. What is checked whenever it is read need not be durable."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(target.parent)
     partial = partial_name(target)
     try:
         with partial.open("wb") as stream:
@@ -30,7 +44,7 @@ def write_atomically(target: Path, data: bytes, *, durable: bool = True) -> None
 
 def link_atomically(target: Path, source: Path) -> None:
     """Make `target` a relative symlink to `source`, in place of what was there."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(target.parent)
     relative = os.path.relpath(source, target.parent)
     if target.is_symlink() and str(target.readlink()) == relative:
         return
@@ -48,7 +62,11 @@ def sweeping(folder: Path, lock: Path, patterns: tuple[str, ...]) -> Iterator[No
 
     The lock only saves space: where the filesystem has none, nothing is deleted and all else goes on.
     """
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError:  # another user's, or a volume without room or rights: work on, and delete nothing
+        yield
+        return
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,88 +1,100 @@
 """The store's blocks by CID: built in memory from manifests and sidecars, so that it can't contradict them."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 from ..content.cid import RAW, Cid
 from ..content.leaves import CHUNK
-from ..content.unixfs import FileLayout, TreeLayout, layout_tree
+from ..content.unixfs import FileLayout, layout_tree
+from ..identity import RepoId
+from ..listing import HubFile
 from .store import Store
 
-
-@dataclass(frozen=True, slots=True)
-class StoredTree:
-    """A snapshot's DAG and the file behind each of its paths."""
-
-    tree: TreeLayout
-    blobs: dict[str, Path]
+_SETTLED_NS = 2_000_000_000  # a folder that changed less than so long ago may change again within the same tick of its clock
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLeaf:
-    """Where a leaf's bytes are."""
+    """Where a leaf's bytes are: the file that holds them, and its index there."""
 
-    blob: Path
-    offset: int
+    repo: RepoId
+    file: HubFile
+    index: int
     size: int
+
+    @property
+    def offset(self) -> int:
+        """Return where it begins in the file."""
+        return self.index * CHUNK
 
 
 class StoreIndex:
-    """What the store can answer for. Blocking; the methods may be called from several threads."""
+    """What the store can answer for. Blocking; methods may be called from several threads, and processes may write beside."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = Lock()
-        self._stamp = -1
-        self.trees: dict[Cid, StoredTree] = {}
-        self.files: dict[Cid, tuple[FileLayout, Path]] = {}
+        self._stamp: tuple[int, ...] = ()
         self._nodes: dict[Cid, bytes] = {}
         self._leaves: dict[Cid, StoredLeaf] = {}
 
     def refresh(self) -> None:
-        """Read what came since the last time; nothing is done when no manifest was added or removed."""
-        folder = self._store.side / "manifests"
-        stamp = folder.stat().st_mtime_ns if folder.is_dir() else 0
+        """Read what came or went since the last time; nothing is done when no folder has changed."""
         with self._lock:
+            stamp = self._look()
             if stamp != self._stamp:
                 self._build()
-                self._stamp = stamp
+                settled = not stamp or time.time_ns() - max(stamp) > _SETTLED_NS
+                self._stamp = stamp if settled else ()
 
-    def _build(self) -> None:
-        self.trees, self.files, self._nodes, self._leaves = {}, {}, {}, {}
-        for cid, manifest in self._store.manifests():
-            layouts: dict[str, FileLayout] = {}
-            blobs: dict[str, Path] = {}
-            for file in manifest.files:
-                if record := self._store.record(manifest.repo, file.hub):
-                    layouts[file.hub.path] = record.layout
-                    blobs[file.hub.path] = self._store.blob(manifest.repo, file.hub)
-                    self._add_file(record.layout, blobs[file.hub.path])
-            self._nodes[cid] = manifest.encode()
-            if len(layouts) == len(manifest.files):
-                tree = layout_tree(layouts)
-                self.trees[tree.root] = StoredTree(tree, blobs)
-                self._nodes.update(tree.nodes)
-
-    def _add_file(self, layout: FileLayout, blob: Path) -> None:
-        self.files[layout.cid] = (layout, blob)
-        self._nodes.update(layout.nodes)
-        for index, digest in enumerate(layout.leaves):
-            self._leaves[Cid.from_digest(RAW, digest)] = StoredLeaf(blob, index * CHUNK, layout.leaf_size(index))
+    def leaf(self, cid: Cid) -> StoredLeaf | None:
+        """Return where a leaf is, if it is one of a stored file."""
+        return self._leaves.get(cid)
 
     def block(self, cid: Cid) -> bytes | None:
-        """Return a block's bytes as they are on disk, unverified, or None."""
+        """Return a block's bytes as they are on disk, unverified, or None; raise OSError when its file can't be read."""
         if cid in self._nodes:
             return self._nodes[cid]
         leaf = self._leaves.get(cid)
         if leaf is None:
             return None
         try:
-            with leaf.blob.open("rb") as stream:
+            with self._store.blob(leaf.repo, leaf.file).open("rb") as stream:
                 stream.seek(leaf.offset)
                 return stream.read(leaf.size)
-        except OSError:
+        except FileNotFoundError:
             return None
 
     def __contains__(self, cid: Cid) -> bool:
         return cid in self._nodes or cid in self._leaves
+
+    def _look(self) -> tuple[int, ...]:
+        side, cache = self._store.side, self._store.cache_dir
+        folders = [side / "manifests", *sorted(side.glob("sidecars/*")), *sorted(cache.glob("models--*/blobs"))]
+        return tuple(_mtime(folder) for folder in folders)
+
+    def _build(self) -> None:
+        self._nodes, self._leaves = {}, {}
+        for cid, manifest in self._store.manifests():
+            layouts: dict[str, FileLayout] = {}
+            for file in manifest.files:
+                if record := self._store.record(manifest.repo, file.hub):
+                    layouts[file.hub.path] = record.layout
+                    self._add_file(record.layout, manifest.repo, file.hub)
+            self._nodes[cid] = manifest.encode()
+            if len(layouts) == len(manifest.files):
+                self._nodes.update(layout_tree(layouts).nodes)
+
+    def _add_file(self, layout: FileLayout, repo: RepoId, file: HubFile) -> None:
+        self._nodes.update(layout.nodes)
+        for index, digest in enumerate(layout.leaves):
+            self._leaves[Cid.from_digest(RAW, digest)] = StoredLeaf(repo, file, index, layout.leaf_size(index))
+
+
+def _mtime(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

@@ -1,14 +1,18 @@
 """Pin records: who wants which snapshot kept, and which backends confirmed that they keep it."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
 from ..content.cid import Cid
+from ..errors import ContentError
 from ..identity import Commit, RepoId
 from .files import write_atomically
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,19 @@ class PinRecord:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Parse a record; raise ValueError, KeyError or ContentError for a damaged one."""
-        value: dict[str, Any] = json.loads(data)
-        return cls(
-            value["owner"],
-            Cid.parse(value["cid"]),
-            Cid.parse(value["manifestCid"]),
-            RepoId.parse(value["repo"]),
-            Commit.parse(value["commit"]),
-            tuple(value["backends"]),
-        )
+        """Parse a record; raise ValueError for a damaged one."""
+        try:
+            value: dict[str, Any] = json.loads(data)
+            return cls(
+                str(value["owner"]),
+                Cid.parse(value["cid"]),
+                Cid.parse(value["manifestCid"]),
+                RepoId.parse(value["repo"]),
+                Commit.parse(value["commit"]),
+                tuple(map(str, value["backends"])),
+            )
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ContentError) as error:
+            raise ValueError(f"not a pin record: {error}") from error
 
 
 class PinRecords:
@@ -59,15 +66,12 @@ class PinRecords:
         write_atomically(self._path(record.owner), record.encode())
 
     def get(self, owner: str) -> PinRecord | None:
-        """Return an owner's record, or None."""
-        try:
-            return PinRecord.decode(self._path(owner).read_bytes())
-        except FileNotFoundError:
-            return None
+        """Return an owner's record; None when there is none, or what there is can't be read: the next pin writes it anew."""
+        return _read(self._path(owner))
 
     def all(self) -> list[PinRecord]:
-        """Return every record, by owner."""
-        return [PinRecord.decode(path.read_bytes()) for path in sorted(self._folder.glob("*.json"))]
+        """Return every record that can be read, by owner."""
+        return [record for path in sorted(self._folder.glob("*.json")) if (record := _read(path))]
 
     def remove(self, owner: str) -> None:
         """Forget an owner's pin."""
@@ -75,6 +79,16 @@ class PinRecords:
 
     def _path(self, owner: str) -> Path:
         return self._folder / f"{quote_owner(owner)}.json"
+
+
+def _read(path: Path) -> PinRecord | None:
+    try:
+        return PinRecord.decode(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        _log.warning("%s: %s", path, error)
+        return None
 
 
 def quote_owner(owner: str) -> str:

@@ -1,24 +1,24 @@
 """The store's files: blobs named as the hub's cache names them, snapshots of relative links, refs, and our records beside.
 
 Blocking; callers on an event loop use threads. Several processes may use one store: each writer has partial names of its own
-and a rename publishes.
+and a rename publishes. On a volume that can't be written, what would be kept beside the cache is kept in memory instead.
 """
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from ..content.cid import RAW, Cid
 from ..content.unixfs import layout_files
-from ..errors import DigestMismatch, StoreCorrupted
+from ..errors import DigestMismatch, StoreCorrupted, StoreInaccessible
 from ..identity import Commit, RepoId
 from ..listing import HubFile
 from ..manifest import Manifest
 from .blobs import BlobRecord, hash_blob
-from .files import link_atomically, partial_name, sweeping, write_atomically
+from .files import link_atomically, make_folders, partial_name, sweeping, write_atomically
 from .pins import PinRecord, PinRecords, quote_owner
 
 REF_NAMESPACE = "pinion"
@@ -32,6 +32,7 @@ class Store:
         self.cache_dir = cache_dir or hf_home / "hub"
         self.side = hf_home / "pinion"
         self.pins = PinRecords(self.side / "pins")
+        self._kept: dict[Path, bytes] = {}  # of a store that can't be written: sidecars and manifests
 
     @classmethod
     def default(cls) -> Self:
@@ -40,10 +41,16 @@ class Store:
 
         return cls(Path(constants.HF_HOME), Path(constants.HF_HUB_CACHE))
 
+    @property
+    def writable(self) -> bool:
+        """Tell whether this process may write here: by rights, and by how the volume is mounted. Nothing is tried."""
+        return os.access(self._existing(self.side), os.W_OK | os.X_OK, effective_ids=True)
+
     def prepare(self) -> None:
-        """Make the folders."""
-        for folder in (self.cache_dir, self.side, self.staging):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Make the folders, where that can be done."""
+        if self.writable:
+            for folder in (self.cache_dir, self.side, self.staging):
+                make_folders(folder)
 
     @property
     def staging(self) -> Path:
@@ -58,7 +65,7 @@ class Store:
     def free_bytes(self) -> int:
         """Return the free space of the store's filesystem."""
         self.prepare()
-        return shutil.disk_usage(self.side).free
+        return shutil.disk_usage(self._existing(self.side)).free
 
     # Blobs
 
@@ -75,7 +82,7 @@ class Store:
         try:
             if self.blob(repo, file).stat().st_size != file.size:
                 return None
-            record = BlobRecord.decode(self.sidecar(repo, file).read_bytes())
+            record = BlobRecord.decode(self._read(self.sidecar(repo, file)))
         except (OSError, ValueError):
             return None
         return record if record.layout.size == file.size else None
@@ -90,16 +97,20 @@ class Store:
         try:
             record = hash_blob(blob, file, "the local cache", on_bytes)
         except DigestMismatch:
+            if not self.writable:
+                raise
             self.quarantine(repo, file)
             return None
-        write_atomically(self.sidecar(repo, file), record.encode(), durable=False)
+        except PermissionError as error:
+            raise StoreInaccessible(f"{file.path} of {repo}: {blob} can't be read by user {os.geteuid()}") from error
+        self._keep(self.sidecar(repo, file), record.encode(), durable=False)
         return record
 
     def publish(self, repo: RepoId, file: HubFile, staged: Path, record: BlobRecord) -> None:
         """Move a verified file of this filesystem into the store."""
         write_atomically(self.sidecar(repo, file), record.encode(), durable=False)
         blob = self.blob(repo, file)
-        blob.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(blob.parent)
         staged.chmod(0o644)
         staged.replace(blob)
 
@@ -107,7 +118,7 @@ class Store:
         """Take a wrong blob out, with its sidecar and all snapshot links: a broken link hides the repository from scans."""
         blob = self.blob(repo, file)
         target = self.side / "quarantine" / repo.folder / partial_name(blob).name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(target.parent)
         for link in (self.cache_dir / repo.folder / "snapshots").glob("**/*"):
             if link.is_symlink() and link.readlink().name == file.etag:
                 link.unlink()
@@ -116,25 +127,47 @@ class Store:
             blob.replace(target)
 
     def verify_blobs(self, repo: RepoId, files: Sequence[HubFile]) -> None:
-        """Read blobs again and compare each leaf; raise StoreCorrupted, after taking out what is wrong."""
+        """Read blobs again and compare each leaf; raise StoreCorrupted, after taking out what is wrong.
+
+        On a volume that can't be written nothing can be repaired: DigestMismatch instead. StoreInaccessible for what can't be
+        read.
+        """
         unique = {file.etag: file for file in files}
-        wrong: set[str] = set()
+        wrong: dict[str, int | None] = {}  # the first wrong leaf, by etag; None: there is no right blob at all
         present: list[tuple[HubFile, BlobRecord]] = []
         for file in unique.values():
             record = self.record(repo, file)
             if record is None:
-                wrong.add(file.etag)
+                wrong[file.etag] = None
             else:
                 present.append((file, record))
-        layouts = layout_files([self.blob(repo, file) for file, _ in present])
+        try:
+            layouts = layout_files([self.blob(repo, file) for file, _ in present])
+        except PermissionError as error:
+            raise StoreInaccessible(f"{repo}: {error.filename} can't be read by user {os.geteuid()}") from error
         for (file, record), layout in zip(present, layouts, strict=True):
             if layout.cid != record.layout.cid:
-                wrong.add(file.etag)
+                pairs = zip(layout.leaves, record.layout.leaves, strict=False)
+                wrong[file.etag] = next((index for index, (found, wanted) in enumerate(pairs) if found != wanted), None)
         if wrong:
-            paths = tuple(file.path for file in files if file.etag in wrong)
-            for etag in wrong:
-                self.quarantine(repo, unique[etag])
-            raise StoreCorrupted(f"{repo}: no longer what was stored: {', '.join(paths)}; taken out of the store", paths=paths)
+            self._take_out(repo, unique, wrong, tuple((file.path, wrong[file.etag]) for file in files if file.etag in wrong))
+
+    def _take_out(
+        self,
+        repo: RepoId,
+        unique: Mapping[str, HubFile],
+        wrong: Mapping[str, int | None],
+        places: tuple[tuple[str, int | None], ...],
+    ) -> NoReturn:
+        shown = ", ".join(path if block is None else f"{path} (block {block})" for path, block in places)
+        if not self.writable:
+            path, block = places[0]
+            message = f"{repo}: no longer what was stored: {shown}; the volume can't be written, so it stays"
+            raise DigestMismatch(message, source="store", path=path, block=block)
+        for etag in wrong:
+            self.quarantine(repo, unique[etag])
+        message = f"{repo}: no longer what was stored: {shown}; taken out of the store"
+        raise StoreCorrupted(message, paths=tuple(path for path, _ in places), places=places)
 
     # Snapshots
 
@@ -146,7 +179,10 @@ class Store:
         """Lay a commit's files out as links to blobs, and point the asked revision at it; return the folder."""
         folder = self.snapshot_path(repo, commit)
         for file in files:
-            link_atomically(folder / file.path, self.blob(repo, file))
+            link = folder / file.path
+            if not self.writable and link.resolve() == self.blob(repo, file).resolve():
+                continue  # also an absolute link, as other programs make them: good enough to read
+            link_atomically(link, self.blob(repo, file))
         if revision and revision != str(commit):
             self._write_ref(repo, revision, commit)
         return folder
@@ -154,7 +190,7 @@ class Store:
     def _write_ref(self, repo: RepoId, name: str, commit: Commit) -> None:
         refs = self.cache_dir / repo.folder / "refs"
         target = Path(os.path.normpath(refs / name))
-        if target != refs and target.is_relative_to(refs):
+        if self.writable and target != refs and target.is_relative_to(refs):
             write_atomically(target, str(commit).encode())
 
     # Manifests
@@ -163,20 +199,21 @@ class Store:
         """Keep a manifest under its CID and return that."""
         data = manifest.encode()
         cid = Cid.of_block(RAW, data)
-        write_atomically(self._manifest_path(cid), data)
+        self._keep(self._manifest_path(cid), data)
         return cid
 
     def get_manifest(self, cid: Cid) -> Manifest | None:
         """Return a manifest that is here and right, or None."""
         try:
-            data = self._manifest_path(cid).read_bytes()
+            data = self._read(self._manifest_path(cid))
         except FileNotFoundError:
             return None
         return Manifest.decode(data) if Cid.of_block(cid.codec, data) == cid else None
 
     def manifests(self) -> Iterator[tuple[Cid, Manifest]]:
         """Yield every manifest of the store."""
-        for path in sorted((self.side / "manifests").glob("*.json")):
+        folder = self.side / "manifests"
+        for path in sorted({*folder.glob("*.json"), *(path for path in self._kept if path.parent == folder)}):
             cid = Cid.parse(path.stem)
             if manifest := self.get_manifest(cid):
                 yield cid, manifest
@@ -187,13 +224,40 @@ class Store:
     # Pins
 
     def pin(self, record: PinRecord) -> None:
-        """Write an owner's pin, and a ref that keeps `hf cache prune` away."""
+        """Write an owner's pin, and a ref that keeps `hf cache prune` away; from a read-only volume nothing is ever deleted."""
+        if not self.writable:
+            return
         self.pins.put(record)
-        self._write_ref(record.repo, f"{REF_NAMESPACE}/{quote_owner(record.owner)}", record.commit)
+        self.hold(record.repo, record.commit, record.owner)
 
     def unpin(self, owner: str) -> None:
         """Take an owner's pin and its ref away."""
         if record := self.pins.get(owner):
-            ref = self.cache_dir / record.repo.folder / "refs" / REF_NAMESPACE / quote_owner(owner)
-            ref.unlink(missing_ok=True)
+            self.release(record.repo, owner)
             self.pins.remove(owner)
+
+    def hold(self, repo: RepoId, commit: Commit, owner: str) -> None:
+        """Write a ref that keeps `hf cache prune` away from a commit."""
+        self._write_ref(repo, f"{REF_NAMESPACE}/{quote_owner(owner)}", commit)
+
+    def release(self, repo: RepoId, owner: str) -> None:
+        """Take that ref away."""
+        (self.cache_dir / repo.folder / "refs" / REF_NAMESPACE / quote_owner(owner)).unlink(missing_ok=True)
+
+    # What lies beside the cache
+
+    @staticmethod
+    def _existing(folder: Path) -> Path:
+        """Return a folder, or the nearest above it that exists."""
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        return folder
+
+    def _keep(self, path: Path, data: bytes, *, durable: bool = True) -> None:
+        if self.writable:
+            write_atomically(path, data, durable=durable)
+        else:
+            self._kept[path] = data
+
+    def _read(self, path: Path) -> bytes:
+        return self._kept[path] if path in self._kept else path.read_bytes()

@@ -26,8 +26,10 @@ class Encoder(Protocol):
 
     pad_id: int
 
-    def embed(self, ids: NDArray[np.int64], mask: NDArray[np.int64], lengths: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return (rows, dimensions) of right-padded (rows, columns)."""
+    def embed(
+        self, ids: NDArray[np.int64], mask: NDArray[np.int64], lengths: NDArray[np.int32], skips: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Return (rows, dimensions) of right-padded (rows, columns); the first `skips` tokens of a row are not pooled."""
 
 
 class BatchRun:
@@ -48,6 +50,9 @@ class BatchRun:
         self._tokens = np.frombuffer(batch.tokens, dtype=np.int32)
         self._offsets = np.cumsum(self._lengths, dtype=np.int64) - self._lengths
         self._owner = np.repeat(np.arange(len(batch.parts)), [part.texts for part in batch.parts])
+        self._skips = np.repeat(
+            np.array([part.skip for part in batch.parts], dtype=np.int32), [part.texts for part in batch.parts]
+        )
         self._failures: dict[int, EngineError] = {}
         self._vectors: NDArray[np.float32] | None = None
         self.padded_tokens = 0
@@ -75,7 +80,7 @@ class BatchRun:
         ids, mask = pad_rows(self._tokens, self._offsets[texts], lengths, longest, self._encoder.pad_id)
         self.padded_tokens += ids.size
         try:
-            vectors = self._encoder.embed(ids, mask, lengths)
+            vectors = self._encoder.embed(ids, mask, lengths, self._skips[texts])
         except Exception as error:
             self._blame(texts, error)
             return

@@ -13,21 +13,25 @@ LoadTensors = Callable[[Path], dict[str, Tensor]]
 Step = Callable[[Tensor], Tensor]
 
 
-def pool(hidden: Tensor, lengths: Tensor, modes: tuple[str, ...]) -> Tensor:
-    """Pool (batch, columns, width) whose rows are padded on the right to (batch, width * len(modes))."""
+def pool(hidden: Tensor, lengths: Tensor, modes: tuple[str, ...], skips: Tensor | None = None) -> Tensor:
+    """Pool (batch, columns, width) whose rows are padded on the right to (batch, width * len(modes)).
+
+    The first `skips` tokens of each row are left out; a row has more tokens than that.
+    """
     hidden = hidden.float()
     lengths = lengths.to(hidden.device)
-    pooled = [_pool_one(hidden, lengths, mode) for mode in modes]
+    skips = torch.zeros_like(lengths) if skips is None else skips.to(hidden.device)
+    pooled = [_pool_one(hidden, lengths, skips, mode) for mode in modes]
     return pooled[0] if len(pooled) == 1 else torch.cat(pooled, dim=-1)
 
 
-def _pool_one(hidden: Tensor, lengths: Tensor, mode: str) -> Tensor:
+def _pool_one(hidden: Tensor, lengths: Tensor, skips: Tensor, mode: str) -> Tensor:
     if mode == "cls":
-        return hidden[:, 0]
+        return hidden[torch.arange(len(hidden), device=hidden.device), skips]
     if mode == "lasttoken":
         return hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
     columns = torch.arange(hidden.shape[1], device=hidden.device)
-    mask = columns < lengths[:, None]
+    mask = (columns >= skips[:, None]) & (columns < lengths[:, None])
     if mode == "max":
         return hidden.masked_fill(~mask[..., None], -torch.inf).amax(dim=1)
     weights = mask.float() * (columns + 1) if mode == "weightedmean" else mask.float()

@@ -49,9 +49,13 @@ class EngineProcess(asyncio.Protocol):
     """A Worker. `on_exit` is called once, with the reason, when the process is gone."""
 
     def __init__(
-        self, on_done: Callable[["EngineProcess", Done], None], on_exit: Callable[["EngineProcess", str], None]
+        self,
+        on_done: Callable[["EngineProcess", Done], None],
+        on_exit: Callable[["EngineProcess", str], None],
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._on_done, self._on_exit = on_done, on_exit
+        self._silence_seconds = silence_seconds  # without a heartbeat, once it is loaded
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader()
         self._transport: asyncio.WriteTransport | None = None
@@ -237,7 +241,7 @@ class EngineProcess(asyncio.Protocol):
         if self._exited.is_set():
             return
         now = time.monotonic()
-        silence = SILENCE_SECONDS if self._loaded.done() else _LOADING_SILENCE_SECONDS
+        silence = self._silence_seconds if self._loaded.done() else _LOADING_SILENCE_SECONDS
         if now - self._heard > silence:
             self._kill(f"it was silent for more than {silence:g} s")
         elif any(now - deadline > STUCK_SECONDS for deadline in self._deadlines.values()):

@@ -152,6 +152,7 @@ class Capabilities(Message, frozen=True):
     architecture: str
     threads: int
     opened_files: tuple[str, ...]  # relative to the snapshot, sorted: the files this process read
+    special_ids: tuple[int, ...] = ()  # token ids that the tokenizer of transformers calls special
 
 
 class WarmupReport(Message, frozen=True):
@@ -179,6 +180,7 @@ class Part(Message, frozen=True):
     deadline: float  # CLOCK_MONOTONIC in seconds, which is one clock for all processes of a machine
     texts: int
     tokens: int
+    skip: int = 0  # the first tokens of each text are a prompt that the pooling leaves out
 
 
 class Batch(Message, frozen=True):

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from .process import EngineProcess
+from .process import SILENCE_SECONDS, EngineProcess
 from .protocol import (
     Batch,
     Capabilities,
@@ -44,10 +44,11 @@ class EngineSupervisor:
         on_recovered: Callable[[Capabilities], None],
         load_timeout: float = 600.0,
         backoff_seconds: tuple[float, float] = (0.5, 30.0),
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._spec, self._work = spec, work
         self._on_death, self._on_recovered = on_death, on_recovered
-        self._load_timeout, self._backoff = load_timeout, backoff_seconds
+        self._load_timeout, self._backoff, self._silence_seconds = load_timeout, backoff_seconds, silence_seconds
         self._process: EngineProcess | None = None
         self._serving = False  # wanted: set by serve, taken back by close
         self._granted = False  # the present process has its credits in the queue
@@ -84,7 +85,7 @@ class EngineSupervisor:
 
     async def start(self) -> Capabilities:
         """Start the process and load; raise EngineLoadError with the reason."""
-        process = EngineProcess(self._done, self._exited)
+        process = EngineProcess(self._done, self._exited, self._silence_seconds)
         capabilities = await process.load(self._spec, self._load_timeout)
         self._process = process
         return capabilities

@@ -38,7 +38,7 @@ class TransformersEncoder:
         with _load_errors(files):
             self._model, dtype = _load_model(files, spec.dtype, self._opened)
             self._model.eval().to(self._device)
-            self.tokenizer = _load_tokenizer(files, self._opened)
+            self.tokenizer, special_ids = _load_tokenizer(files, self._opened)
         pooling = files.stages[0]
         assert isinstance(pooling, Pooling)
         self._modes = pooling.modes
@@ -60,15 +60,18 @@ class TransformersEncoder:
             architecture=files.architecture,
             threads=torch.get_num_threads(),
             opened_files=self._opened.names(),
+            special_ids=special_ids,
         )
 
-    def embed(self, ids: NDArray[np.int64], mask: NDArray[np.int64], lengths: NDArray[np.int32]) -> NDArray[np.float32]:
+    def embed(
+        self, ids: NDArray[np.int64], mask: NDArray[np.int64], lengths: NDArray[np.int32], skips: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
         """Return (rows, dimensions) of (rows, columns); raises what torch raises."""
         with torch.inference_mode():
             hidden = self._model(
                 input_ids=torch.from_numpy(ids).to(self._device), attention_mask=torch.from_numpy(mask).to(self._device)
             )[0]
-            vectors = pool(hidden, torch.from_numpy(lengths), self._modes)
+            vectors = pool(hidden, torch.from_numpy(lengths), self._modes, torch.from_numpy(skips))
             for step in self._steps:
                 vectors = step(vectors)
             result: NDArray[np.float32] = vectors.cpu().numpy()
@@ -127,15 +130,15 @@ def _load_model(files: ModelFiles, wanted: str, opened: OpenedFiles) -> tuple[An
     return model, dtype
 
 
-def _load_tokenizer(files: ModelFiles, opened: OpenedFiles) -> bytes:
-    """Return the JSON of the tokenizer that transformers makes of the folder, for the front."""
+def _load_tokenizer(files: ModelFiles, opened: OpenedFiles) -> tuple[bytes, tuple[int, ...]]:
+    """Return the JSON of the tokenizer that transformers makes of the folder, for the front, and its special ids."""
     tokenizer = AutoTokenizer.from_pretrained(files.transformer, local_files_only=True, trust_remote_code=False)
     if (files.transformer / "tokenizer.json").is_file():
         opened.record(files.transformer / "tokenizer.json")  # the library opens it, not Python
     if not tokenizer.is_fast:
         raise EngineLoadError(f"{type(tokenizer).__name__} is a slow tokenizer; only fast ones are supported")
     json: str = tokenizer.backend_tokenizer.to_str()
-    return json.encode()
+    return json.encode(), tuple(sorted(tokenizer.all_special_ids))
 
 
 def _model_class(config: Any, files: ModelFiles) -> Any:

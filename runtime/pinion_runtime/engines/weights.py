@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ..json_files import decode_json
+from ..lfs_pointers import refuse_pointers
+from ..weight_files import SINGLE, weight_files
 from .protocol import EngineLoadError
 
-_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
@@ -19,10 +19,10 @@ class Checkpoint:
 
     def __init__(self, folder: Path, on_open: Callable[[Path], None]) -> None:
         self.slices: dict[str, Any] = {}
-        for path in _weight_files(folder):
+        for path in weight_files(folder):
             self.slices.update(_slices(path, on_open))
         if not self.slices:
-            raise EngineLoadError(f"{_SINGLE} holds no tensors")
+            raise EngineLoadError(f"{SINGLE} holds no tensors")
 
     def dtype(self) -> torch.dtype:
         """Return the first floating type in the files, float32 when there is none."""
@@ -33,6 +33,7 @@ def load_tensors(path: Path, on_open: Callable[[Path], None]) -> dict[str, torch
     """Read a whole small file."""
     if not path.is_file():
         raise EngineLoadError(f"{path.parent.name}/{path.name} is missing; only safetensors are loaded")
+    refuse_pointers([path], path.parent.parent)
     return {name: tensor[:] for name, tensor in _slices(path, on_open).items()}
 
 
@@ -43,25 +44,3 @@ def _slices(path: Path, on_open: Callable[[Path], None]) -> dict[str, Any]:
         return {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - safe_open has keys() but does not iterate
     except (SafetensorError, OSError) as error:
         raise EngineLoadError(f"{path.name} is not a whole safetensors file: {error}") from error
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    if (folder / _SINGLE).is_file():
-        return [folder / _SINGLE]
-    if not (folder / _INDEX).is_file():
-        others = sorted(
-            path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".h5", ".msgpack", ".gguf", ".onnx")
-        )
-        found = f" (found {', '.join(others)}, which is not loaded: only safetensors are)" if others else ""
-        raise EngineLoadError(f"the model has neither {_SINGLE} nor {_INDEX}{found}")
-    index = decode_json(folder, _INDEX, dict[str, Any])
-    names = index.get("weight_map")
-    if not isinstance(names, dict) or not names:
-        raise EngineLoadError(f"{_INDEX} has no weight_map")
-    files = sorted(set(names.values()))
-    for name in files:
-        if not isinstance(name, str) or Path(name).name != name:
-            raise EngineLoadError(f"{_INDEX} names a file outside the model's folder: {name!r}")
-        if not (folder / name).is_file():
-            raise EngineLoadError(f"{_INDEX} names {name}, which is missing")
-    return [folder / name for name in files]

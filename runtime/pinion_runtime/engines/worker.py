@@ -35,6 +35,9 @@ from .protocol import (
 HEARTBEAT_SECONDS = 1.0
 # Padded tokens of one forward pass: more gives a CPU nothing, and activations grow with it. A single text may be longer.
 MAX_GROUP_TOKENS = 8192
+# Activations of ever new sizes leave holes between them that the allocator keeps: without this an engine that had grown to
+# 950 MB was at 1060 after another hundred batches and went on growing, with it it stays. It takes 30 ms.
+TRIM_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -118,6 +121,20 @@ class Work:
                 raise RuntimeError("a second Load arrived: an engine process loads one model")
 
 
+class Trim:
+    """Gives free memory back to the system now and then, where the C library can (glibc)."""
+
+    def __init__(self) -> None:
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        self._last = time.monotonic()
+
+    def perhaps(self) -> None:
+        """Do it when the last time is long enough ago."""
+        if self._trim is not None and time.monotonic() - self._last > TRIM_SECONDS:
+            self._trim(0)
+            self._last = time.monotonic()
+
+
 def measure_memory(device_bytes: int = 0) -> MemoryUse:
     """Read what this process holds now."""
     fields = Path("/proc/self/statm").read_text().split()
@@ -159,7 +176,7 @@ def _serve(channel: Channel, load: Load) -> None:
         kind = EngineOutOfMemory if is_out_of_memory(error) else EngineLoadError
         raise kind(f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}") from error
     channel.send(Loaded(encoder.capabilities, encoder.tokenizer, load.spec.credits, measure_memory(encoder.device_bytes())))
-    work = Work(channel)
+    work, trim = Work(channel), Trim()
     while (batch := work.next()) is not None:
         started = time.monotonic()
         run = BatchRun(
@@ -169,6 +186,7 @@ def _serve(channel: Channel, load: Load) -> None:
         seconds = time.monotonic() - started
         channel.send(Done(batch.number, outcomes, seconds, run.padded_tokens, measure_memory(encoder.device_bytes())))
         work.forget()
+        trim.perhaps()
 
 
 def _beat(channel: Channel) -> None:

@@ -4,7 +4,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 from .errors import ApiError, Code, shorten
@@ -37,12 +37,22 @@ class Observer(Protocol):
 
 
 class App:
-    """Routes of one port: exact paths, and prefixes that end in a slash and take the rest of the path as one name."""
+    """Routes of one port: exact paths, "/" too, and prefixes that end in a slash and take the rest of the path as one name."""
 
-    def __init__(self, routes: dict[str, dict[str, Handler]], observer: Observer) -> None:
-        self._exact = {path: methods for path, methods in routes.items() if not path.endswith("/")}
-        self._prefixes = {path: methods for path, methods in routes.items() if path.endswith("/")}
+    def __init__(
+        self,
+        routes: dict[str, dict[str, Handler]],
+        observer: Observer,
+        *,
+        guard: Callable[[Request], None] | None = None,
+        unguarded: Collection[str] = (),
+    ) -> None:
+        """`guard` raises for a request that may not ask; it is asked before any route but the `unguarded` ones."""
+        self._prefixes = {path: methods for path, methods in routes.items() if path != "/" and path.endswith("/")}
+        self._exact = {path: methods for path, methods in routes.items() if path not in self._prefixes}
         self._observer = observer
+        self._guard = guard
+        self._unguarded = frozenset(unguarded)
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +62,7 @@ class App:
         endpoint, methods = self._find(request.path)
         self.in_flight += 1
         try:
-            response = await self._respond(request, methods)
+            response = await self._respond(request, endpoint, methods)
             extra = self._headers(request)
             if response.status >= 400 and not await request.discard_body(_DISCARD_BYTES, _DISCARD_IDLE_SECONDS):
                 extra.append((b"connection", b"close"))
@@ -71,8 +81,10 @@ class App:
                 return f"{prefix}{{id}}", methods
         return _UNKNOWN_ROUTE, None
 
-    async def _respond(self, request: Request, methods: dict[str, Handler] | None) -> Response:
+    async def _respond(self, request: Request, endpoint: str, methods: dict[str, Handler] | None) -> Response:
         try:
+            if self._guard is not None and methods is not None and endpoint not in self._unguarded:
+                self._guard(request)
             return await self._route(request, methods)
         except ApiError as error:
             return self._refuse(error)

@@ -12,6 +12,7 @@ class Code(StrEnum):
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     REQUEST_TOO_LARGE = "request_too_large"
     REQUEST_TIMEOUT = "request_timeout"  # the client did not send its body in time
+    INVALID_API_KEY = "invalid_api_key"  # none, or one that nobody has
     MODEL_NOT_FOUND = "model_not_found"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -64,7 +65,7 @@ class ApiError(Exception):
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code.value}}
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers that tell a client whether, and when, to try again; `Allow` where a method is refused."""
+        """Return the headers that tell a client whether, and when, to try again, and what a 401 and a 405 must name."""
         headers: list[tuple[bytes, bytes]] = []
         if self.retry_after is None:
             # The official client retries 408, 409, 429 and every 5xx by itself unless it is told otherwise.
@@ -74,6 +75,8 @@ class ApiError(Exception):
             headers += [(b"retry-after", str(seconds).encode()), (b"x-should-retry", b"true")]
         if self.allow:
             headers.append((b"allow", self.allow.encode()))
+        if self.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
         return headers
 
 

@@ -1,10 +1,11 @@
 """uvicorn as a listener only: it neither takes signals nor decides when the process ends."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+
+from pinion_ipfs.serving.sockets import listen
 
 from .app import App
 
@@ -16,7 +17,8 @@ class Listener(uvicorn.Server):
     """One port; `serve_until_stopped` ends after `stop`, when the last answer has been sent."""
 
     def __init__(self, app: App, host: str, port: int) -> None:
-        self.socket = _bind(host, port)
+        self.socket = listen(host, port)
+        self.socket.set_inheritable(False)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -49,16 +51,3 @@ class Listener(uvicorn.Server):
     def abort(self) -> None:
         """Wait for no connection any more."""
         self.force_exit = True
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise OSError(error.errno, f"can't listen on {host}:{port}: {error.strerror}") from None
-    listener.set_inheritable(False)
-    return listener

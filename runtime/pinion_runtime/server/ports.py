@@ -5,10 +5,12 @@ from pinion_contract.status import Phase
 from ..pod import Pod
 from .admission import Admission
 from .app import App
+from .auth import bearer_guard
 from .health import health_routes, ready_handler
 from .models import model_routes
 from .status import status_routes
 from .tasks.embeddings.routes import embedding_routes
+from .tasks.hub.routes import hub_routes
 
 
 class ManagementObserver:
@@ -51,7 +53,8 @@ class InferenceObserver(ManagementObserver):
 def inference_app(pod: Pod, admission: Admission) -> App:
     """Return the application of the inference port."""
     health = {"/health": {"GET": ready_handler(pod)}}
-    return App(embedding_routes(pod, admission) | model_routes(pod) | health, InferenceObserver(pod))
+    routes = embedding_routes(pod, admission) | hub_routes(pod, admission) | model_routes(pod) | health
+    return App(routes, InferenceObserver(pod), guard=bearer_guard(pod.keys), unguarded=health)
 
 
 def management_app(pod: Pod) -> App:

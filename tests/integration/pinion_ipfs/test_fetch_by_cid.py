@@ -9,7 +9,7 @@ import pytest
 from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.cid import Cid
-from pinion_ipfs.errors import BackendUnavailable, CidMismatch, DigestMismatch, PinFailed
+from pinion_ipfs.errors import BackendUnavailable, CidMismatch, DigestMismatch, PinFailed, StoreCorrupted
 from pinion_ipfs.fetcher import SourceBytes
 from tests.support.faulty_gateway import Fault, faulty_gateway
 from tests.support.fetching import make_fetching, make_request
@@ -103,7 +103,9 @@ async def test_a_faulty_source_is_dropped_and_the_next_one_goes_on(hub: Hub, kub
     gets = hub.repo_stats(repo)["file_gets"]
     fault = Fault(kind, 4 * MIB)
     async with faulty_gateway(kubo.gateway_url, fault) as url:
-        second = make_fetching(tmp_path / "second", [Gateway("faulty", url, idle_seconds=1), Gateway("good", kubo.gateway_url)])
+        second = make_fetching(
+            tmp_path / "second", [Gateway("faulty", url, stall_seconds=1), Gateway("good", kubo.gateway_url)]
+        )
         snapshot = await second.run(await make_request(hub, repo, cid=cid, manifest_cid=manifest_cid))
         assert snapshot.cid == cid
         await second.fetcher.close()
@@ -172,8 +174,10 @@ async def test_what_changed_after_verification_is_not_imported(hub: Hub, kubo: K
     snapshot = await one.run(await make_request(hub, "changed/late"))
     with snapshot.files["a.bin"].open("r+b") as stream:
         stream.write(b"changed")
-    with pytest.raises(PinFailed, match="changed after its CID was computed"):
+    with pytest.raises(StoreCorrupted, match=r"a\.bin \(block 0\)") as caught:
         await one.fetcher.pin(snapshot)
+    assert (caught.value.source, caught.value.path, caught.value.block) == ("store", "a.bin", 0)
+    assert "changed after its CID was computed" in one.receipts[-1].error
     assert kubo.ipfs("pin", "ls", "--type=recursive", "--quiet").split().count(str(snapshot.cid)) == 0
     await one.fetcher.close()
 

@@ -49,6 +49,12 @@ CPU_AND_MEMORY = {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "15
 TOO_MUCH = {"requests": {"memory": 2}, "limits": {"memory": 1}}
 SAME_TWICE = [{"name": "a"}, {"name": "a"}]
 
+EXTERNAL = {"apiURL": "http://kubo.ipfs.svc:5001", "gatewayURLs": ["http://kubo.ipfs.svc:8080"]}
+BRACKETED = {"apiURL": "http://[fd00::5]:5001", "gatewayURLs": ["http://[fd00::5]:8080"]}
+GATEWAYS = {"gatewayURLs": ["https://gateway.example"]}
+CACHE = {"claimName": "models"}
+KEYS = {"mode": "APIKey", "secretRef": {"name": "keys"}}
+
 CASES = [
     # (object, path, values that are accepted, values that are refused, a part of the message)
     (MODEL, "metadata.name", ["m" * 40], ["m" * 41], "at most 40 characters"),
@@ -60,8 +66,55 @@ CASES = [
         ["minilm", "a/b/c", "a/..", "a/b--c"],
         "repo must be organisation/name",
     ),
-    (MODEL, f"{SOURCE}.revision", ["main", "refs/pr/1", "c" * 40], ["a..b", "-x", "a//b", "a/"], "revision must be a branch"),
-    (MODEL, f"{SOURCE}.endpoint", ["", "http://hub.ns.svc:8080"], ["hub", "ftp://a", "http://u@h"], "endpoint must be"),
+    (
+        MODEL,
+        f"{SOURCE}.revision",
+        ["main", "refs/pr/1", "v1.0", "feature/a_b", "c" * 7, "c" * 40, "C" * 40],
+        ["a..b", "../main", "-x", "a//b", "a/", "/a", "feature/a b", "a?b", "a%2e", "a\\b"],
+        "revision must be a branch",
+    ),
+    (MODEL, f"{SOURCE}.revision", ["m"], [""], "should be at least 1 chars long"),
+    (MODEL, f"{SOURCE}.revisionPolicy", ["Pin", "Track"], ["Follow"], "Unsupported value"),
+    (
+        MODEL,
+        SOURCE,
+        [{"repo": REPO, "revisionPolicy": "Track"}, {"repo": REPO, "revision": "c" * 40}],
+        [{"repo": REPO, "revisionPolicy": "Track", "revision": commit} for commit in ("c" * 40, "C" * 40)],
+        "revisionPolicy Track needs a branch",
+    ),
+    (MODEL, f"{SOURCE}.trackIntervalSeconds", [60], [59], "trackIntervalSeconds"),
+    (
+        MODEL,
+        f"{SOURCE}.tokenSecretRef",
+        [{"name": "hub"}, {"name": "a.b", "key": "K_1"}],
+        [{"name": "A"}],
+        "tokenSecretRef.name",
+    ),
+    (MODEL, f"{SOURCE}.tokenSecretRef", [{"name": "hub", "key": "a"}], [{"name": "hub", "key": "a/b"}], "tokenSecretRef.key"),
+    (
+        MODEL,
+        "spec.model",
+        [{"source": {"huggingFace": {"repo": REPO}}, "expected": {"cid": CID}}],
+        [{"source": {"huggingFace": {"repo": REPO, "revisionPolicy": "Track"}}, "expected": {"cid": CID}}],
+        "expected names one model for ever",
+    ),
+    (MODEL, "spec.storage.fallback", ["Automatic", "None"], ["Sometimes"], "Unsupported value"),
+    (
+        MODEL,
+        "spec.rollout",
+        [{}, {"maxSurge": 0, "maxUnavailable": 1}],
+        [{"maxSurge": 0}, {"maxSurge": 0, "maxUnavailable": 0}],
+        "must not both be 0",
+    ),
+    (MODEL, "spec.rollout.progressDeadlineSeconds", [1], [0], "progressDeadlineSeconds"),
+    (MODEL, "spec.rollout.revisionHistoryLimit", [0, 10], [-1, 11], "revisionHistoryLimit"),
+    (
+        MODEL,
+        f"{SOURCE}.endpoint",
+        ["", "http://hub.ns.svc:8080", "http://[fd00::5]:8080"],
+        ["hub", "ftp://a", "http://u@h"],
+        "endpoint must be",
+    ),
     (MODEL, f"{SOURCE}.allowPatterns", [[], ["*.json"]], [[""]], "should be at least 1 chars long"),
     (MODEL, f"{SOURCE}.ignorePatterns", [["a"] * 64], [["a"] * 65], "must have at most 64 items"),
     (MODEL, "spec.model", [MODEL["spec"]["model"]], [{}], "spec.model.source: Required value"),
@@ -88,8 +141,50 @@ CASES = [
     (MODEL, "spec.terminationGracePeriodSeconds", [320], [319], "must be at least limits.requestTimeoutSeconds + 20"),
     (BACKEND, "metadata.name", ["k" * 40], ["k" * 41], "at most 40 characters"),
     (BACKEND, "metadata.name", ["k"], ["k.a"], "it names a Service"),
-    (BACKEND, "spec", [BACKEND["spec"]], [{"type": "Kubo"}], "spec.managed: Required value"),
+    (
+        BACKEND,
+        "spec",
+        [BACKEND["spec"], {"type": "Kubo", "external": EXTERNAL}],
+        [
+            {"type": "Kubo"},
+            {"type": "Kubo", "managed": {}, "external": EXTERNAL},
+            {"type": "Kubo", "managed": {}, "cache": CACHE},
+        ],
+        "type Kubo needs managed or external",
+    ),
+    (
+        BACKEND,
+        "spec",
+        [{"type": "Kubo", "external": EXTERNAL}, {"type": "Kubo", "external": BRACKETED}],
+        [{"type": "Kubo", "external": GATEWAYS}, {"type": "Kubo", "external": {"apiURL": EXTERNAL["apiURL"]}}],
+        "an external Kubo needs external.apiURL and one of external.gatewayURLs",
+    ),
+    (
+        BACKEND,
+        "spec",
+        [{"type": "TrustlessGateway", "external": GATEWAYS}],
+        [
+            {"type": "TrustlessGateway"},
+            {"type": "TrustlessGateway", "external": EXTERNAL},
+            {"type": "TrustlessGateway", "managed": {}},
+        ],
+        "type TrustlessGateway needs external.gatewayURLs",
+    ),
+    (
+        BACKEND,
+        "spec",
+        [{"type": "HuggingFaceCache", "cache": CACHE}],
+        [{"type": "HuggingFaceCache"}, {"type": "HuggingFaceCache", "cache": CACHE, "external": GATEWAYS}],
+        "type HuggingFaceCache needs cache",
+    ),
     (BACKEND, "spec.type", ["Kubo"], ["IpfsKit"], "Unsupported value"),
+    (BACKEND, "spec.transfer.stallTimeoutSeconds", [1], [0], "stallTimeoutSeconds"),
+    (BACKEND, "spec.circuitBreaker.errorThresholdPercent", [100], [0, 101], "errorThresholdPercent"),
+    (BACKEND, "spec.circuitBreaker.minRequests", [1], [0], "minRequests"),
+    (BACKEND, "spec.circuitBreaker.openSeconds", [1], [0], "openSeconds"),
+    (MODEL, "spec.auth", [{"mode": "None"}, KEYS], [{"mode": "APIKey"}], "auth.mode APIKey needs auth.secretRef.name"),
+    (MODEL, "spec.auth.mode", ["None"], ["Basic"], "Unsupported value"),
+    (MODEL, "spec.networkPolicy.allowFrom", [[{"podSelector": {}}] * 16], [[{"podSelector": {}}] * 17], "at most 16 items"),
     (BACKEND, "spec.managed.replicas", [1], [0, 2], "spec.managed.replicas"),
     (BACKEND, "spec.managed.resources", [CPU_AND_MEMORY], [TOO_MUCH], "requests must not be above limits"),
     (BACKEND, "spec.managed.storage.size", ["1Gi"], ["0", "large"], "size must be a Kubernetes quantity above zero"),
@@ -116,12 +211,12 @@ def test_rule(submit: Submit, base: dict[str, Any], path: str, accepted: list[An
         assert message in answer
 
 
-# The rule that `type` is immutable cannot be seen while it has one value only: the enum refuses first.
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
         ("spec.managed.storage.size", "2Gi", "storage is immutable"),
         ("spec.managed.storage.type", "EmptyDir", "storage is immutable"),
+        ("spec.type", "TrustlessGateway", "type is immutable"),
         ("spec.priority", 7, None),
     ],
 )

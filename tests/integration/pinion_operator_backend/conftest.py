@@ -36,6 +36,8 @@ class ManagedKubo:
     credentials: Credentials = field(default_factory=make_credentials)
     rpc_port: int = field(default_factory=free_port)
     gateway_port: int = field(default_factory=free_port)
+    more_addresses: str = ""  # a multiaddr with %d for the port, beside 127.0.0.1
+    variables: dict[str, str] = field(default_factory=dict)  # of the script
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -54,6 +56,10 @@ class ManagedKubo:
             "IPFS_TELEMETRY": "off",
         }
 
+    def addresses(self, port: int) -> str:
+        more = f" {self.more_addresses.replace('%d', str(port))}" if self.more_addresses else ""
+        return f"/ip4/127.0.0.1/tcp/{port}{more}"
+
     def configure(self) -> None:
         folder = self.root / "secrets"
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,9 +71,10 @@ class ManagedKubo:
         script.write_text(SCRIPT)
         environment = self.environment() | {
             "SECRETS": str(folder),
-            "RPC_ADDRESS": f"/ip4/127.0.0.1/tcp/{self.rpc_port}",
-            "GATEWAY_ADDRESS": f"/ip4/127.0.0.1/tcp/{self.gateway_port}",
+            "RPC_ADDRESS": self.addresses(self.rpc_port),
+            "GATEWAY_ADDRESS": self.addresses(self.gateway_port),
             "STORAGE_MAX": "1000000000",
+            **self.variables,
         }
         done = subprocess.run(["/bin/sh", script], env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
@@ -91,6 +98,13 @@ class ManagedKubo:
             return httpx.get(f"{self.gateway_url}/ipfs/bafkqaaa", timeout=5).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def kill(self) -> None:
+        """What the kernel does to a pod that takes too much memory."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(timeout=30)
+        self.process = None
 
     def stop(self) -> None:
         if self.process is not None:

@@ -11,7 +11,8 @@ import pytest
 from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
 from pinion_operator.resources.kubo_secret import Credentials
-from tests.support.operator_process import OperatorProcess, Operators, grant, wait_until
+from pinion_operator.resources.kubo_statefulset import mounted_secret
+from tests.support.operator_process import OperatorProcess, Operators, wait_until
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.kubo]
 
@@ -54,7 +55,7 @@ class World:
 
     def run_pod(self) -> None:
         """Run the daemon with the very Secret that the operator made, and say of the pod what a kubelet would."""
-        secret = wait_until(lambda: self.get("secret", "store-kubo"), "the Secret")
+        secret = wait_until(lambda: self.get("secret", self.mounted()), "the Secret")
         values = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
         self.kubo.credentials = Credentials(values["swarm.key"], values["operator-token"], values["client-token"])
         self.kubo.configure()
@@ -62,6 +63,11 @@ class World:
         wait_until(lambda: self.get("pod", "store-kubo-0"), "the StatefulSet's pod")
         conditions = [{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}]
         self.set_status("pod", "store-kubo-0", {"phase": "Running", "conditions": conditions})
+
+    def mounted(self) -> str:
+        """Return the Secret that the daemon's pod mounts."""
+        workload = wait_until(lambda: self.get("statefulset", "store-kubo"), "the StatefulSet")
+        return mounted_secret(workload)
 
     def condition(self, type_: str) -> dict[str, str]:
         backend = self.get("ipfsbackend", "store") or {}
@@ -174,6 +180,22 @@ def test_pins_become_what_is_wanted(world: World, start: Callable[[], OperatorPr
     wait_until(lambda: world.pins() == {kept}, "the pins of a deleted ModelDeployment go")
 
 
+def test_a_pin_that_was_lost_is_made_again(world: World, start: Callable[[], OperatorProcess]) -> None:
+    start()
+    world.apply(BACKEND)
+    world.run_pod()
+    world.wait_condition("Ready", "True", "Healthy")
+    kept, gone = world.pin(b"hello\n"), world.pin(b"lost with its bytes")
+    world.apply_model("keeps", conditions=[READY], model={"cid": kept, "manifestCID": gone})
+    wait_until(lambda: (world.get("ipfsbackend", "store") or {})["status"].get("boundModels") == 1, "it is bound")
+    operator_token = world.kubo.credentials.operator_token
+    for cid in (kept, gone):
+        world.kubo.call("pin/rm", operator_token, params={"arg": cid}).raise_for_status()
+    world.kubo.call("block/rm", operator_token, params={"arg": gone}).raise_for_status()
+    assert world.pins() == set()
+    wait_until(lambda: world.pins() == {kept}, "what is held whole is pinned again; what is not keeps nobody from it")
+
+
 def test_deletion_waits_for_its_users_and_names_them(world: World, start: Callable[[], OperatorProcess]) -> None:
     start()
     world.apply(BACKEND)
@@ -183,38 +205,29 @@ def test_deletion_waits_for_its_users_and_names_them(world: World, start: Callab
     blocked = world.wait_condition("DeletionBlocked", "True", "InUse")
     assert "used by ModelDeployment minilm" in blocked["message"]
     assert world.get("statefulset", "store-kubo"), "it goes on serving"
+    mounted = world.mounted()
     world.kubectl("delete", "modeldeployment", "minilm")
     for kind, name in (
         ("ipfsbackend", "store"),
         ("statefulset", "store-kubo"),
         ("service", "store-kubo"),
         ("configmap", "store-kubo"),
-        ("secret", "store-kubo"),
+        ("secret", mounted),
         ("secret", "store-kubo-client"),
     ):
         wait_until(lambda kind=kind, name=name: world.get(kind, name) is None, f"{kind} {name} is gone")
 
 
-def test_a_namespace_that_is_deleted_does_not_wait(world: World, start: Callable[[], OperatorProcess]) -> None:
-    # Rights of the whole cluster: those of a Role would go with the namespace.
-    grant(world.control_plane, world.namespace, namespaces=[])
-    try:
-        start()
-        world.apply(BACKEND)
-        world.apply_model("minilm")
-        wait_until(lambda: (world.get("ipfsbackend", "store") or {}).get("status", {}).get("boundModels") == 1, "it is bound")
-        # Without a node nobody confirms the end of the pod.
-        wait_until(lambda: world.get("pod", "store-kubo-0"), "the pod")
-        world.control_plane.kubectl("delete", "namespace", world.namespace, "--wait=false")
-        wait_until(lambda: world.get("ipfsbackend", "store") is None, "the backend is gone", timeout=60)
-    finally:
-        for kind in ("clusterrole", "clusterrolebinding"):
-            world.control_plane.kubectl("delete", kind, "--ignore-not-found", *_named(world, kind))
-
-
-def _named(world: World, kind: str) -> list[str]:
-    names = world.control_plane.kubectl("get", kind, "--output=name").split()
-    return [name.partition("/")[2] for name in names if world.namespace in name]
+def test_a_volume_over_the_quota_is_named(world: World, start: Callable[[], OperatorProcess]) -> None:
+    world.kubectl("create", "quota", "none", "--hard=persistentvolumeclaims=0")
+    used = "--output=jsonpath={.status.hard}"  # admission knows of it from then on
+    wait_until(lambda: world.kubectl("get", "quota", "none", used), "the quota is known")
+    start()
+    world.apply(BACKEND)
+    wait_until(
+        lambda: "its claim data-store-kubo-0 is not there" in world.condition("Ready").get("message", ""), "the claim is named"
+    )
+    assert world.condition("Ready")["reason"] == "Progressing"
 
 
 def test_a_taken_name_stalls_and_the_strangers_object_stays(world: World, start: Callable[[], OperatorProcess]) -> None:
@@ -228,11 +241,41 @@ def test_a_taken_name_stalls_and_the_strangers_object_stays(world: World, start:
     world.wait_condition("Reconciling", "True", "Starting")
 
 
-def test_a_secret_that_is_not_ours_is_neither_read_nor_used(world: World, start: Callable[[], OperatorProcess]) -> None:
-    start()
-    world.kubectl("create", "secret", "generic", "store-kubo", "--from-literal=operator-token=stolen")
+def test_no_secret_is_read_and_what_somebody_took_away_comes_back(world: World, start: Callable[[], OperatorProcess]) -> None:
+    operator = start()
     world.apply(BACKEND)
-    assert "Secret store-kubo" in world.wait_condition("Stalled", "True", "NameTaken")["message"]
+    world.run_pod()
+    world.wait_condition("Ready", "True", "Healthy")
+    before = {name: (world.get("secret", name) or {})["data"] for name in ("store-kubo-client", world.mounted())}
+    for name in before:
+        world.kubectl("delete", "secret", name)
+    assert operator.stop() == 0
+    again = start()  # a running one asks once a minute whether they are there
+    for name, data in before.items():
+        wait_until(lambda name=name: world.get("secret", name), f"{name} is back")
+        assert (world.get("secret", name) or {})["data"] == data
+    own = f"{world.namespace}-operator-key"
+    for one in (*operator.proxy.asked, *again.proxy.asked):
+        assert one.method != "GET" or "/secrets" not in one.path or one.path.endswith(f"/{own}"), one.path
+    token = base64.b64decode(before["store-kubo-client"]["token"])
+    assert token not in operator.log.read_bytes() + again.log.read_bytes()
+
+
+def test_an_operator_with_another_key_tells_the_daemon_anew(world: World, start: Callable[[], OperatorProcess]) -> None:
+    operator = start()
+    world.apply(BACKEND)
+    world.run_pod()
+    world.wait_condition("Ready", "True", "Healthy")
+    client, mounted = world.get("secret", "store-kubo-client") or {}, world.mounted()
+    assert operator.stop() == 0
+    world.kubectl("delete", "secret", f"{world.namespace}-operator-key")
+    start()
+    wait_until(lambda: world.mounted() != mounted, "the StatefulSet mounts another Secret")
+    wait_until(lambda: world.get("secret", mounted) is None, "the old one is gone")
+    told = wait_until(lambda: world.get("secret", "store-kubo-client"), "the pods' Secret")
+    assert told["data"] != client["data"]
+    fresh = world.get("secret", world.mounted()) or {}
+    assert fresh["data"]["client-token"] == told["data"]["token"]
 
 
 def test_scaling_a_volume_is_refused_by_the_api_server(world: World) -> None:

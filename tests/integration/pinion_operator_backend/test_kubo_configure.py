@@ -3,6 +3,7 @@
 import json
 import secrets
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +135,38 @@ def test_a_first_start_that_was_cut_off_is_made_good(managed_kubo: Any) -> None:
     managed_kubo.configure()
     managed_kubo.start()
     assert not half.exists()
+
+
+def test_a_daemon_that_was_killed_comes_back_without_hands(running_kubo: Any) -> None:
+    token = running_kubo.credentials.operator_token
+    cid = running_kubo.call("add", token, params={"cid-version": "1"}, files={"file": b"kept"}).json()["Hash"]
+    running_kubo.kill()
+    assert (running_kubo.root / "data" / "ipfs" / "repo.lock").exists(), "what a daemon that ends by itself takes away"
+    running_kubo.configure()
+    running_kubo.start()
+    assert running_kubo.call("cat", token, params={"arg": cid}).content == b"kept"
+
+
+def test_there_are_never_two_daemons_on_one_repository(running_kubo: Any) -> None:
+    """The second ends, with the words that the pod's status, and so the backend's, repeats."""
+    second = subprocess.run(
+        [running_kubo.binary, "daemon", "--migrate=true"],
+        env=running_kubo.environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert second.returncode != 0
+    said = [line for line in (second.stdout + second.stderr).splitlines() if line.startswith("Error:")]
+    assert "lock" in said[-1], second.stdout + second.stderr
+    assert running_kubo.is_up(), "the first goes on"
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["with IPv6", "without"])
+def test_it_listens_on_both_families_where_there_are_both(managed_kubo: Any, tmp_path: Path, there: bool) -> None:
+    listed = tmp_path / "if_inet6"
+    listed.write_text("00000000000000000000000000000001 01 80 10 80 lo\n" if there else "")
+    managed_kubo.more_addresses, managed_kubo.variables = "/ip6/::1/tcp/%d", {"IF_INET6": str(listed)}
+    managed_kubo.configure()
+    addresses = config_of(managed_kubo)["Addresses"]
+    for name, port in (("API", managed_kubo.rpc_port), ("Gateway", managed_kubo.gateway_port)):
+        assert addresses[name] == [f"/ip4/127.0.0.1/tcp/{port}", *([f"/ip6/::1/tcp/{port}"] if there else [])]
+    if not there:
+        managed_kubo.start()

@@ -1,6 +1,7 @@
 """The real program with its two real kinds side by side: they wake each other, and survive the loss of a leader."""
 
 import json
+import re
 import signal
 from typing import Any
 
@@ -13,7 +14,8 @@ from tests.support.operator_process import OperatorProcess, Operators, wait_unti
 pytestmark = [pytest.mark.control_plane]
 CHILDREN_OF_A_BACKEND = {
     "ConfigMap/ipfs-kubo",
-    "Secret/ipfs-kubo",
+    "NetworkPolicy/ipfs-kubo",
+    "Secret/ipfs-kubo-",  # and what tells its content
     "Secret/ipfs-kubo-client",
     "Service/ipfs-kubo",
     "StatefulSet/ipfs-kubo",
@@ -29,10 +31,10 @@ class Objects:
     """The test's namespace as the administrator sees it."""
 
     def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
-        self._control_plane, self._namespace = control_plane, namespace
+        self._control_plane, self.namespace = control_plane, namespace
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
-        return self._control_plane.kubectl("--namespace", self._namespace, *arguments, input=input)
+        return self._control_plane.kubectl("--namespace", self.namespace, *arguments, input=input)
 
     def apply(self, kind: str, name: str, **spec: Any) -> None:
         body = {"apiVersion": "pinion.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
@@ -44,10 +46,10 @@ class Objects:
         return dict(json.loads(found)) if found else {}
 
     def children(self, uid: str) -> set[str]:
-        kinds = "configmaps,secrets,services,serviceaccounts,deployments,statefulsets,controllerrevisions"
+        kinds = "configmaps,secrets,services,serviceaccounts,deployments,statefulsets,controllerrevisions,networkpolicies"
         items = json.loads(self.kubectl("get", kinds, "-o", "json"))["items"]
         owned = [one for one in items if uid in [owner["uid"] for owner in one["metadata"].get("ownerReferences", [])]]
-        return {f"{one['kind']}/{one['metadata']['name']}" for one in owned}
+        return {re.sub("(ipfs-kubo-)[0-9a-f]{8}$", r"\1", f"{one['kind']}/{one['metadata']['name']}") for one in owned}
 
     def reason(self, what: str, name: str, condition: str) -> str:
         """Return status/reason of a condition, "" when it is not there."""
@@ -84,7 +86,7 @@ def test_a_backend_and_a_model_know_of_each_other(objects: Objects, operator: Op
     asked_secrets = {
         one.path.rsplit("/", 1)[-1] for one in operator.proxy.asked if "/secrets" in one.path and one.method == "GET"
     }
-    assert asked_secrets <= {"ipfs-kubo", "ipfs-kubo-client"}, "Secrets are read by name"
+    assert {name.removesuffix("-operator-key") for name in asked_secrets} == {objects.namespace}, "its own key alone is read"
     secret = objects.get("secret", "ipfs-kubo-client")
     assert secret["data"]["token"] not in operator.log.read_text()
 

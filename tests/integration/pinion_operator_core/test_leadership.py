@@ -108,6 +108,10 @@ def test_two_namespaces_of_one_operator_and_the_whole_cluster(operators: Operato
     plane.create_namespace(other)
     try:
         grant(plane, own, namespaces=[])
+        # As in the namespace of its own: the small program looks at its Secret, which the chart lets nobody do.
+        plane.kubectl("create", "clusterrole", f"{own}-small", "--verb=get", "--resource=secrets")
+        account = f"--serviceaccount={own}:{own}-operator"
+        plane.kubectl("create", "clusterrolebinding", f"{own}-small", f"--clusterrole={own}-small", account)
         running = small.leader(**LEASE, PINION_NAMESPACES="")
         small.apply("one", 1)
         body = {"apiVersion": "pinion.dev/v1alpha1", "kind": "IpfsBackend", "metadata": {"name": "one"}}
@@ -125,6 +129,7 @@ def test_two_namespaces_of_one_operator_and_the_whole_cluster(operators: Operato
         plane.kubectl("-n", other, "delete", "ipfsbackend", "one", "--timeout=20s")
     finally:
         plane.kubectl("delete", "namespace", other, "--wait=false")
+        plane.kubectl("delete", "clusterrole,clusterrolebinding", f"{own}-small", "--ignore-not-found")
 
 
 def test_settings_that_cannot_be_are_named(operators: Operators) -> None:

@@ -14,7 +14,7 @@ from tests.support.operator_process import OperatorProcess, Operators, wait_unti
 
 pytestmark = pytest.mark.control_plane
 
-KINDS_OF_A_MODEL = ["ConfigMap", "ConfigMap", "ControllerRevision", "Deployment", "Pod", "Service", "ServiceAccount"]
+KINDS_OF_A_MODEL = ["ConfigMap", "ConfigMap", "ControllerRevision", "Deployment", "Pod", "Service", "Service", "ServiceAccount"]
 
 
 @pytest.fixture

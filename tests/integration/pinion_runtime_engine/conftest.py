@@ -45,7 +45,7 @@ class Engines:
 
     running: list[RunningEngine] = field(default_factory=list)
 
-    def build(self, path: Path, **spec: Any) -> RunningEngine:
+    def build(self, path: Path, *, silence_seconds: float = 20.0, **spec: Any) -> RunningEngine:
         """Return an engine that has not been started."""
         batches: list[BatchStats] = []
         deaths: list[str] = []
@@ -58,6 +58,7 @@ class Engines:
             on_recovered=lambda _: recovered.set(),
             load_timeout=DEADLINE_SECONDS,
             backoff_seconds=(0.05, 1.0),
+            silence_seconds=silence_seconds,
         )
         engine = RunningEngine(queue, supervisor, batches, deaths, recovered)
         self.running.append(engine)

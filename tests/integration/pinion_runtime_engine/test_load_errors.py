@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from pinion_runtime.engines.protocol import EngineLoadError, EngineSpec
 from pinion_runtime.engines.transformers_engine import TransformersEncoder
@@ -54,6 +55,35 @@ def shard_gone(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
+def pointer(path: Path, size: int) -> None:
+    """Put the pointer of git-lfs in place of a file."""
+    path.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize {size}\n")
+
+
+def weights_pointer(folder: Path) -> None:
+    pointer(folder / "model.safetensors", 90868376)
+    pointer(folder / "tokenizer.json", 466247)
+
+
+def config_pointer(folder: Path) -> None:
+    pointer(folder / "config.json", 612)
+
+
+def dense_pointer(folder: Path) -> None:
+    pointer(folder / "2_Dense" / "model.safetensors", 1234)
+
+
+def without(folder: Path, tensor: str) -> None:
+    """Leave one tensor out of the weights."""
+    tensors = load_file(folder / "model.safetensors")
+    del tensors[tensor]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def embeddings_gone(folder: Path) -> None:
+    without(folder, "embeddings.word_embeddings.weight")
+
+
 def dense_gone(folder: Path) -> None:
     (folder / "2_Dense" / "model.safetensors").rename(folder / "2_Dense" / "pytorch_model.bin")
 
@@ -76,6 +106,13 @@ SPOILED: dict[str, tuple[Callable[[Path], None], str]] = {
     "other shapes": (wider, r"encoder.layer.0.intermediate.dense.bias has shape \(64,\), config.json wants \(128,\)"),
     "missing weights": (deeper, r"lacks weights of the model: encoder.layer.2"),
     "shard gone": (shard_gone, "names model-00001-of-00002.safetensors, which is missing"),
+    "weights are a pointer": (
+        weights_pointer,
+        r"LFS pointer.*model.safetensors \(it should have 90868376 bytes\), tokenizer.json \(it should have 466247 bytes\)",
+    ),
+    "config is a pointer": (config_pointer, r"LFS pointer.*config.json \(it should have 612 bytes\)"),
+    "dense is a pointer": (dense_pointer, r"LFS pointer.*2_Dense/model.safetensors \(it should have 1234 bytes\)"),
+    "embeddings gone": (embeddings_gone, "lacks weights of the model: embeddings.word_embeddings.weight"),
     "dense gone": (dense_gone, "2_Dense/model.safetensors is missing; only safetensors are loaded"),
     "dense wrong": (dense_wrong, "2_Dense/config.json: takes vectors of 31 dimensions, but is given 32"),
 }
@@ -90,6 +127,35 @@ def test_a_spoiled_folder_is_refused_with_the_reason(
     with pytest.raises(EngineLoadError, match=message):
         TransformersEncoder(EngineSpec(folder))
     assert not (folder / "was-run").exists()
+
+
+def test_every_missing_shard_is_named(tiny_models: TinyModels, tmp_path: Path) -> None:
+    folder = tiny_models.copy(tmp_path / "model", shards=True)
+    shards = sorted(folder.glob("model-*.safetensors"))
+    assert len(shards) > 3
+    for shard in shards[1:3]:
+        shard.unlink()
+    with pytest.raises(EngineLoadError) as refused:
+        TransformersEncoder(EngineSpec(folder))
+    assert f"{shards[1].name}, {shards[2].name}, which are missing (2 of {len(shards)} files)" in str(refused.value)
+
+
+def test_an_index_of_another_sharding_is_told_as_the_cause(tiny_models: TinyModels, tmp_path: Path) -> None:
+    folder = tiny_models.copy(tmp_path / "model", shards=True)
+    path = folder / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    index["weight_map"] = {name: file.replace("-of-", "-of-1") for name, file in index["weight_map"].items()}
+    path.write_text(json.dumps(index))
+    with pytest.raises(EngineLoadError, match=r"model.safetensors.index.json names .* the index may be of another sharding"):
+        TransformersEncoder(EngineSpec(folder))
+
+
+def test_one_shard_that_is_a_pointer(tiny_models: TinyModels, tmp_path: Path) -> None:
+    folder = tiny_models.copy(tmp_path / "model", shards=True)
+    shard = sorted(folder.glob("model-*.safetensors"))[1]
+    pointer(shard, 4_999_802_720)
+    with pytest.raises(EngineLoadError, match=rf"LFS pointer.*{shard.name} \(it should have 4999802720 bytes\)"):
+        TransformersEncoder(EngineSpec(folder))
 
 
 @pytest.mark.parametrize("kind", ["truncated", "unknown architecture"])

@@ -65,8 +65,8 @@ def test_a_wrong_field(minilm_served: Served, fields: dict[str, Any], param: str
 
 
 def test_an_unknown_parameter(minilm_served: Served) -> None:
-    body = {"model": minilm_served.model, "input": "x", "prompt": "y"}
-    message = refused(minilm_served.post(body), 400, "unsupported_parameter", "prompt")
+    body = {"model": minilm_served.model, "input": "x", "instruction": "y"}
+    message = refused(minilm_served.post(body), 400, "unsupported_parameter", "instruction")
     assert "user" in message
     accepted = {"model": minilm_served.model, "input": "x", "user": "me", "metadata": {}, "store": False}
     assert minilm_served.post(accepted).status_code == 200

@@ -77,3 +77,18 @@ def test_a_daemon_is_found_by_another_object_and_stopped(tmp_path: Path) -> None
     assert not process.alive
     assert others.names() == []
     os.waitpid(process.pid, 0)
+
+
+def test_a_crashed_daemon_runs_again_with_the_same_command(tmp_path: Path) -> None:
+    daemons = Daemons(tmp_path, tied=True)
+    daemons.start("sleeper", [SLEEP, "600"])
+    before = daemons.find("sleeper")
+    daemons.crash("sleeper")
+    after = daemons.find("sleeper")
+    daemons.stop()
+    assert before is not None
+    assert after is not None
+    assert before.pid != after.pid
+    assert not before.alive
+    with pytest.raises(DaemonError, match="sleeper does not run"):
+        daemons.crash("sleeper")

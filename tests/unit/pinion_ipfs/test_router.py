@@ -8,11 +8,11 @@ from pinion_ipfs.backends.base import Capability, Receipt
 from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
+from pinion_ipfs.breaker import BreakerSettings, CircuitState
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.content.unixfs import FileHasher
 from pinion_ipfs.errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing
-from pinion_ipfs.router import Circuit, Router
-from pinion_ipfs.store import Store
+from pinion_ipfs.router import Router
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def refused() -> Iterator[str]:
 
 @pytest.fixture
 def caches(tmp_path: Path) -> tuple[HfCache, HfCache]:
-    return HfCache(Store(tmp_path / "a"), "a"), HfCache(Store(tmp_path / "b"), "b")
+    return HfCache("a", tmp_path / "a"), HfCache("b", tmp_path / "b")
 
 
 async def test_a_read_falls_back_and_the_receipt_says_why(refused: str, caches: tuple[HfCache, HfCache]) -> None:
@@ -96,6 +96,38 @@ async def test_a_callers_mistake_does_not_fall_back(caches: tuple[HfCache, HfCac
         await Gateway("g", "http://127.0.0.1:9").pin(Cid.of_block(RAW, b""))
 
 
+async def test_unpin_asks_all_before_it_complains(refused: str, caches: tuple[HfCache, HfCache]) -> None:
+    receipts: list[Receipt] = []
+    router = Router([KuboRpc("dead", refused), *caches], receipts.append)
+    for cache in caches:
+        cid = await cache.add_bytes(b"data")
+    with pytest.raises(BackendUnavailable, match="dead"):
+        await router.unpin(cid)
+    assert [await cache.pin_ls() for cache in caches] == [frozenset(), frozenset()]
+    assert [(receipt.preferred, receipt.succeeded) for receipt in receipts] == [("dead", False), ("a", True), ("b", True)]
+    await router.close()
+
+
+async def test_a_stream_goes_on_where_a_backend_failed(tmp_path: Path, caches: tuple[HfCache, HfCache]) -> None:
+    a, b = caches
+    hasher = FileHasher()
+    parts = [bytes([number]) * 1024 * 1024 for number in range(3)]
+    for part in parts:
+        hasher.update(part)
+    layout = hasher.finish()
+    for cache in caches:
+        for _, node in layout.nodes:
+            await cache.block_put(node, codec=DAG_PB)
+        for part in parts:
+            await cache.block_put(part, codec=RAW)
+    (tmp_path / "a/pinion/blocks" / str(Cid.of_block(RAW, parts[1]))).unlink()
+    receipts: list[Receipt] = []
+    chunks = [chunk async for chunk in Router([a, b], receipts.append).cat(layout.cid)]
+    assert chunks == parts
+    assert (receipts[0].backend, receipts[0].degraded, receipts[0].bytes) == ("b", True, 3 * 1024 * 1024)
+    assert [attempt.kind for attempt in receipts[0].attempts] == ["ContentMissing"]
+
+
 async def test_a_pin_of_what_is_not_whole_is_an_error(caches: tuple[HfCache, HfCache]) -> None:
     hasher = FileHasher()
     hasher.update(bytes(2 * 1024 * 1024))
@@ -119,33 +151,36 @@ async def test_probes_tell_what_they_did(refused: str, caches: tuple[HfCache, Hf
     await router.close()
 
 
-async def test_a_dead_backend_is_passed_over_after_three_failures(refused: str, caches: tuple[HfCache, HfCache]) -> None:
+async def test_a_dead_backend_is_passed_over_and_tried_once_when_its_time_has_come(
+    refused: str, caches: tuple[HfCache, HfCache]
+) -> None:
+    now = 0.0
     cid = await caches[0].block_put(b"data", codec=RAW)
     receipts: list[Receipt] = []
     dead = Gateway("dead", refused)
-    router = Router([dead, caches[0]], receipts.append)
+    breakers = {"dead": BreakerSettings(error_threshold_percent=100, min_requests=3, open_seconds=30)}
+    router = Router([dead, caches[0]], receipts.append, breakers=breakers, clock=lambda: now)
     for _ in range(4):
         await router.block_get(cid)
     assert [receipt.attempts[0].kind for receipt in receipts] == ["BackendUnavailable"] * 3 + ["CircuitOpen"]
+    assert router.circuit(dead).state is CircuitState.OPEN
     assert router.passes_over(dead)
+    now = 31.0
+    assert router.circuit(dead).state is CircuitState.HALF_OPEN
+    assert [chunk async for chunk in router.cat(cid)] == [b"data"]  # the trial, which fails
+    assert receipts[-1].attempts[0].kind == "BackendUnavailable"
+    assert [chunk async for chunk in router.cat(cid)] == [b"data"]
+    assert receipts[-1].attempts[0].kind == "CircuitOpen"
     await router.close()
 
 
-def test_the_circuit_closes_after_one_good_trial() -> None:
-    now = 0.0
-    circuit = Circuit(lambda: now)
+async def test_a_callers_mistake_and_a_cancelled_call_leave_the_circuit_alone(caches: tuple[HfCache, HfCache]) -> None:
+    one = caches[0]
+    router = Router([one], breakers={"a": BreakerSettings(100, 1, 30.0)})
     for _ in range(3):
-        assert not circuit.is_open
-        circuit.record(BackendUnavailable("down"))
-    assert circuit.is_open
-    now = 31.0
-    assert not circuit.is_open
-    circuit.record(BackendUnavailable("still down"))
-    assert circuit.is_open
-    now = 62.0
-    circuit.record(ContentMissing("it answers"))
-    circuit.record(BackendUnavailable("one failure"))
-    assert not circuit.is_open
+        with pytest.raises(ContentError, match="more than one block"):
+            await router.add_bytes(bytes(2_000_000))
+    assert router.circuit(one).state is CircuitState.CLOSED
 
 
 def test_capabilities_choose_who_is_asked(refused: str, caches: tuple[HfCache, HfCache]) -> None:

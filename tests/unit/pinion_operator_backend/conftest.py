@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pinion_operator.api.ipfsbackend import IpfsBackend
-from pinion_operator.reconcile.backend_children import want_children
+from pinion_operator.reconcile.backend_children import build_secrets, want_children
 from pinion_operator.reconcile.observed_backend import Check, Health, ObservedBackend
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.resources.kinds import Object, ref_of
@@ -15,6 +15,7 @@ from pinion_operator.resources.names import BACKEND_FINALIZER
 
 FRESH = Credentials("/key/swarm/psk/1.0.0/\n/base16/\nabc\n", "operator", "client")
 GOOD = Health(Check(reachable=True, healthy=True, version="0.42.0", peer_id="12D3"))
+BOUND = {"status": {"phase": "Bound"}}
 
 Make = Callable[..., ObservedBackend]
 
@@ -37,7 +38,8 @@ def make_backend(
 
 
 def make_observed(obj: Object, **more: Any) -> ObservedBackend:
-    more = {"fresh": FRESH, "kubo_image": "kubo:1", "next_check": 15.0} | more
+    names = frozenset(secret["metadata"]["name"] for secret in build_secrets(obj, FRESH))
+    more = {"credentials": FRESH, "missing": names, "kubo_image": "kubo:1", "next_check": 15.0} | more
     return ObservedBackend(obj=obj, backend=IpfsBackend.parse(obj), **more)
 
 
@@ -46,13 +48,15 @@ def make_settled(obj: Object, *, ready: bool = True, **more: Any) -> ObservedBac
     blank = make_observed(obj)
     assert blank.backend is not None
     wanted = want_children(blank, blank.backend)
-    children = {ref_of(child): dict(child) for child in (*wanted.create, *wanted.apply)}
+    children = {ref_of(child): dict(child) for child in wanted.apply}
     for child in children.values():
         child["metadata"] = {**child["metadata"], "generation": 1}
         if child["kind"] == "StatefulSet":
             count = 1 if ready else 0
             child["status"] = {"observedGeneration": 1, "replicas": 1, "readyReplicas": count, "updatedReplicas": 1}
-    return make_observed(obj, **({"children": children, "health": GOOD if ready else None} | more))
+    return make_observed(
+        obj, **({"children": children, "health": GOOD if ready else None, "claim": BOUND, "missing": frozenset()} | more)
+    )
 
 
 def as_server(obj: dict[str, Any], plan: Plan) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pinion_operator.reconcile.observed_backend import GRACE_SECONDS, Check, Hea
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.reconcile.users import User
 from pinion_operator.resources.kinds import CONFIGMAP, SECRET, SERVICE, STATEFULSET, Ref
+from pinion_operator.resources.kubo_secret import kubo_secret_name
+from pinion_operator.resources.kubo_statefulset import mounted_secret
 from pinion_operator.resources.names import BACKEND_FINALIZER
 
 DOWN = Check(reachable=False, healthy=False, problem="no answer within 5 s")
@@ -29,8 +31,8 @@ def names(children: Any) -> list[str]:
 def test_a_new_backend_gets_everything_in_one_pass(backends: Any) -> None:
     plan = decide(backends.observed(backends.make(finalizer=False)))
     assert plan.finalizers == (BACKEND_FINALIZER,)
-    assert names(plan.create) == ["Secret/b-kubo", "Secret/b-kubo-client"]
-    assert names(plan.apply) == ["ConfigMap/b-kubo", "Service/b-kubo", "StatefulSet/b-kubo"]
+    assert names(plan.create) == [f"Secret/{kubo_secret_name('b', backends.fresh)}", "Secret/b-kubo-client"]
+    assert names(plan.apply) == ["ConfigMap/b-kubo", "Service/b-kubo", "NetworkPolicy/b-kubo", "StatefulSet/b-kubo"]
     assert plan.status is not None
     assert plan.status["observedGeneration"] == 3
     assert conditions(plan) == {
@@ -66,10 +68,15 @@ def test_waits_for_the_pod_and_says_what_is_wrong_with_it(backends: Any) -> None
 
 UNSCHEDULED = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}
 FAILED = {"terminated": {"exitCode": 2}}
+LOCKED = {"terminated": {"exitCode": 1, "message": "starting\nError: lock /data/ipfs/repo.lock: someone else has the lock\n"}}
 KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
 TROUBLES = [
     ({"conditions": [UNSCHEDULED]}, "not scheduled: 0/1 nodes"),
     ({"initContainerStatuses": [{"name": "configure", "state": FAILED}]}, "configure: ended with exit code 2"),
+    (
+        {"containerStatuses": [{"name": "kubo", "lastState": LOCKED}]},
+        "exit code 1: lock /data/ipfs/repo.lock: someone else has",
+    ),
     ({"containerStatuses": [{"name": "kubo", "lastState": KILLED}]}, "killed for memory"),
     ({"containerStatuses": [{"name": "kubo", "ready": True, "lastState": FAILED}]}, "waiting for its pod"),
     ({"containerStatuses": [{"name": "kubo", "state": {"running": {}}}]}, "waiting for its pod"),
@@ -83,6 +90,29 @@ def test_troubles_of_the_pod(backends: Any, status: Any, message: str) -> None:
     plan = decide(backends.settled(backends.make(), ready=False, pods=(pod,)))
     assert plan.status is not None
     assert message in plan.status["conditions"][0]["message"]
+
+
+CLAIMS: list[tuple[Any, str]] = [
+    (None, "its claim data-b-kubo-0 is not there: the events of StatefulSet b-kubo tell why, a quota for one"),
+    ({"spec": {"storageClassName": "nosuch"}, "status": {"phase": "Pending"}}, "waits for a volume of StorageClass nosuch"),
+    ({"spec": {}}, "waits for a volume of a StorageClass: it names none, and there is no default"),
+]
+
+
+@pytest.mark.parametrize(("claim", "message"), CLAIMS)
+def test_a_volume_that_does_not_come_is_named(backends: Any, claim: Any, message: str) -> None:
+    pod = {"metadata": {"name": "b-kubo-0"}, "status": {"conditions": [UNSCHEDULED]}}
+    plan = decide(backends.settled(backends.make(), ready=False, pods=(pod,), claim=claim))
+    assert plan.status is not None
+    assert plan.status["conditions"][0]["message"].startswith("pod b-kubo-0 is not scheduled: 0/1 nodes; its claim")
+    assert plan.status["conditions"][0]["message"].endswith(message)
+
+
+def test_an_emptydir_has_no_claim(backends: Any) -> None:
+    obj = backends.make(managed={"storage": {"type": "EmptyDir"}})
+    plan = decide(backends.settled(obj, ready=False, claim=None))
+    assert plan.status is not None
+    assert plan.status["conditions"][0]["message"] == "waiting for its pod"
 
 
 @pytest.mark.parametrize("check", [DOWN, WRONG])
@@ -142,20 +172,26 @@ def test_a_lost_child_comes_back(backends: Any, kind: Any) -> None:
     assert names(decide(replace(settled, children=children)).apply) == [f"{kind.name}/b-kubo"]
 
 
-def test_lost_secrets(backends: Any) -> None:
+def test_lost_secrets_come_back_with_the_same_content(backends: Any) -> None:
+    obj = backends.make()
+    both = decide(backends.observed(obj)).create
+    for secret in both:
+        plan = decide(backends.settled(obj, missing=frozenset({secret["metadata"]["name"]})))
+        assert plan.create == (secret,)
+        assert plan.apply == ()
+
+
+def test_another_key_of_the_operator_replaces_secrets_before_the_daemon_is_told(backends: Any) -> None:
     settled = backends.settled(backends.make())
-    ours, clients = Ref(SECRET, "ns", "b-kubo"), Ref(SECRET, "ns", "b-kubo-client")
-    without_clients = {ref: child for ref, child in settled.children.items() if ref != clients}
-    plan = decide(replace(settled, children=without_clients))
-    assert [child["data"] for child in plan.create] == [settled.children[clients]["data"]]
-    assert plan.apply == ()
-    # Kubo's own: the tokens that pods hold stay good, and the pod starts again with the new Secret.
-    without_ours = {ref: child for ref, child in settled.children.items() if ref != ours}
-    fresh = replace(backends.fresh, operator_token="other", client_token="other")
-    plan = decide(replace(settled, children=without_ours, fresh=fresh))
-    assert plan.create[0]["data"]["client-token"] == settled.children[ours]["data"]["client-token"]
-    assert plan.create[0]["data"]["operator-token"] != settled.children[ours]["data"]["operator-token"]
-    assert names(plan.apply) == ["StatefulSet/b-kubo"]
+    other = replace(backends.fresh, operator_token="other", client_token="another")
+    old, clients = (Ref(SECRET, "ns", name) for name in (kubo_secret_name("b", backends.fresh), "b-kubo-client"))
+    first = decide(replace(settled, credentials=other, missing=frozenset({kubo_secret_name("b", other)})))
+    assert (first.create, first.apply, first.delete) == ((), (), (old, clients))
+    gone = frozenset({kubo_secret_name("b", other), "b-kubo-client"})
+    second = decide(replace(settled, credentials=other, missing=gone))
+    assert [secret["metadata"]["name"] for secret in second.create] == [kubo_secret_name("b", other), "b-kubo-client"]
+    assert (names(second.apply), second.delete) == (["StatefulSet/b-kubo"], ())
+    assert mounted_secret(second.apply[0]) == kubo_secret_name("b", other)
 
 
 def test_a_name_taken_by_a_stranger_stalls_and_nothing_is_written(backends: Any) -> None:

@@ -8,7 +8,13 @@ import pytest
 
 from pinion_operator.reconcile.backend_children import settings_of, want_children
 from pinion_operator.resources.kinds import ref_of
-from pinion_operator.resources.kubo_secret import build_kubo_secret, format_swarm_key, read_client_token, read_credentials
+from pinion_operator.resources.kubo_secret import (
+    Credentials,
+    build_kubo_secret,
+    derive_credentials,
+    format_swarm_key,
+    read_value,
+)
 
 
 def build(backends: Any, **spec: Any) -> dict[str, Any]:
@@ -99,7 +105,7 @@ def test_an_empty_dir(backends: Any) -> None:
 )
 def test_resources(backends: Any, requests: Any, limits: Any, expected_requests: Any, expected_limits: Any) -> None:
     seen = backends.observed(backends.make(managed={"resources": {"requests": requests, "limits": limits}}))
-    settings = settings_of(seen, seen.backend.spec, backends.fresh)
+    settings = settings_of(seen, seen.backend.spec)
     assert settings.resources == {"requests": expected_requests, "limits": expected_limits}
 
 
@@ -115,26 +121,40 @@ def test_images(backends: Any) -> None:
 
 def test_a_change_of_the_secret_restarts_the_pod(backends: Any) -> None:
     seen = backends.observed(backends.make())
-    one = settings_of(seen, seen.backend.spec, backends.fresh)
-    other = settings_of(seen, seen.backend.spec, replace(backends.fresh, operator_token="x"))
+    one = settings_of(seen, seen.backend.spec)
+    told = replace(seen, credentials=replace(backends.fresh, operator_token="x"))
+    other = settings_of(told, seen.backend.spec)
     assert one.config_digest != other.config_digest
+    assert one.secret_name != other.secret_name
 
 
-def test_secrets_round_trip(backends: Any) -> None:
+def test_each_secret_holds_what_its_pods_need(backends: Any) -> None:
     children = want_children(seen := backends.observed(backends.make()), seen.backend).create
     ours, clients = children
-    assert read_credentials(ours) == backends.fresh
-    assert read_client_token(clients) == backends.fresh.client_token
+    assert {key: read_value(ours, key) for key in ours["data"]} == {
+        "swarm.key": backends.fresh.swarm_key, "operator-token": "operator", "client-token": "client",
+    }  # fmt: skip
     assert clients["data"].keys() == {"token"}
+    assert read_value(clients, "token") == "client"
     assert "pinion.dev/digest" not in str(ours["metadata"])
     assert ref_of(clients).name == "b-kubo-client"
 
 
-@pytest.mark.parametrize(
-    "data", [None, {}, {"swarm.key": "YQ=="}, {"swarm.key": "!", "operator-token": "YQ==", "client-token": "YQ=="}]
-)
-def test_a_spoilt_secret_counts_as_none(data: Any) -> None:
-    assert read_credentials({"data": data}) is None
+def test_credentials_follow_from_the_key_and_the_uid_alone() -> None:
+    one = derive_credentials(b"k" * 32, "u1")
+    assert one == derive_credentials(b"k" * 32, "u1")
+    values = {value for key, uid in ((b"k", "u1"), (b"k", "u2"), (b"l", "u1")) for value in parts(derive_credentials(key, uid))}
+    assert len(values) == 9, "no two of them are the same"
+    assert all(len(bytes.fromhex(token)) == 32 for token in (one.operator_token, one.client_token))
+
+
+def parts(credentials: Credentials) -> tuple[str, str, str]:
+    return credentials.swarm_key, credentials.operator_token, credentials.client_token
+
+
+@pytest.mark.parametrize("data", [None, {}, {"k": ""}, {"k": "!"}, {"k": "/w=="}])
+def test_a_spoilt_value_counts_as_none(data: Any) -> None:
+    assert read_value({"data": data}, "k") == ""
 
 
 def test_credentials_do_not_show(backends: Any) -> None:
@@ -145,3 +165,19 @@ def test_credentials_do_not_show(backends: Any) -> None:
 
 def test_swarm_key() -> None:
     assert format_swarm_key(bytes(32)) == "/key/swarm/psk/1.0.0/\n/base16/\n" + "0" * 64 + "\n"
+
+
+def test_only_runtime_pods_and_the_operator_reach_it(backends: Any) -> None:
+    obj = backends.make()
+    seen = backends.observed(obj, operator_namespace="pinion-system")
+    policy = next(child for child in want_children(seen, seen.backend).apply if child["kind"] == "NetworkPolicy")
+    runtime = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "pinion-runtime"}}}
+    operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "pinion-system"}}}
+    assert policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "kubo", "pinion.dev/backend": "b"}
+    assert [(rule["ports"][0]["port"], rule["from"]) for rule in policy["spec"]["ingress"]] == [
+        (5001, [runtime, operator]),
+        (8080, [runtime]),
+    ]
+    unknown = backends.observed(obj)
+    anywhere = next(child for child in want_children(unknown, unknown.backend).apply if child["kind"] == "NetworkPolicy")
+    assert anywhere["spec"]["ingress"][0]["from"] == [runtime, {"namespaceSelector": {}}]

@@ -4,7 +4,7 @@ import sys
 
 from prometheus_client import generate_latest
 
-from pinion_operator.logs import JsonFormatter, TextFormatter
+from pinion_operator.logs import JsonFormatter, Seldom, TextFormatter
 from pinion_operator.metrics import Metrics
 
 
@@ -18,6 +18,8 @@ def test_each_recorder_reaches_its_family() -> None:
     metrics.event("Pod", None)
     metrics.event("Pod", "DELETED")
     metrics.listed("done")
+    metrics.told_event("posted")
+    metrics.watch_age.labels("pods").set(3)
     metrics.queue_depth.set(3)
     metrics.queue_delayed.set(2)
     metrics.leading.set(1)
@@ -33,6 +35,8 @@ def test_each_recorder_reaches_its_family() -> None:
         'pinion_operator_api_request_duration_seconds_count{method="GET",resource="pods"} 1.0',
         'pinion_operator_watch_events_total{kind="Pod",type="LISTED"} 1.0',
         'pinion_operator_watch_events_total{kind="Pod",type="DELETED"} 1.0',
+        'pinion_operator_events_total{result="posted"} 1.0',
+        'pinion_operator_watch_age_seconds{kind="pods"} 3.0',
         'pinion_operator_lists_total{result="done"} 1.0',
         "pinion_operator_queue_depth 3.0",
         "pinion_operator_queue_delayed 2.0",
@@ -73,3 +77,19 @@ def test_a_defect_shows_where_it_is() -> None:
 
 def test_the_same_for_people() -> None:
     assert TextFormatter("%(levelname)s %(message)s").format(record(kind="Pod")) == "WARNING said so kind=Pod"
+
+
+def test_a_library_says_the_same_once_a_minute_and_we_as_often_as_we_like() -> None:
+    clock = [0.0]
+    seldom = Seldom(60, lambda: clock[0])
+
+    def shown(name: str, text: str) -> bool:
+        return seldom.filter(logging.getLogger(name).makeRecord(name, logging.ERROR, "f", 1, text, (), None))
+
+    assert shown("kopf.x", "Request attempt #1 failed: GET /pods")
+    assert not shown("kopf.x", "Request attempt #2 failed: GET /pods")
+    assert shown("kopf.x", "Request attempt #1 failed: GET /services")
+    assert shown("pinion_operator.x", "the same")
+    assert shown("pinion_operator.x", "the same")
+    clock[0] = 61
+    assert shown("kopf.x", "Request attempt #30 failed: GET /pods")

@@ -33,11 +33,13 @@ def test_variables_and_flags_and_flags_win() -> None:
         ("PINION_WORKERS", "many"),
         ("PINION_WORKERS", "0"),
         ("PINION_RELIST_SECONDS", "-1"),
+        ("PINION_WATCH_SECONDS", "0"),
+        ("PINION_ALLOW_LOCAL_ADDRESSES", "perhaps"),
         ("PINION_LOG_LEVEL", "loud"),
         ("PINION_IMAGE_PULL_POLICY", "Sometimes"),
         ("PINION_RUNTIME_IMAGE", ""),
         ("PINION_LEASE_NAME", ""),
-        ("PINION_REQUEST_TIMEOUT_SECONDS", "10"),  # a renewal must end within two thirds of 15 s
+        ("PINION_REQUEST_TIMEOUT_SECONDS", "12"),  # a renewal must end within four fifths of 15 s
     ],
 )
 def test_what_cannot_be_is_refused_by_name(variable: str, value: str) -> None:
@@ -63,3 +65,19 @@ def test_kopf_is_told_to_write_nothing_and_to_filter_on_the_server() -> None:
     assert result.process.ultimate_exiting_timeout is None
     assert result.watching.label_selectors["apps", "v1", "deployments"] == "a=b"
     assert result.watching.label_selectors["", "v1", "configmaps"] == "c=d"
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("False", False), ("", False)])
+def test_a_switch(text: str, value: bool) -> None:
+    assert Settings.load([], NEEDED | {"PINION_ALLOW_LOCAL_ADDRESSES": text}).allow_local_addresses is value
+    assert Settings.load([], NEEDED).allow_local_addresses is False
+
+
+def test_kopf_never_gives_a_watch_up_and_notices_one_that_is_half_dead() -> None:
+    result = Settings.load([], NEEDED | {"PINION_WATCH_SECONDS": "30"}).kopf({})
+    waits = list(zip(range(1000), result.networking.error_backoffs, strict=False))
+    assert len(waits) == 1000
+    assert max(wait for _, wait in waits) == 3
+    assert list(zip(range(3), result.networking.error_backoffs, strict=False)) == waits[:3], "each request begins anew"
+    assert result.watching.server_timeout == 30
+    assert 30 < result.watching.inactivity_timeout <= 36

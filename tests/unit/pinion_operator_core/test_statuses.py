@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from pinion_operator.controller.statuses import dated, same, timestamp, transitions
+from pinion_operator.controller.statuses import dated, same, state, timestamp, transitions, unknown_fields, without
 
 
 def make_status(*conditions: tuple[str, str, str], at: str = "") -> dict[str, Any]:
@@ -35,7 +35,7 @@ def test_the_order_of_conditions_is_nothing() -> None:
 def test_transitions_are_told_once_each() -> None:
     before = make_status(("Ready", "False", "Progressing"), ("Reconciling", "True", "Progressing"), ("Same", "True", "x"))
     after = make_status(("Ready", "True", "Serving"), ("Warm", "True", "WarmedUp"), ("Same", "True", "x"))
-    assert list(transitions(before, after)) == [
+    assert [(name, state(old), state(new)) for name, old, new in transitions(before, after)] == [
         ("Ready", "False/Progressing", "True/Serving"),
         ("Reconciling", "True/Progressing", "-"),
         ("Warm", "-", "True/WarmedUp"),
@@ -44,3 +44,17 @@ def test_transitions_are_told_once_each() -> None:
 
 def test_times_are_written_as_kubernetes_writes_them() -> None:
     assert timestamp(datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)) == "2026-01-02T03:04:05Z"
+
+
+REFUSAL = """PATCH /x/status: 500 failed to create typed patch object (ns/x; pinion.dev/v1alpha1, Kind=IpfsBackend): errors:
+  .status.circuit: field not declared in schema
+  .status.conditions[type="A"].since: field not declared in schema"""
+
+
+def test_fields_that_the_schema_lacks_are_read_from_the_refusal_and_left_out() -> None:
+    unknown = unknown_fields(REFUSAL)
+    assert unknown == {("circuit",), ("conditions", "[]", "since")}
+    status = {"circuit": {"open": True}, "other": 1, "conditions": [{"type": "A", "since": "x"}, {"type": "B"}]}
+    assert without(status, unknown) == {"other": 1, "conditions": [{"type": "A"}, {"type": "B"}]}
+    assert without({"other": 1}, unknown) == {"other": 1}
+    assert unknown_fields("500 something else: .status.x: it is broken") == frozenset()

@@ -125,6 +125,24 @@ async def test_an_event_cuts_a_backoff_short() -> None:
     assert await queue.get() == A
 
 
+async def test_whoever_was_asked_to_wait_waits_whatever_happens() -> None:
+    queue = WorkQueue()
+    queue.add(A)
+    await queue.get()
+    queue.add(A)  # while it is being worked on
+    queue.failed(A, at_least=0.3, hold=True)
+    queue.add(A)
+    queue.add(B)
+    assert await queue.get() == B
+    assert await empty(queue)
+    assert queue.delayed == 1
+    async with asyncio.timeout(20):
+        assert await queue.get() == A
+    queue.done(A)
+    queue.add(A)
+    assert await queue.get() == A, "only once"
+
+
 async def test_closing_wakes_all_workers_and_hands_out_nothing() -> None:
     queue = WorkQueue()
     queue.add(B, after=1000)

@@ -270,11 +270,12 @@ def test_named_backends_keep_the_order_of_the_spec() -> None:
     assert world.revision.backends == ("b", "a")
 
 
-def test_a_backend_that_comes_later_is_used_as_soon_as_it_can_be() -> None:
-    world = World().serve()
+@pytest.mark.parametrize(("fallback", "meanwhile"), [("Automatic", "True/Serving"), ("None", "False/DependencyNotReady")])
+def test_a_backend_that_comes_later_is_used_as_soon_as_it_can_be(fallback: str, meanwhile: str) -> None:
+    world = World(storage={"fallback": fallback}).serve()
     assert world.condition("ArtifactPinned") == "False/NoBackend"
     world.backend("ipfs", ready=False).settle()
-    assert world.condition("Ready") == "False/DependencyNotReady"
+    assert world.condition("Ready") == meanwhile
     assert world.condition("Available") == "True/MinimumReplicasAvailable"
     world.backends[0]["status"]["conditions"][0]["status"] = "True"
     world.settle()
@@ -288,8 +289,11 @@ def test_another_backend_in_the_namespace_rolls_nothing() -> None:
 
 def test_a_backend_that_goes_does_not_take_its_models_along() -> None:
     world = serving()
+    children = dict(world.children)
     world.backends.clear()
-    assert world.decide() == Plan(after=15.0)
+    world.settle()
+    assert (world.condition("Ready"), world.children) == ("True/Serving", children)
+    assert world.condition("BackendDegraded") == "True/NoBackendAvailable"
 
 
 def test_a_pod_that_serves_and_has_lost_its_engine_says_so() -> None:

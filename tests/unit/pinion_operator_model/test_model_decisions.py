@@ -96,7 +96,7 @@ SITUATIONS: dict[str, tuple[Situation, dict[str, str], str]] = {
         "Failed",
     ),
     "the backend is not ready": (
-        lambda: World().backend("ipfs", ready=False),
+        lambda: World(storage={"fallback": "None"}).backend("ipfs", ready=False),
         {"Ready": "False/DependencyNotReady", "Reconciling": "True/Progressing", "ArtifactPinned": "False/BackendUnavailable"},
         "Pending",
     ),
@@ -268,8 +268,8 @@ def test_the_status_comes_before_the_first_child() -> None:
     assert plan.status["observedGeneration"] == 1
     said = {condition["type"]: condition["status"] for condition in plan.status["conditions"]}
     assert (said["Ready"], said["Reconciling"]) == ("Unknown", "True")
-    assert [kind_of(child).name for child in plan.create] == ["ControllerRevision"]
-    assert not plan.apply, "the children are made from what the API server kept, not from what was rendered just now"
+    assert [kind_of(child).name for child in plan.apply] == ["ControllerRevision"]
+    assert not plan.create, "the children are made from what the API server kept, not from what was rendered just now"
 
 
 def test_an_object_in_deletion_gets_no_children() -> None:
@@ -305,7 +305,7 @@ def test_what_the_operator_cannot_read_is_stalled_once() -> None:
 
 
 def test_one_pod_fetches_and_the_others_follow_when_its_cid_is_safe() -> None:
-    world = started(replicas=3)
+    world = started(replicas=3, storage={"fallback": "None"})
     assert world.deployment["spec"]["replicas"] == 1
     assert LiveConfig.model_validate_json(world.config_map("-live")).cid == ""
     world.pod("pod-0", status=world.says(phase=Phase.PINNING, backend=world.fetching(0).backend)).settle()

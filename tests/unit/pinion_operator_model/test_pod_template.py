@@ -2,10 +2,31 @@
 
 from typing import Any
 
-from pinion_contract.names import CONFIG_PATH, LIVE_PATH, MANAGEMENT_PORT, STATE_PATH
-from pinion_operator.resources.podtemplate import PodSettings, build_pod_template, token_path
+import pytest
 
-SETTINGS = PodSettings("minilm", "abc", "runtime:1", "IfNotPresent", {}, "1Gi", ("first", "b" * 63), 320)
+from pinion_contract.names import (
+    API_KEYS_PATH,
+    CONFIG_PATH,
+    HUB_TOKEN_PATH,
+    LIVE_PATH,
+    MANAGEMENT_PORT,
+    PEERS_PATH,
+    STATE_PATH,
+)
+from pinion_operator.resources.podtemplate import PodSettings, build_pod_template, shared_path, token_path
+
+SETTINGS = PodSettings(
+    deployment="minilm",
+    revision="abc",
+    image="runtime:1",
+    image_pull_policy="IfNotPresent",
+    cache_limit="1Gi",
+    backend_secrets={"first": ("first-kubo-client", "token"), "b" * 63: ("elsewhere", "bearer")},
+    shared_claims={"shared": "models"},
+    api_keys_secret="keys",
+    hub_token_secret="hub",
+    hub_token_key="hf",
+)
 
 
 def spec(settings: PodSettings = SETTINGS) -> dict[str, Any]:
@@ -19,7 +40,9 @@ def test_what_the_restricted_standard_asks_for() -> None:
     context = container["securityContext"]
     assert (context["allowPrivilegeEscalation"], context["readOnlyRootFilesystem"]) == (False, True)
     assert context["capabilities"] == {"drop": ["ALL"]}
-    assert {kind for volume in spec()["volumes"] for kind in volume if kind != "name"} == {"configMap", "emptyDir", "secret"}
+    assert {kind for volume in spec()["volumes"] for kind in volume if kind != "name"} == {
+        "configMap", "emptyDir", "secret", "persistentVolumeClaim",
+    }  # fmt: skip
 
 
 def test_it_has_no_token_and_no_names_of_services() -> None:
@@ -39,8 +62,28 @@ def test_every_path_is_mounted_from_a_volume_with_a_valid_name() -> None:
     assert "subPath" not in mounts["/etc/pinion/live"], "the kubelet never updates a subPath"
     assert volumes["state"]["emptyDir"] == {"sizeLimit": "1Gi"}
     assert {STATE_PATH, "/tmp"} <= {path for path, mount in mounts.items() if not mount.get("readOnly")}
-    token = token_path("first").removesuffix("/token")
-    assert volumes[mounts[token]["name"]]["secret"]["secretName"] == "first-kubo-client"
+    assert mounts[shared_path("shared")].get("readOnly") is None
+    assert volumes[mounts[shared_path("shared")]["name"]]["persistentVolumeClaim"] == {"claimName": "models"}
+
+
+SECRETS = {
+    "a managed backend's token": (token_path("first").removesuffix("/token"), "first-kubo-client", {"token": "token"}, True),
+    "an external backend's token": (token_path("b" * 63).removesuffix("/token"), "elsewhere", {"bearer": "token"}, True),
+    "the hub's token": (HUB_TOKEN_PATH, "hub", {"hf": "token"}, False),
+    "the peers' token": (PEERS_PATH, "minilm-peers", {}, False),
+    "the clients' keys": (API_KEYS_PATH, "keys", {}, False),
+}
+
+
+@pytest.mark.parametrize(("path", "name", "items", "optional"), SECRETS.values(), ids=SECRETS.keys())
+def test_a_secret_is_mounted_read_only(path: str, name: str, items: dict[str, str], optional: bool) -> None:
+    (container,) = spec()["containers"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["mountPath"] == path]
+    (volume,) = [volume["secret"] for volume in spec()["volumes"] if volume["name"] == mount["name"]]
+    assert mount["readOnly"] is True
+    assert (volume["secretName"], volume["defaultMode"]) == (name, 0o440)
+    assert {item["key"]: item["path"] for item in volume.get("items", ())} == items
+    assert volume.get("optional", False) == optional
 
 
 def test_where_it_may_write_is_where_the_libraries_are_told_to() -> None:

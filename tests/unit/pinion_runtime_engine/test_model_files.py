@@ -129,7 +129,21 @@ def test_a_plain_folder_is_pooled_as_sentence_transformers_would(tmp_path: Path)
 
 def test_a_default_prompt(tmp_path: Path) -> None:
     settings = {"prompts": {"query": "query: ", "document": ""}, "default_prompt_name": "query"}
-    assert read(tmp_path, {"config_sentence_transformers.json": settings}).default_prompt == "query: "
+    files = read(tmp_path, {"config_sentence_transformers.json": settings})
+    assert (files.default_prompt, files.prompts) == ("query: ", {"query": "query: ", "document": ""})
+
+
+def test_the_names_of_prompts_that_every_model_has(tmp_path: Path) -> None:
+    files = read(tmp_path, {"config_sentence_transformers.json": {"prompts": {"query": None, "sts": "sts: "}}})
+    assert (files.default_prompt, files.prompts) == ("", {"query": "", "document": "", "sts": "sts: "})
+
+
+@pytest.mark.parametrize(
+    ("fields", "sizes"),
+    [({}, None), ({"is_matryoshka": True}, ()), ({"is_matryoshka": True, "matryoshka_dimensions": [64, 128]}, (64, 128))],
+)
+def test_the_sizes_that_vectors_may_be_cut_to(tmp_path: Path, fields: dict[str, Any], sizes: Any) -> None:
+    assert read(tmp_path, {"config.json": {**BERT, **fields}}).matryoshka == sizes
 
 
 POOLED = {"modules.json": modules("Transformer", "Pooling"), "1_Pooling/config.json": {}}
@@ -177,15 +191,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "config_args.rope_theta is not supported",
     ),
     "sparse": ({"config_sentence_transformers.json": {"model_type": "SparseEncoder"}}, "'SparseEncoder' is not supported"),
-    "prompt": ({"config_sentence_transformers.json": {"default_prompt_name": "query"}}, "no prompt is named 'query'"),
-    "prompt left out": (
-        {
-            **POOLED,
-            "1_Pooling/config.json": {"include_prompt": False},
-            "config_sentence_transformers.json": {"prompts": {"q": "q: "}, "default_prompt_name": "q"},
-        },
-        "leaves the default prompt out",
-    ),
+    "prompt": ({"config_sentence_transformers.json": {"default_prompt_name": "sts"}}, "no prompt is named 'sts'"),
 }
 
 

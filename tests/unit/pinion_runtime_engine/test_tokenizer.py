@@ -143,3 +143,31 @@ def test_the_front_never_imports_torch() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_prompt_goes_before_each_text_and_its_tokens_are_counted(tmp_path: Path, minilm: Path) -> None:
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "modules.json", "sentence_bert_config.json"):
+        (tmp_path / name).write_bytes((minilm / name).read_bytes())
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling/config.json").write_text(json.dumps({"pooling_mode": "mean", "include_prompt": False}))
+    (tmp_path / "config_sentence_transformers.json").write_text(
+        json.dumps({"prompts": {"query": "query: "}, "default_prompt_name": "query"})
+    )
+    made = Tokenizer.from_snapshot(tmp_path)
+    assert made.encode(["kettle"]) == made.encode(["query: kettle"], prompt="") == made.encode(["kettle"], prompt="query: ")
+    assert made.encode(["kettle"], prompt="") != made.encode(["kettle"])
+    assert (made.unpooled(), made.unpooled("query: "), made.unpooled("")) == (3, 3, 0)  # [CLS] query :
+    assert made.unpooled("heron " * 300) == made.max_length - 1
+    assert Tokenizer.from_snapshot(tmp_path, special_ids=()).unpooled() == 4
+    assert Tokenizer.from_snapshot(minilm).unpooled("query: ") == 0
+
+
+def test_the_side_that_is_cut_can_be_chosen(tokenizer: Tokenizer) -> None:
+    text = "kettle " + "heron " * 300 + "teapot"
+    whole = tokenizer.encode([text], truncate=True)[0]
+    (right,) = tokenizer.encode([text], truncate=True, cut="right")
+    (left,) = tokenizer.encode([text], truncate=True, cut="left")
+    assert right == whole
+    assert (len(left), left[0], left[-1]) == (256, whole[0], whole[-1])
+    assert left[1:-1] != whole[1:-1]
+    assert tokenizer.encode(["kettle " * 20_000 + text], truncate=True, cut="left")[0] == left

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pinion_runtime.server.errors import ApiError, Code
-from pinion_runtime.server.tasks.embeddings.protocol import check_dimensions, parse_request, write_answer
+from pinion_runtime.server.tasks.embeddings.protocol import parse_request, write_answer
+from pinion_runtime.server.tasks.texts import Options
 
 TEXTS = ("kettle", "teapot")
 
@@ -30,13 +31,13 @@ def parse(**fields: Any) -> Any:
     ],
 )
 def test_the_four_forms_of_input(value: Any, texts: Any, tokens: Any, is_list: bool) -> None:
-    request = parse(input=value)
+    request = parse(input=value).inputs
     assert (request.texts, request.tokens, request.is_list) == (texts, tokens, is_list)
 
 
 def test_what_is_left_out_or_null_has_a_default() -> None:
     request = parse(encoding_format=None, dimensions=None, truncate=None, user="me", metadata={"a": 1}, store=False)
-    assert (request.encoding_format, request.dimensions, request.truncate) == ("float", None, False)
+    assert (request.encoding_format, request.options) == ("float", Options())
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,10 @@ def test_what_is_left_out_or_null_has_a_default() -> None:
         ({"dimensions": True}, "dimensions", "positive"),
         ({"dimensions": 64.0}, "dimensions", "positive"),
         ({"truncate": "yes"}, "truncate", "true or false"),
+        ({"prompt": 5}, "prompt", "string"),
+        ({"prompt": "x" * 8193}, "prompt", "8192"),
+        ({"prompt_name": 5}, "prompt_name", "string"),
+        ({"prompt_name": "query", "prompt": "x"}, "prompt_name", "not both"),
         ({"temperature": 1}, "temperature", "ignored: user"),
         ({"store": True}, "store", "stored"),
     ],
@@ -120,7 +125,7 @@ def test_a_lone_surrogate_is_no_text(text: bytes) -> None:
 
 
 def test_a_surrogate_pair_is_text() -> None:
-    assert parse_request(rb'{"model": "m", "input": "\ud83d\ude00"}').texts == ("😀",)
+    assert parse_request(rb'{"model": "m", "input": "\ud83d\ude00"}').inputs.texts == ("😀",)
 
 
 def test_messages_cut_what_the_caller_sent() -> None:
@@ -138,13 +143,3 @@ def test_floats_and_base64_are_the_same_bits() -> None:
     assert base64.b64decode(coded["data"][0]["embedding"]) == vector
     assert floats["usage"] == {"prompt_tokens": 7, "total_tokens": 7}
     assert (coded["model"], coded["object"], coded["data"][0]["index"]) == ("m", "list", 0)
-
-
-def test_only_the_native_size() -> None:
-    check_dimensions(None, 384)
-    check_dimensions(384, 384)
-    for size in (64, 100_000):
-        with pytest.raises(ApiError) as refused:
-            check_dimensions(size, 384)
-        assert refused.value.param == "dimensions"
-        assert "384" in refused.value.message

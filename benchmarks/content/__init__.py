@@ -1,0 +1,1 @@
+"""Bytes: addressing, packing, unpacking and fetching, each beside the program that people use for it today."""

@@ -1,0 +1,118 @@
+"""kind: a Kubernetes node as a container of a Docker engine, by pytest-kind."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from pytest_kind import KindCluster as Kind
+
+from . import engine
+from .errors import DevClusterError
+from .gotools import CONTROL, HELM, KIND, KUBO, ensure
+from .images.spec import ImageSpec
+from .kubectl import Kubectl, KubectlError, shell_line
+from .paths import cache_dir, make_private
+
+CLUSTER = "pinion"
+# The node image that this release of kind was made with; our Kubernetes is of the same minor version.
+NODE_IMAGE = "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
+
+
+class KindError(DevClusterError):
+    """kind, or the engine that it needs, did not do what was asked; the message says which."""
+
+
+class KindCluster:
+    """One node in the Docker engine of this machine; its name is taken by this project."""
+
+    name = "kind"
+    exclusive = True
+
+    def __init__(self) -> None:
+        self.state = cache_dir() / "kind"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the administrator's kubeconfig; it stands alone, and goes with the cluster."""
+        return self.state / "admin.kubeconfig"
+
+    def kubectl(self, *arguments: str, input: str | None = None, timeout: float = 60) -> str:
+        """Run kubectl as the administrator and return its standard output; raise KubectlError when it fails."""
+        return Kubectl(self.kubeconfig)(*arguments, input=input, timeout=timeout)
+
+    def up(self) -> None:
+        """Create the cluster, or find that it runs."""
+        _need_engine()
+        ensure([KIND, CONTROL, HELM, KUBO])
+        make_private(self.state)
+        with self._kind("create the cluster") as kind:
+            kind.create()
+        self.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=180s", timeout=190)
+        print(f"the cluster is up\n  {shell_line(self.kubeconfig)}", flush=True)
+
+    def down(self) -> None:
+        """Delete the cluster; twice is no error."""
+        _need_engine()
+        ensure([KIND])
+        if self.state.is_dir():
+            with self._kind("delete the cluster") as kind:
+                kind.delete()
+            shutil.rmtree(self.state)
+
+    def is_up(self) -> bool:
+        """Tell whether the node is Ready."""
+        if not self.kubeconfig.exists() or engine.complaint():
+            return False
+        try:
+            nodes = json.loads(self.kubectl("get", "nodes", "--output=json", "--request-timeout=5s"))["items"]
+        except KubectlError:
+            return False
+        conditions = [condition for node in nodes for condition in node["status"]["conditions"]]
+        return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+    def base_image(self) -> str:
+        """Return the reference of an image with Python to build on; the engine pulls it."""
+        return engine.base_image()
+
+    def build_image(self, spec: ImageSpec) -> str:
+        """Build an image with the engine, unless it is there, and load it into the node; return its reference."""
+        reference = spec.reference
+        if not engine.has(reference):
+            engine.build(spec, reference, cache_dir() / "build-logs" / f"{spec.name}.log")
+        with self._kind(f"load {reference}") as kind:
+            kind.load_docker_image(reference)
+        return reference
+
+    def load(self, archive: Path) -> None:
+        """Load an archive of an image into the node."""
+        command = [str(KIND.program("kind")), "load", "image-archive", f"--name={CLUSTER}", str(archive)]
+        with _named(f"load {archive}"):
+            subprocess.run(command, check=True, timeout=600)
+
+    @contextlib.contextmanager
+    def _kind(self, what: str) -> Iterator[Kind]:
+        # Its folder is made below the working directory, and its own programs would be downloaded: both are given.
+        with contextlib.chdir(self.state), _named(what):
+            yield Kind(
+                CLUSTER,
+                kubeconfig=self.kubeconfig,
+                image=NODE_IMAGE,
+                kind_path=KIND.program("kind"),
+                kubectl_path=CONTROL.program("kubectl"),
+            )
+
+
+@contextlib.contextmanager
+def _named(what: str) -> Iterator[None]:
+    try:
+        yield
+    except subprocess.CalledProcessError as error:
+        raise KindError(f"kind could not {what} ({error.returncode}); its own words are above") from error
+
+
+def _need_engine() -> None:
+    if why := engine.complaint():
+        raise KindError(f"kind needs a Docker engine, and none can be used: {why}")

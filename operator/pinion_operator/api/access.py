@@ -1,0 +1,72 @@
+"""Who may ask: API keys for the inference port, and the network policy around the pods."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from .base import ATOMIC, ApiModel, rules
+
+AUTH_RULES = rules(
+    (
+        "!has(self.mode) || self.mode != 'APIKey' || has(self.secretRef.name) && self.secretRef.name != ''",
+        "auth.mode APIKey needs auth.secretRef.name",
+    )
+)
+LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+LabelValue = Annotated[str, Field(max_length=63)]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=16)]
+
+
+class SecretRef(ApiModel):
+    """A Secret of the same namespace."""
+
+    name: Annotated[str, Field(max_length=253, pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")] = ""
+    """Name of the Secret."""
+
+
+class SecretKeyRef(ApiModel):
+    """One value in a Secret of the same namespace."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    """Name of the Secret."""
+    key: Annotated[str, Field(max_length=253, pattern="^[-._a-zA-Z0-9]+$")] = "token"
+    """Key of the value."""
+
+
+class Auth(ApiModel):
+    """Whether requests need a key."""
+
+    model_config = ConfigDict(json_schema_extra=AUTH_RULES)
+
+    mode: Literal["None", "APIKey"] = "None"
+    """APIKey: every inference route asks for `Authorization: Bearer`, one key per client."""
+    secret_ref: SecretRef = SecretRef()
+    """The Secret with one entry per client: its name, and its key or `sha256:` and the key's hash.
+
+    Read again without a restart.
+    """
+
+
+class Selector(ApiModel):
+    """Labels that an object must carry."""
+
+    match_labels: Labels = Field(default_factory=dict)
+    """All of these."""
+
+
+class AllowFrom(ApiModel):
+    """Pods that may send requests."""
+
+    namespace_selector: Selector | None = None
+    """Namespaces by label; without it, the deployment's own."""
+    pod_selector: Selector | None = None
+    """Pods by label; without it, all."""
+
+
+class NetworkPolicySpec(ApiModel):
+    """Who reaches the pods, where the cluster enforces network policies."""
+
+    enabled: bool = True
+    """Whether a NetworkPolicy is made."""
+    allow_from: Annotated[tuple[AllowFrom, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
+    """Who may send requests. Empty: every pod of the namespace."""

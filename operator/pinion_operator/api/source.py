@@ -1,0 +1,72 @@
+"""Where a model's files come from."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from .access import SecretKeyRef
+from .base import ATOMIC, ApiModel, rules
+
+Glob = Annotated[str, Field(min_length=1, max_length=256)]
+Globs = Annotated[tuple[Glob, ...], Field(max_length=64, json_schema_extra=ATOMIC)]
+
+REPO_RULES = rules(
+    (
+        r"self.matches('^\\w[\\w.-]*/\\w[\\w.-]*$') && !self.contains('--') && !self.contains('..')",
+        "repo must be organisation/name, for example sentence-transformers/all-MiniLM-L6-v2",
+    )
+)
+REVISION_RULES = rules(
+    (
+        "self.matches('^[A-Za-z0-9][A-Za-z0-9._/-]*$') && !self.contains('..') && !self.contains('//') && !self.endsWith('/')",
+        "revision must be a branch, a tag or a commit, for example main",
+    )
+)
+ENDPOINT_RULES = rules(
+    (
+        "self == '' || self.matches('^https?://[^/?#@[:space:]]+(/[^?#[:space:]]*)?$')",
+        "endpoint must be an http or https URL without credentials, query or fragment",
+    )
+)
+SOURCE_RULES = rules(
+    (
+        "self.revisionPolicy != 'Track' || !self.revision.matches('^[0-9a-fA-F]{40}$')",
+        "revisionPolicy Track needs a branch: a commit never moves",
+    )
+)
+
+
+class HuggingFaceSource(ApiModel):
+    """A repository of the Hugging Face hub."""
+
+    model_config = ConfigDict(json_schema_extra=SOURCE_RULES)
+
+    repo: Annotated[str, Field(min_length=3, max_length=193, json_schema_extra=REPO_RULES)]
+    """The repository: organisation/name."""
+    revision: Annotated[str, Field(min_length=1, max_length=255, json_schema_extra=REVISION_RULES)] = "main"
+    """A branch, a tag or a commit; see revisionPolicy for what happens when a branch moves."""
+    revision_policy: Literal["Pin", "Track"] = "Pin"
+    """Pin: resolved to a commit once; SourceDrifted tells when the branch has moved since. Track: follows the branch.
+
+    New bytes roll out; the same bytes under a new commit do not.
+    """
+    track_interval_seconds: Annotated[int, Field(ge=60, le=604_800)] = 900
+    """How often the hub is asked where the branch is."""
+    endpoint: Annotated[str, Field(max_length=2048, json_schema_extra=ENDPOINT_RULES)] = ""
+    """URL of the hub or of a mirror of it. Empty: the operator's default."""
+    token_secret_ref: SecretKeyRef | None = None
+    """The hub token of a gated or private repository. A Role of the namespace must let the operator read the Secret by name."""
+    allow_patterns: Globs = ()
+    """Only files whose path matches one of these patterns.
+
+    Empty: one weight format (safetensors first), tokenizer and configuration.
+    """
+    ignore_patterns: Globs = ()
+    """Files whose path matches one of these patterns are left out."""
+
+
+class Source(ApiModel):
+    """Where the model's files come from."""
+
+    hugging_face: HuggingFaceSource
+    """A repository of the Hugging Face hub."""

@@ -1,0 +1,116 @@
+"""Kubernetes Events, one for each transition of a condition. A story told on the side: no error of it reaches a reconcile."""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from ..cluster.api import Api
+from ..cluster.errors import ApiError, ConflictError
+from ..conditions import Reason
+from ..metrics import Metrics
+from ..resources.kinds import EVENT, Object
+
+QUEUED = 500  # events that wait; more are dropped and counted
+BURST, REFILL = 30.0, 1 / 10  # for one object: so many at once, then one in ten seconds
+REMEMBERED = 5000  # objects whose rates are known
+NOTE, NAME = 1024, 253  # bytes, as the API server limits them
+
+# True is bad.
+_NEGATIVE = frozenset({"Stalled", "DeletionBlocked", "BackendDegraded"})
+# Not True, and nothing is wrong.
+_CALM = frozenset(
+    {
+        Reason.SUSPENDED, Reason.SCALED_TO_ZERO, Reason.PROGRESSING, Reason.PROGRESSING_WITH_RETRY, Reason.RESOLVING,
+        Reason.FETCHING, Reason.STARTING, Reason.WARMING_UP, Reason.ROLLING_OUT, Reason.PINNING, Reason.NO_BACKEND,
+        Reason.VERIFYING, Reason.WARMUP_SKIPPED, Reason.NOT_PROBED, Reason.DEPENDENCY_NOT_READY, Reason.NO_READY_REPLICAS,
+    }
+)  # fmt: skip
+
+log = logging.getLogger(__name__)
+
+
+class Events:
+    """`transition` only puts into a bounded queue; `run` posts, one after the other."""
+
+    def __init__(self, api: Api, metrics: Metrics, instance: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._api, self._metrics, self._instance, self._now = api, metrics, instance, now
+        self._queue: asyncio.Queue[Object] = asyncio.Queue(QUEUED)
+        self._allowed: OrderedDict[str, tuple[float, float]] = OrderedDict()  # by uid: how many still, as of when
+
+    def transition(self, obj: Object, condition: str, new: Object | None, old: Object | None) -> None:
+        """Tell that a condition of this object has changed; None = it was not, or is no longer, there."""
+        if not self._may(obj["metadata"]["uid"]):
+            self._metrics.told_event("dropped")
+            return
+        try:
+            self._queue.put_nowait(build_event(obj, condition, new, old, self._instance, datetime.now(UTC)))
+        except asyncio.QueueFull:
+            self._metrics.told_event("dropped")
+
+    async def run(self) -> NoReturn:
+        """Post for ever."""
+        while True:
+            event = await self._queue.get()
+            try:
+                await self._api.create(event)
+            except ConflictError:
+                self._metrics.told_event("known")  # an earlier try got through although its answer did not
+            except ApiError as error:
+                # A namespace that is going, a right that is missing, a server in trouble: the log has the transition anyway.
+                self._metrics.told_event("failed")
+                log.info("event not posted", extra={"event": event["metadata"]["name"], "error": str(error)})
+            else:
+                self._metrics.told_event("posted")
+
+    def _may(self, uid: str) -> bool:
+        now = self._now()
+        left, since = self._allowed.pop(uid, (BURST, now))
+        left = min(BURST, left + (now - since) * REFILL)
+        self._allowed[uid] = (max(0.0, left - 1), now)
+        if len(self._allowed) > REMEMBERED:
+            self._allowed.popitem(last=False)
+        return left >= 1
+
+
+def build_event(obj: Object, condition: str, new: Object | None, old: Object | None, instance: str, now: datetime) -> Object:
+    """Return the Event of one transition; the same transition of the same version of an object has the same name."""
+    meta, said = obj["metadata"], new or {"status": "gone", "reason": (old or {}).get("reason", "")}
+    text = f"{condition} {said['status']}"
+    if new and new.get("message"):
+        text += f": {new['message']}"
+    transition = "\n".join((meta["uid"], meta["resourceVersion"], condition, said["status"], said["reason"]))
+    suffix = hashlib.sha256(transition.encode()).hexdigest()[:16]
+    return {
+        "apiVersion": EVENT.api_version,
+        "kind": EVENT.name,
+        "metadata": {
+            "namespace": meta["namespace"],
+            "name": f"{meta['name'][: NAME - len(suffix) - 1].rstrip('-.')}.{suffix}",
+        },
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": "pinion.dev/operator",
+        "reportingInstance": instance[-128:],
+        "action": f"{condition}Changed",
+        "reason": said["reason"] or condition,
+        "type": "Warning" if new and _is_bad(condition, new) else "Normal",
+        "note": text.encode()[:NOTE].decode(errors="ignore"),
+        "regarding": {
+            "apiVersion": obj["apiVersion"],
+            "kind": obj["kind"],
+            "namespace": meta["namespace"],
+            "name": meta["name"],
+            "uid": meta["uid"],
+            "resourceVersion": meta["resourceVersion"],
+        },
+    }
+
+
+def _is_bad(condition: str, new: Object) -> bool:
+    if condition in _NEGATIVE:
+        return bool(new["status"] == "True")
+    return new["status"] != "True" and new["reason"] not in _CALM

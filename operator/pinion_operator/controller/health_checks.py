@@ -1,0 +1,85 @@
+"""One health check of an IpfsBackend, whatever its type: all I/O that it takes."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from ..api.ipfsbackend import IpfsBackend
+from ..cluster.errors import ApiError
+from ..probes.gateway import probe_gateways
+from ..probes.kubo import probe_kubo
+from ..reconcile.claim import check_claim
+from ..reconcile.observed_backend import Check
+from ..resources.kinds import PERSISTENTVOLUMECLAIM, SECRET, STATEFULSET, Object, Ref
+from ..resources.kubo_secret import Credentials, read_value
+from ..resources.names import kubo_name
+from .reconciler import Context
+
+
+class Daemon(NamedTuple):
+    """Where a Kubo's RPC API is, and the token that may call it."""
+
+    url: str
+    token: str
+
+
+class Surroundings(NamedTuple):
+    """What a managed daemon consists of."""
+
+    children: Mapping[Ref, Object]
+    credentials: Credentials
+
+
+class Unreadable(Exception):
+    """The Secret that a backend names can't be read; the message says what to do."""
+
+
+async def check(
+    backend: IpfsBackend, around: Surroundings, context: Context, rpc_url: Callable[[str, str], str]
+) -> Check | None:
+    """Return the result, or None while there is nothing to check: a managed daemon without a ready pod."""
+    spec, meta = backend.spec, backend.metadata
+    timeout, local = float(spec.health_check.timeout_seconds), context.defaults.allow_local_addresses
+    if spec.cache is not None:
+        claim = await context.api.get(PERSISTENTVOLUMECLAIM, (meta.namespace, spec.cache.claim_name))
+        return check_claim(spec.cache.claim_name, claim)
+    try:
+        if spec.type == "TrustlessGateway" and spec.external is not None:
+            token = await _token(backend, context)
+            return await probe_gateways(meta.name, spec.external.gateway_urls, token, timeout, allow_local_addresses=local)
+        daemon = await daemon_of(backend, around, context, rpc_url)
+    except Unreadable as error:
+        return Check(reachable=False, healthy=False, problem=str(error))
+    if daemon is None:
+        return None
+    ours = spec.managed is not None
+    return await probe_kubo(meta.name, daemon.url, daemon.token, timeout, allow_local_addresses=local or ours, ours=ours)
+
+
+async def daemon_of(
+    backend: IpfsBackend, around: Surroundings, context: Context, rpc_url: Callable[[str, str], str]
+) -> Daemon | None:
+    """Return the daemon of a backend of type Kubo; None while a managed one has no ready pod. Raises Unreadable."""
+    meta = backend.metadata
+    if backend.spec.external is not None:
+        return Daemon(backend.spec.external.api_url, await _token(backend, context))
+    workload = around.children.get(Ref(STATEFULSET, meta.namespace, kubo_name(meta.name)))
+    if workload is None or not workload.get("status", {}).get("readyReplicas"):
+        return None
+    return Daemon(rpc_url(meta.name, meta.namespace), around.credentials.operator_token)
+
+
+async def _token(backend: IpfsBackend, context: Context) -> str:
+    """Return the bearer token that an external backend names, "" when it names none."""
+    ref = backend.spec.external.auth_secret_ref if backend.spec.external else None
+    if ref is None:
+        return ""
+    namespace = backend.metadata.namespace
+    try:
+        secret = await context.api.get(SECRET, (namespace, ref.name))
+    except ApiError as error:
+        raise Unreadable(f"Secret {ref.name} cannot be read: {error}; a Role of {namespace} must let the operator") from error
+    if secret is None:
+        raise Unreadable(f"Secret {ref.name} does not exist")
+    if not (token := read_value(secret, ref.key)):
+        raise Unreadable(f"Secret {ref.name} has no key {ref.key}")
+    return token

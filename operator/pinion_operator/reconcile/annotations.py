@@ -1,0 +1,22 @@
+"""What people ask of an object beside its spec: annotations that are read and never written."""
+
+from ..api.modeldeployment import ModelDeployment
+from ..resources.kinds import Object
+from ..resources.names import PAUSED_ANNOTATION, RECONCILE_ANNOTATION, RESTART_ANNOTATION
+from ..resources.owner import digest
+
+
+def is_paused(obj: Object) -> bool:
+    """Return whether nothing is to be done for the object, whatever happens: `pinion.dev/paused: "true"`."""
+    return (obj["metadata"].get("annotations") or {}).get(PAUSED_ANNOTATION) == "true"
+
+
+def restart_wish(model: ModelDeployment) -> str:
+    """Return a digest of `pinion.dev/restart`, "" when it is not there: another one asks for another revision."""
+    value = model.metadata.annotations.get(RESTART_ANNOTATION, "")
+    return digest(value) if value else ""
+
+
+def reconcile_wish(model: ModelDeployment) -> str:
+    """Return a digest of `pinion.dev/reconcile`: another one asks the hub again at once."""
+    return digest(model.metadata.annotations.get(RECONCILE_ANNOTATION, ""))

@@ -1,0 +1,30 @@
+"""Children that the API server does not accept as they are wanted: told in the status, and not sent again and again."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ..resources.kinds import Object, Ref, ref_of
+from ..resources.names import DIGEST_ANNOTATION
+from .children import Pending
+from .observed import Observed, Refusal
+
+Refused = Mapping[Ref, Refusal]
+
+
+def refused_children(seen: Observed, pending: Pending) -> Refused:
+    """Return those of the wanted children that were refused in just this form."""
+    found = {ref_of(child): child["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, "") for child in pending.apply}
+    return {ref: refusal for ref, refusal in seen.refused.items() if ref in found and found[ref] == refusal.digest}
+
+
+def is_refused(seen: Observed, child: Object) -> bool:
+    """Return whether the API server did not accept a child of this name lately."""
+    refusal = seen.refused.get(ref_of(child))
+    return refusal is not None and not refusal.again
+
+
+def without_refused(pending: Pending, refused: Refused) -> Pending:
+    """Return what to do now: a refused child, and what is made for its sake, only when it is time to try again."""
+    wait = {ref for ref, refusal in refused.items() if not refusal.again}
+    apply = tuple(child for child in pending.apply if ref_of(child) not in wait)
+    return replace(pending, create=() if wait else pending.create, apply=apply)

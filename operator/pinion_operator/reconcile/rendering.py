@@ -1,0 +1,99 @@
+"""From the spec, the defaults of today and the source to a new revision: the pod's configuration and its template."""
+
+from pinion_contract.config import HuggingFaceSource, Peers, RuntimeConfig, Warmup
+from pinion_contract.names import API_KEYS_PATH, HUB_TOKEN_PATH, PEERS_PATH
+
+from ..api.ipfsbackend import IpfsBackend
+from ..api.modeldeployment import ModelDeployment
+from ..resources.model_names import peers_host
+from ..resources.podtemplate import TOKEN_KEY, PodSettings, build_pod_template
+from .annotations import restart_wish
+from .backend_messages import claim_of, readable, secret_of, to_message
+from .backends import Choice
+from .inputs import inputs_hash, source_hash
+from .observed import Observed, SourceFacts
+from .revision import Revision, cache_limit_bytes
+
+HUB_TOKEN_FILE, PEERS_TOKEN_FILE = f"{HUB_TOKEN_PATH}/{TOKEN_KEY}", f"{PEERS_PATH}/{TOKEN_KEY}"
+
+
+def render_revision(
+    seen: Observed, model: ModelDeployment, choice: Choice, source: SourceFacts, name: str, number: int
+) -> Revision:
+    """Return a new revision."""
+    config = _config(seen, model, choice, source, name)
+    return Revision(
+        name=name,
+        number=number,
+        inputs=inputs_hash(model.spec, namespace_backends=choice.from_namespace),
+        asked=source_hash(model.spec),
+        restart=restart_wish(model),
+        generation=model.metadata.generation,
+        created_at="",
+        config=config.model_dump_json(by_alias=True),
+        config_digest=config.digest(),
+        template=build_pod_template(_pod_settings(seen, model, choice, name)),
+        source=source,
+        backends=choice.names,
+        from_namespace=choice.from_namespace,
+    )
+
+
+def _config(seen: Observed, model: ModelDeployment, choice: Choice, source: SourceFacts, name: str) -> RuntimeConfig:
+    spec, meta = model.spec, model.metadata
+    wanted = spec.model.source.hugging_face
+    return RuntimeConfig(
+        namespace=meta.namespace,
+        deployment=meta.name,
+        deployment_uid=meta.uid,
+        revision=name,
+        model_name=spec.model.name or meta.name,
+        source=HuggingFaceSource(
+            repo=wanted.repo,
+            revision=wanted.revision,
+            commit=source.commit,
+            endpoint=wanted.endpoint or seen.hub_endpoint,
+            allow_patterns=wanted.allow_patterns,
+            ignore_patterns=wanted.ignore_patterns,
+            source_digest=source.source_digest,
+            token_file=HUB_TOKEN_FILE if wanted.token_secret_ref else "",
+            allow_local_addresses=seen.allow_local_addresses or not wanted.endpoint,
+        ),
+        expected_cid=spec.model.expected.cid if spec.model.expected else "",
+        backends=tuple(
+            to_message(backend, allow_local_addresses=seen.allow_local_addresses) for backend in _chosen(seen, choice)
+        ),
+        fallback=spec.storage.fallback,
+        peers=Peers(host=peers_host(meta.name, meta.namespace), token_file=PEERS_TOKEN_FILE),
+        api_keys_dir=API_KEYS_PATH if spec.auth.mode == "APIKey" else "",
+        pinning=spec.storage.pinning,
+        cache_limit_bytes=cache_limit_bytes(model) or 0,
+        dtype=spec.runtime.dtype,
+        warmup=Warmup(enabled=spec.warmup.enabled, inputs=spec.warmup.inputs, timeout_seconds=spec.warmup.timeout_seconds),
+        termination_grace_period_seconds=spec.termination_grace_period_seconds,
+    )
+
+
+def _pod_settings(seen: Observed, model: ModelDeployment, choice: Choice, name: str) -> PodSettings:
+    spec, token = model.spec, model.spec.model.source.hugging_face.token_secret_ref
+    backends = _chosen(seen, choice)
+    return PodSettings(
+        deployment=model.metadata.name,
+        revision=name,
+        image=spec.runtime.image or seen.runtime_image,
+        image_pull_policy=spec.runtime.image_pull_policy,
+        resources=spec.runtime.resources.model_dump(mode="json", exclude_defaults=True),
+        cache_limit=spec.storage.cache.size_limit,
+        backend_secrets={one.metadata.name: secret for one in backends if (secret := secret_of(one))},
+        shared_claims={one.metadata.name: claim for one in backends if (claim := claim_of(one))},
+        api_keys_secret=spec.auth.secret_ref.name if spec.auth.mode == "APIKey" else "",
+        hub_token_secret=token.name if token else "",
+        hub_token_key=token.key if token else TOKEN_KEY,
+        termination_grace_period_seconds=spec.termination_grace_period_seconds,
+    )
+
+
+def _chosen(seen: Observed, choice: Choice) -> list[IpfsBackend]:
+    """Return the backends to use, those that only deliver among them, in order."""
+    known = readable(seen.backends)
+    return [known[name] for name in choice.order if name in known]

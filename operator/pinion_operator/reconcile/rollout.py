@@ -1,0 +1,17 @@
+"""How pods of a revision may replace each other now: while nobody knows the CID of its bytes, one at a time."""
+
+from ..api.modeldeployment import ModelDeployment
+from ..resources.deployment import Replacement
+from .artifact import Artifact
+
+
+def replacement(model: ModelDeployment, artifact: Artifact) -> Replacement:
+    """Return what the Deployment is told.
+
+    New bytes are brought from the hub by one pod alone: the next starts when that one is ready, and by then its CID is known.
+    """
+    wanted = model.spec.rollout
+    surge, unavailable = wanted.max_surge, wanted.max_unavailable
+    if not artifact.cid:
+        surge, unavailable = (1, 0) if surge else (0, 1)
+    return Replacement(surge, unavailable, wanted.progress_deadline_seconds, wanted.revision_history_limit)

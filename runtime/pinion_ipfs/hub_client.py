@@ -1,0 +1,138 @@
+"""HTTP towards a hub: each address judged as it is connected to, no redirect to another host, answers of bounded length."""
+
+import json
+import ssl
+import time
+import urllib.request
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import httpx2
+from huggingface_hub import hf_raise_for_status, is_offline_mode
+
+from .addresses import RefusedConnection, check_url, resolve_checked
+from .errors import AddressRefused, OriginUnreachable, Unauthorized
+
+MAX_ANSWER = 32 * 1024 * 1024  # bytes; the listing of 100,000 files
+_USER_AGENT = "pinion"
+_MAX_REDIRECTS = 5  # of a renamed repository
+_PORTS = {"http": 80, "https": 443}
+
+
+class CheckedTransport(httpx2.HTTPTransport):
+    """Connects to addresses that a stranger may choose, and to no other: the one that was judged is the one that is used."""
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Resolve the name, and send the request to the first address that takes it; TLS still checks the name."""
+        host = request.url.host
+        try:
+            addresses = resolve_checked(host, request.url.port or _PORTS.get(request.url.scheme, 0))
+        except RefusedConnection as error:
+            raise AddressRefused(str(error)) from error
+        except (OSError, UnicodeError) as error:
+            raise httpx2.ConnectError(f"{host}: {error}", request=request) from error
+        extensions = {**request.extensions, "sni_hostname": host}
+        for number, address in enumerate(addresses, 1):
+            url = request.url.copy_with(host=address)
+            sent = httpx2.Request(request.method, url, headers=request.headers, stream=request.stream, extensions=extensions)
+            try:
+                return super().handle_request(sent)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                if number == len(addresses):
+                    raise
+        raise AssertionError("unreachable: a name that resolves has an address")
+
+
+def transport_for(url: str, *, allow_local_addresses: bool) -> httpx2.HTTPTransport | None:
+    """Return the transport for a hub that somebody chose, None for the library's own.
+
+    Where the environment names a proxy for it, that one connects, and decides what can be reached.
+    """
+    if allow_local_addresses:
+        return None
+    check_url(url, what="endpoint")
+    parts = httpx2.URL(url)
+    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.host):
+        return None
+    return CheckedTransport(verify=_tls())
+
+
+def get(
+    endpoint: str,
+    path: str,
+    *,
+    token: str,
+    timeout: float,
+    allow_local_addresses: bool,
+    params: Mapping[str, str] | None = None,
+) -> httpx2.Response:
+    """Return a good answer of the hub, read whole; raise what `hf_raise_for_status` and httpx2 raise, and ContentErrors."""
+    if is_offline_mode():
+        raise OriginUnreachable(f"{endpoint}: HF_HUB_OFFLINE is set, so it is not asked")
+    transport = transport_for(endpoint, allow_local_addresses=allow_local_addresses)
+    deadline = time.monotonic() + 2 * timeout
+    headers = _headers(token)
+    with httpx2.Client(transport=transport, timeout=timeout, verify=_tls()) as client:
+        url = httpx2.URL(endpoint + path, params=dict(params or {}) or None)
+        for _ in range(_MAX_REDIRECTS + 1):
+            with client.stream("GET", url, headers=headers) as response:
+                if not response.is_redirect:
+                    answer = _bounded(response, deadline)
+                    break
+                url = _next(url, response)
+        else:
+            raise OriginUnreachable(f"{endpoint} redirects more than {_MAX_REDIRECTS} times")
+    hf_raise_for_status(answer)
+    return answer
+
+
+def _headers(token: str) -> dict[str, str]:
+    # Not the library's own: to make them it may ask its default hub for something else first.
+    if not token:
+        return {"User-Agent": _USER_AGENT}
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise Unauthorized("the token is none: it holds blanks, line ends or other characters that no token has")
+    return {"User-Agent": _USER_AGENT, "Authorization": f"Bearer {token}"}
+
+
+def json_object(endpoint: str, answer: httpx2.Response) -> dict[str, Any]:
+    """Return the JSON object that an answer holds; raise OriginUnreachable for anything else."""
+    problem = "the answer is not a JSON object"
+    try:
+        value = json.loads(answer.content)
+    except (ValueError, RecursionError) as error:
+        raise OriginUnreachable(f"{endpoint} does not speak the hub's API: {problem}") from error
+    if not isinstance(value, dict):
+        raise OriginUnreachable(f"{endpoint} does not speak the hub's API: {problem}")
+    return value
+
+
+def _next(url: httpx2.URL, response: httpx2.Response) -> httpx2.URL:
+    """Return where a redirect leads, its query kept; the token goes to the host that it was meant for, and to no other."""
+    target = url.join(response.headers.get("Location", ""))
+    if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
+        there = f"{target.scheme}://{target.netloc.decode()}"
+        raise OriginUnreachable(
+            f"{url.scheme}://{url.netloc.decode()} does not speak the hub's API: HTTP {response.status_code} redirects to "
+            f"another host, {there}, which is not followed"
+        )
+    return target
+
+
+def _bounded(response: httpx2.Response, deadline: float) -> httpx2.Response:
+    """Read a body that is not too long and does not take too long."""
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            raise OriginUnreachable(f"{response.url.host} answers with more than {MAX_ANSWER} bytes")
+        if time.monotonic() > deadline:
+            raise httpx2.ReadTimeout("the answer takes too long", request=response.request)
+    kept = {key: value for key, value in response.headers.items() if key.lower() not in ("content-encoding", "content-length")}
+    return httpx2.Response(response.status_code, headers=kept, content=bytes(body), request=response.request)
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    return httpx2.create_ssl_context()

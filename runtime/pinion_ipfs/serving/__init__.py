@@ -1,0 +1,1 @@
+"""The content server: what a pod gives its peers, from a process of its own."""

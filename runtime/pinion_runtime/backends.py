@@ -1,0 +1,69 @@
+"""The configuration's backends as the content library has them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pinion_contract.config import Backend as BackendConfig
+from pinion_contract.config import CacheBackend, GatewayBackend, KuboBackend
+from pinion_ipfs.backends.base import Backend
+from pinion_ipfs.backends.gateway import Gateway
+from pinion_ipfs.backends.hf_cache import HfCache
+from pinion_ipfs.backends.kubo_rpc import KuboRpc
+from pinion_ipfs.breaker import BreakerSettings
+from pinion_ipfs.errors import BlockMismatch
+
+from .live import InvalidConfig
+
+
+def make_backends(configs: Sequence[BackendConfig], on_wrong: Callable[[BlockMismatch], None]) -> list[Backend]:
+    """Return them in order; raise InvalidConfig when a token can't be read.
+
+    `on_wrong` is told of wrong blocks that a backend made up for by itself.
+    """
+    return [backend for config in configs for backend in _make(config, on_wrong)]
+
+
+def make_breakers(configs: Sequence[BackendConfig]) -> dict[str, BreakerSettings]:
+    """Return by name when each is left alone."""
+    return {
+        config.name: BreakerSettings(
+            error_threshold_percent=config.circuit_breaker.error_threshold_percent,
+            min_requests=config.circuit_breaker.min_requests,
+            open_seconds=config.circuit_breaker.open_seconds,
+        )
+        for config in configs
+    }
+
+
+def read_secret(path: str, what: str) -> str:
+    """Return the text of a mounted Secret's file, '' for no path; raise InvalidConfig when it can't be read."""
+    try:
+        return Path(path).read_text().strip() if path else ""
+    except OSError as error:
+        raise InvalidConfig(f"{what}: {path}: {error.strerror}") from None
+
+
+def _make(config: BackendConfig, on_wrong: Callable[[BlockMismatch], None]) -> list[Backend]:
+    what = f"backend {config.name}"
+    match config:
+        case KuboBackend():
+            token = read_secret(config.token_file, what)
+            local = config.allow_local_addresses
+            stall = float(config.stall_timeout_seconds)
+            return [
+                KuboRpc(config.name, config.rpc_url, token=token, allow_local_addresses=local),
+                Gateway(config.name, config.gateway_url, stall_seconds=stall, allow_local_addresses=local),
+            ]
+        case GatewayBackend():
+            return [
+                Gateway(
+                    config.name,
+                    config.gateway_urls,
+                    token=read_secret(config.token_file, what),
+                    stall_seconds=float(config.stall_timeout_seconds),
+                    allow_local_addresses=config.allow_local_addresses,
+                    on_wrong=on_wrong,
+                )
+            ]
+        case CacheBackend():
+            return [HfCache(config.name, Path(config.path))]

@@ -1,0 +1,31 @@
+"""Who may use the inference routes: `Authorization: Bearer KEY`, and nothing else, once keys are required."""
+
+from collections.abc import Callable
+
+from ..api_keys import KeyRing
+from .errors import ApiError, Code
+from .http import Request
+
+Guard = Callable[[Request], None]
+
+
+def bearer_guard(ring: KeyRing) -> Guard:
+    """Return what raises a 401 for a request without a known key."""
+
+    def guard(request: Request) -> None:
+        if not ring.required:
+            return
+        given = request.header(b"authorization")
+        if given is None:
+            raise _unauthorized("An API key is needed: send 'Authorization: Bearer KEY'. A key in the URL is not taken.")
+        scheme, _, key = given.strip().partition(" ")
+        if scheme.lower() != "bearer":
+            raise _unauthorized("The 'Authorization' header must be 'Bearer KEY'.")
+        if ring.client_of(key.strip().encode("latin-1")) is None:
+            raise _unauthorized("This API key is not known here.")
+
+    return guard
+
+
+def _unauthorized(message: str) -> ApiError:
+    return ApiError(401, Code.INVALID_API_KEY, message)

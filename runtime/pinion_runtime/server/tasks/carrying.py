@@ -1,0 +1,44 @@
+"""What surrounds every computation: the model serves, a place is free, there is time left, and the client is still there."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from ...pod import Pod, Serving
+from ..admission import Admission
+from ..errors import model_not_found
+from ..gate import require_serving
+from ..http import Request
+from ..interrupt import Interruptible
+from .vectors import deadline_exceeded
+
+R = TypeVar("R")
+A = TypeVar("A")
+
+
+async def carry_out(
+    pod: Pod,
+    admission: Admission,
+    http: Request,
+    read: Callable[[bytes], R],
+    compute: Callable[[R, Serving, float], Awaitable[A]],
+) -> tuple[R, A]:
+    """Read the request and compute its answer within the time a request may take; raise the ApiError that tells why not."""
+    serving = require_serving(pod)
+    timeout = pod.limits.request_timeout_seconds
+    try:
+        async with asyncio.timeout(timeout):
+            with admission.slot():
+                request = read(await admission.read_body(http))
+                async with Interruptible(http) as work:
+                    with admission.working(work):
+                        answer = await compute(request, serving, timeout)
+    except TimeoutError:
+        raise deadline_exceeded(timeout) from None
+    return request, answer
+
+
+def check_model(asked: str | None, pod: Pod) -> None:
+    """Raise the 404 for a model that is not served here."""
+    if asked is not None and asked != pod.model.name:
+        raise model_not_found(asked, pod.model.name)

@@ -1,0 +1,35 @@
+"""The routes of the hub's shape: the body tells what is asked."""
+
+import functools
+import uuid
+from collections.abc import Callable
+
+from ....pod import Pod, Serving
+from ...admission import Admission
+from ...app import Handler
+from ...http import Request, Response
+from ..carrying import carry_out, check_model
+from ..vectors import Vectors, embed
+from .protocol import HubRequest, parse_request, write_similarities, write_vectors
+
+
+def hub_routes(pod: Pod, admission: Admission) -> dict[str, dict[str, Handler]]:
+    """Return `POST /`, where vectors are as the model makes them, and `POST /embed`, where they have length 1 unless asked."""
+
+    async def compute(request: HubRequest, serving: Serving, timeout: float) -> Vectors:
+        check_model(request.model, pod)
+        return await embed(request.inputs, request.options, serving, timeout=timeout, request_id=uuid.uuid4().hex)
+
+    async def answer(http: Request, read: Callable[[bytes], HubRequest]) -> Response:
+        request, vectors = await carry_out(pod, admission, http, read, compute)
+        pod.metrics.tokens.labels(pod.model.name, "in").inc(vectors.tokens)
+        write = write_similarities if request.compares else write_vectors
+        return Response(200, write(vectors.vectors))
+
+    async def root(http: Request) -> Response:
+        return await answer(http, parse_request)
+
+    async def embeddings(http: Request) -> Response:
+        return await answer(http, functools.partial(parse_request, normalize=True))
+
+    return {"/": {"POST": root}, "/embed": {"POST": embeddings}}

@@ -1,0 +1,147 @@
+"""From valid inputs to vectors: prompt, tokens, limits of the model, the one queue, and the size that was asked for."""
+
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import hypot
+
+from ...engines.protocol import Cancelled, DeadlineExceeded, EngineDied, EngineError, InvalidInput, NonFiniteResult
+from ...pod import Serving
+from ...queue import QueueFull, RequestTooLarge
+from ...tokenizing import InputTooLong
+from ..errors import ApiError, Code, invalid, shorten
+from .texts import Inputs, Options
+
+_ENGINE_RETRY_SECONDS = 5.0
+_FLOAT_BYTES = 4
+_NAMES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The answer: little-endian float32 per input, and the tokens that were computed."""
+
+    vectors: Sequence[bytes]
+    tokens: int
+
+
+async def embed(inputs: Inputs, options: Options, serving: Serving, *, timeout: float, request_id: str) -> Vectors:
+    """Compute the vectors of one request within `timeout` seconds; raise the ApiError that tells why not."""
+    deadline = time.monotonic() + timeout
+    _check_dimensions(options.dimensions, serving)
+    _check_normalize(options.normalize, serving)
+    prompt = _prompt(options, inputs, serving)
+    tokens = await _token_ids(inputs, options, prompt, serving)
+    skip = serving.tokenizer.unpooled(prompt) if inputs.texts else 0
+    if skip:
+        _check_left(tokens, skip, inputs)
+    try:
+        result = await serving.queue.submit(tokens, deadline=deadline, request_id=request_id, skip=skip)
+    except QueueFull as error:
+        raise ApiError(
+            429, Code.QUEUE_FULL, "The queue is full; try again later.", retry_after=error.retry_after_seconds
+        ) from None
+    except RequestTooLarge as error:
+        raise ApiError(413, Code.REQUEST_TOO_LARGE, f"The request is too large: {error}.", param=inputs.field) from None
+    except DeadlineExceeded:
+        raise deadline_exceeded(timeout) from None
+    except (EngineDied, Cancelled):
+        message = "The engine died while it had this request; another one is being started."
+        raise ApiError(503, Code.ENGINE_DIED, message, retry_after=_ENGINE_RETRY_SECONDS) from None
+    except NonFiniteResult as error:
+        raise ApiError(500, Code.NON_FINITE_RESULT, f"The model computed no finite numbers: {error}.") from None
+    except EngineError as error:
+        raise ApiError(500, Code.INTERNAL, f"The engine failed: {error.code.value}.") from None
+    return Vectors(_shape(result.vectors, options, serving), result.tokens)
+
+
+def deadline_exceeded(timeout: float) -> ApiError:
+    """Return the 504; a client is told not to retry, since the same wait would come again."""
+    return ApiError(504, Code.DEADLINE_EXCEEDED, f"Not done within the {timeout:.0f} s that a request may take.")
+
+
+def numbers_of(vector: bytes) -> list[float]:
+    """Return a vector's numbers; float32 is exact in float64, so a reader who goes back to float32 has the same bits."""
+    numbers = array("f")
+    numbers.frombytes(vector)
+    return numbers.tolist()
+
+
+def _check_dimensions(asked: int | None, serving: Serving) -> None:
+    """Accept the native size, and those that the model declares it was trained to be cut to."""
+    native, declared = serving.capabilities.dimensions, serving.files.matryoshka
+    if asked is None or asked == native:
+        return
+    if declared is None:
+        why = f"but this model's vectors have {native} and can't be shortened"
+    elif asked > native or (declared and asked not in declared):
+        why = "but this model's vectors can be cut to " + (", ".join(map(str, declared)) or f"1 to {native}")
+    else:
+        return
+    raise invalid(f"'dimensions' is {asked}, {why}.", param="dimensions")
+
+
+def _check_normalize(asked: bool | None, serving: Serving) -> None:
+    if asked is False and serving.files.normalizes:
+        raise invalid("'normalize' can't be false: this model's own last step is to normalise.", param="normalize")
+
+
+def _prompt(options: Options, inputs: Inputs, serving: Serving) -> str | None:
+    """Return the prompt asked for, None for the model's default."""
+    known = serving.files.prompts
+    if options.prompt_name is not None and options.prompt_name not in known:
+        names = ", ".join(repr(shorten(name)) for name in sorted(known)[:_NAMES_SHOWN])
+        raise invalid(
+            f"'prompt_name' is {shorten(options.prompt_name)!r}, which this model does not have. It has: {names}.",
+            param="prompt_name",
+        )
+    prompt = known[options.prompt_name] if options.prompt_name is not None else options.prompt
+    if inputs.tokens and prompt:
+        raise invalid(
+            "A prompt can't go before token ids; send texts.", param="prompt_name" if options.prompt_name else "prompt"
+        )
+    return prompt
+
+
+async def _token_ids(inputs: Inputs, options: Options, prompt: str | None, serving: Serving) -> list[list[int]]:
+    tokenizer = serving.tokenizer
+    try:
+        if inputs.texts:
+            return await tokenizer.encode_async(inputs.texts, truncate=options.truncate, prompt=prompt, cut=options.cut)
+        tokens: Sequence[Sequence[int]] = inputs.tokens
+        if options.truncate:
+            size = tokenizer.max_length
+            tokens = [ids[-size:] if options.cut == "left" else ids[:size] for ids in tokens]
+        return tokenizer.check(tokens)
+    except InputTooLong as error:
+        many = f"{error.tokens}" if error.exact else f"more than {error.tokens}"
+        where = inputs.where(error.index)
+        message = f"'{where}' has {many} tokens; this model takes at most {error.limit}. Send 'truncate': true to cut it."
+        raise invalid(message, param=where, code=Code.CONTEXT_LENGTH_EXCEEDED) from None
+    except InvalidInput as error:
+        raise invalid(f"{error}.", param=inputs.where(error.index)) from None
+
+
+def _check_left(tokens: Sequence[Sequence[int]], skip: int, inputs: Inputs) -> None:
+    for index, ids in enumerate(tokens):
+        if len(ids) <= skip:
+            where = inputs.where(index)
+            raise invalid(f"'{where}' has no room beside the prompt, which this model leaves out of the vector.", param=where)
+
+
+def _shape(vectors: Sequence[bytes], options: Options, serving: Serving) -> Sequence[bytes]:
+    """Cut to the size asked for, and make the length 1 where the model or the caller wants it and it is not."""
+    cut = options.dimensions is not None and options.dimensions != serving.capabilities.dimensions
+    size = (options.dimensions if cut else None) or serving.capabilities.dimensions
+    to_unit = (cut and serving.files.normalizes) or (options.normalize is True and not serving.files.normalizes)
+    if not cut and not to_unit:
+        return vectors
+    shaped = [vector[: size * _FLOAT_BYTES] for vector in vectors]
+    return [_unit(vector) for vector in shaped] if to_unit else shaped
+
+
+def _unit(vector: bytes) -> bytes:
+    numbers = numbers_of(vector)
+    length = hypot(*numbers) or 1.0  # nothing can be made of a vector of zeros
+    return array("f", [number / length for number in numbers]).tobytes()

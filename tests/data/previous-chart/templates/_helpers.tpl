@@ -1,0 +1,48 @@
+{{- define "pinion.name" -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}-operator
+{{- end }}
+
+{{- define "pinion.selector" -}}
+app.kubernetes.io/name: pinion-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "pinion.labels" -}}
+{{ include "pinion.selector" . }}
+app.kubernetes.io/part-of: pinion
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "pinion.image" -}}
+{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{- /* What the operator may do with its own kinds and their children. Secrets are read by name, never listed. */ -}}
+{{- define "pinion.rules" -}}
+- apiGroups: [pinion.dev]
+  resources: [modeldeployments]
+  verbs: [get, list, watch]
+- apiGroups: [pinion.dev]
+  resources: [ipfsbackends]
+  verbs: [get, list, watch, patch]
+- apiGroups: [pinion.dev]
+  resources: [modeldeployments/status, ipfsbackends/status]
+  verbs: [patch]
+- apiGroups: [pinion.dev]
+  resources: [modeldeployments/finalizers, ipfsbackends/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, controllerrevisions]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [services, configmaps, serviceaccounts]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+{{- end }}

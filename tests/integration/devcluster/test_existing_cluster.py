@@ -1,0 +1,117 @@
+"""Somebody's cluster: a real API server of the test's own, which stands for one that holds more than ours."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devcluster import install
+from devcluster.control import ControlPlane
+from devcluster.existing import ExistingCluster, ExistingError
+from devcluster.images.spec import ImageSpec
+from devcluster.kubectl import KubectlError
+from devcluster.paths import REPOSITORY
+
+pytestmark = pytest.mark.control_plane
+
+CRDS = str(REPOSITORY / "crds")
+MODEL = {
+    "apiVersion": "pinion.dev/v1alpha1",
+    "kind": "ModelDeployment",
+    "metadata": {"name": "minilm"},
+    "spec": {"model": {"source": {"huggingFace": {"repo": "org/model"}}}},
+}
+
+
+class Somebodys(ExistingCluster):
+    """A cluster whose kubeconfig lies in the test's own folder."""
+
+    def __init__(self, folder: Path, plane: ControlPlane) -> None:
+        users = {"KUBECONFIG": str(plane.kubeconfig), "PINION_CONTEXT": "pinion", "PINION_REGISTRY": "registry.example/team"}
+        super().__init__({**os.environ, **users})
+        self.state, self.plane = folder / "existing", plane
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    """Start a cluster for this module: releases own what is cluster-wide. Each test leaves it empty."""
+    with ControlPlane() as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, plane: ControlPlane) -> Somebodys:
+    return Somebodys(tmp_path, plane)
+
+
+def install_chart(cluster: ExistingCluster) -> None:
+    """Install without waiting for pods: there are no nodes."""
+    install.ensure_namespace(cluster, install.SYSTEM_NAMESPACE)
+    install.helm(cluster, "install", install.RELEASE, str(install.CHART), f"--namespace={install.SYSTEM_NAMESPACE}")
+
+
+def names(cluster: Somebodys, kind: str) -> set[str]:
+    found = json.loads(cluster.plane.kubectl("get", kind, "-A", "-o", "json"))["items"]
+    return {f"{one['metadata'].get('namespace', '')}/{one['metadata']['name']}" for one in found}
+
+
+def test_what_was_brought_is_taken_away_and_nothing_else(cluster: Somebodys) -> None:
+    kinds = "namespaces,crds,clusterroles,clusterrolebindings,deployments,services,configmaps,secrets"
+    before = names(cluster, kinds)
+    assert not cluster.is_up()
+    cluster.up()
+    assert (cluster.context, cluster.kubeconfig.stat().st_mode & 0o777) == ("pinion", 0o600)
+    install_chart(cluster)
+    install.ensure_namespace(cluster, "demo")
+    cluster.kubectl("wait", "--for=condition=Established", "crd/modeldeployments.pinion.dev", "--timeout=30s")
+    cluster.kubectl("apply", "--namespace=demo", "--filename=-", input=json.dumps(MODEL))
+    assert cluster.is_up()
+    cluster.up()  # what is ours is in nobody's way
+
+    cluster.down()
+    assert names(cluster, kinds) == before
+    assert not cluster.is_up()
+    assert not cluster.state.exists()
+    cluster.down()
+
+
+def test_foreign_pinions_and_namespaces_are_left_alone(cluster: Somebodys) -> None:
+    cluster.plane.kubectl("apply", "--server-side", "--filename", CRDS)
+    with pytest.raises(ExistingError, match=r"modeldeployments\.pinion\.dev"):
+        cluster.up()
+    with pytest.raises(ExistingError, match=r"modeldeployments\.pinion\.dev"):
+        cluster.down()
+    assert "/modeldeployments.pinion.dev" in names(cluster, "crds")
+    cluster.plane.kubectl("delete", "--filename", CRDS)
+
+    cluster.plane.create_namespace("platform")
+    install.helm(cluster, "install", "other", str(install.CHART), "--namespace=platform", "--set=crds.enabled=false")
+    with pytest.raises(ExistingError, match="platform/other-operator"):
+        cluster.up()
+    install.helm(cluster, "uninstall", "other", "--namespace=platform", "--wait")
+
+    cluster.up()
+    cluster.plane.create_namespace("pinion-system")
+    with pytest.raises(install.NamespaceError, match="pinion-system"):
+        install.ensure_namespace(cluster, "pinion-system")
+    cluster.down()
+    assert {"/pinion-system", "/platform"} <= names(cluster, "namespaces")
+    cluster.plane.kubectl("delete", "namespace", "pinion-system", "platform", "--timeout=60s", timeout=70)
+
+
+def test_a_context_that_is_not_there_is_named(cluster: Somebodys) -> None:
+    cluster.wanted = "elsewhere"
+    with pytest.raises(KubectlError, match="elsewhere"):
+        cluster.up()
+    assert not cluster.state.exists()
+
+
+def test_images_need_a_registry_and_nodes_are_out_of_reach(cluster: Somebodys, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    cluster.registry = ""
+    with pytest.raises(ExistingError, match="PINION_REGISTRY"):
+        cluster.build_image(ImageSpec("operator", tmp_path / "Dockerfile", tmp_path))
+    with pytest.raises(ExistingError, match=r"a\.tar"):
+        cluster.load(tmp_path / "a.tar")

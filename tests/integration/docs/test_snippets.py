@@ -1,0 +1,79 @@
+"""What the pages tell people to apply is accepted by a real API server, and what they tell people to type is understood."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from devcluster.control import ControlPlane
+
+pytestmark = pytest.mark.control_plane
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
+CID = "bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+OURS = "pinion.dev/v1alpha1"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    return found
+
+
+def manifests() -> dict[str, dict[str, Any]]:
+    """Return each object that a page or an example shows; a part of a spec is put into the smallest whole object."""
+    texts = {f"{page.name} {n}": block for page in PAGES for n, block in enumerate(blocks(page, "yaml"))}
+    texts |= {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "examples/quickstart").glob("*.yaml")}
+    found = {}
+    for name, text in texts.items():
+        for number, document in enumerate(yaml.safe_load_all(text.replace("bafy...", CID))):
+            found[f"{name}.{number}"] = document if "apiVersion" in document else merged(SMALLEST, document)
+    return {name: document for name, document in found.items() if document["apiVersion"] == OURS}
+
+
+def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    inner = {key: merged(base[key], value) for key, value in more.items() if isinstance(value, dict) and key in base}
+    return {**base, **more, **inner}
+
+
+SMALLEST: dict[str, Any] = {
+    "apiVersion": OURS,
+    "kind": "ModelDeployment",
+    "metadata": {"name": "m"},
+    "spec": {"model": {"source": {"huggingFace": {"repo": "org/model"}}}},
+}
+MANIFESTS = manifests()
+
+
+@pytest.mark.parametrize("document", MANIFESTS.values(), ids=MANIFESTS.keys())
+def test_a_manifest_is_accepted(control_plane: ControlPlane, crds: None, namespace: str, document: dict[str, Any]) -> None:
+    document = {**document, "metadata": {"name": document["metadata"]["name"]}}
+    where = (f"--namespace={namespace}", "--filename=-", "--dry-run=server", "--validate=strict")
+    control_plane.kubectl("create", *where, input=json.dumps(document))
+
+
+def test_there_are_manifests_of_both_kinds() -> None:
+    assert {document["kind"] for document in MANIFESTS.values()} == {"ModelDeployment", "IpfsBackend"}
+
+
+def test_the_role_for_a_token_is_understood(control_plane: ControlPlane) -> None:
+    lines = [line for page in PAGES for block in blocks(page, "") for line in block.splitlines()]
+    commands = [shlex.split(line) for line in lines if line.startswith(("kubectl create role ", "kubectl create rolebinding "))]
+    assert len(commands) == 2
+    for command in commands:
+        made = yaml.safe_load(control_plane.kubectl(*command[1:], "--dry-run=client", "--output=yaml"))
+        assert made["metadata"]["name"] == "pinion-hub-token"
+
+
+def test_argo_cd_gets_the_script_for_both_kinds() -> None:
+    folder = ROOT / "examples/gitops/argocd"
+    (program,) = re.findall(r"<<'EOF'\n(.*?)^EOF$", (folder / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    keys = [f"resource.customizations.health.pinion.dev_{kind}" for kind in ("ModelDeployment", "IpfsBackend")]
+    assert json.loads(done.stdout)["data"] == dict.fromkeys(keys, (folder / "health.lua").read_text())

@@ -1,0 +1,258 @@
+"""Everything an origin can do wrong, ordered from the mirror: each has its name, and what may pass by itself is tried again."""
+
+import asyncio
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pinion_ipfs.errors import (
+    AddressRefused,
+    ContentError,
+    DigestMismatch,
+    DownloadFailed,
+    DownloadStalled,
+    OriginRateLimited,
+    OriginUnreachable,
+    SourceNotFound,
+    StorageFilled,
+    Unauthorized,
+)
+from pinion_ipfs.origin.parent import child_environment
+from tests.support.fetching import make_fetching, make_request, origin_children, run_origin
+from tests.support.hub import Hub
+
+MIB = 1024 * 1024
+WEIGHTS = "model.safetensors"
+NO_ENTRY = {"X-Error-Code": "EntryNotFound"}
+
+
+def make_repo(hub: Hub, repo: str, size: int = MIB) -> bytes:
+    data = os.urandom(size)
+    hub.add_repo(repo, {"config.json": b"{}", WEIGHTS: data})
+    return data
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "kind", "says", "retryable"),
+    [
+        ("rate", {"kind": "status", "status": 429, "set": {"Retry-After": "7"}}, OriginRateLimited, "HTTP 429", True),
+        ("rate-bare", {"kind": "status", "status": 429}, OriginRateLimited, "HTTP 429", True),
+        ("broken", {"kind": "status", "status": 503}, OriginUnreachable, "HTTP 503", True),
+        ("reset", {"kind": "reset"}, OriginUnreachable, "the connection was broken off", True),
+        ("cut", {"kind": "cut", "at": 0}, DownloadFailed, f"ended early.*the file has {MIB} bytes", True),
+        ("short", {"kind": "short", "at": 0.9}, DownloadFailed, f"the body has {int(MIB * 0.9)} of {MIB} bytes", True),
+        ("flip", {"kind": "flip"}, DigestMismatch, "sha256 is .* the hub announced", False),
+        (
+            "gone",
+            {"kind": "status", "status": 404, "set": {"X-Error-Code": "EntryNotFound"}},
+            SourceNotFound,
+            "no such file",
+            False,
+        ),
+        ("forbidden", {"kind": "status", "status": 403}, Unauthorized, "HTTP 403", False),
+        (
+            "no-commit",
+            {"kind": "headers", "omit": ["X-Repo-Commit"]},
+            OriginUnreachable,
+            "lacks the header X-Repo-Commit",
+            True,
+        ),
+        ("no-etag", {"kind": "headers", "omit": ["ETag", "X-Linked-Etag"]}, OriginUnreachable, "lacks the header ETag", True),
+    ],
+)
+async def test_each_fault_has_its_name(
+    hub: Hub, tmp_path: Path, name: str, fault: dict[str, Any], kind: type[ContentError], says: str, retryable: bool
+) -> None:
+    repo = f"faults/{name}"
+    make_repo(hub, repo)
+    on = f"* {WEIGHTS}" if fault["kind"] in ("status", "headers") else f"GET {WEIGHTS}"
+    hub.order(repo, fault | {"on": on})
+    run = await run_origin(hub, repo, tmp_path / "hf", attempts=2 if kind is DigestMismatch else 1)
+    assert isinstance(run.error, kind), run.error
+    assert run.error.retryable is retryable
+    assert WEIGHTS in str(run.error)
+    with pytest.raises(kind, match=says):
+        raise run.error
+    if isinstance(run.error, OriginRateLimited):
+        assert run.error.retry_after == (7 if "set" in fault else None)
+    if isinstance(run.error, DigestMismatch):
+        assert (run.error.path, run.error.source) == (WEIGHTS, hub.endpoint)
+        assert [(wrong["path"], wrong["source"]) for wrong in run.told("wrong")] == [(WEIGHTS, hub.endpoint)] * 2
+    # The other file came, and of the spoilt one nothing is left.
+    if retryable:
+        assert [event["path"] for event in run.told("file")] in (["config.json"], [])
+    assert not list(run.store.cache_dir.rglob(f"*{WEIGHTS}"))
+    assert not origin_children()
+
+
+async def test_what_passes_by_itself_is_tried_again_and_whole_files_are_not(hub: Hub, tmp_path: Path) -> None:
+    data = make_repo(hub, "faults/passing", 2 * MIB)
+    get = f"GET {WEIGHTS}"
+    hub.order(
+        "faults/passing",
+        {"kind": "reset", "on": get, "times": 1},
+        {"kind": "flip", "on": get, "times": 1, "at": 0.7},
+        {"kind": "cut", "on": get, "times": 5, "at": 0.9},
+        {"kind": "status", "status": 502, "on": get, "times": 1},
+    )
+    run = await run_origin(hub, "faults/passing", tmp_path / "hf", attempts=5)
+    assert run.error is None
+    assert sorted(event["path"] for event in run.told("file")) == ["config.json", WEIGHTS]
+    (blob,) = [path for path in run.store.cache_dir.glob("*/blobs/*") if path.stat().st_size == len(data)]
+    assert blob.read_bytes() == data
+    assert hub.repo_stats("faults/passing")["gets_by_path"]["config.json"] == 1
+
+
+@pytest.mark.parametrize("heads", [{"Content-Length": "0"}, {"X-Linked-Size": "0"}])
+async def test_sizes_come_from_the_tree_and_not_from_a_head(hub: Hub, tmp_path: Path, heads: dict[str, str]) -> None:
+    repo = f"faults/head-{len(next(iter(heads)))}"
+    hub.add_repo(repo, {"vocab.txt": os.urandom(5000), WEIGHTS: os.urandom(5000)})
+    hub.order(repo, {"kind": "headers", "on": "HEAD *", "set": heads})
+    run = await run_origin(hub, repo, tmp_path / "hf")
+    assert run.error is None
+    assert len(run.told("file")) == 2
+
+
+async def test_a_stream_that_goes_silent_is_left_after_the_stall_timeout(hub: Hub, tmp_path: Path) -> None:
+    make_repo(hub, "faults/stall", 2 * MIB)
+    hub.order("faults/stall", {"kind": "stall", "on": f"GET {WEIGHTS}", "at": 0.5})
+    started = time.monotonic()
+    run = await run_origin(hub, "faults/stall", tmp_path / "hf", stall_seconds=3)
+    assert isinstance(run.error, DownloadStalled)
+    assert "no byte for 3 s" in str(run.error)
+    assert 3 <= time.monotonic() - started < 200
+    assert not origin_children()
+    hub.order("faults/stall")
+    assert (await run_origin(hub, "faults/stall", tmp_path / "hf")).error is None
+    assert hub.repo_stats("faults/stall")["gets_by_path"] == {"config.json": 1, WEIGHTS: 2}
+
+
+async def test_one_silent_stream_beside_living_ones_is_left_too(hub: Hub, tmp_path: Path) -> None:
+    hub.add_repo("faults/one-silent", {"a.safetensors": os.urandom(6 * MIB), WEIGHTS: os.urandom(7 * MIB)})
+    hub.order("faults/one-silent", {"kind": "stall", "on": f"GET {WEIGHTS}", "at": 0.1}, rate=1_000_000)
+    run = await run_origin(hub, "faults/one-silent", tmp_path / "hf", stall_seconds=5)
+    assert isinstance(run.error, DownloadStalled)
+    assert WEIGHTS in str(run.error)
+    assert [event["path"] for event in run.told("file")] == ["a.safetensors"]  # it was let come to its end
+
+
+async def test_too_many_requests_stop_new_files_and_let_the_others_end(hub: Hub, tmp_path: Path) -> None:
+    files = {f"part-{number}.safetensors": os.urandom(20_000) for number in range(20)}
+    hub.add_repo("faults/limit", files | {WEIGHTS: os.urandom(2 * MIB)})
+    hub.order(
+        "faults/limit",
+        {"kind": "status", "status": 429, "set": {"Retry-After": "3"}, "on": "* part-*"},
+        rate=1_000_000,
+    )
+    run = await run_origin(hub, "faults/limit", tmp_path / "hf")
+    assert isinstance(run.error, OriginRateLimited)
+    assert run.error.retry_after == 3
+    assert [event["path"] for event in run.told("file")] == [WEIGHTS]
+    assert hub.repo_stats("faults/limit")["file_gets"] == 1
+
+
+@pytest.fixture
+def small_volume(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder with room for 8 MiB."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", volume], check=True, timeout=30)
+    try:
+        yield volume
+    finally:
+        subprocess.run(["umount", volume], check=True, timeout=30)
+
+
+async def test_a_full_volume_is_named_with_its_numbers_and_the_fetch_goes_on_when_there_is_room(
+    hub: Hub, small_volume: Path
+) -> None:
+    make_repo(hub, "faults/full", 6 * MIB)
+    # Enough at the start: another writer takes it while the download runs.
+    filler = small_volume / "filler"
+    filler.write_bytes(bytes(4 * MIB))
+    home = small_volume / "hf"
+    run = await run_origin(hub, "faults/full", home)
+    assert isinstance(run.error, StorageFilled), run.error
+    assert (run.error.reason, run.error.retryable) == ("InsufficientStorage", True)
+    assert run.error.needed_bytes == 6 * MIB
+    assert run.error.available_bytes < 6 * MIB
+    assert "became full on the way: needs" in str(run.error)
+    assert not [path for path in run.store.cache_dir.glob("*/blobs/*") if path.stat().st_size > 2]
+    filler.unlink()
+    assert (await run_origin(hub, "faults/full", home)).error is None
+    used = sum(path.stat().st_blocks * 512 for path in home.rglob("*") if path.is_file() and not path.is_symlink())
+    assert used < 1.1 * 6 * MIB  # staging keeps no second copy
+    assert not list((home / "pinion/staging").rglob("*.incomplete"))
+
+
+async def test_a_strangers_endpoint_on_this_machine_is_not_asked(hub: Hub, tmp_path: Path) -> None:
+    make_repo(hub, "faults/local", 1000)
+    gets = hub.repo_stats("faults/local").get("file_gets", 0)
+    run = await run_origin(hub, "faults/local", tmp_path / "hf", allow_local_addresses=False)
+    assert isinstance(run.error, AddressRefused)
+    assert "loopback" in str(run.error)
+    assert hub.repo_stats("faults/local").get("file_gets", 0) == gets
+
+
+async def test_a_download_that_is_redirected_to_this_machine_is_refused_and_the_token_stays(hub: Hub, tmp_path: Path) -> None:
+    """The mirror sends the download elsewhere: there the request comes without the token."""
+    data = make_repo(hub, "faults/redirect", 1000)
+    heard: list[str] = []
+
+    async def other_host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n" + data)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(other_host, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        there = f"http://localhost:{port}/cdn/{WEIGHTS}?signature=a%2Fb&x=1"
+        hub.order("faults/redirect", {"kind": "redirect", "status": 302, "location": there, "on": f"GET {WEIGHTS}"})
+        run = await run_origin(hub, "faults/redirect", tmp_path / "hf", attempts=1)
+    assert run.error is None
+    assert f"GET /cdn/{WEIGHTS}?signature=a%2Fb&x=1 " in heard[0]
+    assert "authorization" not in heard[0].lower()
+
+
+async def test_the_whole_fetch_names_the_origin_in_its_receipt(hub: Hub, tmp_path: Path) -> None:
+    make_repo(hub, "faults/receipt")
+    hub.order("faults/receipt", {"kind": "status", "status": 429, "set": {"Retry-After": "2"}, "on": "* *.safetensors"})
+    one = make_fetching(tmp_path / "hf")
+    with pytest.raises(OriginRateLimited):
+        await one.run(await make_request(hub, "faults/receipt"))
+    assert one.receipts[-1].error.startswith("OriginRateLimited: ")
+    # With a full store no start asks the origin for anything.
+    hub.order("faults/receipt")
+    snapshot = await one.run(await make_request(hub, "faults/receipt"))
+    before = hub.stats()
+    request = snapshot.request
+    again = make_fetching(tmp_path / "hf")
+    known = type(request)(
+        request.repo, "main", request.commit, hub.endpoint, cid=snapshot.cid, manifest_cid=snapshot.manifest_cid
+    )
+    assert (await again.run(known)).cid == snapshot.cid
+    assert hub.stats() == before
+
+
+def test_buffers_of_the_child_are_bounded_whatever_its_user_says() -> None:
+    os.environ["HF_XET_HIGH_PERFORMANCE"] = "1"
+    try:
+        environment = child_environment(Path("/tmp/x"), 17.0)
+    finally:
+        del os.environ["HF_XET_HIGH_PERFORMANCE"]
+    assert "HF_XET_HIGH_PERFORMANCE" not in environment
+    assert environment["HF_HUB_DOWNLOAD_TIMEOUT"] == "17"
+
+
+async def test_a_hub_that_takes_requests_and_says_nothing(tmp_path: Path, hub: Hub) -> None:
+    make_repo(hub, "faults/silent", 1000)
+    hub.order("faults/silent", {"kind": "silent", "on": f"GET {WEIGHTS}"})
+    run = await run_origin(hub, "faults/silent", tmp_path / "hf", stall_seconds=3)
+    assert isinstance(run.error, DownloadStalled), run.error

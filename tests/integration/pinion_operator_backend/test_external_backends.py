@@ -1,0 +1,146 @@
+"""Backends that somebody else runs, under the real operator: a Kubo, its gateway, and a volume that pods share."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from devcluster.control import ControlPlane
+from tests.support.operator_process import OperatorProcess, Operators, wait_until
+
+pytestmark = [pytest.mark.control_plane, pytest.mark.kubo]
+
+OFTEN = {"intervalSeconds": 5, "failureThreshold": 1}
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "models"},
+    "spec": {"accessModes": ["ReadWriteMany"], "storageClassName": "", "resources": {"requests": {"storage": "1Gi"}}},
+}
+
+
+class Backends:
+    """The IpfsBackends of the test's namespace."""
+
+    def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
+        self.control_plane, self.namespace = control_plane, namespace
+
+    def kubectl(self, *arguments: str, **options: Any) -> str:
+        return self.control_plane.kubectl(*arguments, f"--namespace={self.namespace}", **options)
+
+    def apply(self, obj: dict[str, Any]) -> None:
+        self.kubectl("apply", "-f", "-", input=json.dumps(obj))
+
+    def make(self, name: str, **spec: Any) -> None:
+        body = {"apiVersion": "pinion.dev/v1alpha1", "kind": "IpfsBackend", "metadata": {"name": name}}
+        self.apply({**body, "spec": {"healthCheck": OFTEN, **spec}})
+
+    def conditions(self, name: str) -> dict[str, tuple[str, str]]:
+        status = json.loads(self.kubectl("get", "ipfsb", name, "--output=json")).get("status", {})
+        return {one["type"]: (f"{one['status']}/{one['reason']}", one["message"]) for one in status.get("conditions", ())}
+
+    def wait_for(self, name: str, condition: str, wanted: str) -> str:
+        """Wait for `status/reason` and return the message."""
+        what = f"{name}: {condition} {wanted}"
+        wait_until(lambda: self.conditions(name).get(condition, ("", ""))[0] == wanted, what, 60)
+        return self.conditions(name)[condition][1]
+
+    def token(self, value: str) -> None:
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "kubo-token"}, "stringData": {"bearer": value}})
+
+
+@pytest.fixture
+def backends(control_plane: ControlPlane, namespace: str, crds: None) -> Backends:
+    return Backends(control_plane, namespace)
+
+
+@pytest.fixture
+def start(operators: Operators, backends: Backends) -> Callable[..., OperatorProcess]:
+    """Start the operator; a Role of the namespace names the one Secret of others that it may read."""
+    backends.kubectl("create", "role", "kubo-token", "--verb=get", "--resource=secrets", "--resource-name=kubo-token")
+    account = f"{backends.namespace}:{backends.namespace}-operator"
+    backends.kubectl("create", "rolebinding", "kubo-token", "--role=kubo-token", f"--serviceaccount={account}")
+
+    def run(**environment: str) -> OperatorProcess:
+        running = operators.start(environment=environment)
+        running.wait_leading()
+        return running
+
+    return run
+
+
+def test_a_kubo_of_somebody_else(running_kubo: Any, backends: Backends, start: Callable[..., OperatorProcess]) -> None:
+    operator = start()
+    external = {
+        "apiURL": running_kubo.rpc_url,
+        "gatewayURLs": [running_kubo.gateway_url],
+        "authSecretRef": {"name": "kubo-token", "key": "bearer"},
+    }
+    backends.make("theirs", type="Kubo", external=external)
+    assert "Secret kubo-token does not exist" in backends.wait_for("theirs", "Ready", "False/Failed")
+    backends.token("wrong")
+    wait_until(lambda: "HTTP 403" in backends.conditions("theirs")["Ready"][1], "the daemon refuses the token", 60)
+    backends.token(running_kubo.credentials.operator_token)
+    backends.wait_for("theirs", "Ready", "True/Healthy")
+    backends.wait_for("theirs", "RoundTripHealthy", "True/RoundTripSucceeded")
+    assert (
+        backends.kubectl("get", "statefulset,service,configmap,networkpolicy", "-l", "pinion.dev/backend", "--output=name")
+        == ""
+    )
+    stray = running_kubo.call("add", running_kubo.credentials.operator_token, files={"file": b"not ours"}).json()["Hash"]
+    running_kubo.stop()
+    backends.wait_for("theirs", "Reachable", "False/Unreachable")
+    running_kubo.start()
+    backends.wait_for("theirs", "Ready", "True/Healthy")
+    pins = running_kubo.call("pin/ls", running_kubo.credentials.operator_token, params={"arg": stray})
+    assert stray in pins.json()["Keys"], "what others pinned there is left"
+    written = b"".join(one.body for one in operator.writes()) + operator.log.read_bytes()
+    assert running_kubo.credentials.operator_token.encode() not in written
+
+
+def test_a_trustless_gateway(running_kubo: Any, backends: Backends, start: Callable[..., OperatorProcess]) -> None:
+    start()
+    nobody = "http://127.0.0.1:9"
+    backends.make("reads", type="TrustlessGateway", external={"gatewayURLs": [nobody, running_kubo.gateway_url]})
+    backends.wait_for("reads", "Ready", "True/Healthy")
+    assert set(backends.conditions("reads")) == {"Ready", "Reachable"}, "no round trip is claimed of what is only read"
+    running_kubo.stop()
+    backends.wait_for("reads", "Ready", "False/Failed")
+    running_kubo.start()
+    backends.wait_for("reads", "Ready", "True/Healthy")
+
+
+def test_urls_of_tenants_do_not_lead_into_the_operators_own_machine(
+    running_kubo: Any, backends: Backends, start: Callable[..., OperatorProcess]
+) -> None:
+    start(PINION_ALLOW_LOCAL_ADDRESSES="false")
+    gateways = {"gatewayURLs": [running_kubo.gateway_url]}
+    backends.make("gateway", type="TrustlessGateway", external=gateways)
+    backends.make("daemon", type="Kubo", external={"apiURL": running_kubo.rpc_url, **gateways})
+    backends.make("metadata", type="Kubo", external={"apiURL": "http://169.254.169.254", **gateways})
+    backends.make("six", type="Kubo", external={"apiURL": "http://[::1]:5001", **gateways})
+    for name in ("gateway", "daemon", "six"):
+        assert "a loopback address" in backends.wait_for(name, "Ready", "False/Failed")
+    assert "metadata" in backends.wait_for("metadata", "Ready", "False/Failed")
+
+
+def test_a_volume_that_pods_share(backends: Backends, start: Callable[..., OperatorProcess]) -> None:
+    start()
+    backends.make("shared", type="HuggingFaceCache", cache={"claimName": "models"})
+    assert backends.wait_for("shared", "Ready", "False/Failed") == "PersistentVolumeClaim models does not exist"
+    backends.apply(CLAIM)
+    backends.wait_for("shared", "Ready", "True/Healthy")
+    backends.kubectl("delete", "persistentvolumeclaim", "models", "--wait=false")
+    assert "PersistentVolumeClaim models" in backends.wait_for("shared", "Ready", "False/Failed")
+    backends.kubectl("delete", "ipfsb", "shared", "--timeout=60s")
+
+
+@pytest.mark.parametrize("name", ["a" * 39 + "1", "a" + "-" * 38 + "1"])
+def test_the_longest_names_make_valid_children(backends: Backends, start: Callable[..., OperatorProcess], name: str) -> None:
+    operator = start()
+    backends.make(name, type="Kubo", managed={"storage": {"size": "1Gi", "storageClassName": "nosuch"}})
+    wait_until(lambda: backends.kubectl("get", "pods", "--output=name"), "the StatefulSet's pod", 60)
+    message = f"its claim data-{name}-kubo-0 waits for a volume of StorageClass nosuch"
+    wait_until(lambda: message in backends.conditions(name)["Ready"][1], message, 60)
+    assert not [one for one in operator.writes() if one.status >= 400 and one.status != 409]

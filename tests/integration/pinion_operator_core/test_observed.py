@@ -1,0 +1,41 @@
+"""An observer that asks all the time, from the apply to the loss of the operator: no moment at which the status is wrong."""
+
+import pytest
+
+from tests.support.hub import Hub
+from tests.support.model_objects import Models
+from tests.support.observed import PATIENCE, observed
+from tests.support.observer import Observer
+from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.podrunner import pod_runner
+
+pytestmark = [pytest.mark.control_plane, pytest.mark.model, pytest.mark.timeout(1500)]
+
+__all__ = ["observed", "pod_runner"]
+
+
+@pytest.fixture
+def hub_endpoint(hub: Hub) -> str:
+    return hub.endpoint
+
+
+def more(observer: Observer, count: int = 30) -> None:
+    """Wait for so many more requests under the claim."""
+    before = observer.claimed
+    wait_until(lambda: observer.claimed >= before + count, "it goes on asking", PATIENCE)
+
+
+def test_ready_is_true_at_every_moment_that_it_is_said(
+    observed: tuple[Models, Observer], operator: OperatorProcess, operators: Operators, hub: Hub
+) -> None:
+    models, observer = observed
+    more(observer)
+    operator.proxy.end_watches()
+    more(observer)
+    models.apply("minilm", hub.minilm, limits={"maxQueuedRequests": 7})
+    models.wait_for("minilm", timeout=PATIENCE, Ready="True/Serving")
+    more(observer)
+    operator.process.kill()
+    more(observer)
+    operators.start(environment={"PINION_HUB_ENDPOINT": hub.endpoint}).wait_leading(90)
+    more(observer)

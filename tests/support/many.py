@@ -1,0 +1,55 @@
+"""A hundred ModelDeployments and a hundred IpfsBackends, brought to where they can go without a node."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from devcluster.control import ControlPlane
+from tests.support.audit import Written, writes
+from tests.support.operator_process import OperatorProcess, wait_until
+
+EACH = 100
+CHILDREN = "configmaps,secrets,services,serviceaccounts,deployments,statefulsets,controllerrevisions,networkpolicies"
+OWN = "mdep,ipfsb"
+
+
+class Many:
+    """The objects, and what became of them."""
+
+    def __init__(self, control_plane: ControlPlane, namespace: str, repo: str) -> None:
+        self._control_plane, self._namespace, self._repo = control_plane, namespace, repo
+
+    def make(self, operator: OperatorProcess) -> None:
+        """Apply all, and wait until the operator has nothing more to do."""
+        source = {"huggingFace": {"repo": self._repo}}
+        models = [_make("ModelDeployment", f"m-{n:03}", model={"source": source}, suspend=True) for n in range(EACH)]
+        backends = [_make("IpfsBackend", f"b-{n:03}", type="Kubo", managed={}) for n in range(EACH)]
+        self._kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": models + backends}))
+        wait_until(lambda: self._ready("mdep")["True/Suspended"] == EACH, "all models are as asked for", 240)
+        wait_until(lambda: len(self.seen("statefulsets")) == EACH, "all backends have their children", 240)
+        operator.wait_quiet(3, 240)
+        told = "pinion_operator_events_total"  # Events are posted one after the other, and may be behind what they tell
+        lines = sum(line["message"] == "condition changed" for line in operator.lines())
+        wait_until(lambda: operator.metric(told) >= lines, "each transition is told or dropped", 240)
+
+    def seen(self, kinds: str) -> dict[str, tuple[str, str]]:
+        """Return uid and resourceVersion by kind and name."""
+        items = json.loads(self._kubectl("get", kinds, "-o", "json"))["items"]
+        return {f"{i['kind']}/{i['metadata']['name']}": (i["metadata"]["uid"], i["metadata"]["resourceVersion"]) for i in items}
+
+    def written(self) -> list[Written]:
+        """Return what operators have written here, Events with it, by the audit log."""
+        found = writes(self._control_plane.audit_log, self._namespace, all_resources=True)
+        return [one for one in found if one.resource != "leases"]
+
+    def _ready(self, what: str) -> Counter[str]:
+        items = json.loads(self._kubectl("get", what, "-o", "json"))["items"]
+        conditions = (c for i in items for c in i.get("status", {}).get("conditions", []) if c["type"] == "Ready")
+        return Counter(f"{c['status']}/{c['reason']}" for c in conditions)
+
+    def _kubectl(self, *arguments: str, input: str | None = None) -> str:
+        return self._control_plane.kubectl("-n", self._namespace, *arguments, input=input, timeout=120)
+
+
+def _make(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "pinion.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}

@@ -1,0 +1,209 @@
+"""Pods of a control plane without nodes that say what a test tells them, in their status and on their port."""
+
+import contextlib
+import hashlib
+import json
+import random
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from devcluster.control import ControlPlane
+from devcluster.kubectl import KubectlError
+from pinion_contract.config import LiveConfig, RuntimeConfig
+from pinion_contract.names import MANAGEMENT_PORT
+from pinion_contract.status import BackendUse, ModelFacts, Phase, PodStatus, Transfer, Warm
+from tests.support.operator_process import wait_until
+
+LOOK_EVERY = 0.2  # seconds
+ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+@dataclass
+class ToldPod:
+    """One pod: what it was started with, and what it answers on its address."""
+
+    name: str
+    config: RuntimeConfig
+    live: LiveConfig  # as it is now
+    first_live: LiveConfig  # as it was when the pod started
+    address: str
+    server: ThreadingHTTPServer
+    status: PodStatus | None = None
+    crashed: bool = False
+    said: dict[str, Any] = field(default_factory=dict)
+
+
+Says = Callable[[ToldPod], PodStatus]
+
+
+def cid_of(source_digest: str) -> str:
+    """Return a CID for the bytes with this digest: the same for the same bytes."""
+    number = int.from_bytes(hashlib.sha256(source_digest.encode()).digest())
+    digits = "".join(ALPHABET[number >> 5 * at & 31] for at in range(50))
+    return f"bafybeia{digits}a"
+
+
+def serving(pod: ToldPod, **fields: Any) -> PodStatus:
+    """Return what a pod says that serves the bytes of its configuration, pinned where it may be; `fields` differ."""
+    cid, backends = cid_of(pod.config.source.source_digest), [backend.name for backend in pod.config.backends]
+    manifest = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+    use = BackendUse(active=backends[0], preferred=backends[0], pinned_in=tuple(backends[:1])) if backends else BackendUse()
+    status = PodStatus(
+        phase=Phase.READY,
+        config_digest=pod.config.digest(),
+        revision=pod.config.revision,
+        limits=pod.live.limits,
+        model=ModelFacts(name=pod.config.model_name, cid=cid, opened_cid=cid, manifest_cid=manifest, task="feature-extraction"),
+        backend=use,
+        warm=Warm(done=True, inputs=8, seconds=0.1),
+        transfer=Transfer(total_bytes=100, completed_bytes=100),
+    )
+    return status.model_copy(update=fields)
+
+
+def in_phase(pod: ToldPod, phase: Phase, **fields: Any) -> PodStatus:
+    """Return what a pod says that is still on its way and knows no CID."""
+    unknown = ModelFacts(name=pod.config.model_name)
+    return serving(pod, phase=phase, model=unknown, backend=BackendUse(), warm=Warm(), transfer=Transfer(), **fields)
+
+
+class ToldPods:
+    """Tends the pods of one namespace until it is left; `says` is asked again for each of them all the time."""
+
+    def __init__(self, control_plane: ControlPlane, namespace: str, says: Says = serving) -> None:
+        self.says: Says = says
+        self.pods: dict[str, ToldPod] = {}  # by uid; those that are there
+        self.seen: list[ToldPod] = []  # all that ever were, in the order of their start
+        self._control_plane, self._namespace = control_plane, namespace
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="told-pods")
+        self.problem: BaseException | None = None
+
+    def __enter__(self) -> "ToldPods":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        for pod in self.pods.values():
+            _close(pod)
+        if self.problem:
+            raise self.problem
+
+    def of(self, deployment: str) -> list[ToldPod]:
+        """Return the pods of a ModelDeployment that are there, oldest first."""
+        return [pod for pod in list(self.pods.values()) if pod.config.deployment == deployment]
+
+    def crash(self, deployment: str) -> ToldPod:
+        """Let one pod end again and again from now on: its port is closed."""
+        pod = wait_until(lambda: self.of(deployment), f"a pod of {deployment}")[0]
+        pod.crashed = True
+        return pod
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(LOOK_EVERY):
+                self._look()
+        except BaseException as error:
+            self.problem = error
+
+    def _look(self) -> None:
+        found = json.loads(self._kubectl("get", "pods,configmaps", "--selector=pinion.dev/deployment", "-o", "json"))["items"]
+        maps = {item["metadata"]["name"]: item["data"] for item in found if item["kind"] == "ConfigMap"}
+        pods = {item["metadata"]["uid"]: item for item in found if item["kind"] == "Pod"}
+        for uid in self.pods.keys() - pods.keys():
+            _close(self.pods.pop(uid))
+        for uid, obj in pods.items():
+            with contextlib.suppress(KubectlError):  # deleted meanwhile
+                self._tend(uid, obj, maps)
+
+    def _tend(self, uid: str, obj: dict[str, Any], maps: dict[str, dict[str, str]]) -> None:
+        labels = obj["metadata"]["labels"]
+        name = f"{labels['pinion.dev/deployment']}-{labels['pinion.dev/revision']}"
+        if name not in maps or f"{name}-live" not in maps:
+            return  # as a kubelet: no container before its volumes
+        live = LiveConfig.model_validate_json(maps[f"{name}-live"]["live.json"])
+        if uid not in self.pods:
+            config = RuntimeConfig.model_validate_json(maps[name]["config.json"])
+            self.pods[uid] = _start(obj["metadata"]["name"], config, live)
+            self.seen.append(self.pods[uid])
+        pod = self.pods[uid]
+        pod.live, pod.status = live, None
+        pod.status = None if pod.crashed else self.says(pod)
+        said = _observe(pod, obj)
+        if said != pod.said:
+            self._kubectl("patch", "pod", pod.name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": said}))
+            pod.said = said
+
+    def _kubectl(self, *arguments: str) -> str:
+        return self._control_plane.kubectl("-n", self._namespace, *arguments)
+
+
+@pytest.fixture
+def told_pods(control_plane: ControlPlane, namespace: str) -> Iterator[ToldPods]:
+    """Tend the pods of the test's namespace: at first each serves."""
+    with ToldPods(control_plane, namespace) as pods:
+        yield pods
+
+
+def _start(name: str, config: RuntimeConfig, live: LiveConfig) -> ToldPod:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 20
+
+        def do_GET(self) -> None:
+            body = pod.status.model_dump_json(by_alias=True).encode() if pod.status else b""
+            self.send_response(200 if pod.status else 503)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    while True:  # an address of its own that nobody else, another worker's test for one, has bound
+        address = f"127.79.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
+        try:
+            server = ThreadingHTTPServer((address, MANAGEMENT_PORT), Handler)
+        except OSError:
+            continue
+        break
+    server.daemon_threads = True
+    pod = ToldPod(name, config, live, live, address, server)
+    threading.Thread(target=server.serve_forever, args=(0.1,), name=f"told-{name}", daemon=True).start()
+    return pod
+
+
+def _observe(pod: ToldPod, obj: dict[str, Any]) -> dict[str, Any]:
+    ready, made = bool(pod.status and pod.status.phase == Phase.READY), obj["metadata"]["creationTimestamp"]
+    ended = {"terminated": {"exitCode": 2, "reason": "Error", "startedAt": made, "finishedAt": made}}
+    back_off = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
+    container = obj["spec"]["containers"][0]
+    condition = {"status": str(ready), "lastTransitionTime": made}
+    return {
+        "phase": "Running",
+        "podIP": pod.address,
+        "podIPs": [{"ip": pod.address}],
+        "conditions": [{"type": name, **condition} for name in ("Ready", "ContainersReady")],
+        "containerStatuses": [
+            {
+                "name": container["name"],
+                "image": container["image"],
+                "imageID": "",
+                "ready": ready,
+                "restartCount": int(pod.crashed),
+                "state": back_off if pod.crashed else {"running": {"startedAt": made}},
+                "lastState": ended if pod.crashed else {},
+            }
+        ],
+    }
+
+
+def _close(pod: ToldPod) -> None:
+    pod.server.shutdown()
+    pod.server.server_close()

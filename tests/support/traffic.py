@@ -1,0 +1,107 @@
+"""A client inside the cluster that asks a Service without a pause, each time on a new connection and without a second try."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from devcluster.kubectl import KubectlError
+from tests.support.cluster import Cluster, wait_until
+
+_CLIENT = """
+import collections, json, signal, sys, time, urllib.error, urllib.request
+url, model = sys.argv[1], sys.argv[2]
+body = json.dumps({"model": model, "input": "is anybody there?"}).encode()
+going, answered, failures = True, collections.Counter(), []
+def stop(*_):
+    global going
+    going = False
+signal.signal(signal.SIGINT, stop)
+started = time.monotonic()
+print("asking", flush=True)
+while going:
+    request = urllib.request.Request(url + "/v1/embeddings", body, {"Content-Type": "application/json", "Connection": "close"})
+    at = round(time.monotonic() - started, 2)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            vector = json.load(answer)["data"][0]["embedding"]
+            answered[answer.headers["x-model-cid"]] += 1
+            if len(vector) != 384:
+                failures.append([at, "a vector of %d" % len(vector)])
+    except urllib.error.HTTPError as error:
+        failures.append([at, "HTTP %d: %s" % (error.code, error.read(200).decode(errors="replace"))])
+    except Exception as error:
+        failures.append([at, "%s: %s" % (type(error).__name__, error)])
+    time.sleep(0.02)
+print(json.dumps({"answered": answered, "failures": failures[:50], "failed": len(failures)}), flush=True)
+"""
+
+
+@dataclass
+class Report:
+    """What the client has seen; filled when it has ended."""
+
+    answered: dict[str, int] = field(default_factory=dict)  # answers by the CID in their header
+    failures: list[tuple[float, str]] = field(default_factory=list)  # seconds since the start, what was wrong; the first 50
+    failed: int = 0
+
+
+@contextmanager
+def traffic(cluster: Cluster, namespace: str, model: str) -> Iterator[Report]:
+    """Ask a model's Service while the block runs, from its first answer on; the report is filled afterwards."""
+    image = cluster.kubectl(
+        "get", "deploy", "-n", "pinion-system", "pinion-operator", "-o", "jsonpath={.spec.template.spec.containers[0].image}"
+    )
+    # By address: the cluster's one DNS server is not what is tried here.
+    address = cluster.get("service", model, namespace)["spec"]["clusterIP"]
+    name, report = f"traffic-{time.monotonic_ns() % 10**9}", Report()
+    cluster.apply(_pod(name, image, f"http://{address}", model), namespace)
+    try:
+        cluster.kubectl("wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=120s")
+        wait_until("request", lambda: "asking" in cluster.kubectl("logs", "-n", namespace, name), timeout=60)
+        yield report
+        wait_until("way into the client's pod", lambda: _told_to_end(cluster, namespace, name), timeout=60)
+        cluster.kubectl("wait", "-n", namespace, f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+        said = json.loads(cluster.kubectl("logs", "-n", namespace, name).splitlines()[-1])
+        report.answered, report.failed = said["answered"], said["failed"]
+        report.failures = [(at, what) for at, what in said["failures"]]
+    finally:
+        cluster.kubectl("delete", "pod", "-n", namespace, name, "--wait=false", "--grace-period=0", "--force")
+
+
+def _told_to_end(cluster: Cluster, namespace: str, name: str) -> bool:
+    """Send the client a SIGINT; a kubelet that has just started knows none of its pods yet."""
+    try:
+        cluster.kubectl("exec", "-n", namespace, name, "--", "python", "-c", "import os; os.kill(1, 2)")
+    except KubectlError:
+        return False
+    return True
+
+
+def _pod(name: str, image: str, url: str, model: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 1,
+            "automountServiceAccountToken": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "client",
+                    "image": image,
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["python", "-c", _CLIENT, url, model],
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+        },
+    }

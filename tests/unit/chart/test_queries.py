@@ -1,0 +1,81 @@
+"""Every query of the dashboard and every alert names metrics, and labels, that the code exports; every alert has a runbook."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from pinion_operator.metrics import Metrics as OperatorMetrics
+from pinion_runtime.metrics import Metrics as RuntimeMetrics
+from tests.support.promql import QueryError, read
+
+ROOT = Path(__file__).resolve().parents[3]
+DASHBOARD = json.loads((ROOT / "charts/pinion/dashboards/pinion.json").read_text())
+ALERTS: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load((ROOT / "charts/pinion/alerts.yaml").read_text())["groups"] for rule in group["rules"]
+]
+SCRAPED = {"namespace", "pod"}  # labels that every target of a PodMonitor has
+SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+
+
+def exported() -> dict[str, set[str]]:
+    """Return every sample name with its labels."""
+    runtime = RuntimeMetrics()
+    runtime.watch_queue(lambda: (0, 0))
+    samples: dict[str, set[str]] = {}
+    for registry in (runtime.registry, OperatorMetrics().registry):
+        assert isinstance(registry, CollectorRegistry)
+        for collector in list(registry._collector_to_names):  # the registry tells no labels of families without samples
+            for family in collector.describe() if hasattr(collector, "describe") else collector.collect():
+                labels = set(getattr(collector, "_labelnames", ())) or {
+                    name for sample in family.samples for name in sample.labels
+                }
+                for suffix in SUFFIXES[family.type]:
+                    samples[family.name + suffix] = labels | ({"le"} if suffix == "_bucket" else set())
+    return samples
+
+
+EXPORTED = exported()
+PANELS = {
+    f"{panel['title']} {target['refId']}": target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]
+} | {
+    f"variable {variable['name']}": variable["query"]["query"]
+    for variable in DASHBOARD["templating"]["list"]
+    if variable["type"] == "query"
+}
+QUERIES = PANELS | {f"alert {rule['alert']}": rule["expr"] for rule in ALERTS}
+
+
+@pytest.mark.parametrize("expression", QUERIES.values(), ids=QUERIES.keys())
+def test_a_query_names_what_is_exported(expression: str) -> None:
+    query = read(expression)
+    metrics = {name: labels for name, labels in query.metrics.items() if name not in SCRAPED | {"model"}}
+    assert metrics, expression
+    for name, labels in metrics.items():
+        assert name in EXPORTED, f"nothing exports {name}"
+        assert labels <= EXPORTED[name] | SCRAPED, f"{name} has the labels {sorted(EXPORTED[name])}, not {sorted(labels)}"
+    known = set().union(*(EXPORTED[name] for name in metrics)) | SCRAPED
+    assert query.grouped <= known, f"grouped by {sorted(query.grouped - known)}, which none of {sorted(metrics)} has"
+
+
+def test_a_query_that_cannot_be_read_is_an_error() -> None:
+    with pytest.raises(QueryError):
+        read("sum(a) ; drop")
+    assert read('rate(nothing_exports_this{a="b"}[5m])').metrics == {"nothing_exports_this": {"a"}}
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=[rule["alert"] for rule in ALERTS])
+def test_an_alert_has_a_runbook(rule: dict[str, Any]) -> None:
+    page, _, anchor = rule["annotations"]["runbook"].partition("#")
+    headings = re.findall(r"^## (\S+)$", (ROOT / page).read_text(), re.MULTILINE)
+    assert anchor in {heading.lower() for heading in headings}
+    assert rule["labels"]["severity"] in ("critical", "warning")
+
+
+def test_every_runbook_is_of_an_alert() -> None:
+    headings = re.findall(r"^## (\S+)$", (ROOT / "docs/runbooks.md").read_text(), re.MULTILINE)
+    assert set(headings) == {rule["alert"] for rule in ALERTS}

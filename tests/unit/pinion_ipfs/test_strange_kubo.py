@@ -1,0 +1,132 @@
+"""What calls itself Kubo and answers otherwise: each operation ends with an error of ours, in time."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from pinion_ipfs.backends.base import CarSource
+from pinion_ipfs.backends.kubo_rpc import KuboRpc
+from pinion_ipfs.content.cid import RAW, Cid
+from pinion_ipfs.errors import BackendBusy, BackendUnavailable, ContentError, PinFailed
+from tests.support.cars import in_chunks, make_car, make_tree
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+CID = Cid.of_block(RAW, b"x")
+CALLS: dict[str, Callable[[KuboRpc], Awaitable[Any]]] = {
+    "version": lambda rpc: rpc.version(),
+    "add": lambda rpc: rpc.add_bytes(b"x"),
+    "block_put": lambda rpc: rpc.block_put(b"x", codec=RAW),
+    "block_get": lambda rpc: rpc.block_get(CID),
+    "stat": lambda rpc: rpc.stat(CID),
+    "pin": lambda rpc: rpc.pin(CID),
+    "pin_ls": lambda rpc: rpc.pin_ls(),
+}
+ANSWERS: list[Any] = [
+    None, True, 7, "text", [], [{}], {}, {"Version": {}}, {"Hash": "../../x"}, {"Key": 7}, {"Hash": str(CID) + "x"},
+    {"DagStats": []}, {"DagStats": [7]}, {"DagStats": [{"Cid": {"x": 1}, "NumBlocks": "many", "Size": []}]},
+    {"Pins": 7}, {"Pins": [7]}, {"Pins": {}}, {"Progress": "x"}, {"Cid": "b"}, {"Cid": None},
+]  # fmt: skip
+RAW_ANSWERS = [b"<html>", b"\xff\n", b"{", b"[" * 60_000, b"x" * 200_000, b'{"Version": ' + b"9" * 5000 + b"}"]
+
+
+@asynccontextmanager
+async def kubo_of(
+    handle: Callable[[web.Request], Awaitable[web.StreamResponse]], timeout: float = 10
+) -> AsyncIterator[KuboRpc]:
+    app = web.Application(client_max_size=2**24)
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    rpc = KuboRpc("kubo", "http://{}:{}".format(*runner.addresses[0][:2]), timeout=timeout)
+    try:
+        yield rpc
+    finally:
+        await rpc.close()
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_answers_that_are_not_kubos(call: str) -> None:
+    body = b""
+
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    async with kubo_of(handle) as rpc:
+        for body in [*(json.dumps(answer).encode() for answer in ANSWERS), *RAW_ANSWERS]:
+            try:
+                result = await CALLS[call](rpc)
+            except ContentError:
+                continue
+            # Right by chance, as a version may be any text.
+            assert call == "version" or result in (frozenset(), None), (body[:80], result)
+        assert not (await rpc.probe()).usable
+
+
+async def test_an_error_that_comes_late_is_no_pin() -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"Progress": 3}\n')
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    async with kubo_of(handle) as rpc:
+        with pytest.raises((PinFailed, BackendUnavailable)):
+            await rpc.pin(CID)
+
+
+async def test_a_pin_that_goes_on_is_waited_for_and_one_that_stands_still_is_not() -> None:
+    going = True
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if not request.path.endswith("pin/add"):
+            return web.Response(
+                status=500, text='{"Message": "ipld: could not find it: not found"}', content_type="application/json"
+            )
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for blocks in range(8):
+            await response.write(json.dumps({"Progress": blocks if going else 1}).encode() + b"\n")
+            await asyncio.sleep(0.4)
+        await response.write(json.dumps({"Pins": [str(CID)]}).encode() + b"\n")
+        return response
+
+    async with kubo_of(handle, timeout=1.5) as rpc:
+        await rpc.pin(CID)
+        going = False
+        with pytest.raises(PinFailed, match=r"got no further than 1 blocks for 1\.5 s.*not found"):
+            await rpc.pin(CID)
+
+
+async def test_a_timeout_beside_our_own_import_means_busy() -> None:
+    importing, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path.endswith("dag/import"):
+            importing.set()
+            await go_on.wait()
+            await request.read()
+            return web.Response(body=b"{}")
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    files = {"a": b"b"}
+    tree, (_, car) = make_tree(files), make_car(files)
+    async with kubo_of(handle, timeout=0.5) as rpc:
+        with pytest.raises(BackendUnavailable) as dead:
+            await rpc.version()
+        assert not isinstance(dead.value, BackendBusy)
+        task = asyncio.create_task(rpc.dag_import(CarSource(tree, len(car), lambda: in_chunks(car))))
+        await importing.wait()
+        with pytest.raises(BackendBusy, match="while 1 import"):
+            await rpc.version()
+        go_on.set()
+        assert await task == len(car)
