@@ -3,14 +3,15 @@
 import argparse
 
 from . import machine
-from .content import add, export, fetch, unpack
+from .content import add, by_kubo, by_peer, export, unpack
 from .serving import embeddings
 
 ALL = {
     "content.add": add.run,
     "content.export": export.run,
     "content.import": unpack.run,
-    "content.fetch": fetch.run,
+    "content.fetch-by-kubo": by_kubo.run,
+    "content.fetch-by-peer": by_peer.run,
     "serving.embeddings": embeddings.run,
 }
 

@@ -29,13 +29,17 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def process(
-    command: Sequence[str | Path], ready: str, body: Any = None, environment: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    ready: str,
+    body: Any = None,
+    environment: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
     """Run a program while the block runs, from when `ready` answers 200: a GET, or a POST of `body`."""
     words = [str(word) for word in command]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, env={**os.environ, **(environment or {})}) as running:
         try:
-            asyncio.run(_answers(ready, body, running))
+            asyncio.run(_answers(ready, body, headers, running))
             yield
         finally:
             running.terminate()
@@ -63,9 +67,9 @@ def environment_of(name: str, requirements: Sequence[str]) -> Path:
     return python
 
 
-async def _answers(url: str, body: Any, running: "subprocess.Popen[bytes]") -> None:
+async def _answers(url: str, body: Any, headers: Mapping[str, str] | None, running: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_SECONDS
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30), headers=headers) as session:
         while time.monotonic() < deadline:
             if running.poll() is not None:
                 raise RuntimeError(f"{running.args!r} ended with {running.returncode} before it answered")

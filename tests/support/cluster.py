@@ -118,11 +118,32 @@ class Cluster:
         pod = f"{backend}-kubo-0"
         return self.kubectl("exec", "-n", namespace, pod, "--", "ipfs", f"--api-auth=bearer:{token}", *command)
 
+    def helm_test(self, *settings: str) -> str:
+        """Run `helm test` with some values set on top, and return what its pod said; raise HelmError when it failed."""
+        where = f"--namespace={install.SYSTEM_NAMESPACE}"
+        values = [word for setting in settings for word in ("--set-string", setting)]
+        install.helm(self.provider, "upgrade", install.RELEASE, str(install.CHART), where, "--reuse-values", "--wait", *values)
+        return install.helm(self.provider, "test", install.RELEASE, where, "--logs", "--timeout=120s")
+
     def hub_bytes(self, repo: str) -> int:
         """Return how many bytes of a repository's files the hub mirror has served so far."""
         proxy = f"/api/v1/namespaces/{install.HUB_NAMESPACE}/services/hub:80/proxy/-/stats"
         stats = json.loads(self.kubectl("get", "--raw", proxy))
         return int(stats["repos"].get(repo, {}).get("bytes", 0))
+
+    def largest_file(self, repo: str) -> int:
+        """Return the bytes of the largest file of a repository of the mirror."""
+        return max(path.stat().st_size for path in (models_folder() / repo).iterdir() if path.is_file())
+
+    @contextlib.contextmanager
+    def slow_hub(self, rate: int) -> Iterator[None]:
+        """Let the hub mirror send `rate` bytes per second, all downloads together; its counts begin anew."""
+        (container,) = self.get("deploy", "hub", install.HUB_NAMESPACE)["spec"]["template"]["spec"]["containers"]
+        install.install_hub(self.provider, container["image"], rate=rate)
+        try:
+            yield
+        finally:
+            install.install_hub(self.provider, container["image"])
 
     def copy_repository(self, repo: str, target: Path) -> Path:
         """Copy the files of a repository of the mirror."""

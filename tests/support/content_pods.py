@@ -59,6 +59,7 @@ class Deployment:
     urls: list[str] = field(default_factory=list)
     pods: list[ContentPod] = field(default_factory=list)
     stall_seconds: float = 60.0  # after which a peer that shows no progress is passed by
+    hang_seconds: float = 30.0  # after which a content server that gives no sign of life is killed
 
     @property
     def token_file(self) -> Path:
@@ -85,6 +86,7 @@ class Deployment:
         process = ContentProcess(
             ContentPort(store.hf_home, self.token_file, "127.0.0.1", 0, instance),
             lambda path, block: findings.append(Finding("Store", "store", path, block, "while it was served")),
+            hang_seconds=self.hang_seconds,
         )
         peers = Peers(peers_at(self.urls), self.token_file, instance, stall_seconds=self.stall_seconds)
         sharing = Sharing(peers, process, stall_seconds=self.stall_seconds)
@@ -104,9 +106,9 @@ class Deployment:
 
 
 @asynccontextmanager
-async def deployment(folder: Path, *, stall_seconds: float = 60.0) -> AsyncIterator[Deployment]:
+async def deployment(folder: Path, *, stall_seconds: float = 60.0, hang_seconds: float = 30.0) -> AsyncIterator[Deployment]:
     """Yield a deployment without pods; those that were started end with it."""
-    running = Deployment(folder, stall_seconds=stall_seconds)
+    running = Deployment(folder, stall_seconds=stall_seconds, hang_seconds=hang_seconds)
     try:
         yield running
     finally:

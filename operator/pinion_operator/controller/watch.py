@@ -34,6 +34,9 @@ SELECTORS = dict.fromkeys(CHILDREN, MANAGED_SELECTOR)  # the server filters: oth
 WATCHED = frozenset({MODELDEPLOYMENT, IPFSBACKEND, *CHILDREN})
 _IN_ORDER = (*CHILDREN, IPFSBACKEND, MODELDEPLOYMENT)  # children first: a reconcile that is early sees them
 
+# So often a namespace may refuse everything (a Role takes a moment to be in force) before it counts as gone.
+_REFUSALS = 4
+
 log = logging.getLogger(__name__)
 
 
@@ -43,6 +46,7 @@ class Watch:
     def __init__(self, api: Api, store: Store, metrics: Metrics, pulse: Pulse, namespaces: Sequence[str]) -> None:
         self._api, self._store, self._metrics, self._pulse = api, store, metrics, pulse
         self._namespaces = tuple(namespaces)
+        self._refusing: set[str] = set()  # at the last list
         self.filled, self._wanted = asyncio.Event(), asyncio.Event()
 
     async def refill(self, every: float) -> None:
@@ -57,6 +61,8 @@ class Watch:
                 self._metrics.listed("failed")
                 failures += 1
                 self._wanted.set()
+                if isinstance(error, ForbiddenError) and failures >= _REFUSALS and self._refusing < set(self._namespaces):
+                    self._go_on_without()
             else:
                 if failures:
                     log.info("list succeeded again", extra={"failures": failures})
@@ -69,7 +75,15 @@ class Watch:
                 await asyncio.wait_for(self._wanted.wait(), every)
             self._wanted.clear()
 
+    def _go_on_without(self) -> None:
+        """Serve the other namespaces: one that was deleted took its Role along, and must not stop them for ever."""
+        if not self.filled.is_set():
+            refusing = ",".join(sorted(self._refusing))
+            log.warning("some namespaces refuse every list, the others are served", extra={"namespaces": refusing})
+            self.filled.set()
+
     async def _list_all(self) -> None:
+        self._refusing.clear()
         forbidden: ForbiddenError | None = None
         for namespace in self._namespaces or ("",):
             for kind in _IN_ORDER:
@@ -77,6 +91,7 @@ class Watch:
                     as_of, items = await self._api.list(kind, namespace, SELECTORS.get(kind, ""))
                 except ForbiddenError as error:  # a Role that has gone with its namespace: what is left must still be known
                     forbidden = forbidden or error
+                    self._refusing.add(namespace)
                     continue
                 self._store.replace(kind, items, as_of, namespace)
         if forbidden:

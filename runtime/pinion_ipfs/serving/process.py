@@ -21,6 +21,7 @@ _START_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 _STABLE_SECONDS = 60.0  # a process that lived so long starts the pauses again
 _END_SECONDS = 5.0
+_HANG_SECONDS = 30.0  # without a sign of life, when one was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,16 @@ class ContentPort:
 class ContentProcess:
     """`run` keeps one process alive until it is cancelled; the process ends with its parent, however that ends."""
 
-    def __init__(self, where: ContentPort, on_wrong: Callable[[str, int], None] = lambda path, block: None) -> None:
+    def __init__(
+        self,
+        where: ContentPort,
+        on_wrong: Callable[[str, int], None] = lambda path, block: None,
+        *,
+        hang_seconds: float = _HANG_SECONDS,
+    ) -> None:
         self._where = where
         self._on_wrong = on_wrong
+        self._hang_seconds = hang_seconds
         self._shared: dict[str, Revision] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._number = 0
@@ -116,6 +124,7 @@ class ContentProcess:
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # signals of a terminal go to the parent alone
         )
+        watching = asyncio.create_task(self._end_when_it_hangs(process))
         try:
             assert process.stdout is not None
             while line := await process.stdout.readline():
@@ -123,12 +132,28 @@ class ContentProcess:
             code = await process.wait()
             return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         finally:
+            watching.cancel()
             self._listening.clear()
             self.address = None
             for future in self._waiting.values():
                 if not future.done():
                     future.set_result(None)
             await _end(process)
+
+    async def _end_when_it_hangs(self, process: asyncio.subprocess.Process) -> None:
+        """Ask for a sign of life now and then, by an order that changes nothing, and kill what gives none."""
+        loop = asyncio.get_running_loop()
+        await self._listening.wait()
+        while True:
+            alive = loop.create_future()
+            number = self._send("", None, alive)
+            await asyncio.wait({alive}, timeout=self._hang_seconds)
+            if not alive.done():
+                self._waiting.pop(number, None)
+                _log.error("the content server gave no sign of life in %g s and is killed", self._hang_seconds)
+                process.kill()
+                return
+            await asyncio.sleep(self._hang_seconds / 3)
 
     def _hear(self, said: dict[str, Any]) -> None:
         if listening := said.get("listening"):

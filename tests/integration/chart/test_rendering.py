@@ -92,6 +92,16 @@ def test_only_our_definitions_are_brought_and_they_can_be_left_out() -> None:
     assert kept == {"true": {"keep"}, "false": {None}}
 
 
+def test_the_definitions_come_before_the_objects_of_the_same_sync() -> None:
+    waves = {
+        d["metadata"]["annotations"].get("argocd.argoproj.io/sync-wave")
+        for keep in ("true", "false")
+        for d in render(f"crds.keep={keep}")
+        if d["kind"] == "CustomResourceDefinition"
+    }
+    assert waves == {"-1"}
+
+
 def test_the_operators_pod_is_restricted() -> None:
     pod, context = one(render(), "Deployment")["spec"]["template"]["spec"], container(render())["securityContext"]
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -111,6 +121,29 @@ def test_no_rule_has_a_wildcard_and_no_secret_is_read_but_its_own_key(namespaces
     named = [(rule["resourceNames"], rule["verbs"]) for rule in secrets if rule.get("resourceNames")]
     assert [verbs for _, verbs in named] == [["get"]]
     assert named[0][0][0].endswith("-operator-key")
+
+
+@pytest.mark.parametrize("namespaces", ["", "operator.namespaces={models}"])
+def test_your_objects_are_its_to_read_and_it_gives_nobody_rights(namespaces: str) -> None:
+    rendered = render(*filter(None, [namespaces]))
+    rules = [rule for document in rendered if document["kind"] in ("Role", "ClusterRole") for rule in document["rules"]]
+    verbs: dict[str, set[str]] = {}
+    for rule in rules:
+        for resource in rule["resources"]:
+            verbs.setdefault(resource, set()).update(rule["verbs"])
+    assert verbs["modeldeployments"] == {"get", "list", "watch"}
+    assert verbs["ipfsbackends"] == {"get", "list", "watch", "patch"}, "a patch brings and takes the finalizer"
+    assert verbs["modeldeployments/status"] == verbs["ipfsbackends/status"] == {"patch"}
+    assert verbs["pods"] == {"list", "watch"}
+    assert verbs["persistentvolumeclaims"] == {"get"}
+    assert not {"rbac.authorization.k8s.io", "authentication.k8s.io"} & {group for rule in rules for group in rule["apiGroups"]}
+    assert not {"pods/exec", "serviceaccounts/token", "nodes", "namespaces"} & verbs.keys()
+
+
+def test_local_addresses_are_refused_until_they_are_allowed() -> None:
+    for settings, value in (((), "false"), (("operator.allowLocalAddresses=true",), "true")):
+        environment = {entry["name"]: entry.get("value") for entry in container(render(*settings))["env"]}
+        assert environment["PINION_ALLOW_LOCAL_ADDRESSES"] == value
 
 
 REFUSED = {

@@ -22,7 +22,10 @@ from pinion_ipfs.errors import (
     StorageFilled,
     Unauthorized,
 )
+from pinion_ipfs.hub import RepoId, list_files, resolve_commit
+from pinion_ipfs.origin import OriginJob, OriginProcess
 from pinion_ipfs.origin.parent import child_environment
+from pinion_ipfs.store import Store
 from tests.support.fetching import make_fetching, make_request, origin_children, run_origin
 from tests.support.hub import Hub
 
@@ -219,6 +222,35 @@ async def test_a_download_that_is_redirected_to_this_machine_is_refused_and_the_
     assert run.error is None
     assert f"GET /cdn/{WEIGHTS}?signature=a%2Fb&x=1 " in heard[0]
     assert "authorization" not in heard[0].lower()
+
+
+async def test_a_token_opens_the_endpoint_and_does_not_follow_a_download_to_another_host(hub: Hub, tmp_path: Path) -> None:
+    repo, data = RepoId.parse("faults/token"), make_repo(hub, "faults/token", 1000)
+    heard: list[str] = []
+
+    async def other_host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n" + data)
+        await writer.drain()
+        writer.close()
+
+    commit = await resolve_commit(repo, "main", endpoint=hub.endpoint)
+    listing, store = await list_files(repo, commit, endpoint=hub.endpoint), Store(tmp_path / "hf")
+
+    async def fetch(token: str) -> list[str]:
+        job = OriginJob(repo, commit, hub.endpoint, token, store.hf_home, store.cache_dir, listing.files, attempts=1)
+        events = [event async for event in OriginProcess(job, stall_seconds=30).events()]
+        return sorted(event["path"] for event in events if event["event"] == "file")
+
+    async with await asyncio.start_server(other_host, "127.0.0.1", 0) as server:
+        there = f"http://localhost:{server.sockets[0].getsockname()[1]}/cdn"
+        redirect = {"kind": "redirect", "status": 302, "location": there, "on": f"GET {WEIGHTS}"}
+        hub.order("faults/token", redirect, gated=True, tokens=["hf_good"])
+        with pytest.raises(Unauthorized):
+            await fetch("")
+        assert heard == []
+        assert await fetch("hf_good") == ["config.json", WEIGHTS]
+    assert [("get /cdn" in head, "hf_good" in head, "authorization" in head) for head in heard] == [(True, False, False)]
 
 
 async def test_the_whole_fetch_names_the_origin_in_its_receipt(hub: Hub, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,30 @@ async def test_without_the_right_token_there_are_no_peers(hub: Hub, tmp_path: Pa
         theirs.urls.append(first.url)
         await stranger.run(request)
         assert stranger.sources == {"Origin"}
+
+
+async def test_a_content_server_that_hangs_is_replaced_by_one_that_offers_the_same(hub: Hub, tmp_path: Path) -> None:
+    """It still accepts connections, for the kernel does that; only an answer shows that somebody is there."""
+    hub.add_repo("hanging/server", {"model.safetensors": os.urandom(MIB)})
+    async with deployment(tmp_path, hang_seconds=0.5) as pods:
+        (pod,) = await pods.start()
+        await pod.run(await make_request(hub, "hanging/server"))
+        stopped = pod.process.pid
+        assert stopped is not None
+        os.kill(stopped, signal.SIGSTOP)
+        digest = (await pod.fetcher.resolve(await make_request(hub, "hanging/server"))).source_digest
+        async with asyncio.timeout(PATIENCE):
+            revision = await offered_again(pods, pod, digest)
+        assert revision.state is State.COMPLETE
+    with pytest.raises(ProcessLookupError):  # what was stopped is gone
+        os.kill(stopped, 0)
+
+
+async def offered_again(pods: Deployment, pod: ContentPod, digest: str) -> Revision:
+    """Wait until another content process listens and has been told what the one before was told."""
+    while True:
+        if pod.process.restarts and await pod.process.listening():
+            pods.urls = [pod.url]
+            for offer in await offers_of(pods, digest):
+                return offer.revision
+        await asyncio.sleep(0.05)

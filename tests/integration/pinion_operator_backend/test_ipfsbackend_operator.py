@@ -139,6 +139,21 @@ def test_from_apply_to_ready_and_then_silence(world: World, start: Callable[[], 
     assert again.writes() == []
 
 
+def test_of_the_object_itself_only_finalizer_and_status_are_written(world: World, start: Callable[[], OperatorProcess]) -> None:
+    operator = start()
+    world.apply(BACKEND)
+    world.run_pod()
+    world.wait_condition("Ready", "True", "Healthy")
+    done = [one for one in operator.writes() if "/ipfsbackends/store" in one.path and one.status < 400]
+    written = [json.loads(one.body) for one in done if not one.path.endswith("/status")]
+    assert [body.keys() for body in written] == [{"metadata"}]
+    assert written[0]["metadata"].keys() == {"finalizers", "resourceVersion"}
+    backend = world.get("ipfsbackend", "store") or {}
+    assert backend["metadata"]["generation"] == 1
+    assert "labels" not in backend["metadata"]
+    assert backend["metadata"]["annotations"].keys() == {"kubectl.kubernetes.io/last-applied-configuration"}
+
+
 def test_pods_pass_restricted(world: World, start: Callable[[], OperatorProcess]) -> None:
     world.control_plane.kubectl("label", "namespace", world.namespace, "pod-security.kubernetes.io/enforce=restricted")
     start()

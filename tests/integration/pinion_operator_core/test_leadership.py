@@ -132,6 +132,15 @@ def test_two_namespaces_of_one_operator_and_the_whole_cluster(operators: Operato
         plane.kubectl("delete", "clusterrole,clusterrolebinding", f"{own}-small", "--ignore-not-found")
 
 
+def test_a_namespace_that_was_deleted_does_not_keep_a_new_operator_from_the_others(operators: Operators, small: Small) -> None:
+    """Its Role went with it: to the operator it is one that refuses everything."""
+    operators.may_lack_rights = True
+    running = small.leader(**LEASE, PINION_NAMESPACES=f"{operators.namespace}-deleted,{operators.namespace}")
+    small.apply("one", 1)
+    small.wait_ready("one")
+    assert [line for line in running.lines() if line.get("namespaces") == f"{operators.namespace}-deleted"]
+
+
 def test_settings_that_cannot_be_are_named(operators: Operators) -> None:
     operator = operators.start(SMALL, environment={"PINION_WORKERS": "many", "SMALL_OUTSIDE": "/nowhere"})
     assert operator.wait(20) != 0

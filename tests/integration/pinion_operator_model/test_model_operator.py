@@ -1,5 +1,6 @@
 """The operator with ModelDeployments against a real API server, controller-manager and hub mirror; there is no kubelet."""
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -218,3 +219,12 @@ def test_deletion_leaves_nothing(models: Models, hub: Hub, tmp_path: Path) -> No
     assert not models.get("mdep", "minilm")["metadata"].get("finalizers"), "deleting never waits for the operator"
     models.kubectl("delete", "mdep/minilm", "--timeout=30s")
     wait_until(lambda: not models.children("minilm"), "the children to go")
+
+
+def test_each_deployment_has_a_token_of_its_own(models: Models, hub: Hub) -> None:
+    for name in ("one", "two"):
+        models.apply(name, hub.minilm)
+        waiting_pod(models, name)
+    tokens = [base64.b64decode(models.get("secret", f"{name}-peers")["data"]["token"]) for name in ("one", "two")]
+    assert tokens[0] != tokens[1]
+    assert all(len(token) >= 32 for token in tokens)

@@ -44,3 +44,27 @@ async def test_a_wrong_block_of_a_peer_and_a_wrong_answer_of_the_hub(serve: Serv
         assert served.metric(names.WRONG_CONTENT_TOTAL, source="Origin") == 1
         assert served.metric(names.TRANSFER_BYTES_TOTAL, source="Peer") >= 2  # config.json, and what was good of the other
         assert status.model.cid == str(snapshot.cid)
+
+
+async def test_what_changed_on_disk_between_two_starts_is_found_and_fetched_again(serve: Serve, hub: Hub) -> None:
+    data = os.urandom(3 * MIB)
+    hub.add_repo("told/changed", {"config.json": b"{}", "model.safetensors": data})
+    nobody = f"http://127.0.0.1:{free_port()}"
+    down = KuboBackend(name="down", rpc_url=nobody, gateway_url=nobody, allow_local_addresses=True)
+    config = make_config(hub, "told/changed", commit_of(hub, "told/changed"), backends=(down,), fallback="None")
+    cache = serve.folder / "own-cache"
+    first = serve.config(config, make_live(), cache=cache)
+    cid = (await asyncio.to_thread(first.wait_for, Phase.PINNING)).model.cid
+    first.terminate()
+    assert await asyncio.to_thread(first.wait_ended) == 0
+    (file,) = (cache / "hub/models--told--changed/snapshots").glob("*/model.safetensors")
+    with file.open("r+b") as stream:
+        stream.seek(MIB + 1)
+        stream.write(bytes([data[MIB + 1] ^ 1]))
+    second = serve.config(config, make_live(), cache=cache)
+    status = await asyncio.to_thread(second.wait_for, Phase.PINNING)
+    told = [(each.source_type, each.path, each.block) for each in status.findings]
+    assert told == [(SourceType.STORE, "model.safetensors", 1)]
+    assert status.model.cid == cid
+    assert file.read_bytes() == data
+    assert hub.repo_stats("told/changed")["gets_by_path"] == {"config.json": 1, "model.safetensors": 2}

@@ -129,6 +129,18 @@ def test_a_spoiled_folder_is_refused_with_the_reason(
     assert not (folder / "was-run").exists()
 
 
+def test_a_folder_that_asks_for_its_own_code_is_loaded_without_it(tiny_models: TinyModels, tmp_path: Path) -> None:
+    """An architecture that the library knows: it could load the folder's own class instead, and is told not to."""
+    folder = tiny_models.copy(tmp_path / "model")
+    (folder / "code.py").write_text(f"open({str(folder / 'was-run')!r}, 'w')\n")
+    edit(folder / "config.json", auto_map={"AutoConfig": "code.Config", "AutoModel": "code.Model"}, trust_remote_code=True)
+    edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["code.Slow", "code.Fast"]}, trust_remote_code=True)
+    arguments = {"trust_remote_code": True}
+    edit(folder / "sentence_bert_config.json", model_args=arguments, config_args=arguments, tokenizer_args=arguments)
+    assert TransformersEncoder(EngineSpec(folder)).capabilities.architecture == "BertModel"
+    assert not (folder / "was-run").exists()
+
+
 def test_every_missing_shard_is_named(tiny_models: TinyModels, tmp_path: Path) -> None:
     folder = tiny_models.copy(tmp_path / "model", shards=True)
     shards = sorted(folder.glob("model-*.safetensors"))

@@ -1,24 +1,18 @@
 """Every query of the dashboard and every alert names metrics, and labels, that the code exports; every alert has a runbook."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from prometheus_client import CollectorRegistry
 
 from pinion_operator.metrics import Metrics as OperatorMetrics
 from pinion_runtime.metrics import Metrics as RuntimeMetrics
+from tests.support.dashboards import ALERTS, QUERIES, SCRAPED, metrics_of
 from tests.support.promql import QueryError, read
 
 ROOT = Path(__file__).resolve().parents[3]
-DASHBOARD = json.loads((ROOT / "charts/pinion/dashboards/pinion.json").read_text())
-ALERTS: list[dict[str, Any]] = [
-    rule for group in yaml.safe_load((ROOT / "charts/pinion/alerts.yaml").read_text())["groups"] for rule in group["rules"]
-]
-SCRAPED = {"namespace", "pod"}  # labels that every target of a PodMonitor has
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
 
@@ -40,20 +34,12 @@ def exported() -> dict[str, set[str]]:
 
 
 EXPORTED = exported()
-PANELS = {
-    f"{panel['title']} {target['refId']}": target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]
-} | {
-    f"variable {variable['name']}": variable["query"]["query"]
-    for variable in DASHBOARD["templating"]["list"]
-    if variable["type"] == "query"
-}
-QUERIES = PANELS | {f"alert {rule['alert']}": rule["expr"] for rule in ALERTS}
 
 
 @pytest.mark.parametrize("expression", QUERIES.values(), ids=QUERIES.keys())
 def test_a_query_names_what_is_exported(expression: str) -> None:
     query = read(expression)
-    metrics = {name: labels for name, labels in query.metrics.items() if name not in SCRAPED | {"model"}}
+    metrics = metrics_of(query.metrics)
     assert metrics, expression
     for name, labels in metrics.items():
         assert name in EXPORTED, f"nothing exports {name}"

@@ -138,3 +138,25 @@ async def test_redirects_are_not_followed_and_kubo_has_the_same_policy() -> None
         await gateway.close()
         await kubo.close()
         await runner.cleanup()
+
+
+async def test_kubos_redirects_are_not_followed_either() -> None:
+    asked: list[str] = []
+
+    async def redirect(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        raise web.HTTPTemporaryRedirect("/secret")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", redirect)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    kubo = KuboRpc("k", "http://{}:{}".format(*runner.addresses[0][:2]))
+    try:
+        with pytest.raises(BackendUnavailable, match="HTTP 307: a redirect, which is not followed"):
+            await kubo.block_get(CID)
+        assert asked == ["/api/v0/block/get"]
+    finally:
+        await kubo.close()
+        await runner.cleanup()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.cli import main
-from tests.support.cars import directory, leaf, make_car, make_tree
+from tests.support.cars import car_of, directory, leaf, make_car, make_tree
 
 FILES = {"config.json": b"{}", "a/weights": b"w" * 3_000_000}
 ROOT = make_tree(FILES).root
@@ -58,6 +58,21 @@ def test_a_failed_import_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "out").mkdir()
     assert main(["import", str(tmp_path / "cut.car"), str(tmp_path / "out")]) == 1
     assert "there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("name", ["..", ".", "../../x", "/x", "a\0x"])
+def test_of_a_car_whose_names_climb_out_nothing_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, deep: bool
+) -> None:
+    good, evil = leaf(b"good"), leaf(b"evil")
+    climbs = directory((name, evil))
+    above = directory(("a", good), ("b", climbs))
+    root, blocks = (above, (above, good, climbs, evil)) if deep else (climbs, (climbs, evil))
+    (tmp_path / "climbs.car").write_bytes(car_of(root[0], *blocks))
+    assert main(["import", str(tmp_path / "climbs.car"), str(tmp_path / "out")]) == 1
+    assert "name" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["climbs.car"]
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,14 @@ def test_a_secret_is_mounted_read_only(path: str, name: str, items: dict[str, st
     assert volume.get("optional", False) == optional
 
 
+def test_no_other_secret_is_mounted() -> None:
+    def mounted(settings: PodSettings) -> list[str]:
+        return sorted(volume["secret"]["secretName"] for volume in spec(settings)["volumes"] if "secret" in volume)
+
+    assert mounted(SETTINGS) == sorted(name for _, name, _, _ in SECRETS.values())
+    assert mounted(PodSettings("m", "r", "i", "Always")) == ["m-peers"]
+
+
 def test_where_it_may_write_is_where_the_libraries_are_told_to() -> None:
     (container,) = spec()["containers"]
     environment = {entry["name"]: entry["value"] for entry in container["env"]}

@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import logging
 import os
+import sys
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -135,3 +137,21 @@ async def test_a_swapped_secret_is_followed_and_a_lost_folder_closes_the_door(tm
         await eventually(lambda: ring.client_of(b"sk-2") == "ann")
     finally:
         task.cancel()
+
+
+@pytest.mark.parametrize("key", [b"sk-0", b"sk-4", b"sk-x", b"sk-wrong and longer"])
+def test_a_key_is_compared_with_every_client_in_constant_time(tmp_path: Path, key: bytes) -> None:
+    for number in range(5):
+        (tmp_path / f"client-{number}").write_text(f"sk-{number}")
+    ring, called = ring_of(tmp_path), list[str]()
+
+    def note(frame: FrameType, event: str, function: object) -> None:
+        if event == "c_call":
+            called.append(getattr(function, "__name__", ""))
+
+    sys.setprofile(note)
+    try:
+        ring.client_of(key)
+    finally:
+        sys.setprofile(None)
+    assert called.count("compare_digest") == 5, "also after the right one"

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from pinion_contract.config import RuntimeConfig
 from pinion_ipfs.identity import Commit
 from pinion_runtime.settings import ConfigFiles, ModelFlags, parse_settings
 
@@ -64,3 +66,18 @@ def test_a_wrong_use_is_refused_with_words(arguments: list[str], words: str, cap
         parse_settings(arguments, {})
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_nobody_can_let_the_code_of_a_repository_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """Flags and a configuration are all that a runtime is told, and neither has a word for it."""
+    with pytest.raises(SystemExit):
+        parse_settings(["org/name", "--trust-remote-code"], {})
+    assert "unrecognized arguments: --trust-remote-code" in capsys.readouterr().err
+    flags = parse_settings(["org/name"], {}).source
+    assert isinstance(flags, ModelFlags)
+    config = flags.config(COMMIT).model_dump(mode="json", by_alias=True)
+    RuntimeConfig.model_validate(config)
+    for name in ("trustRemoteCode", "trust_remote_code"):
+        for changed in ({**config, name: True}, {**config, "source": {**config["source"], name: True}}):
+            with pytest.raises(ValidationError, match=name):
+                RuntimeConfig.model_validate(changed)

@@ -1,10 +1,11 @@
-"""Bringing a 1 GiB folder from a node that has it, on loopback, every block verified.
+"""Bringing a 1 GiB folder from a Kubo that has it, on loopback, every block verified.
 
 Ours reads Kubo's gateway as one CAR. Beside it: two private Kubo nodes by Bitswap; and curl of the same bytes, which verifies
 nothing and so is the limit.
 """
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..compare import compare
@@ -27,12 +28,13 @@ def run() -> None:
             return measure([str(BIN / "pinion-ipfs"), "get", "--gateway", one.gateway, cid, str(target)])
 
         with daemon(work / "b") as other:
-            compare(ours, "ipfs get by Bitswap", lambda: _bitswap(one, other, cid, work / "theirs"), size=GIB)
+            compare(ours, "ipfs get by Bitswap", lambda: bitswap(one, other, cid, work / "theirs"), size=GIB)
         urls = [f"{one.gateway}/ipfs/{cid}/{name}" for name in names]
-        compare(ours, "curl of the gateway", lambda: _curl(urls), size=GIB)
+        compare(ours, "curl of the gateway", lambda: curl(urls), size=GIB)
 
 
-def _bitswap(one: Daemon, other: Daemon, cid: str, target: Path) -> Measured:
+def bitswap(one: Daemon, other: Daemon, cid: str, target: Path) -> Measured:
+    """Get files by CID from `one` through `other`, which has none of their blocks."""
     shutil.rmtree(target, ignore_errors=True)
     other.ipfs("pin", "ls")  # it is up
     other.ipfs("repo", "gc", "--quiet")
@@ -40,6 +42,8 @@ def _bitswap(one: Daemon, other: Daemon, cid: str, target: Path) -> Measured:
     return measure([ipfs(), "get", "--progress=false", f"--output={target}", cid], other.environment)
 
 
-def _curl(urls: list[str]) -> Measured:
-    arguments = [word for url in urls for word in ("--output", "/dev/null", url)]
+def curl(urls: list[str], headers: Mapping[str, str] | None = None) -> Measured:
+    """Read URLs with curl, and throw the bytes away."""
+    arguments = [word for name, value in (headers or {}).items() for word in ("--header", f"{name}: {value}")]
+    arguments += [word for url in urls for word in ("--output", "/dev/null", url)]
     return measure(["curl", "--silent", "--show-error", "--fail", "--max-time", "300", *arguments])

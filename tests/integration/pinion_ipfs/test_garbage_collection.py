@@ -1,0 +1,56 @@
+"""Somebody collects Kubo's garbage all the time while a model is brought there: what counts as pinned is whole.
+
+Pinion collects nothing itself, and a managed daemon runs without `--enable-gc`; others may, on a daemon of theirs.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from pinion_ipfs.backends.kubo_rpc import KuboRpc
+from pinion_ipfs.errors import PinFailed
+from tests.support.fetching import make_fetching, make_request
+from tests.support.hub import Hub
+from tests.support.kubo import Kubo
+
+pytestmark = [pytest.mark.kubo]
+
+MIB = 1024 * 1024
+ROUNDS = 5
+
+
+async def test_what_counts_as_pinned_is_whole(hub: Hub, kubo: Kubo, tmp_path: Path) -> None:
+    failed = 0
+    for number in range(ROUNDS):
+        repo = f"collected/round-{number}"
+        hub.add_repo(repo, {"model.safetensors": os.urandom(24 * MIB + number), "config.json": b"{}"})
+        one = make_fetching(tmp_path / str(number), [KuboRpc("kubo", kubo.rpc_url, token=kubo.token)])
+        snapshot = await one.run(await make_request(hub, repo))
+        done = asyncio.Event()
+        collecting = asyncio.create_task(collect_until(done, kubo))
+        problem: PinFailed | None = None
+        try:
+            await one.fetcher.pin(snapshot)
+        except PinFailed as error:  # blocks went between the import and the pin
+            problem = error
+        done.set()
+        assert await collecting > 0
+        if problem is not None:
+            assert "could not find" in str(problem)
+            failed += 1
+            await one.fetcher.pin(snapshot)  # as a pod does it: again a little later
+        await one.fetcher.close()
+        verified = (await asyncio.to_thread(kubo.ipfs, "pin", "verify", "--verbose")).splitlines()
+        assert {f"{snapshot.cid} ok", f"{snapshot.manifest_cid} ok"} <= set(verified), verified
+    print(f"{failed} of {ROUNDS} pins failed at first")
+
+
+async def collect_until(done: asyncio.Event, kubo: Kubo) -> int:
+    """Collect garbage again and again; return how often."""
+    count = 0
+    while not done.is_set():
+        await asyncio.to_thread(kubo.ipfs, "repo", "gc", "--quiet")
+        count += 1
+    return count

@@ -1,0 +1,68 @@
+"""The download child's client where a hub redirects: who hears the token, and which address is connected to."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+
+from pinion_ipfs.errors import AddressRefused
+from pinion_ipfs.origin.client import Counter, OriginClient
+from tests.support.environment import environment
+
+TOKEN = {"Authorization": "Bearer hf_secret"}
+
+
+def own_address() -> str:
+    """Return an address of this machine that is not loopback; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return str(probe.getsockname()[0])
+
+
+@asynccontextmanager
+async def host(address: str, location: str = "") -> AsyncIterator[tuple[str, list[str]]]:
+    """Yield the URL of a server that redirects to `location`, or answers, and the heads of the requests it gets."""
+    heard: list[str] = []
+    status = f"302 Found\r\nLocation: {location}" if location else "200 OK"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, address, 0)
+    async with server:
+        yield "http://{}:{}".format(*server.sockets[0].getsockname()[:2]), heard
+
+
+async def get(url: str, *, allow_local_addresses: bool) -> httpx2.Response:
+    def ask() -> httpx2.Response:
+        counter = Counter(lambda kind, **values: None)
+        with OriginClient(url, {}, counter, 5.0, allow_local_addresses=allow_local_addresses) as client:
+            return client.get(url + "/file", headers=TOKEN)
+
+    with environment(http_proxy=None, HTTP_PROXY=None, all_proxy=None, ALL_PROXY=None):
+        return await asyncio.to_thread(ask)
+
+
+async def test_a_redirect_to_another_host_goes_without_the_token() -> None:
+    async with host("127.0.0.1") as (there, heard_there), host("127.0.0.1", there + "/cdn") as (hub, heard_by_hub):
+        assert (await get(hub, allow_local_addresses=True)).status_code == 200
+        assert ["authorization: bearer hf_secret" in head for head in heard_by_hub] == [True]
+        assert ["hf_secret" in head for head in heard_there] == [False]
+
+
+async def test_where_a_redirect_of_a_strangers_hub_leads_is_judged_again() -> None:
+    address = own_address()
+    async with host("127.0.0.1") as (local, heard_by_local), host(address, local + "/inside") as (hub, heard_by_hub):
+        with pytest.raises(AddressRefused, match=r"127\.0\.0\.1.*loopback"):
+            await get(hub, allow_local_addresses=False)
+        assert len(heard_by_hub) == 1
+        assert heard_by_local == []
