@@ -125,9 +125,9 @@ def render_chart(crd: Schema) -> str:
         raise ValueError(f"{crd['metadata']['name']}: Helm would read the '{{{{' in it as a template")
     name = f"  name: {crd['metadata']['name']}\n"
     # Before the objects of the same sync that use its fields.
-    first = '  annotations:\n    argocd.argoproj.io/sync-wave: "-1"\n'
-    keep = first + "    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
-    return _HEADER + "{{- if .Values.crds.enabled }}\n" + body.replace(name, name + keep, 1) + "{{- end }}\n"
+    annotations = '  annotations:\n    argocd.argoproj.io/sync-wave: "-1"\n'
+    annotations += "    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
+    return _HEADER + "{{- if .Values.crds.enabled }}\n" + body.replace(name, name + annotations, 1) + "{{- end }}\n"
 
 
 def files(root: Path) -> Iterator[tuple[Path, str]]:

@@ -106,6 +106,9 @@ def test_chart_copies_are_the_same_crds(tmp_path: Path) -> None:
         templated = [line.strip() for line in lines if "{{" in line]
         assert templated == ["{{- if .Values.crds.enabled }}", "{{- if .Values.crds.keep }}", "{{- end }}", "{{- end }}"]
         kept = yaml.safe_load("\n".join(line for line in lines if "{{" not in line))
-        assert kept["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+        assert kept["metadata"].pop("annotations") == {
+            "argocd.argoproj.io/sync-wave": "-1",
+            "helm.sh/resource-policy": "keep",
+        }
         assert kept == wanted
         assert len(crd.render(wanted)) < 200_000
