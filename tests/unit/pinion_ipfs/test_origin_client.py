@@ -21,7 +21,7 @@ def own_address() -> str:
         try:
             probe.connect(("192.0.2.1", 9))
         except OSError:
-            pytest.skip("this machine has no address but loopback")
+            pytest.fail("this machine has no address but loopback: nothing could be installed here either")
         return str(probe.getsockname()[0])
 
 
