@@ -18,6 +18,7 @@ from .api_keys import follow_keys
 from .content import Content
 from .engines.protocol import EngineDied, EngineError
 from .live import InvalidConfig, follow_live, read_config, read_live
+from .metrics import VERIFICATION_REASONS
 from .model_server import ModelServer
 from .pod import Pod
 from .retry import delay_seconds
@@ -29,7 +30,6 @@ _T = TypeVar("_T")
 
 _ENGINE_ATTEMPTS = 3
 _MOST_PIN_DOUBLINGS = 4  # a backend that is back is pinned in within half a minute
-_VERIFICATION_REASONS = (FailureReason.CID_MISMATCH, FailureReason.DIGEST_MISMATCH)
 # What a failure that has no reason of its own means in each stage: an error in the program, told as what it prevented.
 _STAGE_REASONS = {
     Phase.RESOLVING: FailureReason.INVALID_CONFIG,
@@ -192,7 +192,7 @@ class Bringup:
         pod = self._pod
         pod.config_digest, pod.revision = config.digest(), config.revision
         pod.model = ModelFacts(name=config.model_name, repo=config.source.repo, commit=config.source.commit)
-        pod.metrics.model = config.model_name
+        pod.metrics.name_model(config.model_name)
         self.grace_seconds = float(config.termination_grace_period_seconds)
         self._apply_live(live)
         return config
@@ -248,7 +248,7 @@ class Bringup:
         await self._stop_serving()
 
     def _count_verification(self, reason: FailureReason) -> None:
-        if reason in _VERIFICATION_REASONS:
+        if reason in VERIFICATION_REASONS:
             self._pod.metrics.verification_failures.labels(self._pod.metrics.model, reason.value).inc()
 
 

@@ -10,10 +10,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pinion_contract import metric_names as names
-from pinion_contract.status import ModelFacts, Phase
+from pinion_contract.status import FailureReason, ModelFacts, Phase, SourceType
 
 from .memory import TreeUse
 
+VERIFICATION_REASONS = (FailureReason.CID_MISMATCH, FailureReason.DIGEST_MISMATCH)
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 _REQUEST_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -109,6 +110,15 @@ class Metrics:
         self.model_info = Gauge(
             names.MODEL_INFO, "What is served; always 1.", ["model", "commit", "cid", "dtype", "engine"], registry=registry
         )
+
+    def name_model(self, model: str) -> None:
+        """Take the served name; what seldom happens is 0 from now on, so that its first time shows as an increase."""
+        self.model = model
+        for source in SourceType:
+            self.wrong_content.labels(model, source.value)
+        for reason in VERIFICATION_REASONS:
+            self.verification_failures.labels(model, reason.value)
+        self.engine_restarts.labels(model)
 
     def watch_queue(self, depth: Callable[[], tuple[int, int]]) -> None:
         """Export the queue's depth; `depth` gives the requests waiting and those running."""

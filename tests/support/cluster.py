@@ -82,6 +82,9 @@ class Cluster:
         try:
             yield
         finally:
+            # Ours first: a namespace that still holds pods is looked at again only after half their grace period.
+            self.kubectl("delete", "mdep,ipfsb", "--all", "-n", name, "--timeout=120s")
+            wait_until("end of the pods", lambda: not self.get_all("pods", name), timeout=120)
             self.kubectl("delete", "namespace", name, "--timeout=180s")
 
     def port_forward(self, namespace: str, target: str, port: int) -> contextlib.AbstractContextManager[str]:
@@ -113,8 +116,9 @@ class Cluster:
 
     def kubo(self, namespace: str, backend: str, *command: str) -> str:
         """Run `ipfs` inside a managed Kubo's pod, with the operator's token."""
-        secret = self.get("secret", f"{backend}-kubo", namespace)["data"]["operator-token"]
-        token = base64.b64decode(secret).decode()
+        secrets = self.get_all("secrets", namespace, f"pinion.dev/backend={backend}")
+        (encoded,) = [secret["data"]["operator-token"] for secret in secrets if "operator-token" in secret["data"]]
+        token = base64.b64decode(encoded).decode()
         pod = f"{backend}-kubo-0"
         return self.kubectl("exec", "-n", namespace, pod, "--", "ipfs", f"--api-auth=bearer:{token}", *command)
 
