@@ -19,6 +19,7 @@ from .protocol import (
     Capabilities,
     Done,
     EngineDied,
+    EngineError,
     EngineLoadError,
     EngineOutOfMemory,
     EngineSpec,
@@ -173,10 +174,15 @@ class EngineProcess(asyncio.Protocol):
             if not future.done():
                 future.set_exception(EngineDied(reason))
         if not self._loaded.done():
-            killed = code == -signal.SIGKILL and not self._reason
-            self._loaded.set_exception((EngineOutOfMemory if killed else EngineLoadError)(reason))
+            self._loaded.set_exception(self._load_error(code, reason))
             self._loaded.exception()  # nobody may be waiting any more
         self._on_exit(self, reason)
+
+    def _load_error(self, code: int, reason: str) -> EngineError:
+        """Return what an end before the model was loaded means; another engine may load what one was killed over."""
+        if code != -signal.SIGKILL or self._reason:
+            return EngineLoadError(reason)
+        return EngineOutOfMemory(reason) if oom_kills() > self._oom_kills else EngineDied(reason)
 
     def _describe(self, code: int) -> str:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"

@@ -35,10 +35,13 @@ def pod(serve: Serve, commit: str, *flags: str, live: LiveConfig | None = None, 
 
 def engine_of(served: Served) -> int:
     """Return the process id of the engine."""
-    for pid in tree(served.process.pid):
-        if b"engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
-    raise AssertionError("no engine process")
+    (pid,) = engines_of(served)
+    return pid
+
+
+def engines_of(served: Served) -> list[int]:
+    """Return the process ids of engines."""
+    return [pid for pid in tree(served.process.pid) if b"engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def body(served: Served, value: Any = "kettle") -> dict[str, Any]:
@@ -190,3 +193,15 @@ async def test_nothing_is_computed_for_a_client_that_has_gone(serve: Serve, comm
         assert (await client.post("/v1/embeddings", json=body(served))).status_code == 200
     assert served.metric(names.REQUESTS_TOTAL, endpoint="/v1/embeddings", status="499") == 1
     assert served.metric(names.BATCH_SIZE + "_sum", model=served.model) < 500
+
+
+def test_an_engine_that_is_killed_while_it_loads_is_replaced(serve: Serve, commit: str) -> None:
+    """Nothing says that the next one would be killed as well: only memory that ran out is final."""
+    served = pod(serve, commit)
+    served.wait_for(Phase.LOADING)
+    wait_until(lambda: bool(engines_of(served)), 60, "an engine")
+    os.kill(engines_of(served)[0], signal.SIGKILL)
+    ready = served.wait_ready()
+    assert ready.failure is None
+    assert served.post(body(served)).status_code == 200
+    assert "killed by SIGKILL" in served.log.read_text()
