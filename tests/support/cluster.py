@@ -122,12 +122,13 @@ class Cluster:
         pod = f"{backend}-kubo-0"
         return self.kubectl("exec", "-n", namespace, pod, "--", "ipfs", f"--api-auth=bearer:{token}", *command)
 
-    def helm_test(self, *settings: str) -> str:
+    def helm_test(self, namespace: str, *settings: str) -> str:
         """Run `helm test` with some values set on top, and return what its pod said; raise HelmError when it failed."""
         where = f"--namespace={install.SYSTEM_NAMESPACE}"
         values = [word for setting in settings for word in ("--set-string", setting)]
         install.helm(self.provider, "upgrade", install.RELEASE, str(install.CHART), where, "--reuse-values", "--wait", *values)
-        return install.helm(self.provider, "test", install.RELEASE, where, "--logs", "--timeout=120s")
+        install.helm(self.provider, "test", install.RELEASE, where, "--timeout=120s")
+        return self.kubectl("logs", "-n", namespace, "pinion-operator-test")
 
     def hub_bytes(self, repo: str) -> int:
         """Return how many bytes of a repository's files the hub mirror has served so far."""
