@@ -84,7 +84,7 @@ class Cluster:
         finally:
             # Ours first: a namespace that still holds pods is looked at again only after half their grace period.
             self.kubectl("delete", "mdep,ipfsb", "--all", "-n", name, "--timeout=120s")
-            wait_until("end of the pods", lambda: not self.get_all("pods", name), timeout=120)
+            wait_until("end of the pods", lambda: not self.get_all("pods", name, "pinion.dev/deployment"), timeout=120)
             self.kubectl("delete", "namespace", name, "--timeout=180s")
 
     def port_forward(self, namespace: str, target: str, port: int) -> contextlib.AbstractContextManager[str]:
