@@ -18,7 +18,7 @@ def test_random_refusals(small: Small, rounds: int, dice: random.Random) -> None
     for _ in range(rounds * 5):
         method, status = dice.choice(["GET", "POST", "PATCH"]), dice.choice([0, 403, 409, 429, 500, 503, 504])
         fault = Fault(
-            lambda request, m=method: request.method == m and "/leases/" not in request.path,  # type: ignore[misc]
+            lambda request, m=method: request.method == m and "/leases/" not in request.path,
             status,
             left=dice.randint(1, 3),
             retry_after="1" if status == 429 else "",
@@ -37,7 +37,7 @@ def test_random_refusals(small: Small, rounds: int, dice: random.Random) -> None
     for name, priority in wanted.items():
         small.wait_ready(name, timeout=180)
         wait_until(
-            lambda n=name, p=priority: small.get("configmap", f"{n}-small")["data"] == {"priority": str(p)},  # type: ignore[misc]
+            lambda n=name, p=priority: small.get("configmap", f"{n}-small")["data"] == {"priority": str(p)},
             f"{name} is as it was last asked for",
             120,
         )

@@ -30,7 +30,7 @@ def test_each_failing_write_is_tried_again_and_made_once(small: Small) -> None:
     operator = small.leader()
     for method, status in (("POST", 500), ("PATCH", 409), ("PATCH", 503), ("POST", 409)):
         operator.proxy.faults.append(
-            Fault(lambda request, m=method: request.method == m and "events" not in request.path, status, left=1)  # type: ignore[misc]
+            Fault(lambda request, m=method: request.method == m and "events" not in request.path, status, left=1)
         )
     small.apply("one", 1)
     small.wait_ready("one", timeout=60)

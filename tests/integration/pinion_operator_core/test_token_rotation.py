@@ -63,12 +63,12 @@ def test_a_token_that_rotates_is_read_again(small: Small, tmp_path: Path) -> Non
         # The API server remembers for ten seconds that a token was good: only then does the old one show that it is dead.
         opened = operator.metric("pinion_operator_lease_renewals_total", result="renewed")
         wait_until(
-            lambda at=opened: operator.metric("pinion_operator_lease_renewals_total", result="renewed") > at,  # type: ignore[misc]
+            lambda at=opened: operator.metric("pinion_operator_lease_renewals_total", result="renewed") > at,
             "the Lease is renewed",
         )
         small.apply("one", number)
         wait_until(
-            lambda n=number: small.get("configmap", "one-small")["data"] == {"priority": str(n)},  # type: ignore[misc]
+            lambda n=number: small.get("configmap", "one-small")["data"] == {"priority": str(n)},
             "watches and writes go on",
         )
     assert operator.metric("pinion_operator_api_requests_total", code="401") == 0

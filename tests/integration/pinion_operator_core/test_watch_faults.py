@@ -52,7 +52,7 @@ def test_watches_that_are_cut_again_and_again_lose_nothing(small: Small) -> None
         operator.proxy.end_watches()
         small.apply("cut", number)
         small.wait_ready("cut")
-        wait_until(lambda n=number: small.get("configmap", "cut-small")["data"] == {"priority": str(n)}, "the newest")  # type: ignore[misc]
+        wait_until(lambda n=number: small.get("configmap", "cut-small")["data"] == {"priority": str(n)}, "the newest")
     assert operator.process.poll() is None
 
 

@@ -192,7 +192,7 @@ def test_the_hubs_own_client(plain: Asked) -> None:
     assert near(client.feature_extraction(TEXTS), plain.oracle.encode(TEXTS))
     assert near(client.feature_extraction(TEXTS, prompt_name="query"), plain.oracle.encode(TEXTS, prompt_name="query"))
     long = "heron " * 300
-    assert near(client.feature_extraction(long, truncate=True, truncation_direction="Right"), plain.oracle.encode([long]))  # type: ignore[arg-type]  # as the server it is made for writes it
+    assert near(client.feature_extraction(long, truncate=True, truncation_direction="Right"), plain.oracle.encode([long]))
     expected = plain.oracle.similarity(plain.oracle.encode(TEXTS[:1]), plain.oracle.encode(TEXTS[1:])).numpy()[0]
     assert near(np.array(client.sentence_similarity(TEXTS[0], TEXTS[1:]), dtype=np.float32), expected)
     with pytest.raises(HfHubHTTPError) as refused:

@@ -35,7 +35,7 @@ def model() -> Iterator[type[Model]]:
     """Serve a model of the test's own class, whose answers it changes."""
     handler = type("Model", (Model,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    handler.url = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]  # for the test
+    handler.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield handler

@@ -15,7 +15,7 @@ def test_defaults() -> None:
     assert settings.health_port == 8080
     assert settings.lease_namespace  # outside a cluster, too
     with pytest.raises(FrozenInstanceError):
-        settings.workers = 9  # type: ignore[misc]  # that it is refused is the point
+        settings.workers = 9
 
 
 def test_variables_and_flags_and_flags_win() -> None:

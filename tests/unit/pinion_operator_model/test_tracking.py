@@ -205,7 +205,7 @@ def test_the_cid_of_the_same_bytes_in_another_deployment_is_taken_over_without_i
 def test_a_cid_known_elsewhere_is_nothing_while_the_hub_refuses_us() -> None:
     world = World().backend("ipfs")
     world.known_cids = {SOURCE.source_digest: CID}
-    world.resolution = Unresolved("Unauthorized", "gated", final=True, again_in=60.0)  # type: ignore[arg-type]
+    world.resolution = Unresolved("Unauthorized", "gated", final=True, again_in=60.0)
     world.settle()
     assert not world.children
     assert world.condition("Stalled") == "True/Unauthorized"

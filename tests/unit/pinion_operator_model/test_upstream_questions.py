@@ -39,7 +39,7 @@ class Asked:
         """Look again and again, as the worker does, until something happens."""
         async with asyncio.timeout(20):
             while not event.is_set():
-                self.look(**how)  # type: ignore[arg-type]
+                self.look(**how)
                 await asyncio.sleep(0.01)
         event.clear()
 

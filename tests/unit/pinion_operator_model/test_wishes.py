@@ -116,9 +116,9 @@ def test_a_suspended_object_restarts_when_it_is_wanted_again() -> None:
 def test_another_reconcile_wish_changes_nothing_by_itself() -> None:
     world = serving()
     assert world.seen().model is not None
-    before = reconcile_wish(world.seen().model)  # type: ignore[arg-type]
+    before = reconcile_wish(world.seen().model)
     world.annotate(reconcile="now")
-    assert reconcile_wish(world.seen().model) != before  # type: ignore[arg-type]
+    assert reconcile_wish(world.seen().model) != before
     assert world.decide() == Plan(after=15.0)
 
 
