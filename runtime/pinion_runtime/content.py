@@ -18,7 +18,6 @@ from .pod import Pod
 from .settings import Settings
 
 _ORIGIN = "origin"  # how metrics name the hub, whatever its address
-_STORE = "store"
 
 
 class Content:
@@ -60,9 +59,8 @@ class Content:
         if self._peering is not None:
             await self._peering.ready()
         snapshot = await self._fetcher.fetch(self._request(live), listing)
-        metrics = self._pod.metrics
         whole = all(source.type is SourceType.STORE for source in self._pod.transfer.sources)
-        (metrics.cache_hits if whole else metrics.cache_misses).labels(_STORE).inc()
+        self._pod.metrics.opened(whole=whole)
         return snapshot
 
     async def verify(self, snapshot: Snapshot) -> Snapshot:

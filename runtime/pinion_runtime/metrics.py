@@ -24,6 +24,7 @@ _OPERATION_SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1200)
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _BATCH_TOKENS = (16, 64, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 _MEGABYTE = 1 << 20
+_CACHE = "store"  # the one cache there is
 
 
 class _Live(Collector):
@@ -119,6 +120,8 @@ class Metrics:
         for reason in VERIFICATION_REASONS:
             self.verification_failures.labels(model, reason.value)
         self.engine_restarts.labels(model)
+        self.cache_hits.labels(_CACHE)
+        self.cache_misses.labels(_CACHE)
 
     def watch_queue(self, depth: Callable[[], tuple[int, int]]) -> None:
         """Export the queue's depth; `depth` gives the requests waiting and those running."""
@@ -140,6 +143,10 @@ class Metrics:
     def refused(self, error_type: str) -> None:
         """Count one refused or failed request."""
         self.errors.labels(self.model, error_type).inc()
+
+    def opened(self, *, whole: bool) -> None:
+        """Count one model that the store had, whole or not."""
+        (self.cache_hits if whole else self.cache_misses).labels(_CACHE).inc()
 
     def operation(self, operation: str, backend: str, status: str, seconds: float) -> None:
         """Count one operation on a content backend."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,14 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from devcluster import install
 from devcluster.gotools import KUBO
+from devcluster.paths import REPOSITORY
 from tests.support.cluster import Cluster, condition, wait_until
+from tests.support.dashboards import PANELS, SCRAPED, VARIABLES, metrics_of
+from tests.support.promql import read
 
 # The first test waits for the images to be built, which takes minutes where nothing is cached.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -20,6 +25,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 NAMESPACE = "quickstart"
 SENTENCES = ["A cat sits on the mat.", "A kitten rests on the rug.", "Interest rates rose again last quarter."]
 ORIGIN_BYTES: list[int] = []  # what the first start took from the hub
+METRICS_PAGE = REPOSITORY / "docs" / "metrics.md"
 REPO = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -149,6 +155,39 @@ def test_the_operator_counts_what_it_does(served: Cluster) -> None:
     counts = [line for line in lines if line.startswith("pinion_operator_reconcile") and 'kind="ModelDeployment"' in line]
     assert any("_total{" in line for line in counts), counts
     assert any("_seconds_count{" in line for line in counts), counts
+
+
+def live_metrics(cluster: Cluster) -> dict[str, set[str]]:
+    """Return each sample name that the operator or a pod exports at this moment, with its labels."""
+    texts = [
+        cluster.kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}:8081/proxy/metrics")
+        for pod in pods(cluster)
+    ]
+    with cluster.port_forward("pinion-system", "deploy/pinion-operator", 8080) as url:
+        texts.append(httpx.get(f"{url}/metrics", timeout=30).text)
+    found: dict[str, set[str]] = {}
+    for text in texts:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+def test_no_panel_of_the_dashboard_is_empty(served: Cluster) -> None:
+    """Once a request was answered and one refused, whatever a panel asks for is there, with the labels that it selects."""
+    embed(served, SENTENCES)
+    with served.port_forward(NAMESPACE, "svc/minilm", 80) as url:
+        httpx.post(f"{url}/v1/embeddings", json={"model": "minilm", "input": []}, timeout=30)
+    live = live_metrics(served)
+    asked = {panel: metrics_of(read(expression).metrics) for panel, expression in (PANELS | VARIABLES).items()}
+    absent = [(panel, name) for panel, names in asked.items() for name in names if name not in live]
+    assert not absent, f"nothing exports what these ask for: {absent}"
+    for panel, names in asked.items():
+        for name, labels in names.items():
+            assert labels <= live[name] | SCRAPED, f"{panel}: {name} has the labels {sorted(live[name])}"
+    documented = re.findall(r"^\| `(\w+)` \| (\w+) \|", METRICS_PAGE.read_text(), re.MULTILINE)
+    samples = {name + ("_count" if kind == "histogram" else "") for name, kind in documented}
+    assert samples <= live.keys(), f"documented, and nothing records them: {sorted(samples - live.keys())}"
 
 
 def test_the_columns_are_for_people(served: Cluster) -> None:

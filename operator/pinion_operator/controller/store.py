@@ -87,9 +87,9 @@ class Store:
         remembered = self._gone.get(kind, {}).items()
         self._gone[kind] = {key: at for key, at in remembered if at > floor or (namespace and key[0] != namespace)}
 
-    def count(self) -> dict[Kind, int]:
-        """Return how many objects of each kind are known."""
-        return {kind: len(objects) for kind, objects in self._objects.items()}
+    def count(self, kind: Kind) -> int:
+        """Return how many objects of a kind are known."""
+        return len(self._objects.get(kind, ()))
 
     def _remove(self, kind: Kind, key: Key) -> None:
         obj = self._objects.get(kind, {}).pop(key, None)

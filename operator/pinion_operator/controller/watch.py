@@ -23,6 +23,7 @@ from ..resources.kinds import (
     SERVICE,
     SERVICEACCOUNT,
     STATEFULSET,
+    Kind,
 )
 from ..resources.names import MANAGED_SELECTOR
 from .pulse import Pulse
@@ -94,10 +95,9 @@ class Watch:
                     self._refusing.add(namespace)
                     continue
                 self._store.replace(kind, items, as_of, namespace)
+                self._count(kind)
         if forbidden:
             raise forbidden
-        for kind, count in self._store.count().items():
-            self._metrics.objects.labels(kind.name).set(count)
 
     async def run(self, settings: kopf.OperatorSettings, ready: asyncio.Event) -> None:
         """Run kopf inside this loop until it is cancelled, or until a signal reaches it before `ready`."""
@@ -129,6 +129,10 @@ class Watch:
             self._store.saw_deleted(param, obj)
         else:
             self._store.saw(param, obj)
+        self._count(param)
+
+    def _count(self, kind: Kind) -> None:
+        self._metrics.objects.labels(kind.name).set(self._store.count(kind))
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         """Give kopf a session with our credentials, whose answers are heard; it asks again after a 401 and closes the old."""

@@ -24,11 +24,13 @@ def test_from_apply_to_deletion(small: Small) -> None:
         assert child["metadata"]["managedFields"][0]["manager"] == "pinion-operator"
     # The finalizer, Progressing, two children, Ready. A status comes before a child is touched.
     steps = [(one.method, one.path.rsplit("/", 1)[-1]) for one in operator.writes()]
+    assert operator.metric("pinion_operator_objects", kind="IpfsBackend") == 1
     assert steps == [("PATCH", "one"), ("PATCH", "status"), ("POST", "secrets"), ("PATCH", "one-small"), ("PATCH", "status")]
 
     (small.outside / owner["metadata"]["uid"]).touch()
     small.kubectl("delete", "ipfsbackend", "one", "--timeout=20s")
     assert not list(small.outside.iterdir())
+    wait_until(lambda: operator.metric("pinion_operator_objects", kind="IpfsBackend") == 0, "a count without it")
     # The garbage collector learns new kinds every 30 s.
     wait_until(lambda: not small.get("configmap", "one-small"), "the garbage collector took the children", 120)
     assert operator.stop() == 0

@@ -1,11 +1,12 @@
-"""A model that eight pods serve leaves its origin once."""
+"""A model on its way to Ready: fetched once for eight pods, and served in the end whatever is killed meanwhile."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from pinion_contract.status import Phase
 from tests.support.cluster import Cluster
-from tests.support.journeys import MINILM, minilm
+from tests.support.journeys import MINILM, Kill, kubo_backend, minilm, travel
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -35,3 +36,34 @@ def test_eight_replicas_cost_the_origin_one_model(slow: Cluster) -> None:
     assert size <= asked <= 1.05 * size
     kinds = sorted("+".join(sorted(source["type"] for source in sources if source["bytes"])) for sources in transfers)
     assert kinds == ["Origin"] + ["Peer"] * (EIGHT - 1), transfers
+
+
+ROUNDS = {
+    "operator, Kubo, engine": [
+        Kill("the operator", Phase.FETCHING, 1), Kill("Kubo", Phase.PINNING), Kill("the engine", Phase.LOADING, 1),
+    ],
+    "front, containerd, kubelet": [
+        Kill("the front", Phase.FETCHING, 2), Kill("containerd", Phase.PINNING), Kill("the kubelet", Phase.LOADING, 1),
+    ],
+    "content server, front, front": [
+        Kill("the content server", Phase.FETCHING, 1), Kill("the front", Phase.PINNING), Kill("the front", Phase.LOADING, 2),
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def namespace(slow: Cluster) -> Iterator[str]:
+    with slow.namespace("on-the-way"):
+        slow.apply(kubo_backend("ipfs"), "on-the-way")
+        slow.kubectl("wait", "-n", "on-the-way", "ipfsb/ipfs", "--for=condition=Ready", "--timeout=120s")
+        yield "on-the-way"
+
+
+@pytest.mark.parametrize("kills", ROUNDS.values(), ids=ROUNDS.keys())
+def test_killed_on_the_way(slow: Cluster, namespace: str, kills: list[Kill]) -> None:
+    name = f"way-{list(ROUNDS.values()).index(kills)}"
+    try:
+        journey = travel(slow, namespace, name, kills)
+    finally:
+        slow.kubectl("delete", "-n", namespace, f"mdep/{name}", "--timeout=60s")
+    print(*journey.kills, f"{journey.origin_bytes} bytes of the origin", sep="\n")
