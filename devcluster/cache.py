@@ -9,12 +9,12 @@ from .paths import cache_dir, control_dir
 from .slots import sweep
 
 # What we put there. Never the folder itself: PINION_CACHE may name one that holds other things.
-_PARTS = ("tools", "go", "local", "models", "evidence", "control", "uv", "uv-cache")
+PARTS = ("tools", "go", "local", "models", "evidence", "control", "build-logs", "peers", "uv", "uv-cache")
 
 
 def cache_sizes() -> dict[str, int]:
     """Return the bytes of each part that is there."""
-    parts = [cache_dir() / name for name in _PARTS]
+    parts = [cache_dir() / name for name in PARTS]
     return {path.name: int(run("du", "-sk", path, timeout=300).split()[0]) * 1024 for path in parts if path.is_dir()}
 
 
@@ -23,7 +23,7 @@ def clean_cache() -> None:
     sweep(control_dir(), PROGRAMS)
     if control_dir().is_dir() and any(control_dir().iterdir()):
         raise DevClusterError(f"control planes run from {control_dir()}: stop them first")
-    for name in _PARTS:
+    for name in PARTS:
         if (cache_dir() / name).is_dir():
             print(f"deleting {cache_dir() / name}", flush=True)
             shutil.rmtree(cache_dir() / name)

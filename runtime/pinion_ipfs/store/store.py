@@ -176,16 +176,31 @@ class Store:
         return self.cache_dir / repo.folder / "snapshots" / str(commit)
 
     def link_snapshot(self, repo: RepoId, commit: Commit, files: Sequence[HubFile], revision: str = "") -> Path:
-        """Lay a commit's files out as links to blobs, and point the asked revision at it; return the folder."""
+        """Lay a commit's files out as links to blobs, and point the asked revision at it; return the folder.
+
+        Raise StoreInaccessible, without either link, when two of the names are one on this filesystem.
+        """
         folder = self.snapshot_path(repo, commit)
         for file in files:
             link = folder / file.path
             if not self.writable and link.resolve() == self.blob(repo, file).resolve():
                 continue  # also an absolute link, as other programs make them: good enough to read
             link_atomically(link, self.blob(repo, file))
+        for file in files:
+            self._refuse_folded(repo, folder, file, files)
         if revision and revision != str(commit):
             self._write_ref(repo, revision, commit)
         return folder
+
+    def _refuse_folded(self, repo: RepoId, folder: Path, file: HubFile, files: Sequence[HubFile]) -> None:
+        """Refuse a name that another file's link has taken: a filesystem may fold case, or drop a dot at the end."""
+        link = folder / file.path
+        if not link.exists() or link.samefile(self.blob(repo, file)):
+            return
+        etag = link.resolve().name
+        other = next((each.path for each in files if each.etag == etag), etag)
+        link.unlink()
+        raise StoreInaccessible(f"{repo}: {file.path} and {other} are one name on the filesystem of {self.cache_dir}")
 
     def _write_ref(self, repo: RepoId, name: str, commit: Commit) -> None:
         refs = self.cache_dir / repo.folder / "refs"

@@ -11,7 +11,8 @@ from devcluster.control import ControlPlane
 from pinion_contract.config import LiveConfig, RuntimeConfig
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
-from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.journeys import kubo_backend
+from tests.support.operator_process import OperatorProcess, Operators, grant, wait_until
 
 pytestmark = pytest.mark.control_plane
 
@@ -55,6 +56,21 @@ def test_a_model_gets_its_children_and_waits_for_its_pod(models: Models, hub: Hu
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "pinion.test/runtime:1"
     assert children["Service", "minilm"]["spec"]["ports"][0]["port"] == 80
     assert models.conditions("minilm")["ArtifactPinned"] == "False/NoBackend"
+
+
+def test_the_longest_names_give_valid_children(control_plane: ControlPlane, operators: Operators, hub: Hub) -> None:
+    name, backend, namespace = "m" * 39 + "7", "k" * 39 + "7", "n" + "-x" * 31
+    control_plane.create_namespace(namespace)
+    grant(control_plane, operators.namespace, namespaces=[namespace])
+    operators.start(environment={"PINION_NAMESPACES": namespace, "PINION_HUB_ENDPOINT": hub.endpoint}).wait_leading()
+    models = Models(control_plane, namespace)
+    models.apply(name, hub.minilm)
+    waiting_pod(models, name)
+    assert models.status(name)["url"] == f"http://{name}.{namespace}.svc"
+    models.apply_object(kubo_backend(backend))
+    wait_until(lambda: models.kubectl("get", "pods", "--selector=pinion.dev/backend", "-o", "name"), "a pod of the backend")
+    models.kubectl("delete", "mdep,ipfsb", "--all", "--timeout=30s", timeout=40)
+    control_plane.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def test_its_pods_pass_the_restricted_standard(models: Models, hub: Hub) -> None:

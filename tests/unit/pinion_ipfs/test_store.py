@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.content.unixfs import layout_file, layout_tree
-from pinion_ipfs.errors import DigestMismatch, StoreCorrupted
+from pinion_ipfs.errors import DigestMismatch, StoreCorrupted, StoreInaccessible
 from pinion_ipfs.identity import Commit, RepoId
 from pinion_ipfs.listing import HubFile
 from pinion_ipfs.manifest import Manifest, ManifestFile
@@ -95,6 +95,24 @@ def test_snapshot_links_are_relative_and_refs_stay_inside(store: Store) -> None:
     store.link_snapshot(REPO, COMMIT, files, "refs/pr/1")
     assert not (store.cache_dir / "escape").exists()
     assert (refs / "refs/pr/1").read_text() == str(COMMIT)
+
+
+def test_names_that_differ_little_are_both_kept(store: Store) -> None:
+    files = [put(store, path, path.encode()) for path in ("docs/file", "docs/file.", "README.md", "readme.md")]
+    folder = store.link_snapshot(REPO, COMMIT, files)
+    assert {file.path: (folder / file.path).read_text() for file in files} == {file.path: file.path for file in files}
+
+
+def test_names_that_a_filesystem_folds_into_one_are_refused(store: Store) -> None:
+    """Where names are folded `docs` and `Docs` are one folder; a link makes them one here."""
+    files = [put(store, "Docs/file", b"one"), put(store, "docs/file", b"other")]
+    folder = store.snapshot_path(REPO, COMMIT)
+    (folder / "docs").mkdir(parents=True)
+    (folder / "Docs").symlink_to("docs")
+    with pytest.raises(StoreInaccessible, match="org/name: Docs/file and docs/file are one name"):
+        store.link_snapshot(REPO, COMMIT, files, "main")
+    assert not (folder / "docs/file").exists()
+    assert not (store.cache_dir / REPO.folder / "refs").exists()
 
 
 def test_a_flipped_bit_is_found_and_taken_out_with_its_links(store: Store) -> None:

@@ -1,0 +1,32 @@
+"""What `make clean-cache` deletes: all that was put into the cache folder by us, and nothing else that lies there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from devcluster.cache import PARTS, cache_sizes, clean_cache
+from devcluster.paths import REPOSITORY
+
+# Of clusters that run; each goes with its cluster, and the command takes that down first.
+STATES = {"existing", "kind"}
+
+
+def test_only_our_parts_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PINION_CACHE", str(tmp_path))
+    for name in (*PARTS, "somebodys"):
+        (tmp_path / name).mkdir()
+        if name != "control":
+            (tmp_path / name / "file").write_bytes(b"x" * 5000)
+    assert cache_sizes().keys() == set(PARTS)
+    assert cache_sizes()["tools"] >= 5000
+    clean_cache()
+    assert [path.name for path in tmp_path.iterdir()] == ["somebodys"]
+    clean_cache()
+
+
+def test_whatever_is_put_there_is_a_part() -> None:
+    sources = [path for folder in ("devcluster", "benchmarks") for path in (REPOSITORY / folder).rglob("*.py")]
+    named = {name for path in sources for name in re.findall(r'cache_dir\(\) / "([\w-]+)"', path.read_text())}
+    assert "tools" in named
+    assert named - STATES <= set(PARTS), named - STATES - set(PARTS)
