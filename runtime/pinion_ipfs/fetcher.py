@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from .backends.base import Backend, Capability, Receipt
-from .breaker import BreakerSettings
+from .breaker import BreakerSettings, CircuitState
 from .content.cid import Cid
 from .content.unixfs import FileLayout, TreeLayout, layout_tree
 from .errors import (
@@ -183,6 +183,10 @@ class Fetcher:
         record = PinRecord(owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit, receipt.pinned_in)
         await asyncio.to_thread(self._store.pin, record)
         return receipt
+
+    def circuits(self) -> dict[str, CircuitState]:
+        """Return the state of each backend's circuit by name."""
+        return self._router.circuits()
 
     async def close(self) -> None:
         """Release the backends' connections."""

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
 from .backends.base import Attempt, Backend, Capability, DagStat, Health, Receipt
-from .breaker import BreakerSettings, Circuit
+from .breaker import BreakerSettings, Circuit, CircuitState
 from .content.cid import Cid
 from .errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
 
@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 # What another backend may do better. A caller's mistake (a bad CID, a directory where a file was meant) is none of these.
 FALLBACK_ERRORS = (BackendUnavailable, BlockMismatch, MalformedCar, PinFailed)
+
+_FROM_GOOD_TO_BAD = (CircuitState.CLOSED, CircuitState.HALF_OPEN, CircuitState.OPEN)
 
 
 class Router:
@@ -39,17 +41,24 @@ class Router:
         """Return the backends with all of these capabilities, in order."""
         return [backend for backend in self.backends if backend.capabilities.issuperset(capabilities)]
 
-    def circuit(self, backend: Backend) -> Circuit:
-        """Return a backend's circuit: its state is for status and metrics."""
+    def circuits(self) -> dict[str, CircuitState]:
+        """Return the state of each name's circuit; of a name with several ways to it the one that is worst off."""
+        states: dict[str, CircuitState] = {}
+        for backend in self.backends:
+            state = self._circuit(backend).state
+            states[backend.name] = max(state, states.get(backend.name, state), key=_FROM_GOOD_TO_BAD.index)
+        return states
+
+    def _circuit(self, backend: Backend) -> Circuit:
         return self._circuits[id(backend)]
 
     def passes_over(self, backend: Backend) -> bool:
         """Tell whether a backend failed too often lately and is not asked for now; who is let through tells `note` the end."""
-        return not self.circuit(backend).allow()
+        return not self._circuit(backend).allow()
 
     def note(self, backend: Backend, error: ContentError | None) -> None:
         """Take the outcome of a call that was made outside the router."""
-        self.circuit(backend).record(error)
+        self._circuit(backend).record(error)
 
     async def run(
         self,
@@ -75,7 +84,7 @@ class Router:
         attempts: list[Attempt] = []
         errors: list[ContentError] = []
         for backend in able:
-            circuit = self.circuit(backend)
+            circuit = self._circuit(backend)
             if not circuit.allow():
                 attempts.append(_passed_over(backend))
                 continue
@@ -136,7 +145,7 @@ class Router:
         attempts: list[Attempt] = []
         errors: list[ContentError] = []
         for backend in able:
-            circuit = self.circuit(backend)
+            circuit = self._circuit(backend)
             if not circuit.allow():
                 attempts.append(_passed_over(backend))
                 continue
@@ -172,7 +181,7 @@ class Router:
         for backend in self.backends:
             health = await backend.probe()
             if health.usable:
-                self.circuit(backend).record(None)
+                self._circuit(backend).record(None)
             results.append(health)
         return results
 

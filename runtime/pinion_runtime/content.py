@@ -43,6 +43,7 @@ class Content:
             sharing=self._peering.sharing if self._peering is not None else None,
             on_finding=self.found,
         )
+        pod.metrics.watch_circuits(self._fetcher.circuits)
 
     def start(self) -> None:
         """Open the content port, where there is one."""

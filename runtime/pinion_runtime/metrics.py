@@ -3,7 +3,7 @@
 The label `model` is always the served name, `endpoint` a route of ours: never a caller's text.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from pinion_contract import metric_names as names
 from pinion_contract.status import FailureReason, ModelFacts, Phase, SourceType
+from pinion_ipfs.breaker import CircuitState
 
 from .memory import TreeUse
 
@@ -131,6 +132,19 @@ class Metrics:
             family = GaugeMetricFamily(names.QUEUE_DEPTH, "Requests in the queue.", labels=["model", "state"])
             family.add_metric([self.model, "waiting"], waiting)
             family.add_metric([self.model, "running"], running)
+            yield family
+
+        self.registry.register(_Live(collect))
+
+    def watch_circuits(self, states: Callable[[], Mapping[str, CircuitState]]) -> None:
+        """Export the state of each backend's circuit; `states` gives them by name."""
+
+        def collect() -> Iterable[GaugeMetricFamily]:
+            help_text = "1 for the state of a backend's circuit; Open: this pod leaves it alone."
+            family = GaugeMetricFamily(names.CIRCUIT_STATE, help_text, labels=["backend", "state"])
+            for backend, state in states().items():
+                for each in CircuitState:
+                    family.add_metric([backend, each.value], each is state)
             yield family
 
         self.registry.register(_Live(collect))

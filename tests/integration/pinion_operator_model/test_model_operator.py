@@ -10,8 +10,8 @@ import pytest
 from devcluster.control import ControlPlane
 from pinion_contract.config import LiveConfig, RuntimeConfig
 from tests.support.hub import Hub
-from tests.support.model_objects import Models
 from tests.support.journeys import kubo_backend
+from tests.support.model_objects import Models
 from tests.support.operator_process import OperatorProcess, Operators, grant, wait_until
 
 pytestmark = pytest.mark.control_plane

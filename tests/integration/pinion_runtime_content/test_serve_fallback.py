@@ -7,7 +7,7 @@ import pytest
 
 from devcluster.processes import all_processes
 from pinion_contract import metric_names as names
-from pinion_contract.config import KuboBackend
+from pinion_contract.config import CircuitBreaker, KuboBackend
 from pinion_contract.status import FailureReason, Phase, SourceType
 from pinion_runtime.memory import tree
 from tests.support.hub import Hub
@@ -39,7 +39,14 @@ def late_kubo(ipfs_binary: Path, managed_repo: ManagedRepo, tmp_path: Path) -> I
 def backend(kubo: Kubo, rpc: Relay, folder: Path) -> KuboBackend:
     token = folder / "token"
     token.write_text(kubo.token + "\n")
-    return KuboBackend(name="late", rpc_url=rpc.url, gateway_url=rpc.url, token_file=str(token), allow_local_addresses=True)
+    return KuboBackend(
+        name="late",
+        rpc_url=rpc.url,
+        gateway_url=rpc.url,
+        token_file=str(token),
+        allow_local_addresses=True,
+        circuit_breaker=CircuitBreaker(min_requests=1, open_seconds=2),
+    )
 
 
 def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
@@ -55,6 +62,7 @@ def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
     assert status.backend.pinned_in == ()
     assert any(reason.startswith("late: ") for reason in status.backend.reasons)
     assert status.failure is None
+    assert served.metric(names.CIRCUIT_STATE, backend="late", state="Closed") == 0
     assert served.post({"model": served.model, "input": "x"}).status_code == 200
 
     late_kubo.start()
@@ -64,6 +72,7 @@ def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
     assert (backend_use.active, backend_use.degraded, backend_use.reasons) == ("late", False, ())
     assert status.model.cid in late_kubo.ipfs("pin", "ls", "--type=recursive", "--quiet").split()
     assert served.metric(names.IPFS_OPERATIONS_TOTAL, operation="pin", backend="late", status="ok") == 1
+    assert served.metric(names.CIRCUIT_STATE, backend="late", state="Closed") == 1
     assert served.phase() is Phase.READY
 
     # A front that is killed takes its engine with it.

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pinion_ipfs.breaker import CircuitState
 from pinion_operator.metrics import Metrics as OperatorMetrics
 from pinion_runtime.metrics import Metrics as RuntimeMetrics
 from tests.support.dashboards import ALERTS, QUERIES, SCRAPED, metrics_of
@@ -20,6 +21,7 @@ def exported() -> dict[str, set[str]]:
     """Return every sample name with its labels."""
     runtime = RuntimeMetrics()
     runtime.watch_queue(lambda: (0, 0))
+    runtime.watch_circuits(lambda: {"ipfs": CircuitState.CLOSED})
     samples: dict[str, set[str]] = {}
     for registry in (runtime.registry, OperatorMetrics().registry):
         assert isinstance(registry, CollectorRegistry)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pinion_ipfs.breaker import CircuitState
 from pinion_operator.conditions import ConditionType, Reason
 from pinion_operator.metrics import Metrics as OperatorMetrics
 from pinion_runtime.metrics import Metrics as RuntimeMetrics
@@ -43,6 +44,7 @@ def test_every_metric_is_in_its_page_with_its_labels_and_no_other_is() -> None:
     told = {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     runtime = RuntimeMetrics()
     runtime.watch_queue(lambda: (0, 0))
+    runtime.watch_circuits(lambda: {"ipfs": CircuitState.CLOSED})
     there = exported(runtime.registry) | exported(OperatorMetrics().registry)
     assert told == {name: facts for name, facts in there.items() if name.startswith(("hf_server_", "pinion_"))}
 

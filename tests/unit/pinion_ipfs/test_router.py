@@ -163,10 +163,10 @@ async def test_a_dead_backend_is_passed_over_and_tried_once_when_its_time_has_co
     for _ in range(4):
         await router.block_get(cid)
     assert [receipt.attempts[0].kind for receipt in receipts] == ["BackendUnavailable"] * 3 + ["CircuitOpen"]
-    assert router.circuit(dead).state is CircuitState.OPEN
+    assert router.circuits()[dead.name] is CircuitState.OPEN
     assert router.passes_over(dead)
     now = 31.0
-    assert router.circuit(dead).state is CircuitState.HALF_OPEN
+    assert router.circuits()[dead.name] is CircuitState.HALF_OPEN
     assert [chunk async for chunk in router.cat(cid)] == [b"data"]  # the trial, which fails
     assert receipts[-1].attempts[0].kind == "BackendUnavailable"
     assert [chunk async for chunk in router.cat(cid)] == [b"data"]
@@ -180,7 +180,7 @@ async def test_a_callers_mistake_and_a_cancelled_call_leave_the_circuit_alone(ca
     for _ in range(3):
         with pytest.raises(ContentError, match="more than one block"):
             await router.add_bytes(bytes(2_000_000))
-    assert router.circuit(one).state is CircuitState.CLOSED
+    assert router.circuits()[one.name] is CircuitState.CLOSED
 
 
 def test_capabilities_choose_who_is_asked(refused: str, caches: tuple[HfCache, HfCache]) -> None:
