@@ -90,7 +90,7 @@ def main() -> int:
             if name not in chosen:
                 continue
             report = Path(reports) / f"{name}.xml"
-            good &= run_step(name, [PYTHON, "-m", "pytest", *arguments, f"--junitxml={report}", "--durations=5"], environment)
+            good &= run_step(name, [PYTHON, "-m", "pytest", *arguments, f"--junitxml={report}", "--durations=40"], environment)
             if report.exists():
                 count.add(report)
     for reason in count.reasons:
