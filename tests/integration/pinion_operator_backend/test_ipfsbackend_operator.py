@@ -220,6 +220,7 @@ def test_deletion_waits_for_its_users_and_names_them(world: World, start: Callab
     blocked = world.wait_condition("DeletionBlocked", "True", "InUse")
     assert "used by ModelDeployment minilm" in blocked["message"]
     assert world.get("statefulset", "store-kubo"), "it goes on serving"
+    world.kubectl("patch", "ipfsbackend", "store", "--type=merge", "-p", '{"spec": {"priority": 7}}')
     mounted = world.mounted()
     world.kubectl("delete", "modeldeployment", "minilm")
     for kind, name in (

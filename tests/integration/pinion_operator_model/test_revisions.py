@@ -277,6 +277,7 @@ def test_an_object_in_deletion_gets_no_children_back(
     second.wait_leading()
     if cascade == "foreground":
         wait_until(lambda: not models.children("m"), "the children to go", timeout=60)
+    models.kubectl("patch", "mdep/m", "--type=merge", "-p", '{"spec": {"replicas": 3}}')  # nobody is kept from editing it
     second.wait_quiet()
     assert not second.writes()
     models.kubectl("patch", "mdep/m", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')

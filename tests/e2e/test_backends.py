@@ -1,0 +1,59 @@
+"""Backends beside a managed Kubo: a Hugging Face cache on a volume that pods share, and a trustless gateway."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.cluster import Cluster, condition
+from tests.support.journeys import MINILM, Object, kubo_backend, minilm
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+
+NAMESPACE = "backends"
+
+
+@pytest.fixture(scope="module")
+def namespace(cluster: Cluster) -> Iterator[str]:
+    with cluster.namespace(NAMESPACE):
+        yield NAMESPACE
+
+
+def backend(name: str, **spec: Any) -> Object:
+    return {"apiVersion": "pinion.dev/v1alpha1", "kind": "IpfsBackend", "metadata": {"name": name}, "spec": spec}
+
+
+def serve(cluster: Cluster, name: str, backend: str, cid: str = "") -> tuple[Object, set[str], int]:
+    """Serve MiniLM; return the object, the types of its sources, and the bytes that the hub gave."""
+    before = cluster.hub_bytes(MINILM)
+    wish = minilm(name, storage={"backendRefs": [{"name": backend}]})
+    if cid:
+        wish["spec"]["model"]["expected"] = {"cid": cid}
+    cluster.apply(wish, NAMESPACE)
+    cluster.kubectl("wait", "-n", NAMESPACE, f"mdep/{name}", "--for=condition=Ready", "--timeout=300s")
+    model = cluster.get("mdep", name, NAMESPACE)
+    sources = {source["type"] for source in model["status"]["transfer"]["sources"] if source["bytes"]}
+    return model, sources, cluster.hub_bytes(MINILM) - before
+
+
+def test_a_cache_on_a_shared_volume_gives_what_another_deployment_left_there(cluster: Cluster, namespace: str) -> None:
+    size = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    cluster.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "models"}, "spec": size}, namespace)
+    cluster.apply(backend("shared", type="HuggingFaceCache", cache={"claimName": "models"}), namespace)
+    first, sources, asked = serve(cluster, "first", "shared")
+    assert (sources, asked) == ({"Origin"}, first["status"]["model"]["sizeBytes"])
+    assert condition(first, "ArtifactPinned")[0] == "True"
+    second, sources, asked = serve(cluster, "second", "shared")
+    assert (sources, asked) == ({"Backend"}, 0)
+    assert second["status"]["model"]["cid"] == first["status"]["model"]["cid"]
+
+
+def test_a_trustless_gateway_gives_what_it_has_by_cid(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(kubo_backend("ipfs"), namespace)
+    kept, _, _ = serve(cluster, "kept", "ipfs")
+    cid = kept["status"]["model"]["cid"]
+    gateway = f"http://ipfs-kubo.{namespace}.svc:8080"
+    cluster.apply(backend("gateway", type="TrustlessGateway", external={"gatewayURLs": [gateway]}), namespace)
+    model, sources, asked = serve(cluster, "by-cid", "gateway", cid)
+    assert (sources, asked) == ({"Backend"}, 0)
+    assert model["status"]["serving"] == [{"cid": cid, "replicas": 1}]
