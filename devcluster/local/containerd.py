@@ -12,12 +12,13 @@ from ..processes import Process, terminate
 from .layout import CGROUP, CNI_NETWORK, CONTAINERD_SOCKET, PODS, RUN, Layout
 
 KUBERNETES_NAMESPACE = "k8s.io"  # containerd's namespace of what the kubelet runs, and of images it sees
+_CTR = ("ctr", "--address", CONTAINERD_SOCKET, "--namespace", KUBERNETES_NAMESPACE)
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def ctr(*arguments: str | Path, timeout: float = 60) -> str:
     """Run containerd's own command line in the namespace of Kubernetes."""
-    return run("ctr", "--address", CONTAINERD_SOCKET, "--namespace", KUBERNETES_NAMESPACE, *arguments, timeout=timeout)
+    return run(*_CTR, *arguments, timeout=timeout)
 
 
 def start_containerd(layout: Layout, daemons: Daemons, pause_image: str) -> None:
@@ -64,12 +65,17 @@ def remove_images(references: Collection[str]) -> None:
 
 def clear_containers() -> int:
     """Kill and delete every container, with its snapshot, and return their number; images stay."""
-    names = ctr("containers", "list", "--quiet").split()
+    names = _containers()
     for name in ctr("tasks", "list", "--quiet").split():
-        attempt("ctr", "--address", CONTAINERD_SOCKET, "--namespace", KUBERNETES_NAMESPACE, "tasks", "delete", "--force", name)
-    if names:
-        ctr("containers", "delete", *names)
+        attempt(*_CTR, "tasks", "delete", "--force", name)
+    # A containerd that has just started deletes the unfinished ones of its last run by itself: to be too late is no error.
+    if names and not attempt(*_CTR, "containers", "delete", *names) and (left := _containers()):
+        ctr("containers", "delete", *left)
     return len(names)
+
+
+def _containers() -> list[str]:
+    return ctr("containers", "list", "--quiet").split()
 
 
 def kill_cgroup() -> None:

@@ -38,7 +38,8 @@ def serve(cluster: Cluster, name: str, backend: str, cid: str = "") -> tuple[Obj
 
 def test_a_cache_on_a_shared_volume_gives_what_another_deployment_left_there(cluster: Cluster, namespace: str) -> None:
     size = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    cluster.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "models"}, "spec": size}, namespace)
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "models"}, "spec": size}
+    cluster.apply(claim, namespace)
     cluster.apply(backend("shared", type="HuggingFaceCache", cache={"claimName": "models"}), namespace)
     first, sources, asked = serve(cluster, "first", "shared")
     assert (sources, asked) == ({"Origin"}, first["status"]["model"]["sizeBytes"])

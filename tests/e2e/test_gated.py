@@ -37,5 +37,6 @@ def test_it_is_served_once_the_operator_may_read_its_token(cluster: Cluster) -> 
             "create", "rolebinding", "pinion-hub-token", "-n", NAMESPACE,
             "--role=pinion-hub-token", f"--serviceaccount={OPERATOR}",
         )  # fmt: skip
+        cluster.kubectl("annotate", "-n", NAMESPACE, "mdep/gated", "pinion.dev/reconcile=now")
         cluster.kubectl("wait", "-n", NAMESPACE, "mdep/gated", "--for=condition=Ready", "--timeout=300s")
         assert found()["status"]["serving"] == [{"cid": found()["status"]["model"]["cid"], "replicas": 1}]
