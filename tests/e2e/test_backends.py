@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import Cluster, condition
+from tests.support.cluster import Cluster, condition, wait_until
 from tests.support.journeys import MINILM, Object, kubo_backend, minilm
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -58,3 +58,34 @@ def test_a_trustless_gateway_gives_what_it_has_by_cid(cluster: Cluster, namespac
     model, sources, asked = serve(cluster, "by-cid", "gateway", cid)
     assert (sources, asked) == ({"Backend"}, 0)
     assert model["status"]["serving"] == [{"cid": cid, "replicas": 1}]
+
+
+def test_until_the_backend_is_there_one_serves_and_one_waits(cluster: Cluster, namespace: str) -> None:
+    late = kubo_backend("late")
+    late["spec"]["managed"]["resources"] = {"requests": {"cpu": "1000"}}  # no node has so many
+    cluster.apply(late, namespace)
+    for name, fallback in (("serves", "Automatic"), ("waits", "None")):
+        cluster.apply(minilm(name, storage={"backendRefs": [{"name": "late"}], "fallback": fallback}), namespace)
+
+    def conditions(name: str) -> dict[str, tuple[str, str]]:
+        found = cluster.get("mdep", name, namespace)
+        return {kind: condition(found, kind) for kind in ("Ready", "ArtifactPinned", "BackendDegraded")}
+
+    cluster.kubectl("wait", "-n", namespace, "mdep/serves", "--for=condition=Ready", "--timeout=300s")
+    assert conditions("serves")["BackendDegraded"] == ("True", "NoBackendAvailable")
+    assert conditions("serves")["ArtifactPinned"][0] == "False"
+    assert conditions("waits")["Ready"] == ("False", "DependencyNotReady")
+    assert not cluster.get_all("pods", namespace, "pinion.dev/deployment=waits")
+    cluster.apply(kubo_backend("late"), namespace)
+    good = {
+        "Ready": ("True", "Serving"),
+        "ArtifactPinned": ("True", "Pinned"),
+        "BackendDegraded": ("False", "PreferredBackendActive"),
+    }
+    both = ("serves", "waits")
+    wait_until(
+        "two pinned models",
+        lambda: all(conditions(name) == good for name in both),
+        timeout=180,
+        describe=lambda: {name: conditions(name) for name in both},
+    )
