@@ -77,15 +77,14 @@ class Cluster:
 
     @contextlib.contextmanager
     def namespace(self, name: str) -> Iterator[None]:
-        """Make a namespace in which only `restricted` pods may run, and delete it."""
+        """Make a namespace in which only `restricted` pods may run; its deletion goes on when the block has ended."""
         install.ensure_namespace(self.provider, name)
         try:
             yield
         finally:
-            # Ours first: a namespace that still holds pods is looked at again only after half their grace period.
+            # Ours first: what they say about their end is waited for. The namespace may go while the next test runs.
             self.kubectl("delete", "mdep,ipfsb", "--all", "-n", name, "--timeout=120s")
-            wait_until("end of the pods", lambda: not self.get_all("pods", name, "pinion.dev/deployment"), timeout=120)
-            self.kubectl("delete", "namespace", name, "--timeout=180s")
+            self.kubectl("delete", "namespace", name, "--wait=false")
 
     def port_forward(self, namespace: str, target: str, port: int) -> contextlib.AbstractContextManager[str]:
         """Forward a free local port; gives its URL."""
