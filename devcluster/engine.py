@@ -20,10 +20,12 @@ def complaint() -> str:
     """Return why no Docker engine can be used, "" when one answers: a client alone proves nothing."""
     try:
         run("docker", "info", "--format={{.ServerVersion}}", timeout=20)
+        if "--build-context" not in run("docker", "build", "--help", timeout=20):
+            return "this `docker build` knows no --build-context: it needs buildx, which Docker has since 23.0"
     except FileNotFoundError:
         return "there is no `docker` on the PATH"
     except subprocess.TimeoutExpired:
-        return "`docker info` did not answer within 20 s"
+        return "`docker` did not answer within 20 s"
     except CommandError as error:
         return str(error)
     return ""

@@ -89,6 +89,24 @@ def test_the_engine_builds_what_the_local_builder_builds(tmp_path: Path) -> None
     assert wanted <= set(command)
 
 
+@pytest.mark.parametrize(
+    ("knows", "complaint"),
+    [("--build-arg list", "this `docker build` knows no --build-context"), ("--build-arg list\n--build-context strings", "")],
+    ids=["without buildx", "with buildx"],
+)
+def test_an_engine_must_build_with_named_contexts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, knows: str, complaint: str
+) -> None:
+    """Debian 12 has Docker 20.10, whose own words are `unknown flag: --build-context`, in the middle of the work."""
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\nif [ $1 = info ]; then echo 20.10.24; else echo '{knows}'; fi\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    said = engine.complaint()
+    assert said.startswith(complaint)
+    assert bool(said) == bool(complaint)
+
+
 def test_the_engines_base_image_is_the_dockerfiles_default() -> None:
     default = f"ARG BASE_IMAGE={engine.base_image()}\n"
     assert all(default in (REPOSITORY / f"Dockerfile.{name}").read_text() for name in ("operator", "runtime"))
