@@ -1,4 +1,4 @@
-"""A gated repository: the operator reads the one Secret that a Role of the namespace names, and no other."""
+"""A gated repository: the operator reads its token once a Role of the namespace lets it."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_it_is_served_once_the_operator_may_read_its_token(cluster: Cluster) -> 
             return cluster.get("mdep", "gated", NAMESPACE)
 
         wait_until("answer", lambda: condition(found(), "SourceResolved")[0] == "False", timeout=60, describe=found)
-        assert "hub" in message(found(), "SourceResolved"), found()["status"]
+        assert "Secret 'hub' of tokenSecretRef" in message(found(), "SourceResolved"), found()["status"]
         assert not cluster.get_all("pods", NAMESPACE)
         cluster.kubectl(
             "create", "role", "pinion-hub-token", "-n", NAMESPACE, "--verb=get", "--resource=secrets", "--resource-name=hub"

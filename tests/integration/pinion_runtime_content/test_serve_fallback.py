@@ -63,6 +63,7 @@ def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
     assert any(reason.startswith("late: ") for reason in status.backend.reasons)
     assert status.failure is None
     assert served.metric(names.CIRCUIT_STATE, backend="late", state="Closed") == 0
+    assert served.metric(names.CIRCUIT_STATE, backend="late") == 1, "Open, or HalfOpen by now"
     assert served.post({"model": served.model, "input": "x"}).status_code == 200
 
     late_kubo.start()
