@@ -69,10 +69,10 @@ class Api:
         except NotFoundError:
             return None
 
-    async def list(self, kind: Kind, namespace: str = "", selector: str = "") -> tuple[int, list[Object]]:
-        """Return (the resourceVersion that it is complete up to, all objects of a kind); namespace "" = all namespaces."""
+    async def list(self, kind: Kind, namespace: str = "", selector: str = "", fields: str = "") -> tuple[int, list[Object]]:
+        """Return (the resourceVersion that it is complete up to, the objects of a kind); namespace "" = all namespaces."""
         items: list[Object] = []
-        query = {"labelSelector": selector, "limit": str(PAGE), "continue": ""}
+        query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE), "continue": ""}
         while True:
             page = await self._request("GET", kind, (namespace, ""), query=query)
             named = {"apiVersion": kind.api_version, "kind": kind.name}

@@ -16,11 +16,12 @@ from ..reconcile.ipfsbackend import decide
 from ..reconcile.observed_backend import GRACE_SECONDS, Health, ObservedBackend
 from ..reconcile.plan import Plan
 from ..reconcile.users import User, users_of, wanted_cids
-from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, PERSISTENTVOLUMECLAIM, POD, Key, Kind, Object, ref_of
+from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, Key, Kind, Object, ref_of
 from ..resources.kubo_secret import derive_credentials
-from ..resources.names import BACKEND_LABEL, kubo_claim, kubo_rpc_url
+from ..resources.names import BACKEND_LABEL, kubo_rpc_url
 from .health_checks import Surroundings, check, daemon_of
 from .reconciler import Context
+from .volume import look_at_volume
 
 _UNPIN_SECONDS = 30.0
 _LOOK_SECONDS = 60.0  # how often it is asked whether somebody took our Secrets away
@@ -69,6 +70,9 @@ class IpfsBackendReconciler:
         missing = await self._missing(obj, around, memory, context) if managed else frozenset[str]()
         if backend is not None and not goes:
             await self._check_if_due(backend, around, memory, context)
+        claim, warning = None, ""
+        if backend is not None and memory.health is None and not goes:
+            claim, warning = await look_at_volume(backend, children, context.api)
         now = context.now()
         memory.unwanted_since = _unwanted(memory, users, now)
         return ObservedBackend(
@@ -80,7 +84,8 @@ class IpfsBackendReconciler:
             missing=missing,
             taken=context.taken,
             pods=context.list(POD, meta["namespace"], {BACKEND_LABEL: meta["name"]}),
-            claim=None if memory.health or goes else await _claim(backend, context),
+            claim=claim,
+            claim_warning=warning,
             users=users,
             health=memory.health,
             unwanted={cid: (now - since).total_seconds() for cid, since in memory.unwanted_since.items()},
@@ -166,14 +171,6 @@ class IpfsBackendReconciler:
                 await pin(meta.name, *daemon, cid, timeout)
                 memory.pins |= {cid}
                 log.warning("a lost pin was made again", extra={"namespace": meta.namespace, "object": meta.name, "cid": cid})
-
-
-async def _claim(backend: IpfsBackend | None, context: Context) -> Object | None:
-    """Return the claim of a managed daemon's volume; claims are not watched."""
-    if backend is None or backend.spec.managed is None or backend.spec.managed.storage.type != "PVC":
-        return None
-    meta = backend.metadata
-    return await context.api.get(PERSISTENTVOLUMECLAIM, (meta.namespace, kubo_claim(meta.name)))
 
 
 def _parse(obj: Object) -> tuple[IpfsBackend | None, str]:

@@ -111,7 +111,7 @@ def _starting(seen: ObservedBackend, backend: IpfsBackend) -> Reconciling | None
     troubles = [trouble for pod in seen.pods if (trouble := _trouble(pod))]
     said = [troubles[0] if troubles else "waiting for its pod"]
     if backend.spec.managed and backend.spec.managed.storage.type == "PVC" and current:
-        said.append(explain_claim(kubo_claim(meta.name), seen.claim, kubo_name(meta.name)))
+        said.append(explain_claim(kubo_claim(meta.name), seen.claim, seen.claim_warning))
     return Reconciling(Reason.STARTING, "; ".join(filter(None, said)))
 
 

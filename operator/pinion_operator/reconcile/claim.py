@@ -1,7 +1,11 @@
-"""A PersistentVolumeClaim that somebody else made, as a backend's health."""
+"""A PersistentVolumeClaim of a backend: as its health where somebody else made it, and what it lacks where we did."""
+
+from collections.abc import Sequence
 
 from ..resources.kinds import Object
 from .observed_backend import Check
+
+_NOTE = 300  # characters of an event that go into a condition
 
 
 def check_claim(name: str, claim: Object | None) -> Check:
@@ -16,15 +20,37 @@ def check_claim(name: str, claim: Object | None) -> Check:
     return Check(reachable=True, healthy=True)
 
 
-def explain_claim(name: str, claim: Object | None, workload: str) -> str:
-    """Return what a pod's volume still lacks, "" when nothing; the claim is one that the StatefulSet `workload` makes."""
-    if claim is None:
-        return f"its claim {name} is not there: the events of StatefulSet {workload} tell why, a quota for one"
-    if claim.get("status", {}).get("phase", "Pending") != "Pending":
+def explain_claim(name: str, claim: Object | None, warning: str) -> str:
+    """Return what a pod's volume still lacks, "" when nothing; `warning` is what Kubernetes itself says of it, or ""."""
+    if not is_waiting(claim):
         return ""
-    storage_class = claim.get("spec", {}).get("storageClassName")
-    kind = f"of StorageClass {storage_class}" if storage_class else "of a StorageClass: it names none, and there is no default"
-    return f"its claim {name} waits for a volume {kind}"
+    if claim is None:
+        said = f"its claim {name} is not there"
+    elif storage_class := claim.get("spec", {}).get("storageClassName"):
+        said = f"its claim {name} waits for a volume of StorageClass {storage_class}"
+    else:
+        said = f"its claim {name} waits for a volume of a StorageClass: it names none, and there is no default"
+    return f"{said} ({warning})" if warning else said
+
+
+def is_waiting(claim: Object | None) -> bool:
+    """Return whether the claim is not there, or has no volume yet."""
+    return claim is None or claim.get("status", {}).get("phase", "Pending") == "Pending"
+
+
+def newest_warning(events: Sequence[Object]) -> str:
+    """Return `reason: note` of the newest event (events.k8s.io/v1), cut to a length; "" when there is none."""
+    if not events:
+        return ""
+    newest = max(events, key=_last_seen)
+    text = f"{newest.get('reason', '')}: {' '.join(newest.get('note', '').split())}"
+    return text if len(text) <= _NOTE else f"{text[: _NOTE - 1]}…"
+
+
+def _last_seen(event: Object) -> str:
+    """Return when an event was seen last, RFC 3339, which sorts by time; most controllers write the deprecated fields still."""
+    series = (event.get("series") or {}).get("lastObservedTime")
+    return str(series or event.get("deprecatedLastTimestamp") or event.get("eventTime") or "")
 
 
 def _not(problem: str) -> Check:

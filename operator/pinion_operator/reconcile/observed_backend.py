@@ -45,6 +45,7 @@ class ObservedBackend:
     taken: frozenset[Ref] = frozenset()  # names that we want and strangers bear
     pods: tuple[Object, ...] = ()
     claim: Object | None = None  # of a managed daemon's volume; looked at only while its pod is not ready
+    claim_warning: str = ""  # the newest Warning event of that claim or, while there is none, of the StatefulSet that makes it
     users: tuple[User, ...] = ()  # ModelDeployments that use it, those in deletion left out
     health: Health | None = None  # None: not checked, because no pod is ready
     unwanted: Mapping[str, float] = field(

@@ -144,3 +144,22 @@ def test_the_longest_names_make_valid_children(backends: Backends, start: Callab
     message = f"its claim data-{name}-kubo-0 waits for a volume of StorageClass nosuch"
     wait_until(lambda: message in backends.conditions(name)["Ready"][1], message, 60)
     assert not [one for one in operator.writes() if one.status >= 400 and one.status != 409]
+
+
+def test_why_a_volume_does_not_come_is_told_in_the_words_of_kubernetes(
+    backends: Backends, start: Callable[..., OperatorProcess]
+) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "claims"}}
+    backends.apply({**quota, "spec": {"hard": {"persistentvolumeclaims": "0"}}})
+    wait_until(lambda: backends.kubectl("get", "quota", "claims", "--output=jsonpath={.status.hard}"), "the quota counts", 60)
+    start()
+    backends.make("b", type="Kubo", managed={"storage": {"size": "1Gi", "storageClassName": "nosuch"}})
+
+    def told(*parts: str) -> None:
+        found = "; ".join(parts)
+        wait_until(lambda: all(part in backends.conditions("b").get("Ready", ("", ""))[1] for part in parts), found, 90)
+
+    told("its claim data-b-kubo-0 is not there (FailedCreate: ", "exceeded quota: claims")
+    backends.kubectl("delete", "quota", "claims")
+    missing = 'waits for a volume of StorageClass nosuch (ProvisioningFailed: storageclass.storage.k8s.io "nosuch" not found)'
+    told(f"its claim data-b-kubo-0 {missing}")

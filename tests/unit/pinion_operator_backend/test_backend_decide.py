@@ -92,17 +92,20 @@ def test_troubles_of_the_pod(backends: Any, status: Any, message: str) -> None:
     assert message in plan.status["conditions"][0]["message"]
 
 
-CLAIMS: list[tuple[Any, str]] = [
-    (None, "its claim data-b-kubo-0 is not there: the events of StatefulSet b-kubo tell why, a quota for one"),
-    ({"spec": {"storageClassName": "nosuch"}, "status": {"phase": "Pending"}}, "waits for a volume of StorageClass nosuch"),
-    ({"spec": {}}, "waits for a volume of a StorageClass: it names none, and there is no default"),
+PENDING = {"spec": {"storageClassName": "nosuch"}, "status": {"phase": "Pending"}}
+CLAIMS: list[tuple[Any, str, str]] = [
+    (None, "", "its claim data-b-kubo-0 is not there"),
+    (None, "FailedCreate: exceeded quota: q", "its claim data-b-kubo-0 is not there (FailedCreate: exceeded quota: q)"),
+    (PENDING, "", "waits for a volume of StorageClass nosuch"),
+    (PENDING, "ProvisioningFailed: not found", "a volume of StorageClass nosuch (ProvisioningFailed: not found)"),
+    ({"spec": {}}, "", "waits for a volume of a StorageClass: it names none, and there is no default"),
 ]
 
 
-@pytest.mark.parametrize(("claim", "message"), CLAIMS)
-def test_a_volume_that_does_not_come_is_named(backends: Any, claim: Any, message: str) -> None:
+@pytest.mark.parametrize(("claim", "warning", "message"), CLAIMS)
+def test_a_volume_that_does_not_come_is_named(backends: Any, claim: Any, warning: str, message: str) -> None:
     pod = {"metadata": {"name": "b-kubo-0"}, "status": {"conditions": [UNSCHEDULED]}}
-    plan = decide(backends.settled(backends.make(), ready=False, pods=(pod,), claim=claim))
+    plan = decide(backends.settled(backends.make(), ready=False, pods=(pod,), claim=claim, claim_warning=warning))
     assert plan.status is not None
     assert plan.status["conditions"][0]["message"].startswith("pod b-kubo-0 is not scheduled: 0/1 nodes; its claim")
     assert plan.status["conditions"][0]["message"].endswith(message)
