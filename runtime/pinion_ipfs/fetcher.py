@@ -233,8 +233,9 @@ class Fetcher:
             available = request.size_limit_bytes
             raise InsufficientStorage(f"{what} and the cache's limit", needed_bytes=needed, available_bytes=available)
         absent = [file for file in files if not self._store.blob(request.repo, file).exists()]
-        needed, free = _space(absent), self._store.free_bytes()
-        if free < needed:
+        needed = _space(absent)
+        if not self._store.has_room(needed):
+            free = self._store.free_bytes()
             raise InsufficientStorage(f"{what} and the cache's free space", needed_bytes=needed, available_bytes=free)
 
     def _records(self, repo: RepoId, files: Sequence[HubFile]) -> dict[str, BlobRecord]:

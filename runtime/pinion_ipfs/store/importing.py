@@ -24,8 +24,9 @@ async def import_snapshot(store: Store, manifest: Manifest, chunks: AsyncIterato
     Raises what `unpack_car` raises, DigestMismatch for files that the manifest does not name, InsufficientStorage.
     """
     absent = [file.hub for file in manifest.files if store.record(manifest.repo, file.hub) is None]
-    needed, free = sum(file.size for file in absent), await asyncio.to_thread(store.free_bytes)
-    if needed > free:
+    needed = sum(file.size for file in absent)
+    if not await asyncio.to_thread(store.has_room, needed):
+        free = await asyncio.to_thread(store.free_bytes)
         raise InsufficientStorage(f"{manifest.repo} in {source}", needed_bytes=needed, available_bytes=free)
     writer = _Writer(store, manifest, source)
     limits = Limits(max_bytes=manifest.listing.total_bytes)

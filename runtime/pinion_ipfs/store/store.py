@@ -64,8 +64,16 @@ class Store:
 
     def free_bytes(self) -> int:
         """Return the free space of the store's filesystem."""
+        return self._usage().free
+
+    def has_room(self, size: int) -> bool:
+        """Return whether `size` bytes fit; a filesystem that tells no size at all, as some network volumes do, is tried."""
+        usage = self._usage()
+        return size <= usage.free or usage.total == 0
+
+    def _usage(self) -> shutil._ntuple_diskusage:
         self.prepare()
-        return shutil.disk_usage(self._existing(self.side)).free
+        return shutil.disk_usage(self._existing(self.side))
 
     # Blobs
 

@@ -2,9 +2,8 @@
 
 import asyncio
 import os
-import subprocess
+import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from pinion_ipfs.errors import (
     DigestMismatch,
     DownloadFailed,
     DownloadStalled,
+    InsufficientStorage,
     OriginRateLimited,
     OriginUnreachable,
     SourceNotFound,
@@ -28,6 +28,7 @@ from pinion_ipfs.origin.parent import child_environment
 from pinion_ipfs.store import Store
 from tests.support.fetching import make_fetching, make_request, origin_children, run_origin
 from tests.support.hub import Hub
+from tests.support.volumes import small_volume
 
 MIB = 1024 * 1024
 WEIGHTS = "model.safetensors"
@@ -159,38 +160,50 @@ async def test_too_many_requests_stop_new_files_and_let_the_others_end(hub: Hub,
     assert hub.repo_stats("faults/limit")["file_gets"] == 1
 
 
-@pytest.fixture
-def small_volume(tmp_path: Path) -> Iterator[Path]:
-    """Yield a folder with room for 8 MiB."""
-    volume = tmp_path / "volume"
-    volume.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", volume], check=True, timeout=30)
-    try:
-        yield volume
-    finally:
-        subprocess.run(["umount", volume], check=True, timeout=30)
-
-
 async def test_a_full_volume_is_named_with_its_numbers_and_the_fetch_goes_on_when_there_is_room(
-    hub: Hub, small_volume: Path
+    hub: Hub, tmp_path: Path
 ) -> None:
     make_repo(hub, "faults/full", 6 * MIB)
-    # Enough at the start: another writer takes it while the download runs.
-    filler = small_volume / "filler"
-    filler.write_bytes(bytes(4 * MIB))
-    home = small_volume / "hf"
-    run = await run_origin(hub, "faults/full", home)
-    assert isinstance(run.error, StorageFilled), run.error
-    assert (run.error.reason, run.error.retryable) == ("InsufficientStorage", True)
-    assert run.error.needed_bytes == 6 * MIB
-    assert run.error.available_bytes < 6 * MIB
-    assert "became full on the way: needs" in str(run.error)
-    assert not [path for path in run.store.cache_dir.glob("*/blobs/*") if path.stat().st_size > 2]
-    filler.unlink()
-    assert (await run_origin(hub, "faults/full", home)).error is None
-    used = sum(path.stat().st_blocks * 512 for path in home.rglob("*") if path.is_file() and not path.is_symlink())
-    assert used < 1.1 * 6 * MIB  # staging keeps no second copy
-    assert not list((home / "pinion/staging").rglob("*.incomplete"))
+    with small_volume(tmp_path / "volume", "8m") as volume:
+        # Enough at the start: another writer takes it while the download runs.
+        filler = volume / "filler"
+        filler.write_bytes(bytes(4 * MIB))
+        home = volume / "hf"
+        run = await run_origin(hub, "faults/full", home)
+        assert isinstance(run.error, StorageFilled), run.error
+        assert (run.error.reason, run.error.retryable) == ("InsufficientStorage", True)
+        assert run.error.needed_bytes == 6 * MIB
+        assert run.error.available_bytes < 6 * MIB
+        assert "became full on the way: needs" in str(run.error)
+        assert not [path for path in run.store.cache_dir.glob("*/blobs/*") if path.stat().st_size > 2]
+        filler.unlink()
+        assert (await run_origin(hub, "faults/full", home)).error is None
+        used = sum(path.stat().st_blocks * 512 for path in home.rglob("*") if path.is_file() and not path.is_symlink())
+        assert used < 1.1 * 6 * MIB  # staging keeps no second copy
+        assert not list((home / "pinion/staging").rglob("*.incomplete"))
+
+
+@pytest.mark.parametrize("size", ["0", "1m"])
+async def test_a_volume_without_free_space_is_refused_and_one_that_tells_no_size_is_tried(
+    hub: Hub, tmp_path: Path, size: str
+) -> None:
+    repo = f"faults/volume-of-{size}"
+    data = make_repo(hub, repo, 2 * MIB)
+    with small_volume(tmp_path / "volume", size) as volume:  # a tmpfs of size 0 has no limit, and reports 0 of 0 bytes free
+        if size != "0":
+            filler = os.open(volume / "filler", os.O_WRONLY | os.O_CREAT)
+            os.posix_fallocate(filler, 0, MIB)
+            os.close(filler)
+        assert shutil.disk_usage(volume).free == 0
+        one = make_fetching(volume / "hf")
+        request = await make_request(hub, repo)
+        if size == "0":
+            snapshot = await one.run(request)
+            assert (snapshot.path / WEIGHTS).read_bytes() == data
+        else:
+            with pytest.raises(InsufficientStorage, match=r"free space: needs \d+ bytes, 0 are available"):
+                await one.run(request)
+            assert hub.repo_stats(repo).get("file_gets", 0) == 0
 
 
 async def test_a_strangers_endpoint_on_this_machine_is_not_asked(hub: Hub, tmp_path: Path) -> None:

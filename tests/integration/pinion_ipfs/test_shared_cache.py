@@ -167,26 +167,27 @@ async def test_a_read_only_cache_is_read_and_not_written(hub: Hub, tmp_path: Pat
     assert everything(shared) == before
 
 
-async def test_a_whole_store_on_a_read_only_volume_serves_and_is_verified(hub: Hub, tmp_path: Path) -> None:
-    add_repo(hub, "shared/volume")
-    home = tmp_path / "hf"
-    # Filled by the hub's own library: no sidecars, no manifest, no locks of ours.
-    folder = snapshot_download("shared/volume", endpoint=hub.endpoint, cache_dir=home / "hub", token=False)
+@pytest.mark.parametrize("uid", [0, 65532])
+async def test_a_whole_store_on_a_read_only_volume_serves_and_is_verified(hub: Hub, shared_folder: Path, uid: int) -> None:
+    repo, home = f"shared/volume-of-{uid}", shared_folder / "hf"
+    add_repo(hub, repo)
+    # Filled by the hub's own library, as root: no sidecars, no manifest, no locks of ours.
+    folder = snapshot_download(repo, endpoint=hub.endpoint, cache_dir=home / "hub", token=False)
     for lock in (home / "hub").glob(".locks/**/*.lock"):
         lock.unlink()
     before = everything(home)
-    request = await make_request(hub, "shared/volume")
-    gets = hub.repo_stats("shared/volume")["file_gets"]
-    with read_only(home):
+    request = await make_request(hub, repo)
+    gets = hub.repo_stats(repo)["file_gets"]
+    with read_only(home), as_user(uid):
         one = make_fetching(home)
         snapshot = await one.run(request)
         assert snapshot.path == Path(folder)
         assert (await one.fetcher.pin(snapshot)).pins == ()
     assert everything(home) == before
-    assert hub.repo_stats("shared/volume")["file_gets"] == gets
+    assert hub.repo_stats(repo)["file_gets"] == gets
 
     flip(snapshot.path / "model.safetensors", 2 * MIB + 5)
-    with read_only(home):
+    with read_only(home), as_user(uid):
         one = make_fetching(home)
         with pytest.raises(DigestMismatch, match=r"model\.safetensors from the local cache"):
             await one.run(request)
