@@ -64,13 +64,19 @@ _HELM_4_STAMP = (
 HELM_4 = GoTool("helm-4", "4.3.1", ("helm.sh/helm/v4/cmd/helm",), "installs the chart too", f"-s -w {_HELM_4_STAMP}")
 KIND = GoTool("kind", "0.30.0", ("sigs.k8s.io/kind",), "makes a cluster in a Docker engine")
 COREDNS = GoTool("coredns", "1.15.0", ("github.com/coredns/coredns",), "names of Services inside the cluster")
+POLICIES = GoTool(
+    "kube-network-policies",
+    "1.1.1",
+    ("sigs.k8s.io/kube-network-policies/cmd/kube-network-policies/standard",),
+    "network policies that hold",
+)
 BUILDKIT = GoTool(
     "buildkit",
     "0.34.2",
     ("github.com/moby/buildkit/cmd/buildkitd", "github.com/moby/buildkit/cmd/buildctl"),
     "builds images from the Dockerfiles without a Docker engine",
 )
-TOOLS = {tool.name: tool for tool in (KUBO, ETCD, CONTROL, HELM, HELM_4, NODE, COREDNS, BUILDKIT)}
+TOOLS = {tool.name: tool for tool in (KUBO, ETCD, CONTROL, HELM, HELM_4, NODE, COREDNS, POLICIES, BUILDKIT)}
 CONTROL_TOOLS = (ETCD, CONTROL)
 
 

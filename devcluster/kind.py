@@ -2,9 +2,10 @@
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pytest_kind import KindCluster as Kind
@@ -31,8 +32,9 @@ class KindCluster:
     name = "kind"
     exclusive = True
 
-    def __init__(self) -> None:
-        self.state = cache_dir() / "kind"
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        known = os.environ if environment is None else environment
+        self.state, self.node_image = cache_dir() / "kind", known.get("PINION_NODE_IMAGE") or NODE_IMAGE
 
     @property
     def kubeconfig(self) -> Path:
@@ -99,7 +101,7 @@ class KindCluster:
             yield Kind(
                 CLUSTER,
                 kubeconfig=self.kubeconfig,
-                image=NODE_IMAGE,
+                image=self.node_image,
                 kind_path=KIND.program("kind"),
                 kubectl_path=CONTROL.program("kubectl"),
             )

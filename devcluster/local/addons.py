@@ -1,4 +1,4 @@
-"""What a bare cluster lacks: names of Services, and volumes."""
+"""What a bare cluster lacks: names of Services, volumes, and rights of what decides about connections."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,8 @@ _VOLUME_SIZE = "50Gi"  # a number for the scheduler alone: a volume is a folder
 
 
 def apply_addons(layout: Layout, kubectl: Kubectl, coredns_image: str) -> None:
-    """Apply CoreDNS, the storage class and its volumes."""
+    """Apply CoreDNS, the storage class and its volumes, and the rights of kube-network-policies."""
+    kubectl("apply", "--filename=-", input=manifests.render("policies.yaml"))
     kubectl("apply", "--filename=-", input=manifests.render("storage.yaml"))
     kubectl("apply", "--filename=-", input=json.dumps(_volumes(layout.state / "volumes")))
     dns = manifests.render("coredns.yaml", image=coredns_image, address=DNS_ADDRESS, domain=CLUSTER_DOMAIN)

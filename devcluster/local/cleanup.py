@@ -8,9 +8,13 @@ from ..processes import processes_under, terminate
 from . import containerd
 from .layout import FOLDERS_RECORD, RUN, SYSCTLS_RECORD, Layout
 from .network import stop_network
+from .policies import stop_policies
 from .traces import recall_folders, remove_container_traces, remove_folders
 
-_CONTROL = ("server", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+_CONTROL = (
+    *("server", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"),
+    "standard",  # kube-network-policies, by the folder that its program is built from
+)
 _CONTAINERS = ("containerd", "containerd-shim-runc-v2", "runc", "buildkitd", "buildctl")
 _CRI_STATE = "io.containerd.grpc.v1.cri"
 
@@ -25,6 +29,7 @@ def remove_everything(layout: Layout) -> None:
     terminate(processes_under(folders, _CONTAINERS))
     containerd.kill_cgroup()
     _unmount((layout.state, layout.containerd, RUN))
+    stop_policies()
     stop_network(layout.state / SYSCTLS_RECORD)
     remove_container_traces()
     missing_before = recall_folders(layout.state / FOLDERS_RECORD)

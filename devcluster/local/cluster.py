@@ -34,10 +34,14 @@ from .layout import (
 from .network import start_network
 from .node import start_node
 from .packages import architecture, ensure_packages
+from .policies import POLICIES_DAEMON, start_policies
 from .traces import remember_folders
 
 _OWNER = RUN / "owner"  # whose cluster this is: the layout's root
-DAEMONS = ("etcd", "kube-apiserver", "kube-controller-manager", "containerd", "kube-scheduler", "kubelet", "kube-proxy")
+DAEMONS = (
+    *("etcd", "kube-apiserver", "kube-controller-manager", "containerd", "kube-scheduler", "kubelet", "kube-proxy"),
+    POLICIES_DAEMON,
+)
 
 
 class LocalCluster:
@@ -146,7 +150,8 @@ class LocalCluster:
         self.kubectl(
             "--namespace=kube-system", "wait", "--for=condition=Available", "deployment/coredns", "--timeout=90s", timeout=100
         )
-        clock("DNS and volumes")
+        start_policies(control, daemons)
+        clock("DNS, volumes and network policies")
         print(f"the cluster is up\n  {shell_line(self.kubeconfig)}", flush=True)
 
     def _provide(self, reference: str, make: Callable[[Path, str], None]) -> None:

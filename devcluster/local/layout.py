@@ -22,6 +22,7 @@ RANGES = tuple(ipaddress.ip_network(text) for text in (f"{NODE_ADDRESS}/32", POD
 
 ADDRESSES = Addresses(NODE_ADDRESS, 6443, etcd_port=12379, etcd_peer_port=12380, controllers_port=10257, services=SERVICES)
 SCHEDULER_PORT, KUBELET_HEALTH_PORT, PROXY_HEALTH_PORT, PROXY_METRICS_PORT = 10259, 10248, 10256, 10249
+POLICIES_METRICS_PORT, POLICIES_QUEUE = 10261, 213  # the second is a number of the kernel's, for packets
 LOOPBACK_PORTS = {
     ADDRESSES.etcd_port: "etcd",
     ADDRESSES.etcd_peer_port: "etcd",
@@ -30,6 +31,7 @@ LOOPBACK_PORTS = {
     KUBELET_HEALTH_PORT: "kubelet",
     PROXY_HEALTH_PORT: "kube-proxy",
     PROXY_METRICS_PORT: "kube-proxy",
+    POLICIES_METRICS_PORT: "kube-network-policies",
 }
 
 # The kernel refuses the address of a Unix socket of 108 bytes or more: sockets live under this short path.

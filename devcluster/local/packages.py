@@ -15,6 +15,7 @@ PACKAGES = {
     "containernetworking-plugins": ("/usr/lib/cni/ptp", "gives pods their network"),
     "mmdebstrap": ("/usr/bin/mmdebstrap", "makes the base image from Debian packages, without a registry"),
     "nftables": ("/usr/sbin/nft", "Services, and the guard that keeps traffic of pods on this machine"),
+    "iptables": ("/usr/sbin/iptables", "asks about new connections where the kernel's nftables cannot"),
     "conntrack": ("/usr/sbin/conntrack", "kube-proxy needs it to forget connections to pods that are gone"),
     "iproute2": ("/usr/sbin/ip", "the node's own bridge"),
 }

@@ -60,7 +60,7 @@ def test_a_trustless_gateway_gives_what_it_has_by_cid(cluster: Cluster, namespac
     assert model["status"]["serving"] == [{"cid": cid, "replicas": 1}]
 
 
-def test_until_the_backend_is_there_one_serves_and_one_waits(cluster: Cluster, namespace: str) -> None:
+def test_one_serves_and_one_waits_for_the_backend_and_both_serve_on_without_it(cluster: Cluster, namespace: str) -> None:
     late = kubo_backend("late")
     late["spec"]["managed"]["resources"] = {"requests": {"cpu": "1000"}}  # no node has so many
     cluster.apply(late, namespace)
@@ -77,15 +77,23 @@ def test_until_the_backend_is_there_one_serves_and_one_waits(cluster: Cluster, n
     assert conditions("waits")["Ready"] == ("False", "DependencyNotReady")
     assert not cluster.get_all("pods", namespace, "pinion.dev/deployment=waits")
     cluster.apply(kubo_backend("late"), namespace)
+    both = ("serves", "waits")
+
+    def wait_for_both(what: str, wanted: dict[str, tuple[str, str]]) -> None:
+        wait_until(
+            what,
+            lambda: all(conditions(name) == wanted for name in both),
+            timeout=180,
+            describe=lambda: {name: conditions(name) for name in both},
+        )
+
     good = {
         "Ready": ("True", "Serving"),
         "ArtifactPinned": ("True", "Pinned"),
         "BackendDegraded": ("False", "PreferredBackendActive"),
     }
-    both = ("serves", "waits")
-    wait_until(
-        "two pinned models",
-        lambda: all(conditions(name) == good for name in both),
-        timeout=180,
-        describe=lambda: {name: conditions(name) for name in both},
-    )
+    wait_for_both("two pinned models", good)
+    cluster.apply(late, namespace)  # its pod goes, and the next one finds no node
+    wait_for_both("two models that serve on, and say so", good | {"BackendDegraded": ("True", "NoBackendAvailable")})
+    cluster.apply(kubo_backend("late"), namespace)
+    wait_for_both("two models with their backend back", good)

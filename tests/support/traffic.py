@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from devcluster.kubectl import KubectlError
+from tests.support.client_pods import client_pod
 from tests.support.cluster import Cluster, wait_until
 
 _CLIENT = """
@@ -51,13 +51,10 @@ class Report:
 @contextmanager
 def traffic(cluster: Cluster, namespace: str, model: str) -> Iterator[Report]:
     """Ask a model's Service while the block runs, from its first answer on; the report is filled afterwards."""
-    image = cluster.kubectl(
-        "get", "deploy", "-n", "pinion-system", "pinion-operator", "-o", "jsonpath={.spec.template.spec.containers[0].image}"
-    )
     # By address: the cluster's one DNS server is not what is tried here.
     address = cluster.get("service", model, namespace)["spec"]["clusterIP"]
     name, report = f"traffic-{time.monotonic_ns() % 10**9}", Report()
-    cluster.apply(_pod(name, image, f"http://{address}", model), namespace)
+    cluster.apply(client_pod(cluster, name, ["python", "-c", _CLIENT, f"http://{address}", model]), namespace)
     try:
         cluster.kubectl("wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=120s")
         wait_until("request", lambda: "asking" in cluster.kubectl("logs", "-n", namespace, name), timeout=60)
@@ -78,30 +75,3 @@ def _told_to_end(cluster: Cluster, namespace: str, name: str) -> bool:
     except KubectlError:
         return False
     return True
-
-
-def _pod(name: str, image: str, url: str, model: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name},
-        "spec": {
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 1,
-            "automountServiceAccountToken": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 65532,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": "client",
-                    "image": image,
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": ["python", "-c", _CLIENT, url, model],
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                }
-            ],
-        },
-    }

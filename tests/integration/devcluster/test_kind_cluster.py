@@ -2,6 +2,8 @@
 
 import subprocess
 
+import pytest
+
 from devcluster.gotools import KIND, KUBERNETES, ensure
 from devcluster.kind import CLUSTER, NODE_IMAGE, KindCluster
 
@@ -16,6 +18,18 @@ def test_the_node_is_of_our_kubernetes_and_pinned_by_digest() -> None:
     name, _, digest = NODE_IMAGE.partition("@sha256:")
     assert name.startswith(f"kindest/node:v{KUBERNETES.rpartition('.')[0]}.")
     assert len(digest) == 64
+
+
+@pytest.mark.parametrize(
+    ("environment", "image"),
+    [
+        ({}, NODE_IMAGE),
+        ({"PINION_NODE_IMAGE": ""}, NODE_IMAGE),
+        ({"PINION_NODE_IMAGE": "mirror.example/node:v1.34.0"}, "mirror.example/node:v1.34.0"),
+    ],
+)
+def test_the_node_may_come_from_elsewhere(environment: dict[str, str], image: str) -> None:
+    assert KindCluster(environment).node_image == image
 
 
 def test_a_cluster_without_a_kubeconfig_is_not_up() -> None:
