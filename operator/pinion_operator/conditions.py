@@ -31,6 +31,11 @@ class ConditionType(StrEnum):
     DELETION_BLOCKED = "DeletionBlocked"  # there only while True: deletion waits for ModelDeployments that use it
 
 
+TRUE_IS_BAD = frozenset(
+    {ConditionType.STALLED, ConditionType.SOURCE_DRIFTED, ConditionType.BACKEND_DEGRADED, ConditionType.DELETION_BLOCKED}
+)
+
+
 class Reason(StrEnum):
     """Why, in one word. One reason may serve several condition types."""
 

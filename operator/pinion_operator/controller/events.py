@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from ..cluster.api import Api
 from ..cluster.errors import ApiError, ConflictError
-from ..conditions import Reason
+from ..conditions import TRUE_IS_BAD, Reason
 from ..metrics import Metrics
 from ..resources.kinds import EVENT, Object
 
@@ -20,8 +20,6 @@ BURST, REFILL = 30.0, 1 / 10  # for one object: so many at once, then one in ten
 REMEMBERED = 5000  # objects whose rates are known
 NOTE, NAME = 1024, 253  # bytes, as the API server limits them
 
-# True is bad.
-_NEGATIVE = frozenset({"Stalled", "DeletionBlocked", "BackendDegraded"})
 # Not True, and nothing is wrong.
 _CALM = frozenset(
     {
@@ -111,6 +109,6 @@ def build_event(obj: Object, condition: str, new: Object | None, old: Object | N
 
 
 def _is_bad(condition: str, new: Object) -> bool:
-    if condition in _NEGATIVE:
+    if condition in TRUE_IS_BAD:
         return bool(new["status"] == "True")
     return new["status"] != "True" and new["reason"] not in _CALM

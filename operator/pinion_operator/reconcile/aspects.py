@@ -4,7 +4,7 @@ from pinion_contract.status import Phase
 
 from ..api.base import Condition
 from ..api.modeldeployment import ModelDeployment
-from ..conditions import ConditionType, Reason, condition
+from ..conditions import ConditionType, Reason, condition, find
 from .artifact import Artifact
 from .degraded import backend_degraded, backends_ready
 from .failures import MEANINGS, explain
@@ -83,13 +83,23 @@ def artifact_pinned(
 
 
 def artifact_verified(model: ModelDeployment, artifact: Artifact, workload: Workload) -> Condition:
-    """Return ArtifactVerified: the CID was recomputed from the bytes."""
+    """Return ArtifactVerified: a pod of the revision has recomputed the CID from the bytes on its disk.
+
+    Where no pod is wanted, or none can be read, what was verified before stands. To know a CID is not enough: it may come
+    from another deployment of the same bytes.
+    """
     type_ = ConditionType.ARTIFACT_VERIFIED
     if failed := _failed(model, type_, workload):
         return failed
-    if artifact.cid:
-        return _set(model, type_, True, Reason.VERIFIED, f"the bytes are those of {artifact.cid}")
-    return _set(model, type_, False, Reason.VERIFYING, "the CID is computed once the files are there")
+    verified = f"the bytes are those of {artifact.cid}"
+    before, idle = find(model.status.conditions, type_), idle_reason(model)
+    stands = (idle or workload.silent) and before is not None and (before.status, before.message) == ("True", verified)
+    if artifact.cid and (stands or workload.has_verified(artifact.cid)):
+        return _set(model, type_, True, Reason.VERIFIED, verified)
+    if idle:
+        return _set(model, type_, False, idle, "no pod is wanted")
+    what = f"{artifact.cid} is recomputed" if artifact.cid else "the CID is computed"
+    return _set(model, type_, False, Reason.VERIFYING, f"{what} once the files are there")
 
 
 def workload_ready(model: ModelDeployment, workload: Workload) -> Condition:

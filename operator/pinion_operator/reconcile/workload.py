@@ -49,6 +49,10 @@ class Workload:
         observed = status.get("observedGeneration", 0) >= self.deployment["metadata"]["generation"]
         return bool(observed) and self.deployment["spec"]["replicas"] == self.wanted and counts == [self.wanted] * 3
 
+    def has_verified(self, cid: str) -> bool:
+        """Return whether a pod of the current revision says that its bytes are those of the CID."""
+        return any(pod.status.model.cid == cid for pod in self.current if pod.status)
+
     @property
     def settled(self) -> bool:
         """Return whether everything that was asked for holds, by the Deployment and by the pods' own claims."""

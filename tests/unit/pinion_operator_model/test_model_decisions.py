@@ -386,6 +386,36 @@ def test_pods_whose_status_cannot_be_read_are_not_claimed() -> None:
     assert world.condition("Available") == "True/MinimumReplicasAvailable"
 
 
+def test_bytes_count_as_verified_only_by_the_word_of_a_pod_of_this_deployment() -> None:
+    """A CID may be known long before: from another deployment of the same bytes, or from pods that are gone."""
+    world = World().backend("ipfs")
+    world.known_cids = {SOURCE.source_digest: CID}
+    world.settle()
+    assert world.condition("ArtifactVerified") == "False/Verifying"
+    assert CID in world.message("ArtifactVerified")
+    world.pod("pod-0", status=world.fetching(40)).settle()
+    assert world.condition("ArtifactVerified") == "False/Verifying"
+    world.pod("pod-0", status=world.says(phase=Phase.LOADING)).settle()
+    assert world.condition("ArtifactVerified") == "True/Verified"
+    world.pod("pod-1", status=world.fetching(0)).settle()
+    assert world.condition("ArtifactVerified") == "True/Verified", "another one that is not so far changes nothing"
+    world.no_pods().pod("pod-2", status=world.fetching(0)).settle()
+    assert world.condition("ArtifactVerified") == "False/Verifying"
+
+
+def test_what_was_verified_stands_while_no_pod_is_there_to_say_so_as_asked_for_or_none_can_be_read() -> None:
+    world = World().backend("ipfs").serve()
+    world.pod("pod-0", ready=True, running=True, problem="no answer in time").settle()
+    assert world.condition("ArtifactVerified") == "True/Verified"
+    world.change(suspend=True).no_pods().settle()
+    assert world.condition("ArtifactVerified") == "True/Verified"
+    never = World(suspend=False).backend("ipfs")
+    never.known_cids = {SOURCE.source_digest: CID}
+    never.settle()
+    never.change(suspend=True).settle()
+    assert never.condition("ArtifactVerified") == "False/Suspended"
+
+
 def test_a_lost_pod_degrades_and_its_replacement_heals() -> None:
     world = World(replicas=2).backend("ipfs").serve(2)
     world.pod("pod-1", status=world.says(), leaving=True).pod("pod-2", status=world.fetching(0))
