@@ -48,6 +48,7 @@ class Town:
 
     def add_client(self, namespace: str, name: str, labels: dict[str, str] | None = None) -> None:
         self.cluster.apply(client_pod(self.cluster, name, ["sleep", "infinity"], labels), namespace)
+        self.cluster.kubectl("wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
 
     def doors_open_to(self, namespace: str, name: str) -> set[str]:
         """Return the doors at which a client gets in."""
@@ -77,10 +78,8 @@ def town(cluster: Cluster) -> Iterator[Town]:
         town.add_client(GUARDED, "runtime", {"app.kubernetes.io/name": "pinion-runtime"})
         town.add_client(GUARDED, "peer", {"app.kubernetes.io/name": "pinion-runtime", "pinion.dev/deployment": "minilm"})
         town.add_client(STRANGERS, "stranger")
-        town.add_client("pinion-system", "operator")
         try:
-            for namespace in (GUARDED, STRANGERS, "pinion-system"):
-                cluster.kubectl("wait", "-n", namespace, "pod", "--all", "--for=condition=Ready", "--timeout=60s")
+            town.add_client("pinion-system", "operator")
             yield town
         finally:
             cluster.kubectl("delete", "pod", "operator", "-n", "pinion-system", "--wait=false")
