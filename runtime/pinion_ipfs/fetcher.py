@@ -1,6 +1,7 @@
 """The fetcher: fills the store with one model revision from the best source at hand, proves the bytes, pins them."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -183,6 +184,15 @@ class Fetcher:
         record = PinRecord(owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit, receipt.pinned_in)
         await asyncio.to_thread(self._store.pin, record)
         return receipt
+
+    async def missing_pins(self, snapshot: Snapshot) -> tuple[str, ...]:
+        """Return the backends that could pin the snapshot, answer, and have not; one that does not answer may have it."""
+        missing: list[str] = []
+        for backend in self._router.able(Capability.WRITE, Capability.PIN):
+            with contextlib.suppress(ContentError):
+                if not {snapshot.cid, snapshot.manifest_cid} <= await backend.pin_ls():
+                    missing.append(backend.name)
+        return tuple(missing)
 
     def circuits(self) -> dict[str, CircuitState]:
         """Return the state of each backend's circuit by name."""

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from .engines.protocol import EngineDied, EngineError
 from .live import InvalidConfig, follow_live, read_config, read_live
 from .metrics import VERIFICATION_REASONS
 from .model_server import ModelServer
+from .pin_keeper import keep_pinned
 from .pod import Pod
 from .retry import delay_seconds
 from .settings import ConfigFiles, Settings
@@ -29,7 +31,6 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _ENGINE_ATTEMPTS = 3
-_MOST_PIN_DOUBLINGS = 4  # a backend that is back is pinned in within half a minute
 # What a failure that has no reason of its own means in each stage: an error in the program, told as what it prevented.
 _STAGE_REASONS = {
     Phase.RESOLVING: FailureReason.INVALID_CONFIG,
@@ -102,9 +103,14 @@ class Bringup:
                 # Found before anything was served from it: what is wrong has been taken out, and is fetched again.
                 await self._start_over(error, attempt)
                 continue
-            if not pinned:
-                self._pinning = asyncio.create_task(self._pin_later(content, listing, snapshot))
+            if config.backends:
+                seconds, refetch = self._settings.pin_seconds, partial(self._refetch, content, listing)
+                keeping = keep_pinned(content, snapshot, refetch, pinned=pinned, seconds=seconds)
+                self._pinning = asyncio.create_task(keeping)
             return
+
+    async def _refetch(self, content: Content, listing: Listing) -> None:
+        await content.fetch(self._live, listing)
 
     async def _start_over(self, error: StoreCorrupted, attempt: int) -> None:
         self._note(error)
@@ -127,27 +133,6 @@ class Bringup:
                 else:
                     return True
         raise AssertionError("unreachable: the loop has no end")
-
-    async def _pin_later(self, content: Content, listing: Listing, snapshot: Snapshot) -> None:
-        """Go on pinning while the model is served, until a backend has it."""
-        whole = True
-        for attempt in itertools.count():
-            await asyncio.sleep(delay_seconds(min(attempt, _MOST_PIN_DOUBLINGS)))
-            try:
-                if not whole:
-                    # The engine has in memory what was verified; on disk it is made right again for the backend.
-                    await content.fetch(self._live, listing)
-                    whole = True
-                await content.pin(snapshot)
-            except StoreCorrupted:
-                whole = False  # told as a finding
-            except ContentError as error:
-                _log.warning("not pinned yet: %s", error)
-            except Exception:
-                _log.exception("pinning in the background failed; it is tried again")
-            else:
-                _log.info("pinned: %s", snapshot.cid)
-                return
 
     async def _serve_model(self, config: RuntimeConfig, content: Content, snapshot: Snapshot) -> None:
         """Load, warm up and serve; an engine that dies on the way is replaced a few times."""

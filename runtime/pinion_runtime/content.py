@@ -1,5 +1,7 @@
 """The content library as bring-up uses it: made from the configuration, its progress and receipts told to the pod."""
 
+import logging
+
 from pinion_contract.config import LiveConfig, RuntimeConfig
 from pinion_contract.status import BackendUse, SourceBytes, SourceType, Transfer
 from pinion_ipfs.backends.base import Receipt
@@ -16,6 +18,8 @@ from .backends import make_backends, make_breakers, read_secret
 from .peering import Peering
 from .pod import Pod
 from .settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _ORIGIN = "origin"  # how metrics name the hub, whatever its address
 
@@ -92,6 +96,16 @@ class Content:
                 pinned_in=receipt.pinned_in,
             )
         return receipt
+
+    async def misses_pins(self, snapshot: Snapshot) -> bool:
+        """Return whether a backend that answers has no pin of the snapshot; the pod says so from then on."""
+        missing = await self._fetcher.missing_pins(snapshot)
+        use = self._pod.backend
+        kept = tuple(name for name in use.pinned_in if name not in missing)
+        if kept != use.pinned_in:
+            _log.warning("no longer pinned in %s: %s", " and ".join(missing), snapshot.cid)
+            self._pod.backend = use.model_copy(update={"pinned_in": kept})
+        return bool(missing)
 
     async def close(self) -> None:
         """Release connections, and end the content port."""

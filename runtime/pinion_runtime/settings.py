@@ -92,6 +92,11 @@ class Settings:
         return min(max(self.live_seconds, 0.1), 1.0)
 
     @property
+    def pin_seconds(self) -> float:
+        """Return how often backends are asked whether they have the pins still, at least; once or twice as long passes."""
+        return 30 * self.live_seconds
+
+    @property
     def on_a_laptop(self) -> bool:
         """Tell whether a person started this: then a final failure ends the process, where a pod stays up to tell it."""
         return isinstance(self.source, ModelFlags)

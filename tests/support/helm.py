@@ -49,25 +49,11 @@ class Helm:
         found = self.get("crd")["items"]
         return {one["metadata"]["uid"] for one in found if one["metadata"]["name"] in DEFINITIONS}
 
-    def clear(self) -> None:
-        """Uninstall every release, and delete our definitions with all objects."""
-        for release in json.loads(self("list", "--all-namespaces", "--output=json")):
-            self("uninstall", release["name"], f"--namespace={release['namespace']}")
-        self.plane.kubectl("delete", "crd", "--ignore-not-found", "--timeout=60s", *DEFINITIONS, timeout=70)
-
-
-@pytest.fixture(scope="module")
-def bare_plane() -> Iterator[ControlPlane]:
-    """Start a control plane without our definitions: releases own them, and there is one set per cluster."""
-    with ControlPlane() as plane:
-        plane.create_namespace("pinion-system")
-        yield plane
-
 
 @pytest.fixture(params=[HELM, HELM_4], ids=["Helm 3", "Helm 4"])
-def helm(request: pytest.FixtureRequest, bare_plane: ControlPlane, tmp_path: Path) -> Iterator[Helm]:
-    """Give each Helm in turn, on a cluster without releases."""
+def helm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Helm]:
+    """Give each Helm a new control plane."""
     ensure([request.param])
-    helm = Helm(request.param.program("helm"), bare_plane, tmp_path)
-    yield helm
-    helm.clear()
+    with ControlPlane() as plane:
+        plane.create_namespace("pinion-system")
+        yield Helm(request.param.program("helm"), plane, tmp_path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from pinion_contract.config import LiveConfig
-from pinion_contract.status import FailureReason, PodStatus
+from pinion_contract.status import FailureReason, Phase, PodStatus
 
 from ..api.modeldeployment import ModelDeployment
 from ..resources.configmap import LIVE_KEY
@@ -18,6 +18,8 @@ from .pods import is_leaving, revision_of
 from .revision import Revision
 
 _CID = re.compile(r"b[a-z2-7]{20,120}", re.ASCII)
+# A pod in one of these has pinned the model: should it name no backend, the pin was lost, or none answered when it started.
+_BEHIND_PINNING = {Phase.LOADING, Phase.WARMING_UP, Phase.READY}
 _WRONG_BYTES = {FailureReason.CID_MISMATCH, FailureReason.DIGEST_MISMATCH}
 
 
@@ -52,8 +54,10 @@ def known_artifact(seen: Observed, model: ModelDeployment, revision: Revision, r
                 break
     if cid and not manifest_cid:
         manifest_cid = next((claim.model.manifest_cid for claim in claims if _tells_manifest(claim, cid)), "")
-    pinned = pinned or any(claim.model.cid == cid != "" and claim.backend.pinned_in for claim in claims)
-    return Artifact(cid, manifest_cid, pinned)
+    about = [claim for claim in claims if claim.model.cid == cid != ""]
+    confirmed = any(claim.backend.pinned_in for claim in about)
+    denied = any(claim.phase in _BEHIND_PINNING and not claim.backend.pinned_in for claim in about)
+    return Artifact(cid, manifest_cid, confirmed or (pinned and not denied))
 
 
 def remembered_artifact(seen: Observed, model: ModelDeployment, revision: Revision) -> Artifact:

@@ -75,7 +75,7 @@ def judge(
     if not pending.apply and workload.settled and _is_safe(model, revision, artifact):
         message = f"{workload.wanted}/{workload.wanted} replicas serve {artifact.cid}"
         if revision.backends and not artifact.pinned:
-            return Verdict(True, Reason.SERVING, f"{message}; it is pinned nowhere yet", None, "Ready", UNPINNED)
+            return Verdict(True, Reason.SERVING, f"{message}; no backend has it pinned", None, "Ready", UNPINNED)
         return Verdict(True, Reason.SERVING, message, None, "Ready", AT_REST)
     if failed := _failed(workload):
         return failed

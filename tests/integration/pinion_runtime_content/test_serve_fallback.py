@@ -76,6 +76,17 @@ def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
     assert served.metric(names.CIRCUIT_STATE, backend="late", state="Closed") == 1
     assert served.phase() is Phase.READY
 
+    # What the backend loses is brought again; meanwhile nobody says that it is pinned there.
+    late_kubo.ipfs("pin", "rm", status.model.cid, status.model.manifest_cid)
+    late_kubo.ipfs("repo", "gc", "--quiet")
+    assert late_kubo.ipfs("pin", "ls", "--type=recursive", "--quiet") == ""
+    pins = lambda: served.metric(names.IPFS_OPERATIONS_TOTAL, operation="pin", backend="late", status="ok")  # noqa: E731
+    wait_until(lambda: pins() == 2, PATIENCE, f"the pin again; {served.log_end()}")
+    assert f"no longer pinned in late: {status.model.cid}" in served.log_end()
+    assert served.status().backend.pinned_in == ("late",)
+    assert status.model.cid in late_kubo.ipfs("pin", "ls", "--type=recursive", "--quiet").split()
+    late_kubo.ipfs("dag", "stat", "--progress=false", status.model.cid)  # whole: it asks nobody else
+
     # A front that is killed takes its engine with it.
     pids = set(tree(served.process.pid))
     everybody = [each for each in all_processes() if each.pid in pids]

@@ -29,7 +29,7 @@ def test_automatic_serves_without_a_backend_and_says_so() -> None:
         "Reconciling": "-",
     }
     assert RuntimeConfig.model_validate_json(world.config_map("")).fallback == "Automatic"
-    assert "pinned nowhere yet" in world.message("Ready")
+    assert "no backend has it pinned" in world.message("Ready")
     assert world.decide() == Plan(after=5.0), "soon looked at again, and nothing to write"
 
 
@@ -63,6 +63,29 @@ def test_a_backend_that_breaks_later_takes_nothing_away() -> None:
     world.backend_is("ipfs", ready=False).settle()
     assert (world.condition("Ready"), world.condition("BackendDegraded")) == ("True/Serving", "True/NoBackendAvailable")
     assert world.condition("ArtifactPinned") == "True/Pinned", "the pin is in its datastore still"
+
+
+LOST = BackendUse(active="ipfs", preferred="ipfs")  # the daemon answers, and has no such pin
+
+
+@pytest.mark.parametrize(("fallback", "ready"), [("Automatic", "True/Serving"), ("None", "False/Degraded")])
+def test_a_pin_that_was_lost_is_not_claimed_until_a_pod_has_made_it_again(fallback: str, ready: str) -> None:
+    world = World(storage={"fallback": fallback}).backend("ipfs").serve()
+    world.pod("pod-0", status=world.says(backend=LOST)).settle()
+    assert (world.condition("ArtifactPinned"), world.condition("Ready")) == ("False/Pinning", ready)
+    assert not world.status.revisions[0].pinned
+    world.pod("pod-0", status=world.says()).settle()
+    assert (world.condition("ArtifactPinned"), world.condition("Ready")) == ("True/Pinned", "True/Serving")
+
+
+def test_a_pod_that_is_not_so_far_says_nothing_against_a_pin() -> None:
+    world = World().backend("ipfs").serve()
+    world.no_pods().pod("pod-1", status=world.fetching(100)).settle()
+    assert world.condition("ArtifactPinned") == "True/Pinned"
+    world.pod("pod-1", status=world.says(phase=Phase.PINNING, backend=BackendUse())).settle()
+    assert world.condition("ArtifactPinned") == "True/Pinned"
+    world.pod("pod-1", status=world.says()).pod("pod-2", status=world.says(backend=LOST)).settle()
+    assert world.condition("ArtifactPinned") == "True/Pinned", "one pod that has confirmed it is enough"
 
 
 def test_none_waits_before_it_makes_anything() -> None:
