@@ -64,16 +64,17 @@ class Store:
 
     def free_bytes(self) -> int:
         """Return the free space of the store's filesystem."""
-        return self._usage().free
+        return self._size_and_free()[1]
 
     def has_room(self, size: int) -> bool:
         """Return whether `size` bytes fit; a filesystem that tells no size at all, as some network volumes do, is tried."""
-        usage = self._usage()
-        return size <= usage.free or usage.total == 0
+        total, free = self._size_and_free()
+        return size <= free or total == 0
 
-    def _usage(self) -> shutil._ntuple_diskusage:
+    def _size_and_free(self) -> tuple[int, int]:
         self.prepare()
-        return shutil.disk_usage(self._existing(self.side))
+        usage = shutil.disk_usage(self._existing(self.side))
+        return usage.total, usage.free
 
     # Blobs
 
