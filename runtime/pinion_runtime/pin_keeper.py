@@ -33,6 +33,7 @@ async def keep_pinned(
             await asyncio.sleep(delay_seconds(min(failed, _MOST_DOUBLINGS)))
         try:
             if pinned and not await content.misses_pins(snapshot):
+                refused = 0
                 continue
             pinned = False
             if not whole:

@@ -48,7 +48,7 @@ def newest_warning(events: Sequence[Object]) -> str:
 
 
 def _last_seen(event: Object) -> str:
-    """Return when an event was seen last, RFC 3339, which sorts by time; most controllers write the deprecated fields still."""
+    """Return when an event was seen last, RFC 3339, which sorts to the second; most controllers write the old fields still."""
     series = (event.get("series") or {}).get("lastObservedTime")
     return str(series or event.get("deprecatedLastTimestamp") or event.get("eventTime") or "")
 

@@ -80,10 +80,10 @@ def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
     late_kubo.ipfs("pin", "rm", status.model.cid, status.model.manifest_cid)
     late_kubo.ipfs("repo", "gc", "--quiet")
     assert late_kubo.ipfs("pin", "ls", "--type=recursive", "--quiet") == ""
-    pins = lambda: served.metric(names.IPFS_OPERATIONS_TOTAL, operation="pin", backend="late", status="ok")  # noqa: E731
-    wait_until(lambda: pins() == 2, PATIENCE, f"the pin again; {served.log_end()}")
-    assert f"no longer pinned in late: {status.model.cid}" in served.log_end()
-    assert served.status().backend.pinned_in == ("late",)
+    lost = f"no longer pinned in late: {status.model.cid}"
+    wait_until(lambda: lost in served.log_end(), PATIENCE, f"{lost}; {served.log_end()}")
+    wait_until(lambda: served.status().backend.pinned_in == ("late",), PATIENCE, f"the pin again; {served.log_end()}")
+    assert served.metric(names.IPFS_OPERATIONS_TOTAL, operation="pin", backend="late", status="ok") == 2
     assert status.model.cid in late_kubo.ipfs("pin", "ls", "--type=recursive", "--quiet").split()
     late_kubo.ipfs("dag", "stat", "--progress=false", status.model.cid)  # whole: it asks nobody else
 
