@@ -4,7 +4,7 @@
 """
 
 import argparse
-import os
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -32,11 +32,13 @@ CHECKS: dict[str, list[str]] = {
 
 STAGES: dict[str, list[str]] = {
     "unit": ["tests/unit", "-n", "2"],
-    # Three workers on two cores: a quarter of the time passes in waiting.
     "integration": ["tests/integration", "-m", "not cluster", "-n", "3", "--dist", "loadfile"],
     # There is one cluster per machine: its own tests first, which start and stop it, then those of what runs on it.
     "e2e": ["tests/integration/devcluster", "tests/e2e", "-m", "cluster"],
 }
+
+# Stages that run at once: each of the two waits for half of its time, and they share nothing but the machine.
+TOGETHER = [["unit"], ["integration", "e2e"], ["chaos"]]
 
 # Long rounds of faults: never a part of `make test`, which holds a short form of each.
 CHAOS: dict[str, list[str]] = {"chaos": ["tests/chaos", "-m", "chaos", "--timeout=7200"]}
@@ -61,13 +63,58 @@ class Count:
             self.reasons += [s.get("message", "") for s in suite.iter("skipped")]
 
 
-def run_step(name: str, command: list[str], environment: dict[str, str]) -> bool:
-    """Run one command with its name and time; return whether it succeeded."""
-    print(f"\n=== {name}", flush=True)
-    started = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
-    print(f"=== {name}: {'ok' if code == 0 else f'FAILED ({code})'} after {time.monotonic() - started:.0f} s", flush=True)
-    return code == 0
+@dataclass
+class Step:
+    """One command that runs, and where its output goes: here, or into a file that is printed when all have ended."""
+
+    name: str
+    command: list[str]
+    log: Path | None = None
+    took: float = 0.0
+
+    def start(self) -> None:
+        """Start it."""
+        print(f"\n=== {self.name}{': beside the first; its output follows at the end' if self.log else ''}", flush=True)
+        self.started = time.monotonic()
+        with self.log.open("wb") if self.log else contextlib.nullcontext() as output:
+            self.process = subprocess.Popen(self.command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT if output else None)
+
+    def has_ended(self) -> bool:
+        """Tell whether it has, and keep how long it took."""
+        if not self.took and self.process.poll() is not None:
+            self.took = time.monotonic() - self.started
+        return self.took > 0
+
+    def report(self) -> bool:
+        """Print what it wrote, and how and when it ended; return whether it succeeded."""
+        if self.log:
+            print(f"\n=== {self.name}\n{self.log.read_text(errors='replace')}", end="")
+        code = self.process.returncode
+        print(f"=== {self.name}: {'ok' if code == 0 else f'FAILED ({code})'} after {self.took:.0f} s", flush=True)
+        return code == 0
+
+
+def run_together(*steps: Step) -> bool:
+    """Run steps at the same time; return whether all succeeded. An interrupt reaches them too: they clean up first."""
+    for step in steps:
+        step.start()
+    try:
+        while sum(step.has_ended() for step in steps) < len(steps):
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        for step in steps:
+            step.process.wait()
+        raise
+    return sum(step.report() for step in steps) == len(steps)
+
+
+def stage_steps(names: list[str], folder: Path) -> list[Step]:
+    """Return the steps of stages that run at once; their reports go into `folder`, and all output but the first's."""
+    steps = []
+    for name in names:
+        arguments = [*(STAGES | CHAOS)[name], f"--junitxml={folder / name}.xml", "--durations=10"]
+        steps.append(Step(name, [PYTHON, "-m", "pytest", *arguments], folder / f"{name}.log" if steps else None))
+    return steps
 
 
 def main() -> int:
@@ -81,19 +128,15 @@ def main() -> int:
     if set(chosen) & {"integration", "e2e", "chaos"} and choose_cluster().is_up():
         print("a cluster is up, and the tests would take it down: `make demo-down` first", file=sys.stderr)
         return 1
-    environment = dict(os.environ)
     good, count = True, Count()
     if "check" in chosen:
         for name, command in CHECKS.items():
-            good &= run_step(name, command, environment)
-    with tempfile.TemporaryDirectory() as reports:
-        for name, arguments in (STAGES | CHAOS).items():
-            if name not in chosen:
-                continue
-            report = Path(reports) / f"{name}.xml"
-            good &= run_step(name, [PYTHON, "-m", "pytest", *arguments, f"--junitxml={report}", "--durations=10"], environment)
-            if report.exists():
-                count.add(report)
+            good &= run_together(Step(name, command))
+    with tempfile.TemporaryDirectory() as folder:
+        for together in TOGETHER:
+            good &= run_together(*stage_steps([name for name in together if name in chosen], Path(folder)))
+        for report in sorted(Path(folder).glob("*.xml")):
+            count.add(report)
     for reason in count.reasons:
         print(f"skipped, and nothing may be: {reason}")
     if set(chosen) & set(STAGES | CHAOS):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 from pinion_ipfs.errors import ContentError, StoreCorrupted
@@ -18,6 +19,39 @@ _MOST_REFUSALS = 6  # doublings of the time between two looks where one backend 
 _log = logging.getLogger(__name__)
 
 
+@dataclass
+class Pace:
+    """How long to wait before pins are looked at or made again."""
+
+    look_seconds: float
+    pinned: bool
+    failed: int = 0  # tries to pin, one after the other
+    refused: int = 0  # pins that one backend took and another did not, one after the other
+
+    def kept(self) -> None:
+        """Take note that every pin was found."""
+        self.refused = 0
+
+    def missing(self) -> None:
+        """Take note that a backend lacks the pin."""
+        self.pinned = False
+
+    def made(self, *, everywhere: bool) -> None:
+        """Take note that the model was pinned, in every backend or in some."""
+        self.pinned, self.failed = True, 0
+        self.refused = 0 if everywhere else self.refused + 1
+
+    def not_made(self) -> None:
+        """Take note that the model could not be pinned anywhere."""
+        self.failed += 1
+
+    def wait(self) -> float:
+        """Return seconds, drawn at random so that the pods of a deployment do not meet."""
+        if not self.pinned:
+            return delay_seconds(min(self.failed, _MOST_DOUBLINGS))
+        return self.look_seconds * random.uniform(1, 2) * (1 << min(self.refused, _MOST_REFUSALS))
+
+
 async def keep_pinned(
     content: Content, snapshot: Snapshot, refetch: Callable[[], Awaitable[object]], *, pinned: bool, seconds: float
 ) -> NoReturn:
@@ -25,17 +59,14 @@ async def keep_pinned(
 
     The pods of a deployment look at different times: the first that misses the pins makes them for all.
     """
-    whole, failed, refused = True, 0, 0
+    whole, pace = True, Pace(seconds, pinned)
     while True:
-        if pinned:
-            await asyncio.sleep(seconds * random.uniform(1, 2) * 2 ** min(refused, _MOST_REFUSALS))
-        else:
-            await asyncio.sleep(delay_seconds(min(failed, _MOST_DOUBLINGS)))
+        await asyncio.sleep(pace.wait())
         try:
-            if pinned and not await content.misses_pins(snapshot):
-                refused = 0
+            if pace.pinned and not await content.misses_pins(snapshot):
+                pace.kept()
                 continue
-            pinned = False
+            pace.missing()
             if not whole:
                 # The engine has in memory what was verified; on disk it is made right again for the backend.
                 await refetch()
@@ -49,7 +80,6 @@ async def keep_pinned(
             _log.exception("pinning in the background failed; it is tried again")
         else:
             _log.info("pinned: %s", snapshot.cid)
-            refused = 0 if all(pin.pinned for pin in receipt.pins) else refused + 1
-            pinned, failed = True, 0
+            pace.made(everywhere=all(pin.pinned for pin in receipt.pins))
             continue
-        failed += 1
+        pace.not_made()

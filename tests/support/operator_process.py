@@ -126,8 +126,17 @@ class Operators:
         self.control_plane.kubectl("-n", self.namespace, "delete", "rolebinding", f"{self.namespace}-operator")
         self.control_plane.kubectl("delete", "clusterrolebinding", "-l", f"app.kubernetes.io/instance={self.namespace}")
 
+    def take_right_away(self, api_group: str) -> None:
+        """Leave out of the Role what it grants of one API group."""
+        self.may_lack_rights = True
+        role = ("-n", self.namespace, "role", f"{self.namespace}-operator")
+        rules = json.loads(self.control_plane.kubectl("get", *role, "--output=json"))["rules"]
+        kept = [rule for rule in rules if api_group not in rule["apiGroups"]]
+        assert len(kept) < len(rules), f"the Role grants nothing of {api_group}"
+        self.control_plane.kubectl("patch", *role, "--type=merge", "-p", json.dumps({"rules": kept}))
+
     def give_rights_back(self) -> None:
-        """Bind it again, as installing the chart again does."""
+        """Grant and bind all of it again, as installing the chart again does."""
         grant(self.control_plane, self.namespace, namespaces=[self.namespace])
 
     def start(
