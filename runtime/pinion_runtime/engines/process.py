@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import cast
 
 from .cpus import oom_kills
+from .environment import engine_environment
 from .frames import BrokenStreamError, FrameReader, encode_frame, from_engine
 from .protocol import (
     Batch,
@@ -32,11 +33,6 @@ from .protocol import (
     ToEngine,
 )
 
-# Threads of OpenMP that spin at a barrier take the CPU from those they wait for, and from the front: with other work on
-# 2 CPUs a short text took 73 ms so, and 20 ms with threads that sleep.
-_WAIT_POLICY = "PASSIVE"
-# Libraries read these at import. What is loaded lies in the verified folder: nothing may reach for the network.
-_NO_NETWORK = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 _STDERR = 2  # the descriptor, whatever sys.stderr is now
 _WORKER = "pinion_runtime.engines.worker"
 _EXIT_SECONDS = 10.0  # for a batch at hand to end after Shutdown, before the process is killed
@@ -87,7 +83,7 @@ class EngineProcess(asyncio.Protocol):
             self._process = subprocess.Popen(  # noqa: ASYNC220 - exec takes a millisecond; uvloop's own sets no process group
                 [sys.executable, "-m", _WORKER, str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
-                env={"OMP_WAIT_POLICY": _WAIT_POLICY, **os.environ, **_NO_NETWORK},
+                env=engine_environment(os.environ),
                 stdout=_STDERR,
                 pass_fds=(theirs.fileno(),),
                 process_group=0,  # signals of a terminal go to the front alone

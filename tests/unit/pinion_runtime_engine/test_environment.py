@@ -1,0 +1,18 @@
+"""What an engine's process finds in its environment."""
+
+import pytest
+
+from pinion_runtime.engines.environment import engine_environment
+
+CASES = {
+    "nobody says how threads wait": ({}, {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}),
+    "a policy is kept whole": ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
+    "and so is a count": ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+    "the network stays shut": ({"HF_HUB_OFFLINE": "0", "OMP_WAIT_POLICY": "PASSIVE"}, {"OMP_WAIT_POLICY": "PASSIVE"}),
+}
+
+
+@pytest.mark.parametrize(("own", "wanted"), CASES.values(), ids=CASES)
+def test_environment(own: dict[str, str], wanted: dict[str, str]) -> None:
+    shut = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    assert engine_environment({"PATH": "/bin", **own}) == {"PATH": "/bin", **wanted, **shut}
