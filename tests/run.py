@@ -32,7 +32,7 @@ CHECKS: dict[str, list[str]] = {
 
 STAGES: dict[str, list[str]] = {
     "unit": ["tests/unit", "-n", "2"],
-    "integration": ["tests/integration", "-m", "not cluster", "-n", "3", "--dist", "loadfile"],
+    "integration": ["tests/integration", "-m", "not cluster", "-n", "2", "--dist", "loadfile"],
     # There is one cluster per machine: its own tests first, which start and stop it, then those of what runs on it.
     "e2e": ["tests/integration/devcluster", "tests/e2e", "-m", "cluster"],
 }

@@ -96,11 +96,16 @@ async def test_a_termination_under_load_loses_nothing(serve: Serve, commit: str)
 
 
 async def test_what_is_in_flight_at_the_end_is_finished(serve: Serve, commit: str) -> None:
-    served = pod(serve, commit, "--drain-seconds", "0")
+    served = pod(serve, commit, "--drain-seconds", "0", termination_grace_period_seconds=150)  # for the slowest machine
     served.wait_ready()
-    async with httpx.AsyncClient(base_url=served.base, timeout=60) as client:
+
+    def taken() -> int:
+        queue = served.status().queue
+        return queue.queued_requests + queue.running_requests
+
+    async with httpx.AsyncClient(base_url=served.base, timeout=150) as client:
         long = [asyncio.create_task(client.post("/v1/embeddings", json=body(served, [LONG] * 60))) for _ in range(2)]
-        await eventually(lambda: served.status().queue.running_requests > 0)
+        await eventually(lambda: taken() == 2)
         served.terminate()
         answers = await asyncio.gather(*long)
     assert [answer.status_code for answer in answers] == [200, 200]
