@@ -77,7 +77,8 @@ def travel(cluster: Cluster, namespace: str, name: str, kills: list[Kill]) -> Jo
     most = status["model"]["sizeBytes"] + lost * largest
     assert journey.origin_bytes <= most, f"{journey.kills}: {journey.origin_bytes} bytes of the origin, needed {most}"
     assert status["serving"] == [{"cid": journey.cid, "replicas": 1}], status["serving"]
-    assert condition(target.model(), "ArtifactPinned")[0] == "True", status["conditions"]
+    # It may serve before it is pinned: the backend was away, and the next try comes within half a minute.
+    wait_until("pin", lambda: condition(target.model(), "ArtifactPinned")[0] == "True", timeout=120, describe=target.model)
     assert journey.cid in cluster.kubo(namespace, target.backend, "pin", "ls", "--type=recursive", "-q").split()
     children = cluster.get_all("rs,controllerrevisions,pods", namespace, f"pinion.dev/deployment={name}")
     kinds = sorted(child["kind"] for child in children)
