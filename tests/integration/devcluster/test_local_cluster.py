@@ -46,9 +46,11 @@ def local() -> Iterator[LocalCluster]:
     cluster.down()
     ensure_packages()
     before = leavings()
-    cluster.up()
-    yield cluster
-    cluster.down()
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.down()
     assert leavings() == before
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,11 +24,12 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def nothing_left() -> dict[str, list[str]]:
-    """Stop what runs and take the machine's state; the tests compare with it."""
+def nothing_left() -> Iterator[dict[str, list[str]]]:
+    """Stop what runs and take the machine's state; the tests compare with it, and one that is interrupted leaves nothing."""
     LocalCluster().down()
     ensure_packages()
-    return leavings()
+    yield leavings()
+    LocalCluster().down()
 
 
 def test_daemons_that_were_killed_leave_nothing_after_down(nothing_left: dict[str, list[str]]) -> None:
