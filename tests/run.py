@@ -30,18 +30,19 @@ CHECKS: dict[str, list[str]] = {
     "chart": [str(HELM.program("helm")), "lint", "--strict", "--kube-version", KUBE_VERSION, "charts/pinion"],
 }
 
-STAGES: dict[str, list[str]] = {
-    "unit": ["tests/unit", "-n", "2"],
-    "integration": ["tests/integration", "-m", "not cluster", "-n", "2", "--dist", "loadfile"],
-    # There is one cluster per machine: its own tests first, which start and stop it, then those of what runs on it.
-    "e2e": ["tests/integration/devcluster", "tests/e2e", "-m", "cluster"],
-}
-
-# Stages that run at once: each of the two waits for half of its time, and they share nothing but the machine.
-TOGETHER = [["unit"], ["integration", "e2e"], ["chaos"]]
+# In order; those of one group run at once.
+STAGES: list[dict[str, list[str]]] = [
+    {"unit": ["tests/unit", "-n", "2"]},
+    {
+        # Each of the two waits for half of its time, and they share nothing but the machine.
+        "integration": ["tests/integration", "-m", "not cluster", "-n", "2", "--dist", "loadfile"],
+        # There is one cluster per machine: its own tests first, which start and stop it, then those of what runs on it.
+        "e2e": ["tests/integration/devcluster", "tests/e2e", "-m", "cluster"],
+    },
+]
 
 # Long rounds of faults: never a part of `make test`, which holds a short form of each.
-CHAOS: dict[str, list[str]] = {"chaos": ["tests/chaos", "-m", "chaos", "--timeout=7200"]}
+CHAOS = {"chaos": ["tests/chaos", "-m", "chaos", "--timeout=7200"]}
 
 
 @dataclass
@@ -99,28 +100,28 @@ def run_together(*steps: Step) -> bool:
     for step in steps:
         step.start()
     try:
-        while sum(step.has_ended() for step in steps) < len(steps):
+        while [step for step in steps if not step.has_ended()]:
             time.sleep(0.1)
     except KeyboardInterrupt:
         for step in steps:
             step.process.wait()
         raise
-    return sum(step.report() for step in steps) == len(steps)
+    return not [step for step in steps if not step.report()]
 
 
-def stage_steps(names: list[str], folder: Path) -> list[Step]:
+def stage_steps(stages: dict[str, list[str]], folder: Path) -> list[Step]:
     """Return the steps of stages that run at once; their reports go into `folder`, and all output but the first's."""
-    steps = []
-    for name in names:
-        arguments = [*(STAGES | CHAOS)[name], f"--junitxml={folder / name}.xml", "--durations=10"]
-        steps.append(Step(name, [PYTHON, "-m", "pytest", *arguments], folder / f"{name}.log" if steps else None))
+    steps: list[Step] = []
+    for name, arguments in stages.items():
+        command = [PYTHON, "-m", "pytest", *arguments, f"--junitxml={folder / name}.xml", "--durations=10"]
+        steps.append(Step(name, command, folder / f"{name}.log" if steps else None))
     return steps
 
 
 def main() -> int:
     """Run the stages, print the count, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    known = ["check", *STAGES]
+    known = ["check", *(name for group in STAGES for name in group)]
     parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"{', '.join((*known, *CHAOS))}; default all but chaos")
     chosen = parser.parse_args().stages or known
     if unknown := set(chosen) - set(known) - set(CHAOS):
@@ -133,13 +134,14 @@ def main() -> int:
         for name, command in CHECKS.items():
             good &= run_together(Step(name, command))
     with tempfile.TemporaryDirectory() as folder:
-        for together in TOGETHER:
-            good &= run_together(*stage_steps([name for name in together if name in chosen], Path(folder)))
+        for group in (*STAGES, CHAOS):
+            wanted = {name: arguments for name, arguments in group.items() if name in chosen}
+            good &= run_together(*stage_steps(wanted, Path(folder)))
         for report in sorted(Path(folder).glob("*.xml")):
             count.add(report)
     for reason in count.reasons:
         print(f"skipped, and nothing may be: {reason}")
-    if set(chosen) & set(STAGES | CHAOS):
+    if set(chosen) - {"check"}:
         print(f"\n{count.passed} passed, {count.failed} failed, {count.skipped} skipped", flush=True)
     return 0 if good and not count.skipped else 1
 

@@ -9,12 +9,7 @@ from pinion_runtime.pin_keeper import Pace
 LOOK = 60.0
 
 
-def kept(pace: Pace) -> None:
-    pace.kept()
-
-
-def missing(pace: Pace) -> None:
-    pace.missing()
+kept, missing, failed = Pace.kept, Pace.missing, Pace.not_made
 
 
 def made(pace: Pace) -> None:
@@ -25,10 +20,6 @@ def refused(pace: Pace) -> None:
     """One backend takes the pin, and another does not."""
     pace.missing()
     pace.made(everywhere=False)
-
-
-def failed(pace: Pace) -> None:
-    pace.not_made()
 
 
 # What happened to a pod that had pinned, and the seconds between which it waits then.
