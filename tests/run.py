@@ -44,14 +44,17 @@ STAGES: list[dict[str, list[str]]] = [
 # Long rounds of faults: never a part of `make test`, which holds a short form of each.
 CHAOS = {"chaos": ["tests/chaos", "-m", "chaos", "--timeout=7200"]}
 
+_LONGEST_REASON = 300  # characters
+
 
 @dataclass
 class Count:
-    """How many tests passed, failed and were skipped."""
+    """How many tests passed, failed and were skipped; which failed and why, a line each."""
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    failures: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
     def add(self, report: Path) -> None:
@@ -62,6 +65,10 @@ class Count:
             self.failed += bad
             self.skipped += skipped
             self.reasons += [s.get("message", "") for s in suite.iter("skipped")]
+            for case in suite.iter("testcase"):
+                for what in (*case.iter("failure"), *case.iter("error")):
+                    why = (what.get("message") or "").partition("\n")[0][:_LONGEST_REASON]
+                    self.failures.append(f"{what.tag}: {case.get('classname')}::{case.get('name')}: {why}")
 
 
 @dataclass
@@ -139,6 +146,8 @@ def main() -> int:
             good &= run_together(*stage_steps(wanted, Path(folder)))
         for report in sorted(Path(folder).glob("*.xml")):
             count.add(report)
+    for failure in count.failures:  # again: a log may be cut in its middle, where their own output stands
+        print(failure)
     for reason in count.reasons:
         print(f"skipped, and nothing may be: {reason}")
     if set(chosen) - {"check"}:
