@@ -102,4 +102,4 @@ class ControlPlane:
     def create_namespace(self, name: str) -> None:
         """Create a namespace and wait until pods could be created in it."""
         self.kubectl("create", "namespace", name)
-        self.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", "--timeout=30s")
+        self.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", "--timeout=50s")

@@ -8,7 +8,7 @@ later, so two that see each other never go at once. A pod that dies is no longer
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .content.cid import Cid
@@ -88,18 +88,18 @@ class Sharing:
 class Queue:
     """Who is before us, and whether anything moves there."""
 
-    def __init__(self, turn: int, instance: str, stall_seconds: float) -> None:
+    def __init__(self, turn: int, instance: str, stall_seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._ours = turn, instance
-        self._stall_seconds = stall_seconds
+        self._stall_seconds, self._clock = stall_seconds, clock
         self._seen: frozenset[tuple[str, str, int]] = frozenset()
-        self._moved_at = time.monotonic()
+        self._moved_at = clock()
 
     def is_our_turn(self, offers: Sequence[Offer]) -> bool:
         """Tell whether nobody is before us, or those who are have shown no progress for too long: longer the more there are."""
         before = [offer for offer in offers if (offer.revision.turn, offer.instance) < self._ours]
         before = [offer for offer in before if offer.revision.state is not State.COMPLETE]
         seen = frozenset((offer.instance, offer.revision.state.value, offer.revision.received) for offer in before)
-        now = time.monotonic()
+        now = self._clock()
         if seen != self._seen:
             self._seen, self._moved_at = seen, now
         return now - self._moved_at > self._stall_seconds * len(before) if before else True

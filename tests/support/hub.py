@@ -80,7 +80,7 @@ def stop_hub(hub: Hub) -> None:
 
 def _release(process: subprocess.Popen[str]) -> None:
     """Wait for a process that is about to end, and close its pipes."""
-    process.wait(timeout=20)
+    process.wait(timeout=60)
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             stream.close()

@@ -61,7 +61,7 @@ class Models:
         """Return the message of a condition."""
         return next(str(c["message"]) for c in self.status(name)["conditions"] if c["type"] == type_)
 
-    def wait_for(self, name: str, timeout: float = 30.0, **wanted: str) -> None:
+    def wait_for(self, name: str, timeout: float = 90.0, **wanted: str) -> None:
         """Wait until the status speaks of the newest generation and these conditions are `status/reason`."""
 
         def holds() -> bool:

@@ -25,7 +25,7 @@ PROJECT = Path(__file__).parents[2]
 T = TypeVar("T")
 
 
-def wait_until(true: Callable[[], T], what: str, timeout: float = 30.0) -> T:
+def wait_until(true: Callable[[], T], what: str, timeout: float = 90.0) -> T:
     """Poll until the result is truthy and return it; fail with `what` when that does not come."""
     deadline = time.monotonic() + timeout
     while True:
@@ -73,7 +73,7 @@ class OperatorProcess:
         """Return its writes so far, those of the Lease and Events excepted."""
         return self.proxy.writes()
 
-    def wait_leading(self, timeout: float = 40.0) -> None:
+    def wait_leading(self, timeout: float = 90.0) -> None:
         """Wait until it leads and watches."""
 
         def watching() -> bool:
@@ -82,7 +82,12 @@ class OperatorProcess:
 
         wait_until(watching, "the operator leads and watches", timeout)
 
-    def wait_quiet(self, seconds: float = 2.0, timeout: float = 60.0) -> None:
+    def wait_renewals_failed(self, count: int) -> None:
+        """Wait until it has asked for the Lease in vain so often."""
+        name = "pinion_operator_lease_renewals_total"
+        wait_until(lambda: self.metric(name, result="failed") >= count, f"{count} renewals fail")
+
+    def wait_quiet(self, seconds: float = 2.0, timeout: float = 120.0) -> None:
         """Wait until it has not written for so long."""
         seen, since = -1, time.monotonic()
         deadline = since + timeout
@@ -95,7 +100,7 @@ class OperatorProcess:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def wait(self, timeout: float = 30.0) -> int:
+    def wait(self, timeout: float = 90.0) -> int:
         """Return its exit status."""
         return self.process.wait(timeout)
 
@@ -176,7 +181,7 @@ class Operators:
                 operator.signal(signal.SIGCONT)
                 operator.signal(signal.SIGTERM)
                 try:
-                    operator.wait(15)
+                    operator.wait(30)
                 except subprocess.TimeoutExpired:
                     operator.process.kill()
                     operator.wait()
@@ -189,7 +194,7 @@ class Operators:
 def crds(control_plane: ControlPlane) -> None:
     """Have the custom resources served."""
     control_plane.kubectl("apply", "--server-side", "-f", str(PROJECT / "crds"))
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(PROJECT / "crds"))
+    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=50s", "-f", str(PROJECT / "crds"))
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ class Small:
         condition = obj["status"]["conditions"][0]
         return f"{condition['status']}/{condition['reason']}"
 
-    def wait_ready(self, name: str, wanted: str = "True/Small", timeout: float = 30) -> None:
+    def wait_ready(self, name: str, wanted: str = "True/Small", timeout: float = 90) -> None:
         wait_until(lambda: self.ready(name) == wanted, f"{name} is {wanted}", timeout)
 
 

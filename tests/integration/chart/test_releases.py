@@ -19,7 +19,7 @@ MODEL = {
 
 def test_a_release_from_the_previous_chart_to_its_end(helm: Helm) -> None:
     helm("install", "pinion", PREVIOUS_CHART, *WHERE)
-    helm.plane.kubectl("wait", "--for=condition=Established", "crd", *DEFINITIONS, "--timeout=30s")
+    helm.plane.kubectl("wait", "--for=condition=Established", "crd", *DEFINITIONS, "--timeout=50s")
     helm.plane.kubectl("apply", "-f", "-", input=json.dumps(MODEL))
     before, uid = helm.definitions(), helm.get("mdep", "minilm")["metadata"]["uid"]
     assert len(before) == 2

@@ -27,7 +27,7 @@ with ControlPlane() as plane:
 """
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -45,7 +45,7 @@ def test_a_namespace_has_its_service_account_and_the_garbage_collector_works(
     owner = f'{{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":"{uid}"}}'
     kubectl("patch", "configmap", "child", "-n", namespace, "-p", f'{{"metadata":{{"ownerReferences":[{owner}]}}}}')
     kubectl("delete", "configmap", "owner", "-n", namespace)
-    kubectl("wait", "--for=delete", "configmap/child", "-n", namespace, "--timeout=30s")
+    kubectl("wait", "--for=delete", "configmap/child", "-n", namespace, "--timeout=50s")
 
 
 def test_rbac_is_enforced(control_plane: ControlPlane, namespace: str) -> None:
@@ -82,7 +82,7 @@ def test_an_interrupted_owner_leaves_no_process_and_its_folder_goes_with_the_nex
         state = Path(owner.stdout.readline().strip())
         assert len(processes_under([state], PROGRAMS)) == 3
         owner.send_signal(number)
-        owner.wait(timeout=20)
+        owner.wait(timeout=60)
     wait_for(lambda: not processes_under([state], PROGRAMS), "the daemons end with their owner")
     sweep(control_dir(), PROGRAMS)
     assert not state.exists()

@@ -65,7 +65,7 @@ def test_what_was_brought_is_taken_away_and_nothing_else(cluster: Somebodys) -> 
     assert (cluster.context, cluster.kubeconfig.stat().st_mode & 0o777) == ("pinion", 0o600)
     install_chart(cluster)
     install.ensure_namespace(cluster, "demo")
-    cluster.kubectl("wait", "--for=condition=Established", "crd/modeldeployments.pinion.dev", "--timeout=30s")
+    cluster.kubectl("wait", "--for=condition=Established", "crd/modeldeployments.pinion.dev", "--timeout=50s")
     cluster.kubectl("apply", "--namespace=demo", "--filename=-", input=json.dumps(MODEL))
     assert cluster.is_up()
     cluster.up()  # what is ours is in nobody's way

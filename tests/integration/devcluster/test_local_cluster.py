@@ -107,7 +107,7 @@ def in_pod(cluster: LocalCluster, code: str, *arguments: str) -> str:
     return cluster.kubectl("exec", "-n", "web", "deployment/web", "--", "python3", "-c", code, *arguments).strip()
 
 
-def first_answer(url: str, seconds: float = 30.0) -> str:
+def first_answer(url: str, seconds: float = 60.0) -> str:
     """Ask until a Service answers: kube-proxy and the endpoints follow a rollout by a moment."""
     deadline = time.monotonic() + seconds
     while True:

@@ -103,9 +103,9 @@ async def test_a_faulty_source_is_dropped_and_the_next_one_goes_on(hub: Hub, kub
     gets = hub.repo_stats(repo)["file_gets"]
     fault = Fault(kind, 4 * MIB)
     async with faulty_gateway(kubo.gateway_url, fault) as url:
-        second = make_fetching(
-            tmp_path / "second", [Gateway("faulty", url, stall_seconds=1), Gateway("good", kubo.gateway_url)]
-        )
+        stall_seconds = 2 if kind == "silence" else 60  # so that nothing but the fault ends it
+        sources = [Gateway("faulty", url, stall_seconds=stall_seconds), Gateway("good", kubo.gateway_url)]
+        second = make_fetching(tmp_path / "second", sources)
         snapshot = await second.run(await make_request(hub, repo, cid=cid, manifest_cid=manifest_cid))
         assert snapshot.cid == cid
         await second.fetcher.close()

@@ -146,7 +146,7 @@ async def test_without_the_right_token_there_are_no_peers(hub: Hub, tmp_path: Pa
 async def test_a_content_server_that_hangs_is_replaced_by_one_that_offers_the_same(hub: Hub, tmp_path: Path) -> None:
     """It still accepts connections, for the kernel does that; only an answer shows that somebody is there."""
     hub.add_repo("hanging/server", {"model.safetensors": os.urandom(MIB)})
-    async with deployment(tmp_path, hang_seconds=0.5) as pods:
+    async with deployment(tmp_path, hang_seconds=2) as pods:
         (pod,) = await pods.start()
         await pod.run(await make_request(hub, "hanging/server"))
         stopped = pod.process.pid

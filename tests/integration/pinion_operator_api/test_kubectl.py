@@ -93,5 +93,5 @@ def test_scale_has_a_selector(control_plane: ControlPlane, applied: str) -> None
 
 def test_wait_for_ready(control_plane: ControlPlane, applied: str) -> None:
     patch_status(control_plane, applied, "mdep", "minilm", {"observedGeneration": 1, "conditions": [READY]})
-    output = control_plane.kubectl("wait", "--for=condition=Ready", "mdep/minilm", f"--namespace={applied}", "--timeout=5s")
+    output = control_plane.kubectl("wait", "--for=condition=Ready", "mdep/minilm", f"--namespace={applied}", "--timeout=50s")
     assert "condition met" in output

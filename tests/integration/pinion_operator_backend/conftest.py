@@ -103,13 +103,13 @@ class ManagedKubo:
         """What the kernel does to a pod that takes too much memory."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=60)
         self.process = None
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=60)
             self.process = None
 
     def call(self, command: str, token: str, **options: Any) -> httpx.Response:

@@ -94,7 +94,7 @@ def test_a_backend_and_a_model_know_of_each_other(objects: Objects, operator: Op
     wait_until(
         lambda: objects.reason("ipfsb", "ipfs", "DeletionBlocked").startswith("True"), "the deletion waits for the model"
     )
-    objects.kubectl("delete", "mdep", "minilm", "--timeout=30s")
+    objects.kubectl("delete", "mdep", "minilm", "--timeout=50s")
     wait_until(lambda: not objects.get("ipfsb", "ipfs"), "the backend goes after its last user", 60)
     uid = backend["metadata"]["uid"]
     wait_until(lambda: not objects.children(uid), "the garbage collector took its children", 120)

@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from datetime import datetime
 
 import pytest
 
@@ -11,14 +12,20 @@ from tests.support.operator_process import OperatorProcess, Operators, grant, wa
 from tests.support.small import SMALL, Small
 
 pytestmark = [pytest.mark.control_plane]
-LEASE = {"PINION_LEASE_SECONDS": "8", "PINION_REQUEST_TIMEOUT_SECONDS": "3"}  # gives up after 5.3 s
+LEASE = {"PINION_LEASE_SECONDS": "8", "PINION_REQUEST_TIMEOUT_SECONDS": "3"}  # gives up after 6.4 s
+LONG_LEASE = {"PINION_LEASE_SECONDS": "40"}  # where nobody waits for its end, and a busy machine must not bring it
 
 
-def standby(small: Small) -> OperatorProcess:
+def standby(small: Small, lease: dict[str, str] = LEASE) -> OperatorProcess:
     """Start a second one and wait until it has seen that another leads."""
-    second = small.start(**LEASE)
+    second = small.start(**lease)
     wait_until(lambda: second.metric("pinion_operator_lease_renewals_total", result="standby"), "the standby waits")
     return second
+
+
+def said_at(operator: OperatorProcess, message: str) -> datetime:
+    """Return when it first wrote this into its log."""
+    return min(datetime.fromisoformat(line["time"]) for line in operator.lines() if line["message"] == message)
 
 
 def test_a_standby_is_healthy_and_ready_and_takes_over_after_a_kill(small: Small) -> None:
@@ -39,12 +46,12 @@ def test_a_standby_is_healthy_and_ready_and_takes_over_after_a_kill(small: Small
 
 
 def test_a_stop_hands_over_at_once(small: Small) -> None:
-    leader = small.leader(**LEASE)
-    second = standby(small)
+    leader = small.leader(**LONG_LEASE)
+    second = standby(small, LONG_LEASE)
     started = time.monotonic()
     assert leader.stop() == 0
-    assert time.monotonic() - started < 5
-    second.wait_leading(timeout=6)  # less than the 8 s that a silent leader gets
+    second.wait_leading()
+    assert time.monotonic() - started < 30  # a silent leader gets 40 s; the standby looks every 5.3 s
 
 
 def test_a_leader_that_was_frozen_writes_nothing_more_and_ends(small: Small) -> None:
@@ -58,7 +65,7 @@ def test_a_leader_that_was_frozen_writes_nothing_more_and_ends(small: Small) -> 
     small.wait_ready("one")
     before = len(leader.writes())
     leader.signal(signal.SIGCONT)
-    assert leader.wait(10) == 1
+    assert leader.wait() == 1
     assert len(leader.writes()) == before
     assert [line for line in leader.lines() if line["message"] == "exit"]
 
@@ -69,7 +76,7 @@ def test_a_leader_whose_renewals_alone_fail_ends_in_time(small: Small) -> None:
     small.wait_ready("one")
     leader.proxy.faults.append(Fault(lambda request: "/leases/" in request.path, status=503))
     small.apply("one", 2)
-    assert leader.wait(20) == 1
+    assert leader.wait() == 1
     last = [line for line in leader.lines() if line["message"] == "exit"]
     assert [line["reason"] for line in last] == ["lease not renewed in time"]
 
@@ -78,26 +85,26 @@ def test_a_leader_that_is_cut_off_ends_before_the_standby_leads(small: Small) ->
     leader = small.leader(**LEASE)
     second = standby(small)
     leader.proxy.cut_off()
-    assert leader.wait(15) == 1
-    assert second.metric("pinion_operator_leading") == 0
+    assert leader.wait() == 1
     second.wait_leading()
+    assert said_at(leader, "exit") < said_at(second, "leading")
 
 
 def test_an_api_server_that_is_away_for_a_moment_is_waited_for(small: Small) -> None:
-    leader = small.leader(**LEASE)
+    leader = small.leader(**LONG_LEASE)
     leader.proxy.cut_off()
     small.apply("one", 1)
-    time.sleep(2)  # the outage itself
+    leader.wait_renewals_failed(2)
     leader.proxy.cut = False
     small.wait_ready("one")
     assert leader.stop() == 0
 
 
 def test_a_stop_before_leading_exits_cleanly(small: Small) -> None:
-    small.leader(**LEASE)
-    second = standby(small)
+    small.leader(**LONG_LEASE)
+    second = standby(small, LONG_LEASE)
     assert second.stop() == 0
-    third = small.start(**LEASE)
+    third = small.start(**LONG_LEASE)
     wait_until(lambda: third.proxy.asked, "it has begun")
     assert third.stop() == 0
 
@@ -112,7 +119,7 @@ def test_two_namespaces_of_one_operator_and_the_whole_cluster(operators: Operato
         plane.kubectl("create", "clusterrole", f"{own}-small", "--verb=get", "--resource=secrets")
         account = f"--serviceaccount={own}:{own}-operator"
         plane.kubectl("create", "clusterrolebinding", f"{own}-small", f"--clusterrole={own}-small", account)
-        running = small.leader(**LEASE, PINION_NAMESPACES="")
+        running = small.leader(**LONG_LEASE, PINION_NAMESPACES="")
         small.apply("one", 1)
         body = {"apiVersion": "pinion.dev/v1alpha1", "kind": "IpfsBackend", "metadata": {"name": "one"}}
         spec = {"spec": {"type": "Kubo", "priority": 7, "managed": {}}}
@@ -126,7 +133,7 @@ def test_two_namespaces_of_one_operator_and_the_whole_cluster(operators: Operato
         )
         assert made == "7"
         assert not [one for one in running.proxy.asked if one.status == 403]
-        plane.kubectl("-n", other, "delete", "ipfsbackend", "one", "--timeout=20s")
+        plane.kubectl("-n", other, "delete", "ipfsbackend", "one", "--timeout=50s")
     finally:
         plane.kubectl("delete", "namespace", other, "--wait=false")
         plane.kubectl("delete", "clusterrole,clusterrolebinding", f"{own}-small", "--ignore-not-found")
@@ -135,7 +142,7 @@ def test_two_namespaces_of_one_operator_and_the_whole_cluster(operators: Operato
 def test_a_namespace_that_was_deleted_does_not_keep_a_new_operator_from_the_others(operators: Operators, small: Small) -> None:
     """Its Role went with it: to the operator it is one that refuses everything."""
     operators.may_lack_rights = True
-    running = small.leader(**LEASE, PINION_NAMESPACES=f"{operators.namespace}-deleted,{operators.namespace}")
+    running = small.leader(**LONG_LEASE, PINION_NAMESPACES=f"{operators.namespace}-deleted,{operators.namespace}")
     small.apply("one", 1)
     small.wait_ready("one")
     assert [line for line in running.lines() if line.get("namespaces") == f"{operators.namespace}-deleted"]
@@ -143,5 +150,5 @@ def test_a_namespace_that_was_deleted_does_not_keep_a_new_operator_from_the_othe
 
 def test_settings_that_cannot_be_are_named(operators: Operators) -> None:
     operator = operators.start(SMALL, environment={"PINION_WORKERS": "many", "SMALL_OUTSIDE": "/nowhere"})
-    assert operator.wait(20) != 0
+    assert operator.wait() != 0
     assert "PINION_WORKERS" in operator.log.read_text()

@@ -28,7 +28,7 @@ def test_from_apply_to_deletion(small: Small) -> None:
     assert steps == [("PATCH", "one"), ("PATCH", "status"), ("POST", "secrets"), ("PATCH", "one-small"), ("PATCH", "status")]
 
     (small.outside / owner["metadata"]["uid"]).touch()
-    small.kubectl("delete", "ipfsbackend", "one", "--timeout=20s")
+    small.kubectl("delete", "ipfsbackend", "one", "--timeout=50s")
     assert not list(small.outside.iterdir())
     wait_until(lambda: operator.metric("pinion_operator_objects", kind="IpfsBackend") == 0, "a count without it")
     # The garbage collector learns new kinds every 30 s.
@@ -211,4 +211,4 @@ def test_the_log_tells_each_transition_once(small: Small) -> None:
 def test_sigint_stops_too(small: Small) -> None:
     operator = small.leader()
     operator.signal(signal.SIGINT)
-    assert operator.wait(10) == 0
+    assert operator.wait() == 0

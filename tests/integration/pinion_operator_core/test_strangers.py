@@ -53,7 +53,7 @@ def test_another_operators_peering_does_not_freeze_us(small: Small) -> None:
     peering = {"apiVersion": "kopf.dev/v1", "kind": "ClusterKopfPeering", "metadata": {"name": "default"}}
     plane.kubectl("apply", "-f", "-", input=json.dumps(crd))
     try:
-        plane.kubectl("wait", "--for=condition=Established", f"crd/{PEERING}", "--timeout=30s")
+        plane.kubectl("wait", "--for=condition=Established", f"crd/{PEERING}", "--timeout=50s")
         plane.kubectl("apply", "-f", "-", input=json.dumps({**peering, "status": {"another-operator": peer}}))
         operator = small.leader()
         small.apply("one", 1)

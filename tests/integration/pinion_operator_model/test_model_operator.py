@@ -69,7 +69,7 @@ def test_the_longest_names_give_valid_children(control_plane: ControlPlane, oper
     assert models.status(name)["url"] == f"http://{name}.{namespace}.svc"
     models.apply_object(kubo_backend(backend))
     wait_until(lambda: models.kubectl("get", "pods", "--selector=pinion.dev/backend", "-o", "name"), "a pod of the backend")
-    models.kubectl("delete", "mdep,ipfsb", "--all", "--timeout=30s", timeout=40)
+    models.kubectl("delete", "mdep,ipfsb", "--all", "--timeout=50s")
     control_plane.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
@@ -233,7 +233,7 @@ def test_deletion_leaves_nothing(models: Models, hub: Hub, tmp_path: Path) -> No
     models.apply("minilm", hub.minilm)
     waiting_pod(models, "minilm")
     assert not models.get("mdep", "minilm")["metadata"].get("finalizers"), "deleting never waits for the operator"
-    models.kubectl("delete", "mdep/minilm", "--timeout=30s")
+    models.kubectl("delete", "mdep/minilm", "--timeout=50s")
     wait_until(lambda: not models.children("minilm"), "the children to go")
 
 

@@ -51,7 +51,7 @@ def body(served: Served, value: Any = "kettle") -> dict[str, Any]:
 def test_http_is_up_long_before_the_model_is(serve: Serve, commit: str) -> None:
     started = time.monotonic()
     served = pod(serve, commit)
-    wait_until(lambda: served.phase() is not None, 20, "the management port answers")
+    wait_until(lambda: served.phase() is not None, 60, "the management port answers")
     seconds = time.monotonic() - started
     assert served.get("/livez").status_code == 200
     assert (served.get("/readyz").status_code, served.get("/startupz").status_code) == (503, 503)
@@ -169,20 +169,20 @@ async def test_limits_change_without_a_restart(serve: Serve, commit: str) -> Non
         wider = make_live(max_concurrent_requests=8, max_queued_requests=8, max_body_bytes=100, request_timeout_seconds=1)
         (serve.folder / "live.json").write_text("{ broken")
         (serve.folder / "live.json").write_text(wider.model_dump_json(by_alias=True))
-        wait_until(lambda: served.status().limits == wider.limits, 10, "the new limits")
+        wait_until(lambda: served.status().limits == wider.limits, 60, "the new limits")
         too_large = await client.post("/v1/embeddings", json=body(served, "x" * 200))
         assert too_large.status_code == 413
 
         slow = make_live(request_timeout_seconds=1)
         (serve.folder / "live.json").write_text(slow.model_dump_json(by_alias=True))
-        wait_until(lambda: served.status().limits == slow.limits, 10, "the short timeout")
+        wait_until(lambda: served.status().limits == slow.limits, 60, "the short timeout")
         late = await client.post("/v1/embeddings", json=body(served, [LONG] * 500))
         assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline_exceeded")
         assert late.headers["x-should-retry"] == "false"
 
         default = make_live()
         (serve.folder / "live.json").write_text(default.model_dump_json(by_alias=True))
-        wait_until(lambda: served.status().limits == default.limits, 10, "the default limits")
+        wait_until(lambda: served.status().limits == default.limits, 60, "the default limits")
         assert {answer.status_code for answer in await burst(client)} == {200}
 
 
@@ -194,7 +194,7 @@ async def test_nothing_is_computed_for_a_client_that_has_gone(serve: Serve, comm
         await eventually(lambda: served.status().queue.running_requests > 0)
         gone.cancel()
         await asyncio.wait({gone})
-        wait_until(lambda: served.status().queue.running_requests == 0, 10, "the request to be dropped")
+        wait_until(lambda: served.status().queue.running_requests == 0, 60, "the request to be dropped")
         assert (await client.post("/v1/embeddings", json=body(served))).status_code == 200
     assert served.metric(names.REQUESTS_TOTAL, endpoint="/v1/embeddings", status="499") == 1
     assert served.metric(names.BATCH_SIZE + "_sum", model=served.model) < 500

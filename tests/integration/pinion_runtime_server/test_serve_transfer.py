@@ -25,14 +25,14 @@ def test_progress_and_an_early_end(slow_hub: Hub, tmp_path: Path) -> None:
         refused = served.post({"model": served.model, "input": "x"})
         assert refused.status_code == 503
         assert 5 <= int(refused.headers["retry-after"]) <= 120  # what is left to fetch
-        wait_until(lambda: served.status().memory.resident_bytes > 0, 20, "a sample of the memory")
+        wait_until(lambda: served.status().memory.resident_bytes > 0, 60, "a sample of the memory")
         children = tree(served.process.pid)[1:]
         assert children
         served.terminate()
         started = time.monotonic()
         assert served.wait_ended() == 0
         assert time.monotonic() - started < 15
-        wait_until(lambda: not any(is_running(child) for child in children), 10, "the children to end")
+        wait_until(lambda: not any(is_running(child) for child in children), 60, "the children to end")
     finally:
         serve.stop_all()
 

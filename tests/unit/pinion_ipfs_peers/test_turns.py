@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import time
 
 import pytest
 from hypothesis import given
@@ -84,13 +83,16 @@ def test_who_is_still_choosing_is_waited_for() -> None:
 
 
 def test_the_second_in_line_waits_twice_as_long_for_one_that_hangs() -> None:
-    first, second = Queue(2, "pod-b", 0.2), Queue(3, "pod-c", 0.2)
+    now = 0.0
+    first, second = (Queue(turn, name, 60, clock=lambda: now) for turn, name in ((2, "pod-b"), (3, "pod-c")))
     hanging, next_one = offer("pod-a", State.FETCHING, 1, 77), offer("pod-b", State.WAITING, 2)
     assert not first.is_our_turn([hanging])
     assert not second.is_our_turn([hanging, next_one])
-    time.sleep(0.25)
+    now = 61.0
     assert first.is_our_turn([hanging])
     assert not second.is_our_turn([hanging, next_one])
+    now = 121.0
+    assert second.is_our_turn([hanging, next_one])
     # Whatever moves there starts the wait again.
     assert not second.is_our_turn([hanging, offer("pod-b", State.FETCHING, 2)])
 

@@ -59,6 +59,11 @@ def soon() -> float:
     return time.monotonic() + 60
 
 
+def in_a_moment() -> float:
+    """Return a deadline that is waited for, yet not over before the request has been taken."""
+    return time.monotonic() + 0.3
+
+
 def numbers(result: Result) -> list[float]:
     return [array("f", vector)[0] for vector in result.vectors]
 
@@ -175,7 +180,7 @@ async def test_too_large_is_told_from_full() -> None:
 async def test_a_request_past_its_deadline_is_not_computed(queue: RequestQueue) -> None:
     peer = Peer(queue)
     with pytest.raises(DeadlineExceeded, match="in the queue"):
-        await queue.submit([[1]], deadline=time.monotonic() + 0.02)
+        await queue.submit([[1]], deadline=in_a_moment())
     with pytest.raises(DeadlineExceeded, match="before the request was queued"):
         await queue.submit([[1]], deadline=time.monotonic())
     queue.grant(peer, 1)
@@ -187,7 +192,7 @@ async def test_a_running_request_past_its_deadline_fails_and_is_cancelled(queue:
     peer = Peer(queue)
     queue.grant(peer, 1)
     with pytest.raises(DeadlineExceeded, match="while it was computed"):
-        await queue.submit([[1]], deadline=time.monotonic() + 0.02)
+        await queue.submit([[1]], deadline=in_a_moment())
     assert peer.cancelled == [peer.batches[0].parts[0].key]
     assert queue.running_requests == 0
     peer.answer()  # comes too late for anybody, and gives the credit back
@@ -199,7 +204,7 @@ async def test_a_running_request_past_its_deadline_fails_and_is_cancelled(queue:
 async def test_the_earliest_deadline_counts_whatever_the_order(queue: RequestQueue) -> None:
     (late,) = await start(queue, [[1]])
     with pytest.raises(DeadlineExceeded):
-        await queue.submit([[2]], deadline=time.monotonic() + 0.02)
+        await queue.submit([[2]], deadline=in_a_moment())
     assert not late.done()
     assert queue.queued_requests == 1
 

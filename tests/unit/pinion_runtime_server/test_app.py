@@ -227,15 +227,17 @@ async def test_a_draining_pod_lets_go_of_its_connections(running: Running) -> No
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
 
 
-async def is_refused(url: str) -> bool:
-    try:
-        async with httpx.AsyncClient() as client:
-            await client.get(url)
-    except httpx.ConnectError:
-        return True
-    except (httpx.ReadError, httpx.RemoteProtocolError):
-        pass  # the kernel had taken the connection already when the listener was closed, and resets it
-    return False
+async def until_refused(url: str) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                async with httpx.AsyncClient() as client:
+                    await client.get(url)
+            except httpx.ConnectError:
+                return
+            except (httpx.ReadError, httpx.RemoteProtocolError):
+                pass  # the kernel had taken the connection already when the listener was closed, and resets it
+            await asyncio.sleep(0.01)
 
 
 async def test_a_stop_waits_for_the_answer_under_way(running: Running) -> None:
@@ -243,9 +245,7 @@ async def test_a_stop_waits_for_the_answer_under_way(running: Running) -> None:
     request = asyncio.create_task(running.client.post("/wait", content=b"{}"))
     await asyncio.wait_for(desk.waiting.wait(), 10)
     running.listener.stop()
-    async with asyncio.timeout(10):
-        while not await is_refused(f"http://127.0.0.1:{running.port}/things/a"):
-            await asyncio.sleep(0.01)
+    await until_refused(f"http://127.0.0.1:{running.port}/things/a")
     assert not request.done()
     desk.admission.interrupt_all(ApiError(503, Code.SHUTTING_DOWN, "ending", retry_after=1))
     assert (await request).status_code == 503
