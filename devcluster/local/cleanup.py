@@ -6,6 +6,7 @@ from pathlib import Path
 from ..commands import run
 from ..processes import processes_under, terminate
 from . import containerd
+from .cgroup import kill_cgroup
 from .layout import FOLDERS_RECORD, RUN, SYSCTLS_RECORD, Layout
 from .network import stop_network
 from .policies import stop_policies
@@ -27,7 +28,7 @@ def remove_everything(layout: Layout) -> None:
         containerd.clear_containers()
     terminate(processes_under(folders, ("containerd",)), grace=10)
     terminate(processes_under(folders, _CONTAINERS))
-    containerd.kill_cgroup()
+    kill_cgroup()
     _unmount((layout.state, layout.containerd, RUN))
     stop_policies()
     stop_network(layout.state / SYSCTLS_RECORD)

@@ -17,6 +17,7 @@ from ..locks import try_lock, unlock
 from ..paths import make_private
 from . import containerd
 from .addons import apply_addons
+from .cgroup import make_cgroup
 from .checks import MachineError, check_machine, check_user
 from .cleanup import remove_everything
 from .layout import (
@@ -129,7 +130,7 @@ class LocalCluster:
         _OWNER.write_text(str(layout.root))
         remember_folders(layout.state / FOLDERS_RECORD)
         start_network(layout.state / SYSCTLS_RECORD)
-        containerd.make_cgroup()
+        make_cgroup()
         daemons = Daemons(layout.state, tied=False)
         containerd.start_containerd(layout, daemons, system.pause_reference())
         if containerd.clear_containers():

@@ -1,19 +1,15 @@
-"""The cluster's own containerd: its configuration, its images, and the end of everything it runs."""
+"""The cluster's own containerd: its configuration, its images and its containers."""
 
 import json
-import time
 from collections.abc import Collection
 from pathlib import Path
 
 from ..commands import attempt, run
 from ..daemons import Daemons, find_program
-from ..errors import DevClusterError
-from ..processes import Process, terminate
-from .layout import CGROUP, CNI_NETWORK, CONTAINERD_SOCKET, PODS, RUN, Layout
+from .layout import CNI_NETWORK, CONTAINERD_SOCKET, PODS, RUN, Layout
 
 KUBERNETES_NAMESPACE = "k8s.io"  # containerd's namespace of what the kubelet runs, and of images it sees
 _CTR = ("ctr", "--address", CONTAINERD_SOCKET, "--namespace", KUBERNETES_NAMESPACE)
-_CGROUPS = Path("/sys/fs/cgroup")
 
 
 def ctr(*arguments: str | Path, timeout: float = 60) -> str:
@@ -76,41 +72,6 @@ def clear_containers() -> int:
 
 def _containers() -> list[str]:
     return ctr("containers", "list", "--quiet").split()
-
-
-def kill_cgroup() -> None:
-    """Kill every process in the cluster's control groups and delete the groups; works without a running containerd."""
-    groups = [group for group in (_CGROUPS / CGROUP, *_CGROUPS.glob(f"*/{CGROUP}")) if group.is_dir()]
-    deadline = time.monotonic() + 20
-    while found := [process for group in groups for process in _members(group)]:
-        terminate(found)
-        if time.monotonic() > deadline:
-            raise DevClusterError(f"new processes appear in {CGROUP} for ever: {found}")
-    for group in groups:
-        for folder in sorted(group.rglob("*"), reverse=True):
-            if folder.is_dir():
-                folder.rmdir()
-        group.rmdir()
-
-
-def make_cgroup() -> None:
-    """Make the group that the kubelet puts all pods under, in the unified hierarchy or in each of the old ones."""
-    unified = (_CGROUPS / "cgroup.controllers").exists()
-    if unified:
-        controllers = (_CGROUPS / "cgroup.controllers").read_text().split()
-        (_CGROUPS / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
-    for parent in [_CGROUPS] if unified else [path for path in _CGROUPS.iterdir() if (path / "cgroup.procs").exists()]:
-        (parent / CGROUP).mkdir(exist_ok=True)
-
-
-def _members(group: Path) -> list[Process]:
-    pids: set[int] = set()
-    for path in group.rglob("cgroup.procs"):
-        try:
-            pids.update(int(line) for line in path.read_text().split())
-        except OSError:  # the group went away, or is one of threads
-            continue
-    return [process for pid in pids if (process := Process.find(pid))]
 
 
 def _network(layout: Layout) -> str:

@@ -7,20 +7,24 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from devcluster.commands import run
 from devcluster.daemons import Daemons
+from devcluster.local.cgroup import kill_cgroup, make_cgroup
 from devcluster.local.checks import MachineError, check_machine
 from devcluster.local.cluster import LocalCluster
-from devcluster.local.layout import ADDRESSES, Layout
+from devcluster.local.layout import ADDRESSES, CGROUP, Layout
 from devcluster.local.packages import ensure_packages
 from devcluster.paths import REPOSITORY
 from tests.support.leavings import leavings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+CGROUPS = Path("/sys/fs/cgroup")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,19 @@ def test_daemons_that_were_killed_leave_nothing_after_down(nothing_left: dict[st
         assert process is not None
         process.kill(signal.SIGKILL)
     cluster.down()
+    assert leavings() == nothing_left
+
+
+def test_control_groups_that_come_and_go_while_they_are_deleted(nothing_left: dict[str, list[str]]) -> None:
+    make_cgroup()
+    groups = [path for path in (CGROUPS / CGROUP, *CGROUPS.glob(f"*/{CGROUP}")) if path.is_dir()]
+    until = time.monotonic() + 1
+    # A shell that is no member, and makes and deletes groups for a second: what is listed is gone, or holds another.
+    script = 'while :; do for group; do mkdir -p "$group/pod/container"; rmdir "$group/pod/container"; done; done'
+    with subprocess.Popen(["timeout", "1", "sh", "-c", script, "sh", *groups], stderr=subprocess.DEVNULL):
+        while time.monotonic() < until:
+            kill_cgroup()
+    kill_cgroup()
     assert leavings() == nothing_left
 
 
