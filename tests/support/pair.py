@@ -37,14 +37,11 @@ class Pair:
         order = turns(self.written())
         assert len(order) == len(set(order)), f"writers took turns more than once: {order}"
 
-    def refuse(self, *operators: OperatorProcess) -> list[Fault]:
+    def refuse(self, *operators: OperatorProcess) -> None:
         """Let the API server be away for these: every request is answered 503, open watches end."""
-        faults = []
         for operator in operators:
-            faults.append(Fault(lambda request: True, 503))
-            operator.proxy.faults.append(faults[-1])
+            operator.proxy.faults.append(Fault(lambda request: True, 503))
             operator.proxy.end_watches()
-        return faults
 
     def start_standby(self) -> OperatorProcess:
         """Start one more, as a kubelet does for a container that has ended, and wait until it has looked at the Lease."""
