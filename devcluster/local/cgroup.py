@@ -9,7 +9,6 @@ from ..processes import Process, terminate
 from .layout import CGROUP
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_SECONDS = 20  # for all processes to end
 
 
 def make_cgroup() -> None:
@@ -22,18 +21,18 @@ def make_cgroup() -> None:
         (parent / CGROUP).mkdir(exist_ok=True)
 
 
-def kill_cgroup() -> None:
-    """Kill every process in the cluster's control groups and delete the groups; works without a running containerd."""
-    deadline = time.monotonic() + _SECONDS
+def kill_cgroup(seconds: float = 20) -> None:
+    """Kill every process in the cluster's control groups and delete the groups; works without a running containerd.
+
+    Raises DevClusterError when the groups are there for longer than that, or again and again.
+    """
+    refused: list[OSError] = []
+    deadline = time.monotonic() + seconds
     while groups := [group for group in (_CGROUPS / CGROUP, *_CGROUPS.glob(f"*/{CGROUP}")) if group.is_dir()]:
-        members = [process for group in groups for process in _members(group)]
-        terminate(members)
-        refused = [error for group in groups if (error := _delete(group))]
-        if refused and time.monotonic() > deadline:
-            raise DevClusterError(
-                f"control groups are not empty after {_SECONDS} s: {refused[0]}; last killed in them: {members}"
-            )
-        if refused:
+        if time.monotonic() > deadline:
+            raise DevClusterError(f"control groups do not go within {seconds:g} s: {', '.join(map(str, refused or groups))}")
+        terminate(process for group in groups for process in _members(group))
+        if refused := [error for group in groups if (error := _delete(group))]:
             time.sleep(0.02)
 
 

@@ -7,14 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from devcluster.commands import run
 from devcluster.daemons import Daemons
+from devcluster.errors import DevClusterError
 from devcluster.local.cgroup import kill_cgroup, make_cgroup
 from devcluster.local.checks import MachineError, check_machine
 from devcluster.local.cluster import LocalCluster
@@ -51,16 +53,33 @@ def test_daemons_that_were_killed_leave_nothing_after_down(nothing_left: dict[st
     assert leavings() == nothing_left
 
 
-def test_control_groups_that_come_and_go_while_they_are_deleted(nothing_left: dict[str, list[str]]) -> None:
+@contextmanager
+def busy_group(folder: Path) -> Iterator[Path]:
+    """Yield a control group in ours that the kernel does not delete: something is mounted on it."""
     make_cgroup()
-    groups = [path for path in (CGROUPS / CGROUP, *CGROUPS.glob(f"*/{CGROUP}")) if path.is_dir()]
-    until = time.monotonic() + 1
-    # A shell that is no member, and makes and deletes groups for a second: what is listed is gone, or holds another.
-    script = 'while :; do for group; do mkdir -p "$group/pod/container"; rmdir "$group/pod/container"; done; done'
-    with subprocess.Popen(["timeout", "1", "sh", "-c", script, "sh", *groups], stderr=subprocess.DEVNULL):
-        while time.monotonic() < until:
-            kill_cgroup()
-    kill_cgroup()
+    group = next(path for path in (CGROUPS / CGROUP, *CGROUPS.glob(f"*/{CGROUP}")) if path.is_dir()) / "busy"
+    group.mkdir()
+    run("mount", "--bind", folder, group)
+    try:
+        yield group
+    finally:
+        run("umount", group)
+        kill_cgroup()
+
+
+def test_a_control_group_that_is_busy_for_a_moment_is_waited_for(nothing_left: dict[str, list[str]], tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with busy_group(tmp_path):
+            deleting = pool.submit(kill_cgroup)
+            with pytest.raises(TimeoutError):  # it waits
+                deleting.result(0.5)
+        deleting.result(60)
+    assert leavings() == nothing_left
+
+
+def test_a_control_group_that_stays_is_named(nothing_left: dict[str, list[str]], tmp_path: Path) -> None:
+    with busy_group(tmp_path) as group, pytest.raises(DevClusterError, match=rf"within 0.3 s.*busy: '{group}'"):
+        kill_cgroup(0.3)
     assert leavings() == nothing_left
 
 
