@@ -18,10 +18,11 @@ from pinion_contract.status import (
 )
 from pinion_operator.api.modeldeployment import ModelDeployment
 from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
-from pinion_operator.reconcile.modeldeployment import decide_model_deployment
-from pinion_operator.reconcile.observed import Observed, Pod, Quiet, Refusal, Resolution, SourceFacts
+from pinion_operator.reconcile.model.decide import decide_model_deployment
+from pinion_operator.reconcile.model.observed import Observed, Pod, Quiet, Resolution, SourceFacts
+from pinion_operator.reconcile.model.revision import Revision, revisions_of
 from pinion_operator.reconcile.plan import Plan
-from pinion_operator.reconcile.revision import Revision, revisions_of
+from pinion_operator.reconcile.refusal import Refusal
 from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT, SECRET, Object, Ref, ref_of
 
 NAMESPACE, NAME, UID = "ml", "minilm", "uid-of-minilm"

@@ -14,15 +14,15 @@ from ..api.source import HuggingFaceSource
 from ..cluster.errors import ForbiddenError
 from ..probes.hub import Access, no_token, probe_source, probe_upstream, read_token
 from ..probes.pods import probe_pods
-from ..reconcile.annotations import is_paused, reconcile_wish
-from ..reconcile.aspects import idle_reason
-from ..reconcile.inputs import source_hash
-from ..reconcile.modeldeployment import current_revision, decide_model_deployment, needs_source
-from ..reconcile.observed import Observed, Pod, Resolution, SourceFacts, Unresolved
+from ..reconcile.model.annotations import is_paused, reconcile_wish
+from ..reconcile.model.condition_builders import idle_reason
+from ..reconcile.model.decide import current_revision, decide_model_deployment, needs_source
+from ..reconcile.model.inputs import source_hash
+from ..reconcile.model.observed import Observed, Pod, Resolution, SourceFacts, Unresolved
+from ..reconcile.model.pods import waits_for_volumes
+from ..reconcile.model.progress import progress_marks
+from ..reconcile.model.upstream import can_move
 from ..reconcile.plan import Plan
-from ..reconcile.pods import waits_for_volumes
-from ..reconcile.progress import progress_marks
-from ..reconcile.upstream import can_move
 from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, SECRET, Key, Kind, Object, Ref, ref_of
 from ..resources.model_names import RUNTIME
 from ..resources.names import APP_NAME, DEPLOYMENT_LABEL

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..reconcile.observed import Quiet
-from ..reconcile.progress import Marks
+from ..reconcile.model.observed import Quiet
+from ..reconcile.model.progress import Marks
 from ..resources.kinds import Key
 
 

@@ -8,8 +8,8 @@ from typing import Protocol, TypeVar
 import aiohttp
 
 from ..cluster.api import Api
-from ..reconcile.observed import Refusal
 from ..reconcile.plan import Plan
+from ..reconcile.refusal import Refusal
 from ..resources.kinds import Key, Kind, Object, Ref
 from .store import Store
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..cluster.errors import RefusedError
-from ..reconcile.observed import Refusal
+from ..reconcile.refusal import Refusal
 from ..resources.kinds import Object, Ref, ref_of
 from ..resources.names import DIGEST_ANNOTATION
 

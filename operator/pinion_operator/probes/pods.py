@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pinion_contract.names import MANAGEMENT_PORT
 from pinion_contract.status import PodStatus
 
-from ..reconcile.observed import Pod
+from ..reconcile.model.observed import Pod
 from ..resources.kinds import Object
 
 TIMEOUT_SECONDS = 2.0  # of one attempt; a pod under load answers late, so there are two

@@ -39,7 +39,7 @@ def check_interval(interval: float, health: Health | None) -> float:
     return min(interval, _FIRST_RETRY * 2.0 ** min(health.failures - 1, 10))
 
 
-def judge(seen: ObservedBackend, backend: IpfsBackend, *, pending: bool) -> tuple[Condition, ...]:
+def build_conditions(seen: ObservedBackend, backend: IpfsBackend, *, pending: bool) -> tuple[Condition, ...]:
     """Return the conditions; `pending` says that children are about to be written."""
     generation = backend.metadata.generation
     daemon = _daemon(seen.health, backend)

@@ -7,7 +7,7 @@ from ..conditions import ConditionType, Reason, Stalled, condition, summarise
 from ..resources.kinds import Object
 from ..resources.names import BACKEND_FINALIZER
 from .backend_children import Children, want_children
-from .backend_health import judge
+from .backend_health import build_conditions
 from .drift import covers
 from .observed_backend import ObservedBackend
 from .plan import Plan
@@ -37,7 +37,7 @@ def decide(seen: ObservedBackend) -> Plan:
 
 def _status(seen: ObservedBackend, backend: IpfsBackend, children: Children) -> Object:
     generation = backend.metadata.generation
-    conditions = judge(seen, backend, pending=not children.complete)
+    conditions = build_conditions(seen, backend, pending=not children.complete)
     if backend.deleting:
         blocked = condition(ConditionType.DELETION_BLOCKED, True, Reason.IN_USE, _used_by(seen), generation=generation)
         conditions = (*conditions, blocked)

@@ -6,9 +6,9 @@ import pytest
 
 from pinion_contract.config import CacheBackend, GatewayBackend, KuboBackend
 from pinion_operator.api.ipfsbackend import IpfsBackend
-from pinion_operator.reconcile.backend_messages import claim_of, secret_of, to_message
 from pinion_operator.reconcile.claim import check_claim, newest_warning
 from pinion_operator.reconcile.ipfsbackend import decide
+from pinion_operator.reconcile.model.backend_messages import claim_of, secret_of, to_message
 from pinion_operator.reconcile.observed_backend import Check, Health
 from pinion_operator.resources.names import BACKEND_FINALIZER
 

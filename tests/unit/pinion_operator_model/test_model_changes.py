@@ -7,9 +7,9 @@ import pytest
 
 from pinion_contract.config import Limits, LiveConfig
 from pinion_contract.status import Phase, Warm
-from pinion_operator.reconcile.modeldeployment import needs_source
+from pinion_operator.reconcile.model.decide import needs_source
+from pinion_operator.reconcile.model.revision import revisions_of
 from pinion_operator.reconcile.plan import Plan
-from pinion_operator.reconcile.revision import revisions_of
 from pinion_operator.resources.kinds import CONTROLLERREVISION, kind_of
 from pinion_operator.resources.names import REVISION_LABEL
 from tests.support.model_world import CID, OTHER_CID, SOURCE, World

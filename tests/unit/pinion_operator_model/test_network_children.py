@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pinion_operator.reconcile.observed import Pod
-from pinion_operator.reconcile.pods import waits_for_volumes
+from pinion_operator.reconcile.model.observed import Pod
+from pinion_operator.reconcile.model.pods import waits_for_volumes
 from pinion_operator.resources.kinds import NETWORKPOLICY, SECRET, SERVICE, Ref
 from pinion_operator.resources.networkpolicy import build_network_policy
 from pinion_operator.resources.peers import build_peers_secret, build_peers_service

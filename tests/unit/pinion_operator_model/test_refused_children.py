@@ -2,8 +2,8 @@
 
 from pinion_operator.cluster.errors import RefusedError
 from pinion_operator.controller.refusals import AGAIN, Refusals
-from pinion_operator.reconcile.observed import Refusal
 from pinion_operator.reconcile.plan import Plan
+from pinion_operator.reconcile.refusal import Refusal
 from pinion_operator.resources.kinds import DEPLOYMENT, MODELDEPLOYMENT, NETWORKPOLICY, Ref, ref_of
 from pinion_operator.resources.names import DIGEST_ANNOTATION
 from tests.support.model_world import CID, NAME, NAMESPACE, World

@@ -6,10 +6,10 @@ import pytest
 
 from pinion_contract.status import Phase
 from pinion_operator.controller.progress import Progress
-from pinion_operator.reconcile.modeldeployment import current_revision
-from pinion_operator.reconcile.observed import Quiet
+from pinion_operator.reconcile.model.decide import current_revision
+from pinion_operator.reconcile.model.observed import Quiet
+from pinion_operator.reconcile.model.progress import Marks, progress_marks
 from pinion_operator.reconcile.plan import Plan
-from pinion_operator.reconcile.progress import Marks, progress_marks
 from pinion_operator.resources.names import REVISION_LABEL
 from tests.support.model_world import NAME, NAMESPACE, World
 

@@ -6,9 +6,9 @@ import pytest
 
 from pinion_contract.config import LiveConfig
 from pinion_contract.status import Phase
-from pinion_operator.reconcile.observed import Unresolved
+from pinion_operator.reconcile.model.observed import Unresolved
+from pinion_operator.reconcile.model.revision import revisions_of
 from pinion_operator.reconcile.plan import Plan
-from pinion_operator.reconcile.revision import revisions_of
 from tests.support.model_world import CID, MANIFEST_CID, OTHER_CID, SOURCE, World
 
 SAME_BYTES = replace(SOURCE, commit="2" * 40)

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from pinion_contract.config import LiveConfig
-from pinion_operator.reconcile.annotations import reconcile_wish
-from pinion_operator.reconcile.modeldeployment import decide_model_deployment, needs_source
-from pinion_operator.reconcile.observed import Observed
+from pinion_operator.reconcile.model.annotations import reconcile_wish
+from pinion_operator.reconcile.model.decide import decide_model_deployment, needs_source
+from pinion_operator.reconcile.model.observed import Observed
+from pinion_operator.reconcile.model.revision import revisions_of
 from pinion_operator.reconcile.plan import Plan
-from pinion_operator.reconcile.revision import revisions_of
 from pinion_operator.resources.kinds import CONTROLLERREVISION, kind_of
 from tests.support.model_world import CID, MANIFEST_CID, World
 

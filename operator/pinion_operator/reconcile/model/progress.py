@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pinion_contract.status import Phase
 
-from ..conditions import ConditionType, find
+from ...conditions import ConditionType, find
 from .observed import Observed
 from .pods import is_leaving, is_ready, revision_of
 from .revision import Revision

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pinion_contract.status import SourceType
 
-from ..api.modeldeployment_status import SourceStatus, TransferStatus
+from ...api.modeldeployment_status import SourceStatus, TransferStatus
 from .observed import Pod
 
 MAX_SOURCES = 32  # of the list in the schema

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..api.modeldeployment import ModelDeploymentSpec
-from ..resources.kinds import Object
+from ...api.modeldeployment import ModelDeploymentSpec
+from ...resources.kinds import Object
 from .backend_messages import can_pin
 
 NEW_SECONDS = 60.0  # a backend that was just made gets so long to come up before anybody does without it

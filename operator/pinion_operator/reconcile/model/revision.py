@@ -4,16 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..api.modeldeployment import ModelDeployment
-from ..resources.controllerrevision import build_controller_revision
-from ..resources.kinds import CONTROLLERREVISION, Object
-from ..resources.model_names import SOURCE_ANNOTATION
-from ..resources.names import INPUTS_ANNOTATION, RESTART_ANNOTATION, REVISION_LABEL
+from ...api.modeldeployment import ModelDeployment
+from ...resources.controllerrevision import build_controller_revision
+from ...resources.kinds import CONTROLLERREVISION, Object
+from ...resources.model_names import SOURCE_ANNOTATION
+from ...resources.names import INPUTS_ANNOTATION, RESTART_ANNOTATION, REVISION_LABEL
+from ..quantity import parse_quantity
 from .annotations import restart_wish
 from .backends import Choice
 from .inputs import inputs_hash, source_hash
 from .observed import SourceFacts
-from .quantity import parse_quantity
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 from pinion_contract.config import Limits
 from pinion_contract.status import Phase
 
-from ..conditions import Reason
-from ..resources.model_names import CONTAINER
-from ..resources.names import REVISION_LABEL
+from ...conditions import Reason
+from ...resources.model_names import CONTAINER
+from ...resources.names import REVISION_LABEL
 from .observed import Pod
 
 _CANNOT_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}

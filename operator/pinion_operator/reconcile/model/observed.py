@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from pinion_contract.status import PodStatus
 
-from ..api.modeldeployment import ModelDeployment
-from ..conditions import Reason
-from ..resources.kinds import Object, Ref
+from ...api.modeldeployment import ModelDeployment
+from ...conditions import Reason
+from ...resources.kinds import Object, Ref
+from ..refusal import Refusal
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,6 @@ class Quiet:
 
     seconds: float = 0.0  # since this process saw progress, or, when it has seen none, since it first looked
     moved: bool = False  # whether this process has seen any
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """The API server has answered that it does not accept a child as we want it."""
-
-    digest: str  # of the child: another one may be accepted
-    message: str
-    again: bool = False  # long enough ago to try the same once more: what refused it may have changed
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from typing import Any
 from pinion_contract.config import Limits
 from pinion_contract.status import Failure, Phase
 
-from ..api.modeldeployment import ModelDeployment
-from ..conditions import ConditionType, Reason, find
-from ..resources.kinds import DEPLOYMENT, Object, Ref
+from ...api.modeldeployment import ModelDeployment
+from ...conditions import ConditionType, Reason, find
+from ...resources.kinds import DEPLOYMENT, Object, Ref
+from ..refusal import Refusal
 from .artifact import Artifact
-from .observed import Observed, Pod, Refusal
+from .observed import Observed, Pod
 from .pods import Trouble, Want, is_leaving, is_ready, is_running, name_of, revision_of, serves, trouble_of
 from .revision import Revision
 

@@ -1,22 +1,22 @@
 """ModelDeployment: what was observed -> what to do. No clock, no I/O, no logging."""
 
-from ..api.modeldeployment import ModelDeployment
-from ..conditions import ConditionType, Reason, condition
-from ..resources.kinds import Object, Ref, ref_of
+from ...api.modeldeployment import ModelDeployment
+from ...conditions import ConditionType, Reason, condition
+from ...resources.kinds import Object, Ref, ref_of
+from ..drift import covers
+from ..plan import Plan
 from .annotations import is_paused
 from .artifact import known_artifact
-from .aspects import aspects, idle_reason
 from .backends import choose_backends
 from .children import pending_children, replicas_now, stale_children, wanted_replicas
-from .drift import covers
+from .condition_builders import build_conditions, idle_reason
 from .observed import Observed
-from .plan import Plan
-from .refusals import is_refused, refused_children, without_refused
+from .readiness import Readiness, decide_readiness, stalled
+from .refused_children import is_refused, refused_children, without_refused
 from .revision import Revision, as_current, find_revision, find_source, revisions_of
 from .sourcing import decide_facts, decide_source, early_plan
 from .status import full_status, invalid_status, to_write
 from .upstream import follow
-from .verdict import Verdict, judge, stalled
 from .workload import Workload, measure
 
 NAME_AGAIN = 30.0  # seconds: somebody may give a name up, and no event of ours would tell
@@ -70,17 +70,17 @@ def _decide_revision(seen: Observed, model: ModelDeployment, revision: Revision,
     refused = refused_children(seen, pending)
     now = without_refused(pending, refused)
     workload: Workload = measure(seen, model, revision, artifact, wanted_replicas(model), refused)
-    verdict = judge(model, revision, artifact, workload, pending, refused)
-    stale = stale_children(seen, model, revision, revisions) if verdict.ready and verdict.state is None else ()
+    readiness = decide_readiness(model, revision, artifact, workload, pending, refused)
+    stale = stale_children(seen, model, revision, revisions) if readiness.ready and readiness.state is None else ()
     kept = tuple(known for known in revisions if known.to_object(seen.obj)["metadata"]["name"] not in _names(stale))
-    conditions = aspects(seen, model, revision, artifact, workload)
-    status = full_status(seen, model, verdict, conditions, revision, artifact, workload, kept)
+    conditions = build_conditions(seen, model, revision, artifact, workload)
+    status = full_status(seen, model, readiness, conditions, revision, artifact, workload, kept)
     return Plan(
         status=to_write(status, model.status),
         create=now.create,
         apply=(*_made_current(seen, model, revision, revisions), *now.apply),
         delete=(*pending.delete, *(ref_of(child) for child in stale)),
-        after=verdict.after,
+        after=readiness.after,
     )
 
 
@@ -95,19 +95,19 @@ def _made_current(
 
 def _decide_invalid(seen: Observed) -> Plan:
     """The CRD in the cluster lets through what this operator cannot read: an operator older or newer than the CRD."""
-    verdict = stalled(Reason.INVALID_SPEC, seen.problem, None)
+    readiness = stalled(Reason.INVALID_SPEC, seen.problem, None)
     generation = seen.obj["metadata"]["generation"]
-    ready = condition(ConditionType.READY, False, verdict.reason, verdict.message, generation=generation)
-    status, before = invalid_status(seen.obj, seen.problem, verdict, ready), seen.obj.get("status", {})
+    ready = condition(ConditionType.READY, False, readiness.reason, readiness.message, generation=generation)
+    status, before = invalid_status(seen.obj, seen.problem, readiness, ready), seen.obj.get("status", {})
     return Plan(status=None if _without_times(before) == _without_times(status) else status)
 
 
-def _nothing_wanted(model: ModelDeployment) -> Verdict:
+def _nothing_wanted(model: ModelDeployment) -> Readiness:
     reason = idle_reason(model) or Reason.SUSPENDED
-    return Verdict(True, reason, "no pods, as asked for", None, "Suspended" if model.spec.suspend else "Ready", None)
+    return Readiness(True, reason, "no pods, as asked for", None, "Suspended" if model.spec.suspend else "Ready", None)
 
 
-def _name_taken(taken: frozenset[Ref]) -> Verdict:
+def _name_taken(taken: frozenset[Ref]) -> Readiness:
     names = ", ".join(sorted(f"{ref.kind.name} {ref.name}" for ref in taken))
     return stalled(Reason.NAME_TAKEN, f"{names} exists already and belongs to somebody else: it is left alone", NAME_AGAIN)
 

@@ -2,10 +2,10 @@
 
 import re
 
-from ..api.base import Condition
-from ..api.modeldeployment import ModelDeployment
-from ..api.source import HuggingFaceSource
-from ..conditions import ConditionType, Reason, condition, find
+from ...api.base import Condition
+from ...api.modeldeployment import ModelDeployment
+from ...api.source import HuggingFaceSource
+from ...conditions import ConditionType, Reason, condition, find
 from .observed import Observed, SourceFacts
 from .revision import Revision
 
@@ -35,7 +35,7 @@ def upstream_commit(seen: Observed, model: ModelDeployment, revision: Revision) 
     return model.status.model.upstream_commit if model.status.model and _is_same(model, revision) else ""
 
 
-def source_drifted(seen: Observed, model: ModelDeployment, revision: Revision) -> Condition | None:
+def build_source_drifted(seen: Observed, model: ModelDeployment, revision: Revision) -> Condition | None:
     """Return SourceDrifted; None for what cannot move, and while the hub has not been asked again."""
     source, generation = model.spec.model.source.hugging_face, model.metadata.generation
     type_ = ConditionType.SOURCE_DRIFTED

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from pinion_contract.config import Backend, CacheBackend, CircuitBreaker, GatewayBackend, KuboBackend
 
-from ..api.ipfsbackend import IpfsBackend
-from ..resources.kinds import Object
-from ..resources.names import kubo_client_secret, kubo_gateway_url, kubo_rpc_url
-from ..resources.podtemplate import TOKEN_KEY, shared_path, token_path
+from ...api.ipfsbackend import IpfsBackend
+from ...resources.kinds import Object
+from ...resources.names import kubo_client_secret, kubo_gateway_url, kubo_rpc_url
+from ...resources.podtemplate import TOKEN_KEY, shared_path, token_path
 
 
 def to_message(backend: IpfsBackend, *, allow_local_addresses: bool) -> Backend:

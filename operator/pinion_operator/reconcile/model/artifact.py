@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from pinion_contract.config import LiveConfig
 from pinion_contract.status import FailureReason, Phase, PodStatus
 
-from ..api.modeldeployment import ModelDeployment
-from ..resources.configmap import LIVE_KEY
-from ..resources.kinds import CONFIGMAP, Ref
-from ..resources.model_names import live_name
+from ...api.modeldeployment import ModelDeployment
+from ...resources.configmap import LIVE_KEY
+from ...resources.kinds import CONFIGMAP, Ref
+from ...resources.model_names import live_name
 from .observed import Observed
 from .pods import is_leaving, revision_of
 from .revision import Revision

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..resources.kinds import Object, Ref, ref_of
-from ..resources.names import DIGEST_ANNOTATION
-from .children import Pending
-from .observed import Observed, Refusal
+from ...resources.kinds import Object, Ref, ref_of
+from ...resources.names import DIGEST_ANNOTATION
+from ..pending import Pending
+from ..refusal import Refusal
+from .observed import Observed
 
 Refused = Mapping[Ref, Refusal]
 

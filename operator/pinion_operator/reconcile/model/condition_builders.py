@@ -2,35 +2,35 @@
 
 from pinion_contract.status import Phase
 
-from ..api.base import Condition
-from ..api.modeldeployment import ModelDeployment
-from ..conditions import ConditionType, Reason, condition, find
+from ...api.base import Condition
+from ...api.modeldeployment import ModelDeployment
+from ...conditions import ConditionType, Reason, condition, find
 from .artifact import Artifact
-from .degraded import backend_degraded, backends_ready
+from .degraded import backends_ready, build_backend_degraded
 from .failures import MEANINGS, explain
 from .observed import Observed
 from .revision import Revision
-from .upstream import source_drifted
+from .upstream import build_source_drifted
 from .workload import Workload
 
 
-def aspects(
+def build_conditions(
     seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact, workload: Workload
 ) -> tuple[Condition, ...]:
     """Return all of them for a revision."""
     found = (
-        source_resolved(model, revision, workload),
-        source_drifted(seen, model, revision),
-        artifact_pinned(seen, model, revision, artifact, workload),
-        artifact_verified(model, artifact, workload),
-        backend_degraded(seen, model, revision, workload),
-        workload_ready(model, workload),
-        warm(model, workload),
+        build_source_resolved(model, revision, workload),
+        build_source_drifted(seen, model, revision),
+        build_artifact_pinned(seen, model, revision, artifact, workload),
+        build_artifact_verified(model, artifact, workload),
+        build_backend_degraded(seen, model, revision, workload),
+        build_workload_ready(model, workload),
+        build_warm(model, workload),
     )
     return tuple(one for one in found if one)
 
 
-def available(model: ModelDeployment, pods: int) -> Condition:
+def build_available(model: ModelDeployment, pods: int) -> Condition:
     """Return Available: whether traffic works now, whichever revision serves it; `pods` take traffic."""
     generation = model.metadata.generation
     if pods:
@@ -47,7 +47,7 @@ def idle_reason(model: ModelDeployment) -> Reason | None:
     return Reason.SCALED_TO_ZERO if model.spec.replicas == 0 else None
 
 
-def source_resolved(model: ModelDeployment, revision: Revision, workload: Workload) -> Condition:
+def build_source_resolved(model: ModelDeployment, revision: Revision, workload: Workload) -> Condition:
     """Return SourceResolved; pods ask the hub again for the files, and may be refused."""
     if failed := _failed(model, ConditionType.SOURCE_RESOLVED, workload):
         return failed
@@ -58,7 +58,7 @@ def source_resolved(model: ModelDeployment, revision: Revision, workload: Worklo
     return _set(model, ConditionType.SOURCE_RESOLVED, True, Reason.RESOLVED, message)
 
 
-def artifact_pinned(
+def build_artifact_pinned(
     seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact, workload: Workload
 ) -> Condition:
     """Return ArtifactPinned: confirmed by a backend, not by the pod's own store."""
@@ -82,7 +82,7 @@ def artifact_pinned(
     return _set(model, type_, False, Reason.PINNING, message)
 
 
-def artifact_verified(model: ModelDeployment, artifact: Artifact, workload: Workload) -> Condition:
+def build_artifact_verified(model: ModelDeployment, artifact: Artifact, workload: Workload) -> Condition:
     """Return ArtifactVerified: a pod of the revision has recomputed the CID from the bytes on its disk.
 
     Where no pod is wanted, or none can be read, what was verified before stands. To know a CID is not enough: it may come
@@ -102,7 +102,7 @@ def artifact_verified(model: ModelDeployment, artifact: Artifact, workload: Work
     return _set(model, type_, False, Reason.VERIFYING, f"{what} once the files are there")
 
 
-def workload_ready(model: ModelDeployment, workload: Workload) -> Condition:
+def build_workload_ready(model: ModelDeployment, workload: Workload) -> Condition:
     """Return WorkloadReady: the wanted pods run."""
     type_, wanted = ConditionType.WORKLOAD_READY, workload.wanted
     if workload.troubles:
@@ -115,7 +115,7 @@ def workload_ready(model: ModelDeployment, workload: Workload) -> Condition:
     return _set(model, type_, False, Reason.STARTING, f"{workload.running} of {wanted} pods run")
 
 
-def warm(model: ModelDeployment, workload: Workload) -> Condition:
+def build_warm(model: ModelDeployment, workload: Workload) -> Condition:
     """Return Warm: real inference succeeded on the pods that serve."""
     type_ = ConditionType.WARM
     if failed := _failed(model, type_, workload):

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..api.base import Condition
-from ..api.modeldeployment import ModelDeployment
-from ..api.modeldeployment_status import (
+from ...api.base import Condition
+from ...api.modeldeployment import ModelDeployment
+from ...api.modeldeployment_status import (
     BackendStatus,
     FailureStatus,
     ModelDeploymentStatus,
@@ -15,27 +15,27 @@ from ..api.modeldeployment_status import (
     RevisionStatus,
     ServingStatus,
 )
-from ..conditions import summarise
-from ..resources.kinds import Object
-from ..resources.names import DEPLOYMENT_LABEL
-from ..resources.service import service_url
+from ...conditions import summarise
+from ...resources.kinds import Object
+from ...resources.names import DEPLOYMENT_LABEL
+from ...resources.service import service_url
 from .artifact import Artifact, is_cid, remembered_artifact
-from .aspects import available
 from .children import wanted_replicas
+from .condition_builders import build_available
 from .failures import LONGEST
 from .observed import Observed, Pod
 from .pods import is_ready
+from .readiness import Readiness
 from .revision import Revision
 from .transfer import sum_transfers, throttle
 from .upstream import upstream_commit
-from .verdict import Verdict
 from .workload import Workload, deployment_of
 
 MAX_ITEMS = 16  # of the lists in the schema
 
 
 def early_status(
-    seen: Observed, model: ModelDeployment, verdict: Verdict, others: Iterable[Condition], revisions: tuple[Revision, ...]
+    seen: Observed, model: ModelDeployment, readiness: Readiness, others: Iterable[Condition], revisions: tuple[Revision, ...]
 ) -> ModelDeploymentStatus:
     """Return the status while no revision answers the spec; pods of an older one may serve all the same.
 
@@ -43,10 +43,10 @@ def early_status(
     """
     taking_traffic = sum(is_ready(pod) for pod in seen.pods)
     return ModelDeploymentStatus(
-        **_common(seen, model, verdict, (available(model, taking_traffic), *others)),
+        **_common(seen, model, readiness, (build_available(model, taking_traffic), *others)),
         ready=f"0/{wanted_replicas(model)}",
         model=model.status.model,
-        revisions=tuple(_revision_status(seen, model, revision, None, verdict) for revision in revisions[:MAX_ITEMS]),
+        revisions=tuple(_revision_status(seen, model, revision, None, readiness) for revision in revisions[:MAX_ITEMS]),
         last_failure=model.status.last_failure,
     )
 
@@ -54,7 +54,7 @@ def early_status(
 def full_status(
     seen: Observed,
     model: ModelDeployment,
-    verdict: Verdict,
+    readiness: Readiness,
     others: Iterable[Condition],
     revision: Revision,
     artifact: Artifact,
@@ -64,7 +64,7 @@ def full_status(
     """Return the status while `revision` is the one that runs or is about to."""
     transfer = throttle(model.status.transfer, sum_transfers(workload.current), seen.progress_age)
     return ModelDeploymentStatus(
-        **_common(seen, model, verdict, (available(model, workload.available), *others)),
+        **_common(seen, model, readiness, (build_available(model, workload.available), *others)),
         ready_replicas=len(workload.serving),
         updated_replicas=len(workload.current),
         ready=f"{len(workload.serving)}/{workload.wanted}",
@@ -82,7 +82,7 @@ def full_status(
         transfer=transfer,
         backend=_backend(workload, revision),
         revisions=tuple(
-            _revision_status(seen, model, known, artifact if known.name == revision.name else None, verdict)
+            _revision_status(seen, model, known, artifact if known.name == revision.name else None, readiness)
             for known in revisions[:MAX_ITEMS]
         ),
         performance=_performance(workload.serving),
@@ -90,12 +90,12 @@ def full_status(
     )
 
 
-def invalid_status(obj: Object, problem: str, verdict: Verdict, ready: Condition) -> dict[str, Any]:
+def invalid_status(obj: Object, problem: str, readiness: Readiness, ready: Condition) -> dict[str, Any]:
     """Return the status of an object that this operator cannot read; what it said before about the world stays."""
     before = {name: value for name, value in obj.get("status", {}).items() if name not in ("conditions", "message", "phase")}
-    conditions = [condition.to_object() for condition in summarise(ready, verdict.state)]
+    conditions = [condition.to_object() for condition in summarise(ready, readiness.state)]
     generation = obj["metadata"]["generation"]
-    return {**before, "observedGeneration": generation, "phase": verdict.phase, "message": problem, "conditions": conditions}
+    return {**before, "observedGeneration": generation, "phase": readiness.phase, "message": problem, "conditions": conditions}
 
 
 def to_write(status: ModelDeploymentStatus, before: ModelDeploymentStatus) -> Mapping[str, Any] | None:
@@ -114,16 +114,16 @@ def _comparable(status: ModelDeploymentStatus) -> dict[str, Any]:
     return said
 
 
-def _common(seen: Observed, model: ModelDeployment, verdict: Verdict, others: Iterable[Condition]) -> dict[str, Any]:
+def _common(seen: Observed, model: ModelDeployment, readiness: Readiness, others: Iterable[Condition]) -> dict[str, Any]:
     deployment = deployment_of(seen, model)
     counts = Counter(
         pod.status.model.opened_cid for pod in seen.pods if is_ready(pod) and pod.status and is_cid(pod.status.model.opened_cid)
     )
     return {
         "observed_generation": model.metadata.generation,
-        "phase": verdict.phase,
-        "message": verdict.message,
-        "conditions": (*summarise(verdict.condition(model), verdict.state), *others),
+        "phase": readiness.phase,
+        "message": readiness.message,
+        "conditions": (*summarise(readiness.condition(model), readiness.state), *others),
         "replicas": (deployment or {}).get("status", {}).get("replicas", 0),
         "selector": f"{DEPLOYMENT_LABEL}={model.metadata.name}",
         "url": service_url(seen.obj),
@@ -132,17 +132,17 @@ def _common(seen: Observed, model: ModelDeployment, verdict: Verdict, others: It
 
 
 def _revision_status(
-    seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact | None, verdict: Verdict
+    seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact | None, readiness: Readiness
 ) -> RevisionStatus:
     """`artifact` is that of the current revision, None for the others."""
     known = artifact or remembered_artifact(seen, model, revision)
     before = next((one.result for one in model.status.revisions if one.name == revision.name), "")
     if artifact is None:
         result = before
-    elif verdict.ready:
+    elif readiness.ready:
         result = "Serving"
     else:
-        result = "Failed" if verdict.phase == "Failed" else before or "Progressing"
+        result = "Failed" if readiness.phase == "Failed" else before or "Progressing"
     return RevisionStatus(
         name=revision.name,
         generation=revision.generation,

@@ -9,7 +9,7 @@ import hashlib
 import json
 from typing import Any
 
-from ..api.modeldeployment import ModelDeploymentSpec
+from ...api.modeldeployment import ModelDeploymentSpec
 
 SHAPING = {"model", "storage", "runtime", "warmup", "auth", "termination_grace_period_seconds"}
 NAME_DIGITS = 10

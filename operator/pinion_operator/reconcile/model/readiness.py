@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pinion_contract.names import MANAGEMENT_PORT
 from pinion_contract.status import Phase as Stage
 
-from ..api.base import Condition
-from ..api.modeldeployment import ModelDeployment
-from ..api.modeldeployment_status import Phase
-from ..conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true
-from ..resources.kinds import Ref
+from ...api.base import Condition
+from ...api.modeldeployment import ModelDeployment
+from ...api.modeldeployment_status import Phase
+from ...conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true
+from ...resources.kinds import Ref
+from ..pending import Pending
+from ..refusal import Refusal
 from .artifact import Artifact
-from .aspects import idle_reason
-from .children import Pending
+from .condition_builders import idle_reason
 from .failures import MEANINGS, explain
-from .observed import Refusal
 from .revision import Revision
 from .workload import Workload
 
@@ -37,7 +37,7 @@ _STAGES: dict[Stage, tuple[Reason, Phase, str]] = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Readiness:
     """The summary of an object."""
 
     ready: bool | None
@@ -52,20 +52,20 @@ class Verdict:
         return condition(ConditionType.READY, self.ready, self.reason, self.message, generation=model.metadata.generation)
 
 
-def stalled(reason: Reason, message: str, after: float | None) -> Verdict:
-    """Return the verdict of what will not get there unless somebody acts."""
-    return Verdict(False, Reason.FAILED, message, Stalled(reason, message), "Failed", after)
+def stalled(reason: Reason, message: str, after: float | None) -> Readiness:
+    """Return the readiness of what will not get there unless somebody acts."""
+    return Readiness(False, Reason.FAILED, message, Stalled(reason, message), "Failed", after)
 
 
-def judge(
+def decide_readiness(
     model: ModelDeployment,
     revision: Revision,
     artifact: Artifact,
     workload: Workload,
     pending: Pending,
     refused: Mapping[Ref, Refusal],
-) -> Verdict:
-    """Return the verdict about a revision whose children are there, or are about to be."""
+) -> Readiness:
+    """Return the readiness about a revision whose children are there, or are about to be."""
     if refused:
         return _refused(refused)
     if pending.apply and not pending.only_replicas:
@@ -75,13 +75,13 @@ def judge(
     if not pending.apply and workload.settled and _is_safe(model, revision, artifact):
         message = f"{workload.wanted}/{workload.wanted} replicas serve {artifact.cid}"
         if revision.backends and not artifact.pinned:
-            return Verdict(True, Reason.SERVING, f"{message}; no backend has it pinned", None, "Ready", UNPINNED)
-        return Verdict(True, Reason.SERVING, message, None, "Ready", AT_REST)
+            return Readiness(True, Reason.SERVING, f"{message}; no backend has it pinned", None, "Ready", UNPINNED)
+        return Readiness(True, Reason.SERVING, message, None, "Ready", AT_REST)
     if failed := _failed(workload):
         return failed
     if _is_scaling(model, revision, workload, pending):
         message = f"{len(workload.serving)} of {workload.wanted} replicas serve {artifact.cid}"
-        return Verdict(True, Reason.SERVING, message, Reconciling(Reason.PROGRESSING, message), "Ready", SOON)
+        return Readiness(True, Reason.SERVING, message, Reconciling(Reason.PROGRESSING, message), "Ready", SOON)
     if workload.silent and len(workload.serving) + len(workload.silent) >= workload.wanted:
         return _unreachable(workload)
     if _was_settled(model, revision):
@@ -89,7 +89,7 @@ def judge(
     return _progressing(workload)
 
 
-def _refused(refused: Mapping[Ref, Refusal]) -> Verdict:
+def _refused(refused: Mapping[Ref, Refusal]) -> Readiness:
     """The same bytes will not be accepted later: somebody has to change the spec, or what refuses it."""
     ref, refusal = sorted(refused.items())[0]
     message = f"the API server refuses {ref.kind.name} {ref.name}: {refusal.message}"
@@ -101,9 +101,9 @@ def _is_safe(model: ModelDeployment, revision: Revision, artifact: Artifact) -> 
     return artifact.pinned or not revision.backends or model.spec.storage.fallback == "Automatic"
 
 
-def _idle(artifact: Artifact, workload: Workload, reason: Reason, pending: Pending) -> Verdict:
+def _idle(artifact: Artifact, workload: Workload, reason: Reason, pending: Pending) -> Readiness:
     if pending.apply or not workload.rolled_out or workload.current or workload.others:
-        return Verdict(
+        return Readiness(
             None,
             Reason.PROGRESSING,
             "the pods are stopping",
@@ -112,11 +112,11 @@ def _idle(artifact: Artifact, workload: Workload, reason: Reason, pending: Pendi
             SOON,
         )
     message = "no pods, as asked for" + ("; the model stays pinned" if artifact.pinned else "")
-    return Verdict(True, reason, message, None, "Suspended" if reason == Reason.SUSPENDED else "Ready", None)
+    return Readiness(True, reason, message, None, "Suspended" if reason == Reason.SUSPENDED else "Ready", None)
 
 
-def _failed(workload: Workload) -> Verdict | None:
-    """Return the verdict when a pod has given up, or when the cluster has not got anywhere for too long."""
+def _failed(workload: Workload) -> Readiness | None:
+    """Return the readiness when a pod has given up, or when the cluster has not got anywhere for too long."""
     for pod, failure in workload.failures:
         if not failure.retrying:
             return stalled(MEANINGS[failure.reason].stalled, explain(pod, failure), AT_REST)
@@ -155,21 +155,21 @@ def _is_about(model: ModelDeployment, revision: Revision) -> bool:
     return model.status.model is not None and model.status.model.revision == revision.name
 
 
-def _unreachable(workload: Workload) -> Verdict:
+def _unreachable(workload: Workload) -> Readiness:
     """A mesh or a network policy hides /status: nothing is claimed that nobody has seen."""
     message = f"pods are ready, but their /status on port {MANAGEMENT_PORT} cannot be read: {workload.silent[0].problem}"
     state = Reconciling(Reason.PROGRESSING_WITH_RETRY, message)
-    return Verdict(None, Reason.STATUS_UNREACHABLE, message, state, "Degraded", SOON)
+    return Readiness(None, Reason.STATUS_UNREACHABLE, message, state, "Degraded", SOON)
 
 
-def _degraded(workload: Workload) -> Verdict:
+def _degraded(workload: Workload) -> Readiness:
     message = f"{len(workload.serving)} of {workload.wanted} replicas serve"
     why = _what_is_wrong(workload)
     state = Reconciling(Reason.PROGRESSING_WITH_RETRY if why else Reason.PROGRESSING, why or message)
-    return Verdict(False, Reason.DEGRADED, message, state, "Degraded", SOON)
+    return Readiness(False, Reason.DEGRADED, message, state, "Degraded", SOON)
 
 
-def _progressing(workload: Workload, message: str = "") -> Verdict:
+def _progressing(workload: Workload, message: str = "") -> Readiness:
     reason, phase, does = _STAGES[workload.stage] if workload.stage else (Reason.STARTING, "Starting", "")
     why = _what_is_wrong(workload)
     if why:
@@ -178,7 +178,7 @@ def _progressing(workload: Workload, message: str = "") -> Verdict:
         reason = Reason.ROLLING_OUT
     count = f"{len(workload.serving)} of {workload.wanted} replicas serve"
     message = message or (f"{count}; a pod {does}" if does else f"{count}; waiting for pods")
-    return Verdict(None, Reason.PROGRESSING, message, Reconciling(reason, message), phase, SOON)
+    return Readiness(None, Reason.PROGRESSING, message, Reconciling(reason, message), phase, SOON)
 
 
 def _what_is_wrong(workload: Workload) -> str:

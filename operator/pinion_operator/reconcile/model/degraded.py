@@ -1,8 +1,8 @@
 """BackendDegraded: whether another than the preferred backend serves, or none, and why."""
 
-from ..api.base import Condition
-from ..api.modeldeployment import ModelDeployment
-from ..conditions import ConditionType, Reason, condition
+from ...api.base import Condition
+from ...api.modeldeployment import ModelDeployment
+from ...conditions import ConditionType, Reason, condition
 from .backends import is_ready
 from .observed import Observed
 from .revision import Revision
@@ -15,7 +15,7 @@ def backends_ready(seen: Observed, revision: Revision) -> tuple[str, ...]:
     return tuple(name for name in revision.backends if name in known and is_ready(known[name]))
 
 
-def backend_degraded(seen: Observed, model: ModelDeployment, revision: Revision, workload: Workload) -> Condition | None:
+def build_backend_degraded(seen: Observed, model: ModelDeployment, revision: Revision, workload: Workload) -> Condition | None:
     """Return BackendDegraded; None where there is no backend.
 
     What the backends say comes first: they are looked at all the time, a pod tells how its last operation ended.

@@ -3,10 +3,10 @@
 from pinion_contract.config import HuggingFaceSource, Peers, RuntimeConfig, Warmup
 from pinion_contract.names import API_KEYS_PATH, HUB_TOKEN_PATH, PEERS_PATH
 
-from ..api.ipfsbackend import IpfsBackend
-from ..api.modeldeployment import ModelDeployment
-from ..resources.model_names import peers_host
-from ..resources.podtemplate import TOKEN_KEY, PodSettings, build_pod_template
+from ...api.ipfsbackend import IpfsBackend
+from ...api.modeldeployment import ModelDeployment
+from ...resources.model_names import peers_host
+from ...resources.podtemplate import TOKEN_KEY, PodSettings, build_pod_template
 from .annotations import restart_wish
 from .backend_messages import claim_of, readable, secret_of, to_message
 from .backends import Choice

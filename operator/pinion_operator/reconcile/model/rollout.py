@@ -1,7 +1,7 @@
 """How pods of a revision may replace each other now: while nobody knows the CID of its bytes, one at a time."""
 
-from ..api.modeldeployment import ModelDeployment
-from ..resources.deployment import Replacement
+from ...api.modeldeployment import ModelDeployment
+from ...resources.deployment import Replacement
 from .artifact import Artifact
 
 

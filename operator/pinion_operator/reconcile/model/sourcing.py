@@ -2,20 +2,20 @@
 
 from dataclasses import replace
 
-from ..api.base import Condition
-from ..api.modeldeployment import ModelDeployment
-from ..api.modeldeployment_status import Phase
-from ..conditions import ConditionType, Reason, Reconciling, condition, find
+from ...api.base import Condition
+from ...api.modeldeployment import ModelDeployment
+from ...api.modeldeployment_status import Phase
+from ...conditions import ConditionType, Reason, Reconciling, condition, find
+from ..plan import Plan
 from .annotations import restart_wish
 from .backends import Choice, explain_wait
 from .inputs import inputs_hash, revision_name, source_hash
 from .observed import Observed, SourceFacts, Unresolved
-from .plan import Plan
-from .refusals import is_refused
+from .readiness import AT_REST, SOON, Readiness, stalled
+from .refused_children import is_refused
 from .rendering import render_revision
 from .revision import Revision, as_current, cache_limit_bytes, find_source, wants_restart
 from .status import early_status, to_write
-from .verdict import AT_REST, SOON, Verdict, stalled
 
 ASKING_AGAIN = 30.0  # seconds: the answer itself wakes us; this is for one that gets lost
 
@@ -50,11 +50,11 @@ def decide_facts(
     if not choice.can_start:
         message = explain_wait(choice, seen.backends)
         state = Reconciling(Reason.PROGRESSING, message)
-        verdict = Verdict(
+        readiness = Readiness(
             False, Reason.DEPENDENCY_NOT_READY, message, state, "Pending", choice.patience if choice.patience > 0 else AT_REST
         )
         pinned = _condition(model, ConditionType.ARTIFACT_PINNED, Reason.BACKEND_UNAVAILABLE, message)
-        return early_plan(seen, model, verdict, revisions, resolved, pinned)
+        return early_plan(seen, model, readiness, revisions, resolved, pinned)
     return _make_revision(seen, model, choice, source, revisions, resolved)
 
 
@@ -91,24 +91,24 @@ def _make_revision(
 def _unresolved(seen: Observed, model: ModelDeployment, source: Unresolved, revisions: tuple[Revision, ...]) -> Plan:
     resolved = _condition(model, ConditionType.SOURCE_RESOLVED, source.reason, source.message)
     if source.final:
-        verdict = stalled(source.reason, source.message, source.again_in)
+        readiness = stalled(source.reason, source.message, source.again_in)
     else:
         state = Reconciling(Reason.PROGRESSING_WITH_RETRY, source.message)
-        verdict = Verdict(None, Reason.PROGRESSING, source.message, state, "Resolving", source.again_in)
-    return early_plan(seen, model, verdict, revisions, resolved)
+        readiness = Readiness(None, Reason.PROGRESSING, source.message, state, "Resolving", source.again_in)
+    return early_plan(seen, model, readiness, revisions, resolved)
 
 
 def early_plan(
-    seen: Observed, model: ModelDeployment, verdict: Verdict, revisions: tuple[Revision, ...], *others: Condition
+    seen: Observed, model: ModelDeployment, readiness: Readiness, revisions: tuple[Revision, ...], *others: Condition
 ) -> Plan:
     """Return the plan that only says what is so far: no child is touched."""
-    status = early_status(seen, model, verdict, others, revisions)
-    return Plan(status=to_write(status, model.status), after=verdict.after)
+    status = early_status(seen, model, readiness, others, revisions)
+    return Plan(status=to_write(status, model.status), after=readiness.after)
 
 
-def waiting(reason: Reason, message: str, phase: Phase, after: float) -> Verdict:
-    """Return the verdict of what is under way."""
-    return Verdict(None, Reason.PROGRESSING, message, Reconciling(reason, message), phase, after)
+def waiting(reason: Reason, message: str, phase: Phase, after: float) -> Readiness:
+    """Return the readiness of what is under way."""
+    return Readiness(None, Reason.PROGRESSING, message, Reconciling(reason, message), phase, after)
 
 
 def _resolved(model: ModelDeployment, source: SourceFacts) -> Condition:

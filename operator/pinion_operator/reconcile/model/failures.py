@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from pinion_contract.status import Failure, FailureReason
 
-from ..conditions import ConditionType, Reason
+from ...conditions import ConditionType, Reason
 
 LONGEST = 2000  # characters of a pod's message in a status
 

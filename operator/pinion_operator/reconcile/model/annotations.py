@@ -1,9 +1,9 @@
 """What people ask of an object beside its spec: annotations that are read and never written."""
 
-from ..api.modeldeployment import ModelDeployment
-from ..resources.kinds import Object
-from ..resources.names import PAUSED_ANNOTATION, RECONCILE_ANNOTATION, RESTART_ANNOTATION
-from ..resources.owner import digest
+from ...api.modeldeployment import ModelDeployment
+from ...resources.kinds import Object
+from ...resources.names import PAUSED_ANNOTATION, RECONCILE_ANNOTATION, RESTART_ANNOTATION
+from ...resources.owner import digest
 
 
 def is_paused(obj: Object) -> bool:

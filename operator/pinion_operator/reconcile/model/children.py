@@ -1,36 +1,26 @@
 """The children that a revision wants, and which of them are not there as wanted."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from pinion_contract.config import LiveConfig
 
-from ..api.modeldeployment import ModelDeployment
-from ..resources.configmap import build_config_map, build_live_config_map
-from ..resources.deployment import build_deployment
-from ..resources.kinds import DEPLOYMENT, NETWORKPOLICY, Object, Ref, kind_of, ref_of
-from ..resources.names import REVISION_LABEL
-from ..resources.networkpolicy import build_network_policy
-from ..resources.peers import build_peers_secret, build_peers_service
-from ..resources.service import build_service
-from ..resources.serviceaccount import build_service_account
+from ...api.modeldeployment import ModelDeployment
+from ...resources.configmap import build_config_map, build_live_config_map
+from ...resources.deployment import build_deployment
+from ...resources.kinds import DEPLOYMENT, NETWORKPOLICY, Object, Ref, kind_of, ref_of
+from ...resources.names import REVISION_LABEL
+from ...resources.networkpolicy import build_network_policy
+from ...resources.peers import build_peers_secret, build_peers_service
+from ...resources.service import build_service
+from ...resources.serviceaccount import build_service_account
+from ..drift import covers
+from ..pending import Pending
 from .artifact import Artifact
-from .drift import covers
 from .observed import Observed
 from .pods import revision_of
 from .revision import Revision
 from .rollout import replacement
 from .workload import deployment_of, wanted_limits
-
-
-@dataclass(frozen=True)
-class Pending:
-    """What is to be made and applied, and what is to go."""
-
-    create: tuple[Object, ...] = ()
-    apply: tuple[Object, ...] = ()
-    delete: tuple[Ref, ...] = ()
-    only_replicas: bool = False  # nothing but the number of pods changes
 
 
 def wanted_replicas(model: ModelDeployment) -> int:

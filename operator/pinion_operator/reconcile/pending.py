@@ -1,0 +1,20 @@
+"""What the children of an object lack."""
+
+from dataclasses import dataclass
+
+from ..resources.kinds import Object, Ref
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What is to be made and applied, and what is to go; nothing when all is as it should be."""
+
+    create: tuple[Object, ...] = ()
+    apply: tuple[Object, ...] = ()
+    delete: tuple[Ref, ...] = ()
+    only_replicas: bool = False  # nothing but the number of pods changes
+
+    @property
+    def complete(self) -> bool:
+        """Return whether there is nothing to do."""
+        return not self.create and not self.apply and not self.delete
