@@ -7,8 +7,8 @@ from ..api.ipfsbackend import IpfsBackend
 from ..cluster.errors import ApiError
 from ..probes.gateway import probe_gateways
 from ..probes.kubo import probe_kubo
-from ..reconcile.claim import check_claim
-from ..reconcile.observed_backend import Check
+from ..reconcile.backend.observed import Check
+from ..reconcile.claim import unusable_claim
 from ..resources.kinds import PERSISTENTVOLUMECLAIM, SECRET, STATEFULSET, Object, Ref
 from ..resources.kubo_secret import Credentials, read_value
 from ..resources.names import kubo_name
@@ -41,7 +41,8 @@ async def check(
     timeout, local = float(spec.health_check.timeout_seconds), context.defaults.allow_local_addresses
     if spec.cache is not None:
         claim = await context.api.get(PERSISTENTVOLUMECLAIM, (meta.namespace, spec.cache.claim_name))
-        return check_claim(spec.cache.claim_name, claim)
+        problem = unusable_claim(spec.cache.claim_name, claim)
+        return Check(reachable=not problem, healthy=not problem, problem=problem)
     try:
         if spec.type == "TrustlessGateway" and spec.external is not None:
             token = await _token(backend, context)

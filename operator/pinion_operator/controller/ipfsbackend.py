@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from ..api.ipfsbackend import IpfsBackend
 from ..probes.kubo import KuboProbeError, list_pins, pin, unpin
-from ..reconcile.backend_children import build_secrets, is_outdated
-from ..reconcile.backend_health import check_interval
-from ..reconcile.ipfsbackend import decide
-from ..reconcile.observed_backend import GRACE_SECONDS, Health, ObservedBackend
+from ..reconcile.backend.children import build_secrets, is_outdated
+from ..reconcile.backend.decide import decide
+from ..reconcile.backend.health import check_interval
+from ..reconcile.backend.observed import GRACE_SECONDS, Health, ObservedBackend
+from ..reconcile.backend.users import User, users_of, wanted_cids
 from ..reconcile.plan import Plan
-from ..reconcile.users import User, users_of, wanted_cids
 from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, Key, Kind, Object, ref_of
 from ..resources.kubo_secret import derive_credentials
 from ..resources.names import BACKEND_LABEL, kubo_rpc_url

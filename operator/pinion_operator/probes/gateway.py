@@ -4,7 +4,7 @@ import asyncio
 
 from pinion_ipfs.backends.gateway import Gateway
 
-from ..reconcile.observed_backend import Check
+from ..reconcile.backend.observed import Check
 from .kubo import stable
 
 

@@ -13,7 +13,7 @@ from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import ContentError
 
-from ..reconcile.observed_backend import Check
+from ..reconcile.backend.observed import Check
 
 _MAX_IDENTITY = 64 * 1024  # bytes
 _MAX_LINES = 20_000  # more pins than the models of a namespace make; a daemon that lists more is not ours to tidy up

@@ -1,23 +1,21 @@
-"""A PersistentVolumeClaim of a backend: as its health where somebody else made it, and what it lacks where we did."""
+"""A PersistentVolumeClaim: whether pods can mount it, and what it lacks where we made it."""
 
 from collections.abc import Sequence
 
 from ..resources.kinds import Object
-from .observed_backend import Check
 
 _NOTE = 300  # characters of an event that go into a condition
 
 
-def check_claim(name: str, claim: Object | None) -> Check:
-    """Return whether pods can mount the claim; one that waits for its first consumer can be mounted."""
+def unusable_claim(name: str, claim: Object | None) -> str:
+    """Return why pods cannot mount a claim, "" when they can; one that waits for its first consumer can be mounted."""
     if claim is None:
-        return _not(f"PersistentVolumeClaim {name} does not exist")
+        return f"PersistentVolumeClaim {name} does not exist"
     if "deletionTimestamp" in claim["metadata"]:
-        return _not(f"PersistentVolumeClaim {name} is being deleted")
-    phase = claim.get("status", {}).get("phase", "Pending")
-    if phase == "Lost":
-        return _not(f"PersistentVolumeClaim {name} has lost its volume")
-    return Check(reachable=True, healthy=True)
+        return f"PersistentVolumeClaim {name} is being deleted"
+    if claim.get("status", {}).get("phase") == "Lost":
+        return f"PersistentVolumeClaim {name} has lost its volume"
+    return ""
 
 
 def explain_claim(name: str, claim: Object | None, warning: str) -> str:
@@ -51,7 +49,3 @@ def _last_seen(event: Object) -> str:
     """Return when an event was seen last, RFC 3339, which sorts to the second; most controllers write the old fields still."""
     series = (event.get("series") or {}).get("lastObservedTime")
     return str(series or event.get("deprecatedLastTimestamp") or event.get("eventTime") or "")
-
-
-def _not(problem: str) -> Check:
-    return Check(reachable=False, healthy=False, problem=problem)

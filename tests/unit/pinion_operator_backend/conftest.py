@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pinion_operator.api.ipfsbackend import IpfsBackend
-from pinion_operator.reconcile.backend_children import build_secrets, want_children
-from pinion_operator.reconcile.observed_backend import Check, Health, ObservedBackend
+from pinion_operator.reconcile.backend.children import build_secrets, pending_children
+from pinion_operator.reconcile.backend.observed import Check, Health, ObservedBackend
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.resources.kinds import Object, ref_of
 from pinion_operator.resources.kubo_secret import Credentials
@@ -47,7 +47,7 @@ def make_settled(obj: Object, *, ready: bool = True, **more: Any) -> ObservedBac
     """Return the backend with all its children as wanted, and its pod ready."""
     blank = make_observed(obj)
     assert blank.backend is not None
-    wanted = want_children(blank, blank.backend)
+    wanted = pending_children(blank, blank.backend)
     children = {ref_of(child): dict(child) for child in wanted.apply}
     for child in children.values():
         child["metadata"] = {**child["metadata"], "generation": 1}

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from pinion_operator.reconcile.ipfsbackend import decide
-from pinion_operator.reconcile.observed_backend import GRACE_SECONDS, Check, Health
+from pinion_operator.reconcile.backend.decide import decide
+from pinion_operator.reconcile.backend.observed import GRACE_SECONDS, Check, Health
+from pinion_operator.reconcile.backend.users import User
 from pinion_operator.reconcile.plan import Plan
-from pinion_operator.reconcile.users import User
 from pinion_operator.resources.kinds import CONFIGMAP, SECRET, SERVICE, STATEFULSET, Ref
 from pinion_operator.resources.kubo_secret import kubo_secret_name
 from pinion_operator.resources.kubo_statefulset import mounted_secret

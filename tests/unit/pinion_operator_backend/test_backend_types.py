@@ -6,10 +6,10 @@ import pytest
 
 from pinion_contract.config import CacheBackend, GatewayBackend, KuboBackend
 from pinion_operator.api.ipfsbackend import IpfsBackend
-from pinion_operator.reconcile.claim import check_claim, newest_warning
-from pinion_operator.reconcile.ipfsbackend import decide
+from pinion_operator.reconcile.backend.decide import decide
+from pinion_operator.reconcile.backend.observed import Check, Health
+from pinion_operator.reconcile.claim import newest_warning, unusable_claim
 from pinion_operator.reconcile.model.backend_messages import claim_of, secret_of, to_message
-from pinion_operator.reconcile.observed_backend import Check, Health
 from pinion_operator.resources.names import BACKEND_FINALIZER
 
 EXTERNAL = {
@@ -114,9 +114,7 @@ CLAIMS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize(("claim", "problem"), CLAIMS.values(), ids=CLAIMS.keys())
 def test_a_claim(claim: Any, problem: str) -> None:
-    found = check_claim("models", claim)
-    assert found.healthy == (not problem)
-    assert found.problem == (f"PersistentVolumeClaim models {problem}" if problem else "")
+    assert unusable_claim("models", claim) == (f"PersistentVolumeClaim models {problem}" if problem else "")
 
 
 OLD = {"reason": "Old", "note": "said first", "deprecatedLastTimestamp": "2026-01-01T00:00:01Z"}

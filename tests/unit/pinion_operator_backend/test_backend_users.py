@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pinion_operator.reconcile.users import to_user, users_of, wanted_cids
+from pinion_operator.reconcile.backend.users import to_user, users_of, wanted_cids
 
 READY = {"type": "Ready", "status": "True"}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pinion_operator.reconcile.backend_health import check_interval
-from pinion_operator.reconcile.observed_backend import Check, Health
+from pinion_operator.reconcile.backend.health import check_interval
+from pinion_operator.reconcile.backend.observed import Check, Health
 
 GOOD, BAD = Check(reachable=True, healthy=True), Check(reachable=False, healthy=False, problem="refused")
 CASES = {

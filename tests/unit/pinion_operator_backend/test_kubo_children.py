@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pinion_operator.reconcile.backend_children import settings_of, want_children
+from pinion_operator.reconcile.backend.children import settings_of, pending_children
 from pinion_operator.resources.kinds import ref_of
 from pinion_operator.resources.kubo_secret import (
     Credentials,
@@ -19,7 +19,7 @@ from pinion_operator.resources.kubo_secret import (
 
 def build(backends: Any, **spec: Any) -> dict[str, Any]:
     seen = backends.observed(backends.make(**spec))
-    wanted = want_children(seen, seen.backend)
+    wanted = pending_children(seen, seen.backend)
     return {child["kind"]: child for child in (*wanted.create, *wanted.apply)}
 
 
@@ -129,7 +129,7 @@ def test_a_change_of_the_secret_restarts_the_pod(backends: Any) -> None:
 
 
 def test_each_secret_holds_what_its_pods_need(backends: Any) -> None:
-    children = want_children(seen := backends.observed(backends.make()), seen.backend).create
+    children = pending_children(seen := backends.observed(backends.make()), seen.backend).create
     ours, clients = children
     assert {key: read_value(ours, key) for key in ours["data"]} == {
         "swarm.key": backends.fresh.swarm_key, "operator-token": "operator", "client-token": "client",
@@ -170,7 +170,7 @@ def test_swarm_key() -> None:
 def test_only_runtime_pods_and_the_operator_reach_it(backends: Any) -> None:
     obj = backends.make()
     seen = backends.observed(obj, operator_namespace="pinion-system")
-    policy = next(child for child in want_children(seen, seen.backend).apply if child["kind"] == "NetworkPolicy")
+    policy = next(child for child in pending_children(seen, seen.backend).apply if child["kind"] == "NetworkPolicy")
     runtime = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "pinion-runtime"}}}
     operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "pinion-system"}}}
     assert policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "kubo", "pinion.dev/backend": "b"}
@@ -179,5 +179,5 @@ def test_only_runtime_pods_and_the_operator_reach_it(backends: Any) -> None:
         (8080, [runtime]),
     ]
     unknown = backends.observed(obj)
-    anywhere = next(child for child in want_children(unknown, unknown.backend).apply if child["kind"] == "NetworkPolicy")
+    anywhere = next(child for child in pending_children(unknown, unknown.backend).apply if child["kind"] == "NetworkPolicy")
     assert anywhere["spec"]["ingress"][0]["from"] == [runtime, {"namespaceSelector": {}}]

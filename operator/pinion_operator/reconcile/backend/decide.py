@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 
-from ..api.ipfsbackend import IpfsBackend, IpfsBackendStatus
-from ..conditions import ConditionType, Reason, Stalled, condition, summarise
-from ..resources.kinds import Object
-from ..resources.names import BACKEND_FINALIZER
-from .backend_children import Children, want_children
-from .backend_health import build_conditions
-from .drift import covers
-from .observed_backend import ObservedBackend
-from .plan import Plan
+from ...api.ipfsbackend import IpfsBackend, IpfsBackendStatus
+from ...conditions import ConditionType, Reason, Stalled, condition, summarise
+from ...resources.kinds import Object
+from ...resources.names import BACKEND_FINALIZER
+from ..drift import covers
+from ..pending import Pending
+from ..plan import Plan
+from .children import pending_children
+from .health import build_conditions
+from .observed import ObservedBackend
 
 _NAMED_USERS = 10  # in a message
 
@@ -23,7 +24,7 @@ def decide(seen: ObservedBackend) -> Plan:
         return Plan(finalizers=_without_ours(seen.obj))
     # What is being deleted gets no children again, but keeps serving while others need it.
     managed = seen.backend.spec.managed is not None and not seen.backend.deleting
-    children = want_children(seen, seen.backend) if managed else Children()
+    children = pending_children(seen, seen.backend) if managed else Pending()
     return Plan(
         unpin=_removable(seen),
         finalizers=None if seen.backend.deleting else _with_ours(seen.obj),
@@ -35,7 +36,7 @@ def decide(seen: ObservedBackend) -> Plan:
     )
 
 
-def _status(seen: ObservedBackend, backend: IpfsBackend, children: Children) -> Object:
+def _status(seen: ObservedBackend, backend: IpfsBackend, children: Pending) -> Object:
     generation = backend.metadata.generation
     conditions = build_conditions(seen, backend, pending=not children.complete)
     if backend.deleting:

@@ -1,26 +1,26 @@
 """The children of a managed Kubo: what is missing, and what is not as it should be."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
-from ..api.ipfsbackend import IpfsBackend, IpfsBackendSpec, Managed
-from ..resources.kinds import SECRET, STATEFULSET, Object, Ref, ref_of
-from ..resources.kubo_configmap import SCRIPT, build_kubo_configmap
-from ..resources.kubo_networkpolicy import build_kubo_network_policy
-from ..resources.kubo_secret import (
+from ...api.ipfsbackend import IpfsBackend, IpfsBackendSpec, Managed
+from ...resources.kinds import SECRET, STATEFULSET, Object, Ref, ref_of
+from ...resources.kubo_configmap import SCRIPT, build_kubo_configmap
+from ...resources.kubo_networkpolicy import build_kubo_network_policy
+from ...resources.kubo_secret import (
     Credentials,
     build_kubo_client_secret,
     build_kubo_secret,
     kubo_secret_name,
 )
-from ..resources.kubo_service import build_kubo_service
-from ..resources.kubo_statefulset import KuboSettings, build_kubo_statefulset, mounted_secret
-from ..resources.names import kubo_client_secret, kubo_name
-from ..resources.owner import digest
-from .drift import covers
-from .observed_backend import ObservedBackend
-from .quantity import parse_quantity
+from ...resources.kubo_service import build_kubo_service
+from ...resources.kubo_statefulset import KuboSettings, build_kubo_statefulset, mounted_secret
+from ...resources.names import kubo_client_secret, kubo_name
+from ...resources.owner import digest
+from ..drift import covers
+from ..pending import Pending
+from ..quantity import parse_quantity
+from .observed import ObservedBackend
 
 ResourceList = Mapping[str, int | str]
 
@@ -28,28 +28,14 @@ _REQUESTS: ResourceList = {"cpu": "100m", "memory": "256Mi"}
 _LIMITS: ResourceList = {"memory": "1Gi"}
 
 
-@dataclass(frozen=True)
-class Children:
-    """What to make, to apply and to take away; nothing when all is as it should be."""
-
-    create: tuple[Object, ...] = ()
-    apply: tuple[Object, ...] = ()
-    delete: tuple[Ref, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Return whether there is nothing to do."""
-        return not self.create and not self.apply and not self.delete
-
-
-def want_children(seen: ObservedBackend, backend: IpfsBackend) -> Children:
+def pending_children(seen: ObservedBackend, backend: IpfsBackend) -> Pending:
     """Return what to make and to apply; nothing at all while a name is taken by a stranger."""
     if seen.taken:
-        return Children()
+        return Pending()
     secrets = build_secrets(seen.obj, seen.credentials)
     create = tuple(secret for secret in secrets if secret["metadata"]["name"] in seen.missing)
     if old := _outdated(seen):
-        return Children(delete=old)
+        return Pending(delete=old)
     wanted = (
         build_kubo_configmap(seen.obj),
         build_kubo_service(seen.obj),
@@ -57,7 +43,7 @@ def want_children(seen: ObservedBackend, backend: IpfsBackend) -> Children:
         build_kubo_statefulset(seen.obj, settings_of(seen, backend.spec)),
     )
     changed = tuple(child for child in wanted if not covers(seen.children.get(ref_of(child)), child))
-    return Children(create, changed)
+    return Pending(create, changed)
 
 
 def build_secrets(owner: Object, credentials: Credentials) -> tuple[Object, ...]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..conditions import ConditionType
-from ..resources.kinds import Object
+from ...conditions import ConditionType
+from ...resources.kinds import Object
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..api.ipfsbackend import IpfsBackend
-from ..resources.kinds import Object, Ref
-from ..resources.kubo_secret import Credentials
+from ...api.ipfsbackend import IpfsBackend
+from ...resources.kinds import Object, Ref
+from ...resources.kubo_secret import Credentials
 from .users import User
 
 # A pod pins a moment before its CID is in any status; only a pin that nobody has wanted for this long goes.

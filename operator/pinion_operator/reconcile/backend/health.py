@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..api.base import Condition
-from ..api.ipfsbackend import IpfsBackend
-from ..conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true, summarise
-from ..resources.kinds import STATEFULSET, Object, Ref
-from ..resources.names import kubo_claim, kubo_name
-from .claim import explain_claim
-from .observed_backend import Check, Health, ObservedBackend
+from ...api.base import Condition
+from ...api.ipfsbackend import IpfsBackend
+from ...conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true, summarise
+from ...resources.kinds import STATEFULSET, Object, Ref
+from ...resources.names import kubo_claim, kubo_name
+from ..claim import explain_claim
+from .observed import Check, Health, ObservedBackend
 
 
 class _Proof(NamedTuple):
