@@ -6,8 +6,8 @@ import sys
 
 from . import logs
 from .cluster.errors import NoCredentialsError
-from .controller.ipfsbackend import IpfsBackendReconciler
-from .controller.modeldeployment import ModelDeploymentReconciler
+from .controller.backend.ipfsbackend import IpfsBackendReconciler
+from .controller.model.modeldeployment import ModelDeploymentReconciler
 from .running import run
 from .settings import Settings, SettingsError
 

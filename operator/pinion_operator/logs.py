@@ -36,7 +36,7 @@ class TextFormatter(logging.Formatter):
         return f"{super().format(record)} {fields}".rstrip()
 
 
-class Seldom(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Lets the same message of a library through once in so many seconds: nine watches try again every three."""
 
     def __init__(self, seconds: float = 60.0, now: Callable[[], float] = time.monotonic) -> None:
@@ -68,7 +68,7 @@ def own_fields(record: logging.LogRecord) -> dict[str, object]:
 def set_up(level: str, form: str) -> None:
     """Send the log of this process to standard error: ours from `level` on, libraries' warnings."""
     handler = logging.StreamHandler()
-    handler.addFilter(Seldom())
+    handler.addFilter(RepeatFilter())
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -17,15 +17,15 @@ from . import health
 from .cluster.api import Api
 from .cluster.lease import Lease, Timing
 from .cluster.own_key import OwnKey
-from .controller.claims import Claims
+from .controller.enqueue import refs_to_enqueue
 from .controller.events import Events
 from .controller.executor import Executor
-from .controller.pulse import Pulse
+from .controller.ownership import Ownership
 from .controller.queue import WorkQueue
 from .controller.reconciler import Context, Defaults, Reconciler
 from .controller.store import Store
-from .controller.wake import concerned
 from .controller.watch import SELECTORS, WATCHED, Watch
+from .controller.watch_liveness import WatchLiveness
 from .controller.worker import Worker
 from .metrics import Metrics
 from .resources.kinds import Kind, Object
@@ -52,13 +52,13 @@ async def run(settings: Settings, reconcilers: Iterable[Reconciler[Any]]) -> boo
     )
     timing = Timing(settings.lease_seconds, settings.lease_deadline, settings.lease_seconds * 2 / 15)
     lease = Lease(api, (settings.lease_namespace, settings.lease_name), identity, timing=timing, on_renewal=metrics.renewed)
-    queue, pulse = WorkQueue(on_wait=metrics.waited), Pulse(settings.watch_limit)
+    queue, liveness = WorkQueue(on_wait=metrics.waited), WatchLiveness(settings.watch_limit)
 
     def refresh() -> None:
         metrics.queue_depth.set(queue.depth)
         metrics.queue_delayed.set(queue.delayed)
         metrics.leading.set(lease.valid)
-        for plural, age in pulse.ages().items():
+        for plural, age in liveness.ages().items():
             metrics.watch_age.labels(plural).set(age)
 
     server = await health.serve(
@@ -66,14 +66,14 @@ async def run(settings: Settings, reconcilers: Iterable[Reconciler[Any]]) -> boo
         settings.health_port,
         metrics,
         is_ready=lease.looked.is_set,
-        silent=pulse.silent,
+        silent=liveness.silent,
         refresh=refresh,
     )
     try:
         if await acquire(lease, stop):
             api.before_write = lease.require
             async with aiohttp.ClientSession() as http:
-                outside = Outside(api, http, metrics, pulse, Events(api, metrics, identity))
+                outside = Outside(api, http, metrics, liveness, Events(api, metrics, identity))
                 await lead(build(settings, reconcilers, queue, outside), lease, stop)
     finally:
         await server.cleanup()
@@ -101,7 +101,7 @@ class Outside(NamedTuple):
     api: Api
     http: aiohttp.ClientSession
     metrics: Metrics
-    pulse: Pulse
+    liveness: WatchLiveness
     events: Events
 
 
@@ -118,18 +118,18 @@ class Parts(NamedTuple):
 def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: WorkQueue, outside: Outside) -> Parts:
     """Put the parts together."""
 
-    def wake(kind: Kind, before: Object | None, after: Object | None) -> None:
-        for ref in concerned(kind, before, after, store):
+    def enqueue(kind: Kind, before: Object | None, after: Object | None) -> None:
+        for ref in refs_to_enqueue(kind, before, after, store):
             if ref.kind in kinds:
                 queue.add(ref)
 
-    api, http, metrics, pulse, events = outside
+    api, http, metrics, liveness, events = outside
     reconcilers = tuple(reconcilers)
     kinds = {reconciler.kind for reconciler in reconcilers}
 
-    store = Store(wake)
-    claims = Claims(api, store)
-    watch = Watch(api, store, metrics, pulse, settings.namespaces)
+    store = Store(enqueue)
+    ownership = Ownership(api, store)
+    watch = Watch(api, store, metrics, liveness, settings.namespaces)
     defaults = Defaults(
         settings.runtime_image,
         settings.kubo_image,
@@ -141,8 +141,8 @@ def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: Wor
     )
     key = OwnKey(api, settings.lease_namespace, f"{settings.lease_name}-key")
     context = Context(store, api, http, defaults, queue.add, lambda: datetime.now(UTC), key.get)
-    executor = Executor(api, store, claims, events, metrics, WATCHED)
-    worker = Worker(reconcilers, context, queue, executor, claims, metrics, settings.reconcile_timeout_seconds)
+    executor = Executor(api, store, ownership, events, metrics, WATCHED)
+    worker = Worker(reconcilers, context, queue, executor, ownership, metrics, settings.reconcile_timeout_seconds)
     return Parts(settings, queue, watch, worker, events)
 
 

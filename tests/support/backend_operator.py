@@ -8,7 +8,7 @@ import os
 import sys
 
 from pinion_operator import logs
-from pinion_operator.controller.ipfsbackend import IpfsBackendReconciler
+from pinion_operator.controller.backend.ipfsbackend import IpfsBackendReconciler
 from pinion_operator.running import run
 from pinion_operator.settings import Settings
 

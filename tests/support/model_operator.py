@@ -5,7 +5,7 @@ import os
 import sys
 
 from pinion_operator import logs
-from pinion_operator.controller.modeldeployment import ModelDeploymentReconciler
+from pinion_operator.controller.model.modeldeployment import ModelDeploymentReconciler
 from pinion_operator.running import run
 from pinion_operator.settings import Settings
 

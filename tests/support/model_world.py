@@ -19,7 +19,7 @@ from pinion_contract.status import (
 from pinion_operator.api.modeldeployment import ModelDeployment
 from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
 from pinion_operator.reconcile.model.decide import decide_model_deployment
-from pinion_operator.reconcile.model.observed import Observed, Pod, Quiet, Resolution, SourceFacts
+from pinion_operator.reconcile.model.observed import Observed, Pod, Resolution, SinceProgress, SourceFacts
 from pinion_operator.reconcile.model.revision import Revision, revisions_of
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.reconcile.refusal import Refusal
@@ -54,7 +54,7 @@ class World:
         self.refused: dict[Ref, Refusal] = {}
         self.known_cids: dict[str, str] = {}
         self.backend_ages: dict[str, float] = {}
-        self.quiet = Quiet()
+        self.since_progress = SinceProgress()
         self.progress_age = 0.0
         self.image = "runtime:1"
 
@@ -180,7 +180,7 @@ class World:
             refused=self.refused,
             known_cids=self.known_cids,
             backend_ages=self.backend_ages,
-            quiet=self.quiet,
+            since_progress=self.since_progress,
             fresh_token="a-token",
             peers_secret_gone=Ref(SECRET, NAMESPACE, f"{NAME}-peers") not in self.children,
             progress_age=self.progress_age,

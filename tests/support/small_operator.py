@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pinion_operator import logs
-from pinion_operator.controller.claims import is_ours
+from pinion_operator.controller.ownership import is_ours
 from pinion_operator.controller.reconciler import Context
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.resources.kinds import CONFIGMAP, IPFSBACKEND, SECRET, Key, Object, Ref

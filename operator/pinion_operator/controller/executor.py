@@ -10,8 +10,8 @@ from ..cluster.errors import ApiError, ConflictError, RefusedError
 from ..metrics import Metrics
 from ..reconcile.plan import Plan
 from ..resources.kinds import SECRET, Kind, Object, Ref, ref_of
-from .claims import Claims, is_ours, is_stranger
 from .events import Events
+from .ownership import Ownership, is_ours, is_stranger
 from .reconciler import Context, Reconciler
 from .refusals import Refusals
 from .statuses import Path, dated, same, state, timestamp, transitions, unknown_fields, without
@@ -24,9 +24,9 @@ class Executor:
     """Writes to the cluster; what was written goes into the store, so that the next look need not wait for the event."""
 
     def __init__(
-        self, api: Api, store: Store, claims: Claims, events: Events, metrics: Metrics, watched: Collection[Kind]
+        self, api: Api, store: Store, ownership: Ownership, events: Events, metrics: Metrics, watched: Collection[Kind]
     ) -> None:
-        self._api, self._store, self._claims, self._events = api, store, claims, events
+        self._api, self._store, self._ownership, self._events = api, store, ownership, events
         self._metrics, self._watched = metrics, watched
         self._unknown: dict[Kind, frozenset[Path]] = {}  # fields of a status that the installed CRD lacks
         self.refusals = Refusals()  # a decision reads them
@@ -111,8 +111,8 @@ class Executor:
         try:
             answer = await self._api.create(child)
         except ConflictError:
-            if is_stranger(await self._claims.bearer(ref), obj):
-                self._claims.remember(owner, {ref})
+            if is_stranger(await self._ownership.bearer(ref), obj):
+                self._ownership.remember(owner, {ref})
             return True  # there already: look again, at what it is
         self._did(owner, "create", ref)
         self._saw(ref.kind, answer)
@@ -137,7 +137,7 @@ class Executor:
             if deleted := await self._api.delete(ref):
                 self._did(owner, "delete", ref)
             return deleted
-        child = await self._claims.bearer(ref)
+        child = await self._ownership.bearer(ref)
         if child is None or not is_ours(child, obj) or "deletionTimestamp" in child["metadata"]:
             return False
         if await self._api.delete(ref, uid=child["metadata"]["uid"]):

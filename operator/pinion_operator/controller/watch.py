@@ -26,8 +26,8 @@ from ..resources.kinds import (
     Kind,
 )
 from ..resources.names import MANAGED_SELECTOR
-from .pulse import Pulse
 from .store import Store
+from .watch_liveness import WatchLiveness
 
 # Secrets are never watched: a list of them would need the right to read all of them.
 CHILDREN = (DEPLOYMENT, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SERVICEACCOUNT, NETWORKPOLICY, POD)
@@ -44,8 +44,8 @@ log = logging.getLogger(__name__)
 class Watch:
     """Keeps the store filled. `refill` and `run` go on for ever; `filled` says that everything was listed once."""
 
-    def __init__(self, api: Api, store: Store, metrics: Metrics, pulse: Pulse, namespaces: Sequence[str]) -> None:
-        self._api, self._store, self._metrics, self._pulse = api, store, metrics, pulse
+    def __init__(self, api: Api, store: Store, metrics: Metrics, liveness: WatchLiveness, namespaces: Sequence[str]) -> None:
+        self._api, self._store, self._metrics, self._liveness = api, store, metrics, liveness
         self._namespaces = tuple(namespaces)
         self._refusing: set[str] = set()  # at the last list
         self.filled, self._wanted = asyncio.Event(), asyncio.Event()
@@ -101,7 +101,7 @@ class Watch:
 
     async def run(self, settings: kopf.OperatorSettings, ready: asyncio.Event) -> None:
         """Run kopf inside this loop until it is cancelled, or until a signal reaches it before `ready`."""
-        self._pulse.expect(_IN_ORDER, self._namespaces or ("",))
+        self._liveness.expect(_IN_ORDER, self._namespaces or ("",))
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._login)
         for kind in _IN_ORDER:
@@ -137,4 +137,4 @@ class Watch:
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         """Give kopf a session with our credentials, whose answers are heard; it asks again after a 401 and closes the old."""
         credentials = self._api.credentials
-        return kopf.AiohttpSession(server=credentials.server, aiohttp_session=credentials.session(self._pulse.trace()))
+        return kopf.AiohttpSession(server=credentials.server, aiohttp_session=credentials.session(self._liveness.trace()))

@@ -12,8 +12,8 @@ from ..cluster.errors import ApiError, ConflictError
 from ..metrics import Metrics
 from ..reconcile.plan import Plan
 from ..resources.kinds import Kind, Object, Ref, ref_of
-from .claims import Claims
 from .executor import Executor
+from .ownership import Ownership
 from .queue import WorkQueue
 from .reconciler import Context, Reconciler
 from .store import Store
@@ -41,12 +41,12 @@ class Worker:
         context: Context,
         queue: WorkQueue,
         executor: Executor,
-        claims: Claims,
+        ownership: Ownership,
         metrics: Metrics,
         timeout: float,
     ) -> None:
         self._reconcilers: Mapping[Kind, Reconciler[Any]] = {reconciler.kind: reconciler for reconciler in reconcilers}
-        self._context, self._queue, self._executor, self._claims = context, queue, executor, claims
+        self._context, self._queue, self._executor, self._ownership = context, queue, executor, ownership
         self._metrics, self._timeout = metrics, timeout
         self._store: Store = context.store
         self._api: Api = context.api
@@ -71,7 +71,7 @@ class Worker:
         if seen is None:
             return self._gone(ref)
         refused = self._executor.refusals.of(ref)
-        context = replace(self._context, taken=await self._claims.still_taken(ref, seen), refused=refused)
+        context = replace(self._context, taken=await self._ownership.still_taken(ref, seen), refused=refused)
         plan = self._executor.possible(reconciler.decide(await reconciler.observe(seen, context)), seen)
         if _is_empty(plan):
             return Pass("unchanged", plan.after)
@@ -96,7 +96,7 @@ class Worker:
     ) -> tuple[Plan, frozenset[Ref], bool]:
         """Return (the plan, decided again when names are taken; children not to touch; whether some of these will be free)."""
         wanted = [ref_of(child) for child in (*plan.create, *plan.apply)]
-        taken, vanishing = await self._claims.find(ref, obj, wanted)
+        taken, vanishing = await self._ownership.find(ref, obj, wanted)
         if taken:
             context = replace(context, taken=context.taken | taken)
             plan = reconciler.decide(await reconciler.observe(obj, context))
@@ -104,7 +104,7 @@ class Worker:
 
     def _gone(self, ref: Ref) -> Pass:
         self._reconcilers[ref.kind].forget((ref.namespace, ref.name))
-        self._claims.forget(ref)
+        self._ownership.forget(ref)
         self._executor.refusals.forget(ref)
         return Pass("gone")
 

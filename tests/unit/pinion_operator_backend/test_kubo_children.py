@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pinion_operator.reconcile.backend.children import settings_of, pending_children
+from pinion_operator.reconcile.backend.children import pending_children, settings_of
 from pinion_operator.resources.kinds import ref_of
 from pinion_operator.resources.kubo_secret import (
     Credentials,

@@ -4,7 +4,7 @@ import sys
 
 from prometheus_client import generate_latest
 
-from pinion_operator.logs import JsonFormatter, Seldom, TextFormatter
+from pinion_operator.logs import JsonFormatter, RepeatFilter, TextFormatter
 from pinion_operator.metrics import Metrics
 
 
@@ -81,7 +81,7 @@ def test_the_same_for_people() -> None:
 
 def test_a_library_says_the_same_once_a_minute_and_we_as_often_as_we_like() -> None:
     clock = [0.0]
-    seldom = Seldom(60, lambda: clock[0])
+    seldom = RepeatFilter(60, lambda: clock[0])
 
     def shown(name: str, text: str) -> bool:
         return seldom.filter(logging.getLogger(name).makeRecord(name, logging.ERROR, "f", 1, text, (), None))

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from pinion_contract.status import Phase
-from pinion_operator.controller.progress import Progress
+from pinion_operator.controller.model.progress import Progress
 from pinion_operator.reconcile.model.decide import current_revision
-from pinion_operator.reconcile.model.observed import Quiet
+from pinion_operator.reconcile.model.observed import SinceProgress
 from pinion_operator.reconcile.model.progress import Marks, progress_marks
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.resources.names import REVISION_LABEL
@@ -72,21 +72,21 @@ def waiting(**spec: object) -> World:
 
 def test_without_progress_for_longer_than_the_deadline_it_is_stalled() -> None:
     world = waiting(rollout={"progressDeadlineSeconds": 60})
-    world.quiet = Quiet(59.0)
+    world.since_progress = SinceProgress(59.0)
     assert world.decide() == Plan(after=1.5)
-    world.quiet = Quiet(60.0)
+    world.since_progress = SinceProgress(60.0)
     world.settle()
     assert (world.condition("Ready"), world.condition("Stalled")) == ("False/Failed", "True/ProgressDeadlineExceeded")
-    world.quiet = Quiet(0.0, moved=True)
+    world.since_progress = SinceProgress(0.0, moved=True)
     world.pod("pod-0", status=world.fetching(5)).settle()
     assert (world.condition("Stalled"), world.condition("Reconciling")) == ("-", "True/Fetching")
 
 
 def test_a_new_operator_takes_over_that_it_is_stalled_until_something_gets_on() -> None:
     world = waiting()
-    world.quiet = Quiet(1800.0)
+    world.since_progress = SinceProgress(1800.0)
     world.settle()
-    world.quiet = Quiet()
+    world.since_progress = SinceProgress()
     assert world.decide() == Plan(after=15.0)
 
 
@@ -102,7 +102,7 @@ def test_a_deployment_that_is_late_is_not_stalled_while_bytes_come() -> None:
     world = waiting()
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
     world.deployment["status"] = {"conditions": [late]}
-    world.quiet = Quiet(100.0, moved=True)
+    world.since_progress = SinceProgress(100.0, moved=True)
     world.pod("pod-0", status=world.fetching(40)).settle()
     assert (world.condition("Stalled"), world.condition("Reconciling")) == ("-", "True/Fetching")
 
@@ -111,20 +111,20 @@ def test_what_counts_as_progress_only_grows() -> None:
     now = [0.0]
     course, world = Progress(lambda: now[0]), waiting()
 
-    def look(seconds: float) -> Quiet:
+    def look(seconds: float) -> SinceProgress:
         now[0] += seconds
         return course.look(KEY, progress_marks(world.seen(), current_revision(world.seen())))
 
-    assert look(0) == Quiet()
-    assert look(10) == Quiet(10.0)
+    assert look(0) == SinceProgress()
+    assert look(10) == SinceProgress(10.0)
     world.pod("pod-0", status=world.fetching(10))
-    assert look(1) == Quiet(0.0, moved=True)
+    assert look(1) == SinceProgress(0.0, moved=True)
     world.pod("pod-0", status=world.fetching(30))
-    assert look(1) == Quiet(0.0, moved=True)
+    assert look(1) == SinceProgress(0.0, moved=True)
     for percent in (0, 20, 30, 0, 30):  # it begins again and again, and never gets further
         world.pod("pod-0", status=world.fetching(percent))
-        quiet = look(10)
-    assert quiet == Quiet(50.0, moved=True)
+        since_progress = look(10)
+    assert since_progress == SinceProgress(50.0, moved=True)
     world.pod("pod-0", status=world.says(phase=Phase.LOADING))
     assert look(1).seconds == 0
     world.change(limits={"maxQueuedRequests": 1})
@@ -135,8 +135,8 @@ def test_an_object_at_rest_is_forgotten() -> None:
     course, world = Progress(lambda: 0.0), serving()
     assert progress_marks(world.seen(), world.revision) is None
     course.look(KEY, Marks(("a", 1), 0, 0, 0))
-    assert course.look(KEY, None) == Quiet()
-    assert course.look(KEY, Marks(("a", 1), 1, 1, 1)) == Quiet(), "looked at for the first time"
+    assert course.look(KEY, None) == SinceProgress()
+    assert course.look(KEY, Marks(("a", 1), 1, 1, 1)) == SinceProgress(), "looked at for the first time"
 
 
 def test_marks_of_another_revision_are_no_comparison() -> None:

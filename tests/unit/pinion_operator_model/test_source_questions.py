@@ -6,7 +6,7 @@ import pytest
 
 from pinion_ipfs.errors import ContentError, DownloadFailed, OriginRateLimited, OriginUnreachable, SourceNotFound, Unauthorized
 from pinion_operator.conditions import Reason
-from pinion_operator.controller.resolutions import Resolutions
+from pinion_operator.controller.model.resolutions import Resolutions
 from pinion_operator.probes.hub import FINAL_AGAIN, LONGEST, to_unresolved
 from pinion_operator.reconcile.model.observed import Asking, Resolution, SourceFacts, Unresolved
 

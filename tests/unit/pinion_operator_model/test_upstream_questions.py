@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pinion_operator.conditions import Reason
-from pinion_operator.controller.upstreams import Upstreams
+from pinion_operator.controller.model.upstreams import Upstreams
 from pinion_operator.probes.hub import read_token
 from pinion_operator.reconcile.model.observed import SourceFacts, Unresolved
 

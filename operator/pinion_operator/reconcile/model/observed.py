@@ -40,7 +40,7 @@ Resolution = SourceFacts | Unresolved | Asking
 
 
 @dataclass(frozen=True)
-class Quiet:
+class SinceProgress:
     """For how long nothing has got on."""
 
     seconds: float = 0.0  # since this process saw progress, or, when it has seen none, since it first looked
@@ -72,7 +72,7 @@ class Observed:
     resolution: Resolution | None = None  # None: not needed, because the revision is known
     upstream: SourceFacts | None = None  # what the branch led to when the hub was asked last; None: this process knows nothing
     known_cids: Mapping[str, str] = field(default_factory=dict)  # by source digest: of other ModelDeployments of the namespace
-    quiet: Quiet = field(default_factory=Quiet)
+    since_progress: SinceProgress = field(default_factory=SinceProgress)
     progress_age: float = 0.0  # seconds since the transfer in status last changed, as far as this process knows
     runtime_image: str = ""  # the operator's default
     hub_endpoint: str = ""  # the operator's default; "" = the library's

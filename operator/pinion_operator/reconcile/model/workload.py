@@ -112,8 +112,8 @@ def _is_late(seen: Observed, model: ModelDeployment, deployment: Object | None, 
 
     A process that has just started has seen nothing get on yet: what the status and the Deployment say stands then.
     """
-    late = seen.quiet.seconds >= model.spec.rollout.progress_deadline_seconds
-    if seen.quiet.moved or late:
+    late = seen.since_progress.seconds >= model.spec.rollout.progress_deadline_seconds
+    if seen.since_progress.moved or late:
         return late
     before = find(model.status.conditions, ConditionType.STALLED)
     was_late = (

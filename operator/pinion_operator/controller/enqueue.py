@@ -10,7 +10,7 @@ _OWNERS = ((DEPLOYMENT_LABEL, MODELDEPLOYMENT), (BACKEND_LABEL, IPFSBACKEND))
 _BY_NAME = {(kind.api_version, kind.name): kind for kind in (MODELDEPLOYMENT, IPFSBACKEND)}
 
 
-def concerned(kind: Kind, before: Object | None, after: Object | None, store: Store) -> set[Ref]:
+def refs_to_enqueue(kind: Kind, before: Object | None, after: Object | None, store: Store) -> set[Ref]:
     """Return what to look at because an object was (`before`) and is now (`after`); one of the two may be None, not both."""
     refs: set[Ref] = set()
     for obj in (before, after):

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..reconcile.model.observed import Quiet
-from ..reconcile.model.progress import Marks
-from ..resources.kinds import Key
+from ...reconcile.model.observed import SinceProgress
+from ...reconcile.model.progress import Marks
+from ...resources.kinds import Key
 
 
 @dataclass
@@ -23,19 +23,19 @@ class Progress:
         self._courses: dict[Key, _Course] = {}
         self._clock = clock
 
-    def look(self, key: Key, marks: Marks | None) -> Quiet:
+    def look(self, key: Key, marks: Marks | None) -> SinceProgress:
         """Return for how long the marks have been what they are; None: nothing is waited for."""
         if marks is None:
             self.forget(key)
-            return Quiet()
+            return SinceProgress()
         course, now = self._courses.get(key), self._clock()
         if course is None:
             self._courses[key] = _Course(marks, now)
-            return Quiet()
+            return SinceProgress()
         if (advanced := course.marks.advanced(marks)) != course.marks:
             self._courses[key] = _Course(advanced, now, moved=True)
-            return Quiet(0.0, moved=True)
-        return Quiet(now - course.since, course.moved)
+            return SinceProgress(0.0, moved=True)
+        return SinceProgress(now - course.since, course.moved)
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered of an object that is gone, or at rest."""

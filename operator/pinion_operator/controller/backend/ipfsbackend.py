@@ -8,20 +8,20 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from ..api.ipfsbackend import IpfsBackend
-from ..probes.kubo import KuboProbeError, list_pins, pin, unpin
-from ..reconcile.backend.children import build_secrets, is_outdated
-from ..reconcile.backend.decide import decide
-from ..reconcile.backend.health import check_interval
-from ..reconcile.backend.observed import GRACE_SECONDS, Health, ObservedBackend
-from ..reconcile.backend.users import User, users_of, wanted_cids
-from ..reconcile.plan import Plan
-from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, Key, Kind, Object, ref_of
-from ..resources.kubo_secret import derive_credentials
-from ..resources.names import BACKEND_LABEL, kubo_rpc_url
+from ...api.ipfsbackend import IpfsBackend
+from ...probes.kubo import KuboProbeError, list_pins, pin, unpin
+from ...reconcile.backend.children import build_secrets, is_outdated
+from ...reconcile.backend.decide import decide
+from ...reconcile.backend.health import check_interval
+from ...reconcile.backend.observed import GRACE_SECONDS, Health, ObservedBackend
+from ...reconcile.backend.users import User, users_of, wanted_cids
+from ...reconcile.plan import Plan
+from ...resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, Key, Kind, Object, ref_of
+from ...resources.kubo_secret import derive_credentials
+from ...resources.names import BACKEND_LABEL, kubo_rpc_url
+from ..reconciler import Context
+from ..volume import look_at_volume
 from .health_checks import Surroundings, check, daemon_of
-from .reconciler import Context
-from .volume import look_at_volume
 
 _UNPIN_SECONDS = 30.0
 _LOOK_SECONDS = 60.0  # how often it is asked whether somebody took our Secrets away

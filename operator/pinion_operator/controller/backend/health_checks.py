@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from ..api.ipfsbackend import IpfsBackend
-from ..cluster.errors import ApiError
-from ..probes.gateway import probe_gateways
-from ..probes.kubo import probe_kubo
-from ..reconcile.backend.observed import Check
-from ..reconcile.claim import unusable_claim
-from ..resources.kinds import PERSISTENTVOLUMECLAIM, SECRET, STATEFULSET, Object, Ref
-from ..resources.kubo_secret import Credentials, read_value
-from ..resources.names import kubo_name
-from .reconciler import Context
+from ...api.ipfsbackend import IpfsBackend
+from ...cluster.errors import ApiError
+from ...probes.gateway import probe_gateways
+from ...probes.kubo import probe_kubo
+from ...reconcile.backend.observed import Check
+from ...reconcile.claim import unusable_claim
+from ...resources.kinds import PERSISTENTVOLUMECLAIM, SECRET, STATEFULSET, Object, Ref
+from ...resources.kubo_secret import Credentials, read_value
+from ...resources.names import kubo_name
+from ..reconciler import Context
 
 
 class Daemon(NamedTuple):

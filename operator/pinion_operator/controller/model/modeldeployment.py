@@ -9,26 +9,26 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from ..api.modeldeployment import ModelDeployment
-from ..api.source import HuggingFaceSource
-from ..cluster.errors import ForbiddenError
-from ..probes.hub import Access, no_token, probe_source, probe_upstream, read_token
-from ..probes.pods import probe_pods
-from ..reconcile.model.annotations import is_paused, reconcile_wish
-from ..reconcile.model.condition_builders import idle_reason
-from ..reconcile.model.decide import current_revision, decide_model_deployment, needs_source
-from ..reconcile.model.inputs import source_hash
-from ..reconcile.model.observed import Observed, Pod, Resolution, SourceFacts, Unresolved
-from ..reconcile.model.pods import waits_for_volumes
-from ..reconcile.model.progress import progress_marks
-from ..reconcile.model.upstream import can_move
-from ..reconcile.plan import Plan
-from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, SECRET, Key, Kind, Object, Ref, ref_of
-from ..resources.model_names import RUNTIME
-from ..resources.names import APP_NAME, DEPLOYMENT_LABEL
-from ..resources.peers import build_peers_secret
+from ...api.modeldeployment import ModelDeployment
+from ...api.source import HuggingFaceSource
+from ...cluster.errors import ForbiddenError
+from ...probes.hub import Access, no_token, probe_source, probe_upstream, read_token
+from ...probes.pods import probe_pods
+from ...reconcile.model.annotations import is_paused, reconcile_wish
+from ...reconcile.model.condition_builders import idle_reason
+from ...reconcile.model.decide import current_revision, decide_model_deployment, needs_source
+from ...reconcile.model.inputs import source_hash
+from ...reconcile.model.observed import Observed, Pod, Resolution, SourceFacts, Unresolved
+from ...reconcile.model.pods import waits_for_volumes
+from ...reconcile.model.progress import progress_marks
+from ...reconcile.model.upstream import can_move
+from ...reconcile.plan import Plan
+from ...resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, SECRET, Key, Kind, Object, Ref, ref_of
+from ...resources.model_names import RUNTIME
+from ...resources.names import APP_NAME, DEPLOYMENT_LABEL
+from ...resources.peers import build_peers_secret
+from ..reconciler import Context
 from .progress import Progress
-from .reconciler import Context
 from .resolutions import Resolutions
 from .upstreams import Upstreams
 
@@ -79,7 +79,7 @@ class ModelDeploymentReconciler:
         if any(waits_for_volumes(pod) for pod in seen.pods):
             gone = await context.api.is_free(build_peers_secret(obj, seen.fresh_token))
             seen = replace(seen, peers_secret_gone=gone)
-        return replace(seen, quiet=self._progress.look(key, progress_marks(seen, current_revision(seen))))
+        return replace(seen, since_progress=self._progress.look(key, progress_marks(seen, current_revision(seen))))
 
     def decide(self, observed: Observed) -> Plan:
         """Return what to do now."""

@@ -5,8 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from ..reconcile.model.observed import Asking, Resolution, SourceFacts, Unresolved
-from ..resources.kinds import Key
+from ...reconcile.model.observed import Asking, Resolution, SourceFacts, Unresolved
+from ...resources.kinds import Key
 
 Probe = Callable[[int], Awaitable[SourceFacts | Unresolved]]  # takes how many attempts failed before
 
@@ -29,15 +29,15 @@ class Resolutions:
         self._questions: dict[Key, _Question] = {}
         self._gate = asyncio.Semaphore(at_once)
 
-    def look(self, key: Key, asked: str, probe: Probe, wake: Callable[[], None]) -> Resolution:
-        """Return what is known now. Asks when nothing is, or when a failure is old enough; `wake` is called with the answer.
+    def look(self, key: Key, asked: str, probe: Probe, enqueue: Callable[[], None]) -> Resolution:
+        """Return what is known now. Asks when nothing is, or when a failure is old enough; `enqueue` is called with the answer.
 
         Raises what the probe raised, once: a defect, since answers and failures of the hub are values.
         """
         known = self._questions.get(key)
         if known is None or known.asked != asked:
             self.forget(key)
-            self._questions[key] = self._ask(asked, probe, wake, None, 0)
+            self._questions[key] = self._ask(asked, probe, enqueue, None, 0)
             return Asking()
         if known.task.done():
             if known.answer is None or known.task.exception():
@@ -46,7 +46,7 @@ class Resolutions:
             if isinstance(known.answer, SourceFacts):
                 return known.answer
             if time.monotonic() >= known.again_at:
-                known = self._questions[key] = self._ask(asked, probe, wake, known.answer, known.failures)
+                known = self._questions[key] = self._ask(asked, probe, enqueue, known.answer, known.failures)
         if isinstance(known.answer, Unresolved):
             asking = not known.task.done()
             return replace(known.answer, again_in=LOST if asking else max(0.1, known.again_at - time.monotonic()))
@@ -58,7 +58,7 @@ class Resolutions:
             known.task.cancel()
 
     def _ask(
-        self, asked: str, probe: Probe, wake: Callable[[], None], answer: SourceFacts | Unresolved | None, failures: int
+        self, asked: str, probe: Probe, enqueue: Callable[[], None], answer: SourceFacts | Unresolved | None, failures: int
     ) -> _Question:
         async def ask() -> None:
             try:
@@ -68,7 +68,7 @@ class Resolutions:
                     question.failures = failures + 1
                     question.again_at = time.monotonic() + question.answer.again_in
             finally:
-                wake()
+                enqueue()
 
         question = _Question(asked, asyncio.create_task(ask(), name="hub"), answer, failures)
         return question

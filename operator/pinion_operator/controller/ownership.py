@@ -7,7 +7,7 @@ from ..resources.kinds import SECRET, Object, Ref
 from .store import Store, owner_uids
 
 
-class Claims:
+class Ownership:
     """Remembers the names found taken, by owner, and looks at them again at each pass until they are free."""
 
     def __init__(self, api: Api, store: Store) -> None:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from ..reconcile.model.observed import SourceFacts, Unresolved
-from ..resources.kinds import Key
+from ...reconcile.model.observed import SourceFacts, Unresolved
+from ...resources.kinds import Key
 
 Probe = Callable[[SourceFacts], Awaitable[SourceFacts | Unresolved]]  # takes what is known: the same commit is not listed again
 
@@ -40,9 +40,9 @@ class Upstreams:
             self._branches[key] = _Branch(asked, wish, interval, _from_now(interval, SPREAD), facts)
 
     def look(
-        self, key: Key, asked: str, wish: str, known: SourceFacts, interval: float, probe: Probe, wake: Callable[[], None]
+        self, key: Key, asked: str, wish: str, known: SourceFacts, interval: float, probe: Probe, enqueue: Callable[[], None]
     ) -> SourceFacts | None:
-        """Return the last answer, None when this process has none; ask when it is time; `wake` is called with a new answer.
+        """Return the last answer, None when this process has none; ask when it is time; `enqueue` is called with a new answer.
 
         Raises what the probe raised, once: a defect, since answers and failures of the hub are values.
         """
@@ -59,7 +59,7 @@ class Upstreams:
             task, branch.task = branch.task, None
             task.result()
         if branch.task is None and time.monotonic() >= branch.due:
-            branch.task = asyncio.create_task(self._ask(branch, branch.facts or known, probe, wake), name="upstream")
+            branch.task = asyncio.create_task(self._ask(branch, branch.facts or known, probe, enqueue), name="upstream")
         return branch.facts
 
     def forget(self, key: Key) -> None:
@@ -68,7 +68,7 @@ class Upstreams:
         if branch and branch.task:
             branch.task.cancel()
 
-    async def _ask(self, branch: _Branch, known: SourceFacts, probe: Probe, wake: Callable[[], None]) -> None:
+    async def _ask(self, branch: _Branch, known: SourceFacts, probe: Probe, enqueue: Callable[[], None]) -> None:
         wish, branch.due = branch.wish, time.monotonic() + branch.interval
         async with self._gate:
             answer = await probe(known)
@@ -78,7 +78,7 @@ class Upstreams:
         branch.due = due if branch.wish == wish else 0.0  # somebody wished for it while it was being asked
         if isinstance(answer, SourceFacts) and branch.facts != answer:
             branch.facts = answer
-            wake()
+            enqueue()
 
 
 def _from_now(interval: float, part: tuple[float, float]) -> float:

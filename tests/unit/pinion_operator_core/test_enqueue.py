@@ -1,7 +1,7 @@
 from typing import Any
 
+from pinion_operator.controller.enqueue import refs_to_enqueue
 from pinion_operator.controller.store import Store
-from pinion_operator.controller.wake import concerned
 from pinion_operator.resources.kinds import DEPLOYMENT, IPFSBACKEND, MODELDEPLOYMENT, POD, Ref
 
 
@@ -34,50 +34,50 @@ def names(refs: set[Ref]) -> set[str]:
     return {f"{ref.kind.name}/{ref.name}" for ref in refs if ref.namespace == "ns"}
 
 
-def test_a_child_and_a_pod_wake_their_owner_by_label() -> None:
+def test_a_child_and_a_pod_enqueue_their_owner_by_label() -> None:
     pod = make_object("p", metadata={"labels": {"pinion.dev/deployment": "m"}})
-    assert names(concerned(POD, None, pod, Store())) == {"ModelDeployment/m"}
+    assert names(refs_to_enqueue(POD, None, pod, Store())) == {"ModelDeployment/m"}
     child = make_object("c", metadata={"labels": {"pinion.dev/backend": "b"}})
-    assert names(concerned(DEPLOYMENT, child, None, Store())) == {"IpfsBackend/b"}
+    assert names(refs_to_enqueue(DEPLOYMENT, child, None, Store())) == {"IpfsBackend/b"}
 
 
-def test_a_child_without_its_labels_wakes_its_owner_by_reference() -> None:
+def test_a_child_without_its_labels_enqueues_its_owner_by_reference() -> None:
     owner = {"apiVersion": "pinion.dev/v1alpha1", "kind": "ModelDeployment", "name": "m", "uid": "u"}
     other = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "v"}
     child = make_object("c", metadata={"ownerReferences": [other, owner]})
-    assert names(concerned(DEPLOYMENT, None, child, Store())) == {"ModelDeployment/m"}
+    assert names(refs_to_enqueue(DEPLOYMENT, None, child, Store())) == {"ModelDeployment/m"}
 
 
-def test_a_child_that_changed_hands_wakes_both() -> None:
+def test_a_child_that_changed_hands_enqueues_both() -> None:
     before, after = (make_object("c", metadata={"labels": {"pinion.dev/deployment": name}}) for name in ("m", "n"))
-    assert names(concerned(DEPLOYMENT, before, after, Store())) == {"ModelDeployment/m", "ModelDeployment/n"}
+    assert names(refs_to_enqueue(DEPLOYMENT, before, after, Store())) == {"ModelDeployment/m", "ModelDeployment/n"}
 
 
-def test_a_backend_wakes_those_that_use_it_in_its_namespace() -> None:
-    woken = concerned(IPFSBACKEND, None, make_object("one"), filled())
+def test_a_backend_enqueues_those_that_use_it_in_its_namespace() -> None:
+    woken = refs_to_enqueue(IPFSBACKEND, None, make_object("one"), filled())
     assert names(woken) == {"IpfsBackend/one", "ModelDeployment/names-one", "ModelDeployment/names-none"}
     assert all(ref.namespace == "ns" for ref in woken)
 
 
-def test_a_backend_that_only_says_the_same_again_wakes_itself_alone() -> None:
+def test_a_backend_that_only_says_the_same_again_enqueues_itself_alone() -> None:
     before = make_object("one", status={"conditions": [{"type": "Ready"}], "boundModels": 1})
     after = make_object("one", status={"conditions": [{"type": "Ready"}], "boundModels": 2})
-    assert names(concerned(IPFSBACKEND, before, after, filled())) == {"IpfsBackend/one"}
+    assert names(refs_to_enqueue(IPFSBACKEND, before, after, filled())) == {"IpfsBackend/one"}
 
 
-def test_a_model_wakes_the_backends_that_it_uses_or_used() -> None:
+def test_a_model_enqueues_the_backends_that_it_uses_or_used() -> None:
     before, after = make_deployment("m", "one"), make_deployment("m", "two", generation=2)
-    assert names(concerned(MODELDEPLOYMENT, before, after, filled())) == {
+    assert names(refs_to_enqueue(MODELDEPLOYMENT, before, after, filled())) == {
         "ModelDeployment/m",
         "IpfsBackend/one",
         "IpfsBackend/two",
     }
-    assert "IpfsBackend/one" in names(concerned(MODELDEPLOYMENT, before, None, filled()))
+    assert "IpfsBackend/one" in names(refs_to_enqueue(MODELDEPLOYMENT, before, None, filled()))
 
 
-def test_progress_of_a_model_wakes_no_backend_and_its_cid_does() -> None:
+def test_progress_of_a_model_enqueues_no_backend_and_its_cid_does() -> None:
     before = make_deployment("m", "one", status={"transfer": {"percent": 5}, "model": {}})
     later = make_deployment("m", "one", status={"transfer": {"percent": 10}, "model": {}})
     known = make_deployment("m", "one", status={"transfer": {"percent": 10}, "model": {"cid": "bafy"}})
-    assert names(concerned(MODELDEPLOYMENT, before, later, filled())) == {"ModelDeployment/m"}
-    assert names(concerned(MODELDEPLOYMENT, later, known, filled())) == {"ModelDeployment/m", "IpfsBackend/one"}
+    assert names(refs_to_enqueue(MODELDEPLOYMENT, before, later, filled())) == {"ModelDeployment/m"}
+    assert names(refs_to_enqueue(MODELDEPLOYMENT, later, known, filled())) == {"ModelDeployment/m", "IpfsBackend/one"}
