@@ -19,8 +19,10 @@ from pinion_contract.status import (
 from pinion_operator.api.modeldeployment import ModelDeployment
 from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
 from pinion_operator.reconcile.model.decide import decide_model_deployment
-from pinion_operator.reconcile.model.observed import Observed, Pod, Resolution, SinceProgress, SourceFacts
+from pinion_operator.reconcile.model.observed import Observed, Pod, SinceProgress
 from pinion_operator.reconcile.model.revision import Revision, revisions_of
+from pinion_operator.reconcile.model.scope import Scope, build_scope
+from pinion_operator.reconcile.model.source import Resolution, SourceFacts
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.reconcile.refusal import Refusal
 from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT, SECRET, Object, Ref, ref_of
@@ -166,11 +168,16 @@ class World:
 
     # what the operator does
 
+    @property
+    def scope(self) -> Scope:
+        """Return what follows from the objects alone."""
+        return build_scope(ModelDeployment.parse(self.obj), self.children.values(), self.backends, self.backend_ages)
+
     def seen(self) -> Observed:
         """Return what a decision looks at."""
         return Observed(
             obj=self.obj,
-            model=ModelDeployment.parse(self.obj),
+            scope=self.scope,
             children=self.children,
             taken=self.taken,
             pods=tuple(self.pods),
@@ -179,7 +186,6 @@ class World:
             upstream=self.upstream,
             refused=self.refused,
             known_cids=self.known_cids,
-            backend_ages=self.backend_ages,
             since_progress=self.since_progress,
             fresh_token="a-token",
             peers_secret_gone=Ref(SECRET, NAMESPACE, f"{NAME}-peers") not in self.children,

@@ -17,7 +17,7 @@ from pinion_ipfs.hub import Commit, RepoId, list_files, resolve_commit
 
 from ..api.source import HuggingFaceSource
 from ..conditions import Reason
-from ..reconcile.model.observed import SourceFacts, Unresolved
+from ..reconcile.model.source import SourceFacts, Unresolved
 from ..resources.kinds import Object
 
 TIMEOUT_SECONDS = 10.0  # of one request; there are a few at most

@@ -7,7 +7,6 @@ import pytest
 
 from pinion_contract.config import Limits, LiveConfig
 from pinion_contract.status import Phase, Warm
-from pinion_operator.reconcile.model.decide import needs_source
 from pinion_operator.reconcile.model.revision import revisions_of
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.resources.kinds import CONTROLLERREVISION, kind_of
@@ -96,7 +95,7 @@ def test_resumed_pods_come_all_at_once_because_the_cid_is_known() -> None:
 
 def test_a_suspended_object_is_not_resolved_even_when_its_source_changes() -> None:
     world = serving().change(suspend=True).change_source(revision="v2")
-    assert not needs_source(world.seen())
+    assert not world.scope.needs_source
     world.settle()
     assert world.deployment["spec"]["replicas"] == 0
 
@@ -140,7 +139,7 @@ def test_what_shapes_the_pod_rolls_but_never_moves_the_commit(change: dict[str, 
     world = serving(2)
     before = world.revision
     world.change(**change)
-    assert not needs_source(world.seen()), "the source is the same: it leads to the same commit"
+    assert not world.scope.needs_source, "the source is the same: it leads to the same commit"
     world.resolution = None
     world.settle()
     assert world.revision.name != before.name
@@ -155,13 +154,13 @@ def test_the_same_bytes_under_a_new_commit_roll_nothing() -> None:
     world = serving()
     before = world.revision
     world.change_source(revision="v2")
-    assert needs_source(world.seen())
+    assert world.scope.needs_source
     world.resolution = replace(SOURCE, commit="2" * 40)
     world.settle()
     assert len(revisions_of(world.children.values())) == 1
     assert (world.revision.name, world.revision.template) == (before.name, before.template)
     assert world.condition("Ready") == "True/Serving"
-    assert not needs_source(world.seen()), "the answer is remembered"
+    assert not world.scope.needs_source, "the answer is remembered"
 
 
 def test_other_bytes_are_another_revision() -> None:
@@ -180,7 +179,7 @@ def test_other_bytes_are_another_revision() -> None:
 def test_an_operator_restart_asks_and_renders_nothing() -> None:
     world = serving()
     world.resolution, world.image = None, "runtime:of-a-new-operator"
-    assert not needs_source(world.seen())
+    assert not world.scope.needs_source
     assert world.decide() == Plan(after=15.0)
 
 

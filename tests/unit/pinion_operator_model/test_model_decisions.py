@@ -9,7 +9,8 @@ from pinion_contract.config import Limits, LiveConfig, RuntimeConfig
 from pinion_contract.status import Failure, FailureReason, Phase, Warm
 from pinion_operator.conditions import Reason
 from pinion_operator.reconcile.model.decide import decide_model_deployment
-from pinion_operator.reconcile.model.observed import Asking, Observed, Unresolved
+from pinion_operator.reconcile.model.observed import Observed
+from pinion_operator.reconcile.model.source import Asking, Unresolved
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.resources.kinds import DEPLOYMENT, SERVICE, Ref, kind_of
 from tests.support.model_world import CID, MANIFEST_CID, NAME, NAMESPACE, OTHER_CID, SOURCE, UID, World

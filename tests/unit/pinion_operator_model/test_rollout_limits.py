@@ -6,7 +6,6 @@ import pytest
 
 from pinion_contract.status import Phase
 from pinion_operator.controller.model.progress import Progress
-from pinion_operator.reconcile.model.decide import current_revision
 from pinion_operator.reconcile.model.observed import SinceProgress
 from pinion_operator.reconcile.model.progress import Marks, progress_marks
 from pinion_operator.reconcile.plan import Plan
@@ -113,7 +112,7 @@ def test_what_counts_as_progress_only_grows() -> None:
 
     def look(seconds: float) -> SinceProgress:
         now[0] += seconds
-        return course.look(KEY, progress_marks(world.seen(), current_revision(world.seen())))
+        return course.look(KEY, progress_marks(world.seen()))
 
     assert look(0) == SinceProgress()
     assert look(10) == SinceProgress(10.0)
@@ -133,7 +132,7 @@ def test_what_counts_as_progress_only_grows() -> None:
 
 def test_an_object_at_rest_is_forgotten() -> None:
     course, world = Progress(lambda: 0.0), serving()
-    assert progress_marks(world.seen(), world.revision) is None
+    assert progress_marks(world.seen()) is None
     course.look(KEY, Marks(("a", 1), 0, 0, 0))
     assert course.look(KEY, None) == SinceProgress()
     assert course.look(KEY, Marks(("a", 1), 1, 1, 1)) == SinceProgress(), "looked at for the first time"

@@ -8,7 +8,7 @@ from pinion_ipfs.errors import ContentError, DownloadFailed, OriginRateLimited, 
 from pinion_operator.conditions import Reason
 from pinion_operator.controller.model.resolutions import Resolutions
 from pinion_operator.probes.hub import FINAL_AGAIN, LONGEST, to_unresolved
-from pinion_operator.reconcile.model.observed import Asking, Resolution, SourceFacts, Unresolved
+from pinion_operator.reconcile.model.source import Asking, Resolution, SourceFacts, Unresolved
 
 KEY = ("ml", "minilm")
 FACTS = SourceFacts("1" * 40, "d" * 64, 100, 3)

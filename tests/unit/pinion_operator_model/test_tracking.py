@@ -6,8 +6,8 @@ import pytest
 
 from pinion_contract.config import LiveConfig
 from pinion_contract.status import Phase
-from pinion_operator.reconcile.model.observed import Unresolved
 from pinion_operator.reconcile.model.revision import revisions_of
+from pinion_operator.reconcile.model.source import Unresolved
 from pinion_operator.reconcile.plan import Plan
 from tests.support.model_world import CID, MANIFEST_CID, OTHER_CID, SOURCE, World
 

@@ -9,7 +9,7 @@ import pytest
 from pinion_operator.conditions import Reason
 from pinion_operator.controller.model.upstreams import Upstreams
 from pinion_operator.probes.hub import read_token
-from pinion_operator.reconcile.model.observed import SourceFacts, Unresolved
+from pinion_operator.reconcile.model.source import SourceFacts, Unresolved
 
 KEY = ("ml", "minilm")
 OLD, NEW = SourceFacts("1" * 40, "d" * 64, 100, 3), SourceFacts("2" * 40, "e" * 64, 100, 3)

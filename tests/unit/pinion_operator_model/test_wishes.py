@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pinion_contract.config import LiveConfig
 from pinion_operator.reconcile.model.annotations import reconcile_wish
-from pinion_operator.reconcile.model.decide import decide_model_deployment, needs_source
+from pinion_operator.reconcile.model.decide import decide_model_deployment
 from pinion_operator.reconcile.model.observed import Observed
 from pinion_operator.reconcile.model.revision import revisions_of
 from pinion_operator.reconcile.plan import Plan
@@ -35,7 +35,7 @@ def test_a_paused_object_is_left_as_it_is() -> None:
     world.change(runtime={"image": "runtime:2"}).no_pods()
     world.children.pop(next(iter(world.children)))
     assert world.decide() == Plan()
-    assert not needs_source(world.seen())
+    assert not world.scope.needs_source
     assert decide_model_deployment(Observed(world.obj, None, "spec.model: Field required")) == Plan()
     world.annotate(paused="").settle()
     assert image(world) == "runtime:2"
@@ -52,7 +52,7 @@ def test_new_defaults_are_taken_up_when_a_restart_is_asked_for() -> None:
     first, world.image = world.revision.name, "runtime:of-a-new-operator"
     assert world.decide() == Plan(after=15.0)
     world.annotate(restart="2026-01-01")
-    assert not needs_source(world.seen()), "the source is the same"
+    assert not world.scope.needs_source, "the source is the same"
     world.settle()
     assert world.revision.name != first
     assert image(world) == "runtime:of-a-new-operator"
@@ -115,10 +115,9 @@ def test_a_suspended_object_restarts_when_it_is_wanted_again() -> None:
 
 def test_another_reconcile_wish_changes_nothing_by_itself() -> None:
     world = serving()
-    assert world.seen().model is not None
-    before = reconcile_wish(world.seen().model)
+    before = reconcile_wish(world.scope.model)
     world.annotate(reconcile="now")
-    assert reconcile_wish(world.seen().model) != before
+    assert reconcile_wish(world.scope.model) != before
     assert world.decide() == Plan(after=15.0)
 
 

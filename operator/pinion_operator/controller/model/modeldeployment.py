@@ -15,12 +15,13 @@ from ...cluster.errors import ForbiddenError
 from ...probes.hub import Access, no_token, probe_source, probe_upstream, read_token
 from ...probes.pods import probe_pods
 from ...reconcile.model.annotations import is_paused, reconcile_wish
-from ...reconcile.model.condition_builders import idle_reason
-from ...reconcile.model.decide import current_revision, decide_model_deployment, needs_source
-from ...reconcile.model.inputs import source_hash
-from ...reconcile.model.observed import Observed, Pod, Resolution, SourceFacts, Unresolved
+from ...reconcile.model.decide import decide_model_deployment
+from ...reconcile.model.idle import idle_reason
+from ...reconcile.model.observed import Observed, Pod
 from ...reconcile.model.pods import waits_for_volumes
 from ...reconcile.model.progress import progress_marks
+from ...reconcile.model.scope import Scope, build_scope
+from ...reconcile.model.source import Resolution, SourceFacts, Unresolved
 from ...reconcile.model.upstream import can_move
 from ...reconcile.plan import Plan
 from ...resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, SECRET, Key, Kind, Object, Ref, ref_of
@@ -51,18 +52,23 @@ class ModelDeploymentReconciler:
         """Gather children, backends and pods from the store, the pods' own words, and the hub's answer where it is needed."""
         meta = obj["metadata"]
         key = (meta["namespace"], meta["name"])
+        children = {ref_of(child): child for child in context.children(meta["uid"])}
+        backends = context.list(IPFSBACKEND, meta["namespace"])
+        scope, problem = None, ""
         try:
-            model, problem = ModelDeployment.parse(obj), ""
+            model = ModelDeployment.parse(obj)
         except ValidationError as error:
-            model, problem = None, _explain(error)
+            problem = _explain(error)
+        else:
+            ages = {backend["metadata"]["name"]: _seconds_since(backend, context.now()) for backend in backends}
+            scope = build_scope(model, children.values(), backends, ages)
         seen = Observed(
             obj=obj,
-            model=model,
+            scope=scope,
             problem=problem,
-            children={ref_of(child): child for child in context.children(meta["uid"])},
+            children=children,
             taken=context.taken,
-            backends=(backends := context.list(IPFSBACKEND, meta["namespace"])),
-            backend_ages={backend["metadata"]["name"]: _seconds_since(backend, context.now()) for backend in backends},
+            backends=backends,
             refused=context.refused,
             known_cids=_known_cids(context.list(MODELDEPLOYMENT, meta["namespace"]), meta["name"]),
             progress_age=self._progress_age(key, obj),
@@ -72,14 +78,14 @@ class ModelDeploymentReconciler:
             management_namespaces=context.defaults.management_namespaces,
             fresh_token=secrets.token_urlsafe(32),
         )
-        if model is None or model.deleting or is_paused(obj):
+        if scope is None or scope.model.deleting or is_paused(scope.model.metadata.annotations):
             return seen
-        seen = replace(seen, resolution=self._resolution(seen, model, key, context))
-        seen = replace(seen, upstream=self._upstream(seen, model, key, context), pods=await self._pods(key, context))
+        seen = replace(seen, resolution=self._resolution(scope, key, context))
+        seen = replace(seen, upstream=self._upstream(scope, key, context), pods=await self._pods(key, context))
         if any(waits_for_volumes(pod) for pod in seen.pods):
             gone = await context.api.is_free(build_peers_secret(obj, seen.fresh_token))
             seen = replace(seen, peers_secret_gone=gone)
-        return replace(seen, since_progress=self._progress.look(key, progress_marks(seen, current_revision(seen))))
+        return replace(seen, since_progress=self._progress.look(key, progress_marks(seen)))
 
     def decide(self, observed: Observed) -> Plan:
         """Return what to do now."""
@@ -102,12 +108,12 @@ class ModelDeploymentReconciler:
         ours = [pod for pod in found if _is_of_deployment(pod, name)]
         return await probe_pods(context.http, sorted(ours, key=_age))
 
-    def _resolution(self, seen: Observed, model: ModelDeployment, key: Key, context: Context) -> Resolution | None:
-        if not needs_source(seen):
+    def _resolution(self, scope: Scope, key: Key, context: Context) -> Resolution | None:
+        if not scope.needs_source:
             self._resolutions.forget(key)  # it is in a ControllerRevision, or nobody wants it
             return None
-        source, wish = model.spec.model.source.hugging_face, reconcile_wish(model)
-        asked = source_hash(model.spec) + model.metadata.uid
+        source, wish = scope.model.spec.model.source.hugging_face, reconcile_wish(scope.model)
+        asked = _asked(scope)
 
         async def ask(attempt: int) -> SourceFacts | Unresolved:
             return await _with_access(source, key, context, lambda access: probe_source(source, access, attempt))
@@ -117,12 +123,12 @@ class ModelDeploymentReconciler:
             self._upstreams.learned(key, asked, wish, found, source.track_interval_seconds)
         return found
 
-    def _upstream(self, seen: Observed, model: ModelDeployment, key: Key, context: Context) -> SourceFacts | None:
-        source, revision = model.spec.model.source.hugging_face, current_revision(seen)
+    def _upstream(self, scope: Scope, key: Key, context: Context) -> SourceFacts | None:
+        source, revision = scope.model.spec.model.source.hugging_face, scope.current
         if not can_move(source):
             self._upstreams.forget(key)
             return None
-        if revision is None or idle_reason(model):
+        if revision is None or idle_reason(scope.model):
             return None
 
         async def ask(known: SourceFacts) -> SourceFacts | Unresolved:
@@ -130,8 +136,8 @@ class ModelDeploymentReconciler:
 
         return self._upstreams.look(
             key,
-            source_hash(model.spec) + model.metadata.uid,
-            reconcile_wish(model),
+            _asked(scope),
+            reconcile_wish(scope.model),
             revision.source,
             source.track_interval_seconds,
             ask,
@@ -149,6 +155,11 @@ class ModelDeploymentReconciler:
             self._shown[key] = (transfer, now)
             return 0.0
         return now - since
+
+
+def _asked(scope: Scope) -> str:
+    """Return what the hub is asked for: an object made anew under the same name asks again."""
+    return scope.inputs.source + scope.model.metadata.uid
 
 
 async def _with_access(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from ...reconcile.model.observed import Asking, Resolution, SourceFacts, Unresolved
+from ...reconcile.model.source import Asking, Resolution, SourceFacts, Unresolved
 from ...resources.kinds import Key
 
 Probe = Callable[[int], Awaitable[SourceFacts | Unresolved]]  # takes how many attempts failed before

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from ...reconcile.model.observed import SourceFacts, Unresolved
+from ...reconcile.model.source import SourceFacts, Unresolved
 from ...resources.kinds import Key
 
 Probe = Callable[[SourceFacts], Awaitable[SourceFacts | Unresolved]]  # takes what is known: the same commit is not listed again

@@ -1,14 +1,15 @@
 """What people ask of an object beside its spec: annotations that are read and never written."""
 
+from collections.abc import Mapping
+
 from ...api.modeldeployment import ModelDeployment
-from ...resources.kinds import Object
 from ...resources.names import PAUSED_ANNOTATION, RECONCILE_ANNOTATION, RESTART_ANNOTATION
 from ...resources.owner import digest
 
 
-def is_paused(obj: Object) -> bool:
+def is_paused(annotations: Mapping[str, str] | None) -> bool:
     """Return whether nothing is to be done for the object, whatever happens: `pinion.dev/paused: "true"`."""
-    return (obj["metadata"].get("annotations") or {}).get(PAUSED_ANNOTATION) == "true"
+    return (annotations or {}).get(PAUSED_ANNOTATION) == "true"
 
 
 def restart_wish(model: ModelDeployment) -> str:

@@ -1,7 +1,6 @@
 """The CID of a revision: learned once from the pod that computed it, then remembered in the status and the live ConfigMap."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from ...resources.model_names import live_name
 from .observed import Observed
 from .pods import is_leaving, revision_of
 from .revision import Revision
+from .scope import Scope
 
 _CID = re.compile(r"b[a-z2-7]{20,120}", re.ASCII)
 # A pod in one of these has pinned the model: should it name no backend, the pin was lost, or none answered when it started.
@@ -32,8 +32,9 @@ class Artifact:
     pinned: bool = False  # a backend has confirmed it
 
 
-def known_artifact(seen: Observed, model: ModelDeployment, revision: Revision, revisions: Sequence[Revision] = ()) -> Artifact:
+def known_artifact(seen: Observed, scope: Scope, revision: Revision) -> Artifact:
     """Return what is remembered of the revision, or of the same bytes elsewhere, completed by what its pods say now."""
+    model = scope.model
     cid, manifest_cid, pinned = _remembered(seen, model, revision)
     claims = [
         pod.status
@@ -42,7 +43,7 @@ def known_artifact(seen: Observed, model: ModelDeployment, revision: Revision, r
     ]
     expected = model.spec.model.expected
     if not cid:
-        cid, manifest_cid = _same_bytes(seen, model, revision, revisions)
+        cid, manifest_cid = _same_bytes(seen, scope, revision)
         if expected is not None and cid != expected.cid:
             cid, manifest_cid = "", ""
     if not cid:
@@ -70,14 +71,14 @@ def is_cid(text: str) -> bool:
     return _CID.fullmatch(text) is not None
 
 
-def _same_bytes(seen: Observed, model: ModelDeployment, revision: Revision, revisions: Sequence[Revision]) -> tuple[str, str]:
+def _same_bytes(seen: Observed, scope: Scope, revision: Revision) -> tuple[str, str]:
     """Return the CID of the same files in another revision or another ModelDeployment, and the manifest where it is the same.
 
     Whoever gets here has had the source resolved with a token of his own: the hub lets him have these files.
     """
-    for other in revisions:
+    for other in scope.revisions:
         if other.name != revision.name and other.source.source_digest == revision.source.source_digest:
-            cid, manifest_cid, _ = _remembered(seen, model, other)
+            cid, manifest_cid, _ = _remembered(seen, scope.model, other)
             if cid:  # a manifest names repository and commit beside the files
                 return cid, manifest_cid if other.source.commit == revision.source.commit else ""
     return seen.known_cids.get(revision.source.source_digest, ""), ""

@@ -16,19 +16,16 @@ from ...resources.serviceaccount import build_service_account
 from ..drift import covers
 from ..pending import Pending
 from .artifact import Artifact
+from .idle import wanted_replicas
 from .observed import Observed
 from .pods import revision_of
 from .revision import Revision
 from .rollout import replacement
+from .scope import Scope
 from .workload import deployment_of, wanted_limits
 
 
-def wanted_replicas(model: ModelDeployment) -> int:
-    """Return how many pods the user wants."""
-    return 0 if model.spec.suspend else model.spec.replicas
-
-
-def replicas_now(seen: Observed, model: ModelDeployment, artifact: Artifact) -> int:
+def _replicas_now(seen: Observed, model: ModelDeployment, artifact: Artifact) -> int:
     """Return how many pods may run now: while nobody knows the CID, one fetches and the others wait for it.
 
     Pods that run already stay: in the middle of a rollout the old revision serves while the first new pod fetches.
@@ -40,9 +37,10 @@ def replicas_now(seen: Observed, model: ModelDeployment, artifact: Artifact) -> 
     return min(wanted, max(1, have["spec"].get("replicas", 1) if have else 1))
 
 
-def pending_children(seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact, replicas: int) -> Pending:
+def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact: Artifact) -> Pending:
     """Return the children to apply, in the order in which pods need them."""
-    owner = seen.obj
+    owner, model = seen.obj, scope.model
+    replicas = _replicas_now(seen, model, artifact)
     live = LiveConfig(cid=artifact.cid, manifest_cid=artifact.manifest_cid, limits=wanted_limits(model))
     wanted = [
         build_service_account(owner),
@@ -64,12 +62,10 @@ def pending_children(seen: Observed, model: ModelDeployment, revision: Revision,
     )
 
 
-def stale_children(
-    seen: Observed, model: ModelDeployment, revision: Revision, revisions: tuple[Revision, ...]
-) -> tuple[Object, ...]:
+def stale_children(seen: Observed, scope: Scope, revision: Revision) -> tuple[Object, ...]:
     """Return what belongs to revisions that are no longer kept: neither current, nor among the newest, nor run by any pod."""
-    old = [known.name for known in revisions if known.name != revision.name]  # newest first
-    keep = {revision.name, *old[: model.spec.rollout.revision_history_limit], *map(revision_of, seen.pods)}
+    old = [known.name for known in scope.revisions if known.name != revision.name]  # newest first
+    keep = {revision.name, *old[: scope.model.spec.rollout.revision_history_limit], *map(revision_of, seen.pods)}
     return tuple(child for child in seen.children.values() if _revision_label(child) not in {*keep, ""})
 
 

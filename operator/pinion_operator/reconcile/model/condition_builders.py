@@ -5,27 +5,23 @@ from pinion_contract.status import Phase
 from ...api.base import Condition
 from ...api.modeldeployment import ModelDeployment
 from ...conditions import ConditionType, Reason, condition, find
-from .artifact import Artifact
 from .degraded import backends_ready, build_backend_degraded
 from .failures import MEANINGS, explain
-from .observed import Observed
-from .revision import Revision
+from .idle import idle_reason
+from .revision_state import RevisionState
 from .upstream import build_source_drifted
-from .workload import Workload
 
 
-def build_conditions(
-    seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact, workload: Workload
-) -> tuple[Condition, ...]:
+def build_conditions(state: RevisionState) -> tuple[Condition, ...]:
     """Return all of them for a revision."""
     found = (
-        build_source_resolved(model, revision, workload),
-        build_source_drifted(seen, model, revision),
-        build_artifact_pinned(seen, model, revision, artifact, workload),
-        build_artifact_verified(model, artifact, workload),
-        build_backend_degraded(seen, model, revision, workload),
-        build_workload_ready(model, workload),
-        build_warm(model, workload),
+        build_source_resolved(state),
+        build_source_drifted(state),
+        build_artifact_pinned(state),
+        build_artifact_verified(state),
+        build_backend_degraded(state),
+        build_workload_ready(state),
+        build_warm(state),
     )
     return tuple(one for one in found if one)
 
@@ -40,103 +36,94 @@ def build_available(model: ModelDeployment, pods: int) -> Condition:
     return condition(ConditionType.AVAILABLE, False, reason, "no pod takes traffic", generation=generation)
 
 
-def idle_reason(model: ModelDeployment) -> Reason | None:
-    """Return why no pod is wanted, or None when some are."""
-    if model.spec.suspend:
-        return Reason.SUSPENDED
-    return Reason.SCALED_TO_ZERO if model.spec.replicas == 0 else None
-
-
-def build_source_resolved(model: ModelDeployment, revision: Revision, workload: Workload) -> Condition:
+def build_source_resolved(state: RevisionState) -> Condition:
     """Return SourceResolved; pods ask the hub again for the files, and may be refused."""
-    if failed := _failed(model, ConditionType.SOURCE_RESOLVED, workload):
+    if failed := _failed(state, ConditionType.SOURCE_RESOLVED):
         return failed
-    source, facts = model.spec.model.source.hugging_face, revision.source
+    source, facts = state.model.spec.model.source.hugging_face, state.revision.source
     message = (
         f"{source.repo} at {source.revision} is commit {facts.commit}: {facts.file_count} files, {facts.total_bytes} bytes"
     )
-    return _set(model, ConditionType.SOURCE_RESOLVED, True, Reason.RESOLVED, message)
+    return _set(state, ConditionType.SOURCE_RESOLVED, True, Reason.RESOLVED, message)
 
 
-def build_artifact_pinned(
-    seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact, workload: Workload
-) -> Condition:
+def build_artifact_pinned(state: RevisionState) -> Condition:
     """Return ArtifactPinned: confirmed by a backend, not by the pod's own store."""
-    type_ = ConditionType.ARTIFACT_PINNED
-    if not artifact.pinned and (failed := _failed(model, type_, workload)):
+    type_, artifact, revision, workload = ConditionType.ARTIFACT_PINNED, state.artifact, state.revision, state.workload
+    if not artifact.pinned and (failed := _failed(state, type_)):
         return failed
     if artifact.pinned:
         confirmed = {name for pod in workload.current if pod.status for name in pod.status.backend.pinned_in}
         where = " and ".join(name for name in revision.backends if name in confirmed) or "a backend"
-        return _set(model, type_, True, Reason.PINNED, f"{artifact.cid} is pinned in {where}")
+        return _set(state, type_, True, Reason.PINNED, f"{artifact.cid} is pinned in {where}")
     if not revision.backends:
         return _set(
-            model, type_, False, Reason.NO_BACKEND, "this namespace has no IpfsBackend: each pod keeps its own copy alone"
+            state, type_, False, Reason.NO_BACKEND, "this namespace has no IpfsBackend: each pod keeps its own copy alone"
         )
-    if not backends_ready(seen, revision):
+    if not backends_ready(state.seen, revision):
         names = " and ".join(revision.backends)
-        return _set(model, type_, False, Reason.BACKEND_UNAVAILABLE, f"pinned as soon as {names} can take the model")
+        return _set(state, type_, False, Reason.BACKEND_UNAVAILABLE, f"pinned as soon as {names} can take the model")
     message = (
         "the model is being pinned" if workload.stage == Phase.PINNING else "pinned once a pod has brought and verified it"
     )
-    return _set(model, type_, False, Reason.PINNING, message)
+    return _set(state, type_, False, Reason.PINNING, message)
 
 
-def build_artifact_verified(model: ModelDeployment, artifact: Artifact, workload: Workload) -> Condition:
+def build_artifact_verified(state: RevisionState) -> Condition:
     """Return ArtifactVerified: a pod of the revision has recomputed the CID from the bytes on its disk.
 
     Where no pod is wanted, or none can be read, what was verified before stands. To know a CID is not enough: it may come
     from another deployment of the same bytes.
     """
-    type_ = ConditionType.ARTIFACT_VERIFIED
-    if failed := _failed(model, type_, workload):
+    type_, artifact, workload = ConditionType.ARTIFACT_VERIFIED, state.artifact, state.workload
+    if failed := _failed(state, type_):
         return failed
     verified = f"the bytes are those of {artifact.cid}"
-    before, idle = find(model.status.conditions, type_), idle_reason(model)
+    before, idle = find(state.model.status.conditions, type_), idle_reason(state.model)
     stands = (idle or workload.silent) and before is not None and (before.status, before.message) == ("True", verified)
     if artifact.cid and (stands or workload.has_verified(artifact.cid)):
-        return _set(model, type_, True, Reason.VERIFIED, verified)
+        return _set(state, type_, True, Reason.VERIFIED, verified)
     if idle:
-        return _set(model, type_, False, idle, "no pod is wanted")
+        return _set(state, type_, False, idle, "no pod is wanted")
     what = f"{artifact.cid} is recomputed" if artifact.cid else "the CID is computed"
-    return _set(model, type_, False, Reason.VERIFYING, f"{what} once the files are there")
+    return _set(state, type_, False, Reason.VERIFYING, f"{what} once the files are there")
 
 
-def build_workload_ready(model: ModelDeployment, workload: Workload) -> Condition:
+def build_workload_ready(state: RevisionState) -> Condition:
     """Return WorkloadReady: the wanted pods run."""
-    type_, wanted = ConditionType.WORKLOAD_READY, workload.wanted
+    type_, workload, wanted = ConditionType.WORKLOAD_READY, state.workload, state.workload.wanted
     if workload.troubles:
         trouble = workload.troubles[0]
-        return _set(model, type_, False, trouble.reason, trouble.message)
-    if reason := idle_reason(model):
-        return _set(model, type_, False, reason, "no pod is wanted")
+        return _set(state, type_, False, trouble.reason, trouble.message)
+    if reason := idle_reason(state.model):
+        return _set(state, type_, False, reason, "no pod is wanted")
     if workload.running >= wanted:
-        return _set(model, type_, True, Reason.RUNNING, f"{wanted} of {wanted} pods run")
-    return _set(model, type_, False, Reason.STARTING, f"{workload.running} of {wanted} pods run")
+        return _set(state, type_, True, Reason.RUNNING, f"{wanted} of {wanted} pods run")
+    return _set(state, type_, False, Reason.STARTING, f"{workload.running} of {wanted} pods run")
 
 
-def build_warm(model: ModelDeployment, workload: Workload) -> Condition:
+def build_warm(state: RevisionState) -> Condition:
     """Return Warm: real inference succeeded on the pods that serve."""
-    type_ = ConditionType.WARM
-    if failed := _failed(model, type_, workload):
+    type_, workload = ConditionType.WARM, state.workload
+    if failed := _failed(state, type_):
         return failed
-    if reason := idle_reason(model):
-        return _set(model, type_, False, reason, "no pod is wanted")
+    if reason := idle_reason(state.model):
+        return _set(state, type_, False, reason, "no pod is wanted")
     if not workload.serving:
-        return _set(model, type_, False, Reason.WARMING_UP, "no pod is warm yet")
+        return _set(state, type_, False, Reason.WARMING_UP, "no pod is warm yet")
     if any(pod.status and pod.status.warm.skipped for pod in workload.serving):
-        return _set(model, type_, True, Reason.WARMUP_SKIPPED, "spec.warmup.enabled is false")
-    return _set(model, type_, True, Reason.WARMED_UP, "every pod that serves has answered a real request")
+        return _set(state, type_, True, Reason.WARMUP_SKIPPED, "spec.warmup.enabled is false")
+    return _set(state, type_, True, Reason.WARMED_UP, "every pod that serves has answered a real request")
 
 
-def _failed(model: ModelDeployment, type_: ConditionType, workload: Workload) -> Condition | None:
+def _failed(state: RevisionState, type_: ConditionType) -> Condition | None:
     """Return the condition False when a pod failed in a way that this condition tells."""
-    for pod, failure in workload.failures:
+    for pod, failure in state.workload.failures:
         meaning = MEANINGS[failure.reason]
         if meaning.condition == type_:
-            return _set(model, type_, False, meaning.reason, explain(pod, failure))
+            return _set(state, type_, False, meaning.reason, explain(pod, failure))
     return None
 
 
-def _set(model: ModelDeployment, type_: ConditionType, status: bool | None, reason: Reason, message: str) -> Condition:
-    return condition(type_, status, reason, message, generation=model.metadata.generation)
+def _set(state: RevisionState, type_: ConditionType, status: bool | None, reason: Reason, message: str) -> Condition:
+    return condition(type_, status, reason, message, generation=state.generation)

@@ -6,89 +6,65 @@ from ...resources.kinds import Object, Ref, ref_of
 from ..drift import covers
 from ..plan import Plan
 from .annotations import is_paused
-from .artifact import known_artifact
-from .backends import choose_backends
-from .children import pending_children, replicas_now, stale_children, wanted_replicas
-from .condition_builders import build_conditions, idle_reason
+from .children import stale_children
+from .condition_builders import build_conditions
+from .idle import idle_reason
 from .observed import Observed
 from .readiness import Readiness, decide_readiness, stalled
-from .refused_children import is_refused, refused_children, without_refused
-from .revision import Revision, as_current, find_revision, find_source, revisions_of
+from .refused_children import is_refused, without_refused
+from .revision import as_current
+from .revision_state import RevisionState, build_revision_state
 from .sourcing import decide_facts, decide_source, early_plan
 from .status import full_status, invalid_status, to_write
 from .upstream import follow
-from .workload import Workload, measure
 
 NAME_AGAIN = 30.0  # seconds: somebody may give a name up, and no event of ours would tell
 
 
-def needs_source(seen: Observed) -> bool:
-    """Return whether the decision needs the hub's answer."""
-    if seen.model is None or seen.model.deleting or is_paused(seen.obj) or idle_reason(seen.model):
-        return False
-    revisions = revisions_of(seen.children.values())
-    return current_revision(seen) is None and find_source(seen.model, revisions) is None
-
-
-def current_revision(seen: Observed) -> Revision | None:
-    """Return the revision that answers the wishes, if there is one."""
-    if seen.model is None:
-        return None
-    choice = choose_backends(seen.model.spec, seen.backends, seen.backend_ages)
-    return find_revision(seen.model, choice, revisions_of(seen.children.values()))
-
-
 def decide_model_deployment(seen: Observed) -> Plan:
     """Return what to do now."""
-    if "deletionTimestamp" in seen.obj["metadata"]:
+    meta, scope = seen.obj["metadata"], seen.scope
+    if "deletionTimestamp" in meta:
         return Plan()  # the garbage collector takes the children: none is made or changed any more
-    if is_paused(seen.obj):
+    if is_paused(meta.get("annotations")):
         return Plan()  # not even the status: it would be that of an object that nobody looks after
-    model = seen.model
-    if model is None:
+    if scope is None:
         return _decide_invalid(seen)
-    revisions = revisions_of(seen.children.values())
-    choice = choose_backends(model.spec, seen.backends, seen.backend_ages)
-    revision = find_revision(model, choice, revisions)
     if seen.taken:
-        return early_plan(seen, model, _name_taken(seen.taken), revisions)
-    if revision is None and idle_reason(model):  # nothing is asked and nothing made for pods that nobody wants
-        if not revisions:
-            return early_plan(seen, model, _nothing_wanted(model), revisions)
-        revision = revisions[0]
+        return early_plan(seen, scope, _name_taken(seen.taken))
+    revision = scope.current
+    if revision is None and idle_reason(scope.model):  # nothing is asked and nothing made for pods that nobody wants
+        if not scope.revisions:
+            return early_plan(seen, scope, _nothing_wanted(scope.model))
+        revision = scope.revisions[0]
     if revision is None:
-        return decide_source(seen, model, choice, revisions)
-    if source := follow(seen, model, revision):
-        return decide_facts(seen, model, choice, source, revisions)
-    return _decide_revision(seen, model, revision, revisions)
+        return decide_source(seen, scope)
+    if source := follow(seen, scope, revision):
+        return decide_facts(seen, scope, source)
+    return _decide_revision(build_revision_state(seen, scope, revision))
 
 
-def _decide_revision(seen: Observed, model: ModelDeployment, revision: Revision, revisions: tuple[Revision, ...]) -> Plan:
+def _decide_revision(state: RevisionState) -> Plan:
     """A revision answers the inputs: keep its children right and say what they really do."""
-    artifact = known_artifact(seen, model, revision, revisions)
-    pending = pending_children(seen, model, revision, artifact, replicas_now(seen, model, artifact))
-    refused = refused_children(seen, pending)
-    now = without_refused(pending, refused)
-    workload: Workload = measure(seen, model, revision, artifact, wanted_replicas(model), refused)
-    readiness = decide_readiness(model, revision, artifact, workload, pending, refused)
-    stale = stale_children(seen, model, revision, revisions) if readiness.ready and readiness.state is None else ()
-    kept = tuple(known for known in revisions if known.to_object(seen.obj)["metadata"]["name"] not in _names(stale))
-    conditions = build_conditions(seen, model, revision, artifact, workload)
-    status = full_status(seen, model, readiness, conditions, revision, artifact, workload, kept)
+    seen, scope, pending = state.seen, state.scope, state.pending
+    now = without_refused(pending, state.refused)
+    readiness = decide_readiness(state)
+    stale = stale_children(seen, scope, state.revision) if readiness.ready and readiness.state is None else ()
+    kept = tuple(known for known in scope.revisions if known.to_object(seen.obj)["metadata"]["name"] not in _names(stale))
+    status = full_status(state, readiness, build_conditions(state), kept)
     return Plan(
-        status=to_write(status, model.status),
+        status=to_write(status, scope.model.status),
         create=now.create,
-        apply=(*_made_current(seen, model, revision, revisions), *now.apply),
+        apply=(*_made_current(state), *now.apply),
         delete=(*pending.delete, *(ref_of(child) for child in stale)),
         after=readiness.after,
     )
 
 
-def _made_current(
-    seen: Observed, model: ModelDeployment, revision: Revision, revisions: tuple[Revision, ...]
-) -> tuple[Object, ...]:
+def _made_current(state: RevisionState) -> tuple[Object, ...]:
     """Return the ControllerRevision where it does not say yet that it is the current one: after going back, for one."""
-    wanted = as_current(revision, model, revisions).to_object(seen.obj)
+    seen, model = state.seen, state.model
+    wanted = as_current(state.revision, model, state.scope.revisions).to_object(seen.obj)
     there = covers(seen.children.get(ref_of(wanted)), wanted)
     return () if there or idle_reason(model) or is_refused(seen, wanted) else (wanted,)
 

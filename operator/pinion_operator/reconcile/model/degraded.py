@@ -1,12 +1,11 @@
 """BackendDegraded: whether another than the preferred backend serves, or none, and why."""
 
 from ...api.base import Condition
-from ...api.modeldeployment import ModelDeployment
 from ...conditions import ConditionType, Reason, condition
 from .backends import is_ready
 from .observed import Observed
 from .revision import Revision
-from .workload import Workload
+from .revision_state import RevisionState
 
 
 def backends_ready(seen: Observed, revision: Revision) -> tuple[str, ...]:
@@ -15,15 +14,16 @@ def backends_ready(seen: Observed, revision: Revision) -> tuple[str, ...]:
     return tuple(name for name in revision.backends if name in known and is_ready(known[name]))
 
 
-def build_backend_degraded(seen: Observed, model: ModelDeployment, revision: Revision, workload: Workload) -> Condition | None:
+def build_backend_degraded(state: RevisionState) -> Condition | None:
     """Return BackendDegraded; None where there is no backend.
 
     What the backends say comes first: they are looked at all the time, a pod tells how its last operation ended.
     """
+    revision, workload = state.revision, state.workload
     if not revision.backends:
         return None
-    type_, generation, preferred = ConditionType.BACKEND_DEGRADED, model.metadata.generation, revision.backends[0]
-    ready = backends_ready(seen, revision)
+    type_, generation, preferred = ConditionType.BACKEND_DEGRADED, state.generation, revision.backends[0]
+    ready = backends_ready(state.seen, revision)
     if not ready:
         message = f"none of {', '.join(revision.backends)} is Ready: the hub, other pods and the pods' own stores serve"
         return condition(type_, True, Reason.NO_BACKEND_AVAILABLE, message, generation=generation)

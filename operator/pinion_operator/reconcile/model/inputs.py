@@ -7,6 +7,7 @@ rolls nothing.
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from ...api.modeldeployment import ModelDeploymentSpec
@@ -16,17 +17,28 @@ NAME_DIGITS = 10
 _FOLLOWING = ("revisionPolicy", "trackIntervalSeconds")  # of the source: what becomes of a branch that moves
 
 
-def inputs_hash(spec: ModelDeploymentSpec, *, namespace_backends: bool) -> str:
-    """Return the hash of the user's inputs; equal inputs need no second question to the hub.
+@dataclass(frozen=True)
+class InputHashes:
+    """The user's inputs, hashed: equal inputs need no second question to the hub."""
 
-    `namespace_backends`: no backend is named, and the namespace's are used.
-    """
-    return _hash({"spec": _shaping(spec), "namespaceBackends": namespace_backends})
+    own: str  # over the backends that are named, or over none
+    namespace: str  # over those of the namespace, because none is named
+    source: str  # what is said about the source: it leads to one commit, for as long as it stays
+
+    def over(self, *, namespace_backends: bool) -> str:
+        """Return the hash of all inputs; `namespace_backends`: no backend is named, and the namespace's are used."""
+        return self.namespace if namespace_backends else self.own
 
 
-def source_hash(spec: ModelDeploymentSpec) -> str:
-    """Return the hash of what the user says about the source: it leads to one commit, for as long as it stays."""
-    return _hash(_without_following(spec.model.source.model_dump(mode="json", by_alias=True, exclude_defaults=True)))
+def hash_inputs(spec: ModelDeploymentSpec) -> InputHashes:
+    """Return the hashes of the user's inputs."""
+    shaping = _shaping(spec)
+    source = _without_following(spec.model.source.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    return InputHashes(
+        own=_hash({"spec": shaping, "namespaceBackends": False}),
+        namespace=_hash({"spec": shaping, "namespaceBackends": True}),
+        source=_hash(source),
+    )
 
 
 def revision_name(spec: ModelDeploymentSpec, source_digest: str, *, namespace_backends: bool, restart: str = "") -> str:

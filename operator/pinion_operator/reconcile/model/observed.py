@@ -5,38 +5,10 @@ from dataclasses import dataclass, field
 
 from pinion_contract.status import PodStatus
 
-from ...api.modeldeployment import ModelDeployment
-from ...conditions import Reason
 from ...resources.kinds import Object, Ref
 from ..refusal import Refusal
-
-
-@dataclass(frozen=True)
-class SourceFacts:
-    """A resolved source: it never changes."""
-
-    commit: str
-    source_digest: str
-    total_bytes: int
-    file_count: int
-
-
-@dataclass(frozen=True)
-class Unresolved:
-    """The hub was asked and the answer is no, or there was none."""
-
-    reason: Reason  # SourceNotFound, Unauthorized, OriginRateLimited, OriginUnreachable
-    message: str
-    final: bool  # another answer only after somebody acts; asked again slowly all the same
-    again_in: float  # seconds until the hub is asked again
-
-
-@dataclass(frozen=True)
-class Asking:
-    """The hub has been asked and has not answered yet."""
-
-
-Resolution = SourceFacts | Unresolved | Asking
+from .scope import Scope
+from .source import Resolution, SourceFacts
 
 
 @dataclass(frozen=True)
@@ -61,15 +33,14 @@ class Observed:
     """One ModelDeployment and its surroundings at one moment."""
 
     obj: Object  # as the API server has it
-    model: ModelDeployment | None  # parsed; None: it does not follow the schema of this operator
+    scope: Scope | None  # None: the object does not follow the schema of this operator
     problem: str = ""  # why it could not be parsed
     children: Mapping[Ref, Object] = field(default_factory=dict)  # those that are ours
     taken: frozenset[Ref] = frozenset()  # names that we want and strangers bear
     pods: tuple[Pod, ...] = ()  # of all revisions, oldest first; those in deletion too
     backends: tuple[Object, ...] = ()  # every IpfsBackend of the namespace
-    backend_ages: Mapping[str, float] = field(default_factory=dict)  # seconds since each was made
     refused: Mapping[Ref, Refusal] = field(default_factory=dict)  # children
-    resolution: Resolution | None = None  # None: not needed, because the revision is known
+    resolution: Resolution | None = None  # None: not needed, because the source is known
     upstream: SourceFacts | None = None  # what the branch led to when the hub was asked last; None: this process knows nothing
     known_cids: Mapping[str, str] = field(default_factory=dict)  # by source digest: of other ModelDeployments of the namespace
     since_progress: SinceProgress = field(default_factory=SinceProgress)

@@ -7,7 +7,6 @@ from pinion_contract.status import Phase
 from ...conditions import ConditionType, find
 from .observed import Observed
 from .pods import is_leaving, is_ready, revision_of
-from .revision import Revision
 
 _STEPS = {
     stage: step
@@ -33,17 +32,18 @@ class Marks:
         return Marks(self.about, max(self.ready, now.ready), max(self.steps, now.steps), max(self.bytes, now.bytes))
 
 
-def progress_marks(seen: Observed, revision: Revision | None) -> Marks | None:
-    """Return how far the pods of the revision are; None while nothing is waited for."""
-    if seen.model is None or revision is None:
+def progress_marks(seen: Observed) -> Marks | None:
+    """Return how far the pods of the current revision are; None while nothing is waited for."""
+    if seen.scope is None or (revision := seen.scope.current) is None:
         return None
-    ready = find(seen.model.status.conditions, ConditionType.READY)
-    if ready and ready.status == "True" and ready.observed_generation == seen.model.metadata.generation:
+    model = seen.scope.model
+    ready = find(model.status.conditions, ConditionType.READY)
+    if ready and ready.status == "True" and ready.observed_generation == model.metadata.generation:
         return None
     pods = [pod for pod in seen.pods if revision_of(pod) == revision.name and not is_leaving(pod)]
     said = [pod.status for pod in pods if pod.status]
     return Marks(
-        about=(revision.name, seen.model.metadata.generation),
+        about=(revision.name, model.metadata.generation),
         ready=sum(map(is_ready, pods)),
         steps=sum(_STEPS.get(status.phase, 0) for status in said),
         bytes=sum(status.transfer.completed_bytes for status in said),

@@ -1,6 +1,5 @@
 """Ready, and Reconciling or Stalled beside it: what is claimed about the whole, and how soon to look again."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pinion_contract.names import MANAGEMENT_PORT
@@ -10,13 +9,10 @@ from ...api.base import Condition
 from ...api.modeldeployment import ModelDeployment
 from ...api.modeldeployment_status import Phase
 from ...conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true
-from ...resources.kinds import Ref
-from ..pending import Pending
-from ..refusal import Refusal
-from .artifact import Artifact
-from .condition_builders import idle_reason
 from .failures import MEANINGS, explain
-from .revision import Revision
+from .idle import idle_reason
+from .refused_children import Refused
+from .revision_state import RevisionState
 from .workload import Workload
 
 # Seconds until the next look at pods, which announce nothing by themselves.
@@ -57,52 +53,47 @@ def stalled(reason: Reason, message: str, after: float | None) -> Readiness:
     return Readiness(False, Reason.FAILED, message, Stalled(reason, message), "Failed", after)
 
 
-def decide_readiness(
-    model: ModelDeployment,
-    revision: Revision,
-    artifact: Artifact,
-    workload: Workload,
-    pending: Pending,
-    refused: Mapping[Ref, Refusal],
-) -> Readiness:
-    """Return the readiness about a revision whose children are there, or are about to be."""
-    if refused:
-        return _refused(refused)
+def decide_readiness(state: RevisionState) -> Readiness:
+    """Return the readiness of a revision whose children are there, or are about to be."""
+    workload, pending, artifact = state.workload, state.pending, state.artifact
+    if state.refused:
+        return _refused(state.refused)
     if pending.apply and not pending.only_replicas:
         return _progressing(workload, "the children are being applied")
-    if reason := idle_reason(model):
-        return _idle(artifact, workload, reason, pending)
-    if not pending.apply and workload.settled and _is_safe(model, revision, artifact):
+    if reason := idle_reason(state.model):
+        return _idle(state, reason)
+    if not pending.apply and workload.settled and _is_safe(state):
         message = f"{workload.wanted}/{workload.wanted} replicas serve {artifact.cid}"
-        if revision.backends and not artifact.pinned:
+        if state.revision.backends and not artifact.pinned:
             return Readiness(True, Reason.SERVING, f"{message}; no backend has it pinned", None, "Ready", UNPINNED)
         return Readiness(True, Reason.SERVING, message, None, "Ready", AT_REST)
     if failed := _failed(workload):
         return failed
-    if _is_scaling(model, revision, workload, pending):
+    if _is_scaling(state):
         message = f"{len(workload.serving)} of {workload.wanted} replicas serve {artifact.cid}"
         return Readiness(True, Reason.SERVING, message, Reconciling(Reason.PROGRESSING, message), "Ready", SOON)
     if workload.silent and len(workload.serving) + len(workload.silent) >= workload.wanted:
         return _unreachable(workload)
-    if _was_settled(model, revision):
+    if _was_settled(state):
         return _degraded(workload)
     return _progressing(workload)
 
 
-def _refused(refused: Mapping[Ref, Refusal]) -> Readiness:
+def _refused(refused: Refused) -> Readiness:
     """The same bytes will not be accepted later: somebody has to change the spec, or what refuses it."""
     ref, refusal = sorted(refused.items())[0]
     message = f"the API server refuses {ref.kind.name} {ref.name}: {refusal.message}"
     return stalled(Reason.INVALID_SPEC, message, REFUSED)
 
 
-def _is_safe(model: ModelDeployment, revision: Revision, artifact: Artifact) -> bool:
+def _is_safe(state: RevisionState) -> bool:
     """Pinning is required, unless the namespace has nothing to pin in, or pods may do without for a while."""
-    return artifact.pinned or not revision.backends or model.spec.storage.fallback == "Automatic"
+    return state.artifact.pinned or not state.revision.backends or state.model.spec.storage.fallback == "Automatic"
 
 
-def _idle(artifact: Artifact, workload: Workload, reason: Reason, pending: Pending) -> Readiness:
-    if pending.apply or not workload.rolled_out or workload.current or workload.others:
+def _idle(state: RevisionState, reason: Reason) -> Readiness:
+    workload = state.workload
+    if state.pending.apply or not workload.rolled_out or workload.current or workload.others:
         return Readiness(
             None,
             Reason.PROGRESSING,
@@ -111,7 +102,7 @@ def _idle(artifact: Artifact, workload: Workload, reason: Reason, pending: Pendi
             "Pending",
             SOON,
         )
-    message = "no pods, as asked for" + ("; the model stays pinned" if artifact.pinned else "")
+    message = "no pods, as asked for" + ("; the model stays pinned" if state.artifact.pinned else "")
     return Readiness(True, reason, message, None, "Suspended" if reason == Reason.SUSPENDED else "Ready", None)
 
 
@@ -126,33 +117,29 @@ def _failed(workload: Workload) -> Readiness | None:
     return None
 
 
-def _is_scaling(model: ModelDeployment, revision: Revision, workload: Workload, pending: Pending) -> bool:
+def _is_scaling(state: RevisionState) -> bool:
     """Return whether it was Ready with another number of pods, and none of those that served has been lost since.
 
     What was, the status itself remembers: Ready=True beside Reconciling means that scaling is under way.
     """
-    status = model.status
+    status, workload = state.model.status, state.workload
     before = find(status.conditions, ConditionType.READY)
-    if before is None or (before.status, before.reason) != ("True", Reason.SERVING) or not _is_about(model, revision):
+    if before is None or (before.status, before.reason) != ("True", Reason.SERVING) or not state.is_told:
         return False
-    begins = pending.only_replicas or before.observed_generation != model.metadata.generation
+    begins = state.pending.only_replicas or before.observed_generation != state.generation
     under_way = is_true(status.conditions, ConditionType.RECONCILING)
     return (begins or under_way) and 0 < min(workload.wanted, status.ready_replicas) <= len(workload.serving)
 
 
-def _was_settled(model: ModelDeployment, revision: Revision) -> bool:
+def _was_settled(state: RevisionState) -> bool:
     """Return whether this very generation has been Ready before: what is missing now was lost."""
-    before = find(model.status.conditions, ConditionType.READY)
+    before = find(state.model.status.conditions, ConditionType.READY)
     return (
         before is not None
         and before.reason in (Reason.SERVING, Reason.DEGRADED, Reason.STATUS_UNREACHABLE)
-        and before.observed_generation == model.metadata.generation
-        and _is_about(model, revision)
+        and before.observed_generation == state.generation
+        and state.is_told
     )
-
-
-def _is_about(model: ModelDeployment, revision: Revision) -> bool:
-    return model.status.model is not None and model.status.model.revision == revision.name
 
 
 def _unreachable(workload: Workload) -> Readiness:

@@ -10,23 +10,23 @@ from ...resources.podtemplate import TOKEN_KEY, PodSettings, build_pod_template
 from .annotations import restart_wish
 from .backend_messages import claim_of, readable, secret_of, to_message
 from .backends import Choice
-from .inputs import inputs_hash, source_hash
-from .observed import Observed, SourceFacts
+from .observed import Observed
 from .revision import Revision, cache_limit_bytes
+from .scope import Scope
+from .source import SourceFacts
 
 HUB_TOKEN_FILE, PEERS_TOKEN_FILE = f"{HUB_TOKEN_PATH}/{TOKEN_KEY}", f"{PEERS_PATH}/{TOKEN_KEY}"
 
 
-def render_revision(
-    seen: Observed, model: ModelDeployment, choice: Choice, source: SourceFacts, name: str, number: int
-) -> Revision:
+def render_revision(seen: Observed, scope: Scope, source: SourceFacts, name: str, number: int) -> Revision:
     """Return a new revision."""
+    model, choice = scope.model, scope.choice
     config = _config(seen, model, choice, source, name)
     return Revision(
         name=name,
         number=number,
-        inputs=inputs_hash(model.spec, namespace_backends=choice.from_namespace),
-        asked=source_hash(model.spec),
+        inputs=scope.inputs.over(namespace_backends=choice.from_namespace),
+        asked=scope.inputs.source,
         restart=restart_wish(model),
         generation=model.metadata.generation,
         created_at="",

@@ -12,8 +12,8 @@ from ...resources.names import INPUTS_ANNOTATION, RESTART_ANNOTATION, REVISION_L
 from ..quantity import parse_quantity
 from .annotations import restart_wish
 from .backends import Choice
-from .inputs import inputs_hash, source_hash
-from .observed import SourceFacts
+from .inputs import InputHashes
+from .source import SourceFacts
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,9 @@ def revisions_of(children: Iterable[Object]) -> tuple[Revision, ...]:
     return tuple(sorted(found, key=lambda revision: revision.number, reverse=True))
 
 
-def find_revision(model: ModelDeployment, choice: Choice, revisions: Sequence[Revision]) -> Revision | None:
+def find_revision(
+    model: ModelDeployment, inputs: InputHashes, choice: Choice, revisions: Sequence[Revision]
+) -> Revision | None:
     """Return the revision that these very inputs led to last: then there is nothing to ask and nothing to render.
 
     A revision over the namespace's backends stays when they are gone; one over the pod's own store ends when a backend comes
@@ -92,16 +94,15 @@ def find_revision(model: ModelDeployment, choice: Choice, revisions: Sequence[Re
     """
     if wants_restart(model, revisions):
         return None
-    wanted = {inputs_hash(model.spec, namespace_backends=True)}
+    wanted = {inputs.namespace}
     if not choice.from_namespace or (choice.fallback and not choice.ready):
-        wanted.add(inputs_hash(model.spec, namespace_backends=False))
+        wanted.add(inputs.own)
     return next((revision for revision in revisions if revision.inputs in wanted), None)
 
 
-def find_source(model: ModelDeployment, revisions: Iterable[Revision]) -> SourceFacts | None:
+def find_source(inputs: InputHashes, revisions: Iterable[Revision]) -> SourceFacts | None:
     """Return what the same words about the source led to before: another image or dtype must not move the commit."""
-    asked = source_hash(model.spec)
-    return next((revision.source for revision in revisions if revision.asked == asked), None)
+    return next((revision.source for revision in revisions if revision.asked == inputs.source), None)
 
 
 def wants_restart(model: ModelDeployment, revisions: Sequence[Revision]) -> bool:

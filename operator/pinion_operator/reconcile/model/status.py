@@ -20,48 +20,43 @@ from ...resources.kinds import Object
 from ...resources.names import DEPLOYMENT_LABEL
 from ...resources.service import service_url
 from .artifact import Artifact, is_cid, remembered_artifact
-from .children import wanted_replicas
 from .condition_builders import build_available
 from .failures import LONGEST
+from .idle import wanted_replicas
 from .observed import Observed, Pod
 from .pods import is_ready
 from .readiness import Readiness
 from .revision import Revision
+from .revision_state import RevisionState
+from .scope import Scope
 from .transfer import sum_transfers, throttle
 from .upstream import upstream_commit
-from .workload import Workload, deployment_of
+from .workload import deployment_of
 
 MAX_ITEMS = 16  # of the lists in the schema
 
 
-def early_status(
-    seen: Observed, model: ModelDeployment, readiness: Readiness, others: Iterable[Condition], revisions: tuple[Revision, ...]
-) -> ModelDeploymentStatus:
+def early_status(seen: Observed, scope: Scope, readiness: Readiness, others: Iterable[Condition]) -> ModelDeploymentStatus:
     """Return the status while no revision answers the spec; pods of an older one may serve all the same.
 
     `model` goes on telling of that older one: nobody who reads it in this moment finds nothing.
     """
+    model = scope.model
     taking_traffic = sum(is_ready(pod) for pod in seen.pods)
     return ModelDeploymentStatus(
         **_common(seen, model, readiness, (build_available(model, taking_traffic), *others)),
         ready=f"0/{wanted_replicas(model)}",
         model=model.status.model,
-        revisions=tuple(_revision_status(seen, model, revision, None, readiness) for revision in revisions[:MAX_ITEMS]),
+        revisions=tuple(_revision_status(seen, model, revision, None, readiness) for revision in scope.revisions[:MAX_ITEMS]),
         last_failure=model.status.last_failure,
     )
 
 
 def full_status(
-    seen: Observed,
-    model: ModelDeployment,
-    readiness: Readiness,
-    others: Iterable[Condition],
-    revision: Revision,
-    artifact: Artifact,
-    workload: Workload,
-    revisions: tuple[Revision, ...],
+    state: RevisionState, readiness: Readiness, others: Iterable[Condition], kept: Iterable[Revision]
 ) -> ModelDeploymentStatus:
-    """Return the status while `revision` is the one that runs or is about to."""
+    """Return the status while the revision is the one that runs or is about to; `kept` are all that stay, newest first."""
+    seen, model, revision, artifact, workload = state.seen, state.model, state.revision, state.artifact, state.workload
     transfer = throttle(model.status.transfer, sum_transfers(workload.current), seen.progress_age)
     return ModelDeploymentStatus(
         **_common(seen, model, readiness, (build_available(model, workload.available), *others)),
@@ -71,22 +66,22 @@ def full_status(
         model=ModelStatus(
             revision=revision.name,
             commit=revision.source.commit,
-            upstream_commit=upstream_commit(seen, model, revision),
+            upstream_commit=upstream_commit(state),
             cid=artifact.cid,
             manifest_cid=artifact.manifest_cid,
             source_digest=revision.source.source_digest,
             size_bytes=revision.source.total_bytes,
             file_count=revision.source.file_count,
-            task=next((pod.status.model.task for pod in workload.serving if pod.status), _task_before(model, revision)),
+            task=next((pod.status.model.task for pod in workload.serving if pod.status), _task_before(state)),
         ),
         transfer=transfer,
-        backend=_backend(workload, revision),
+        backend=_backend(state),
         revisions=tuple(
             _revision_status(seen, model, known, artifact if known.name == revision.name else None, readiness)
-            for known in revisions[:MAX_ITEMS]
+            for known in tuple(kept)[:MAX_ITEMS]
         ),
         performance=_performance(workload.serving),
-        last_failure=_failure(model, revision, workload),
+        last_failure=_failure(state),
     )
 
 
@@ -155,7 +150,8 @@ def _revision_status(
     )
 
 
-def _backend(workload: Workload, revision: Revision) -> BackendStatus | None:
+def _backend(state: RevisionState) -> BackendStatus | None:
+    revision, workload = state.revision, state.workload
     if not revision.backends:
         return None
     uses = [pod.status.backend for pod in (*workload.serving, *workload.current) if pod.status and pod.status.backend.active]
@@ -182,18 +178,15 @@ def _performance(serving: tuple[Pod, ...]) -> PerformanceStatus | None:
     )
 
 
-def _failure(model: ModelDeployment, revision: Revision, workload: Workload) -> FailureStatus | None:
+def _failure(state: RevisionState) -> FailureStatus | None:
     """Return the newest failure; what an earlier one of this revision was stays known after a pod has got over it."""
-    for pod, failure in workload.failures:
+    for pod, failure in state.workload.failures:
         return FailureStatus(stage=failure.stage.value, reason=failure.reason.value, message=failure.message[:LONGEST], pod=pod)
-    for trouble in workload.troubles:
+    for trouble in state.workload.troubles:
         return FailureStatus(reason=trouble.reason.value, message=trouble.message, pod=trouble.pod, exit_code=trouble.exit_code)
-    return model.status.last_failure if _is_same(model, revision) else None
+    return state.model.status.last_failure if state.is_told else None
 
 
-def _task_before(model: ModelDeployment, revision: Revision) -> str:
-    return model.status.model.task if model.status.model and _is_same(model, revision) else ""
-
-
-def _is_same(model: ModelDeployment, revision: Revision) -> bool:
-    return model.status.model is not None and model.status.model.revision == revision.name
+def _task_before(state: RevisionState) -> str:
+    told = state.model.status.model
+    return told.task if told and state.is_told else ""

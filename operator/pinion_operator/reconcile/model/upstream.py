@@ -3,11 +3,14 @@
 import re
 
 from ...api.base import Condition
-from ...api.modeldeployment import ModelDeployment
 from ...api.source import HuggingFaceSource
 from ...conditions import ConditionType, Reason, condition, find
-from .observed import Observed, SourceFacts
+from .idle import idle_reason
+from .observed import Observed
 from .revision import Revision
+from .revision_state import RevisionState
+from .scope import Scope
+from .source import SourceFacts
 
 _COMMIT = re.compile("[0-9a-fA-F]{40}", re.ASCII)
 
@@ -17,41 +20,37 @@ def can_move(source: HuggingFaceSource) -> bool:
     return _COMMIT.fullmatch(source.revision) is None
 
 
-def follow(seen: Observed, model: ModelDeployment, revision: Revision) -> SourceFacts | None:
+def follow(seen: Observed, scope: Scope, revision: Revision) -> SourceFacts | None:
     """Return what to serve instead of the revision because its branch has moved; None: the same bytes, or none are followed."""
-    source, upstream = model.spec.model.source.hugging_face, seen.upstream
-    nobody_waits = model.spec.suspend or model.spec.replicas == 0
-    if source.revision_policy != "Track" or not can_move(source) or upstream is None or nobody_waits:
+    source, upstream = scope.model.spec.model.source.hugging_face, seen.upstream
+    if source.revision_policy != "Track" or not can_move(source) or upstream is None or idle_reason(scope.model):
         return None
     return upstream if upstream.source_digest != revision.source.source_digest else None
 
 
-def upstream_commit(seen: Observed, model: ModelDeployment, revision: Revision) -> str:
+def upstream_commit(state: RevisionState) -> str:
     """Return the commit that the branch led to when the hub was asked last, as far as anybody remembers."""
-    if not can_move(model.spec.model.source.hugging_face):
+    told = state.model.status.model
+    if not can_move(state.model.spec.model.source.hugging_face):
         return ""
-    if seen.upstream:
-        return seen.upstream.commit
-    return model.status.model.upstream_commit if model.status.model and _is_same(model, revision) else ""
+    if state.seen.upstream:
+        return state.seen.upstream.commit
+    return told.upstream_commit if told and state.is_told else ""
 
 
-def build_source_drifted(seen: Observed, model: ModelDeployment, revision: Revision) -> Condition | None:
+def build_source_drifted(state: RevisionState) -> Condition | None:
     """Return SourceDrifted; None for what cannot move, and while the hub has not been asked again."""
-    source, generation = model.spec.model.source.hugging_face, model.metadata.generation
+    source, generation, upstream = state.model.spec.model.source.hugging_face, state.generation, state.seen.upstream
     type_ = ConditionType.SOURCE_DRIFTED
     if not can_move(source):
         return None
-    if seen.upstream is None:  # what was said last stands
-        before = find(model.status.conditions, type_) if _is_same(model, revision) else None
+    if upstream is None:  # what was said last stands
+        before = find(state.model.status.conditions, type_) if state.is_told else None
         return before and before.model_copy(update={"observed_generation": generation, "last_transition_time": None})
-    where = f"{source.repo} at {source.revision} is commit {seen.upstream.commit}"
-    served = revision.source.commit
-    if seen.upstream.source_digest == revision.source.source_digest:
-        same = "" if seen.upstream.commit == served else f", with the same files as {served}, which is served"
+    where = f"{source.repo} at {source.revision} is commit {upstream.commit}"
+    served = state.revision.source.commit
+    if upstream.source_digest == state.revision.source.source_digest:
+        same = "" if upstream.commit == served else f", with the same files as {served}, which is served"
         return condition(type_, False, Reason.UP_TO_DATE, where + same, generation=generation)
     message = f"{where} by now, with other files than {served}, which is served; revisionPolicy is {source.revision_policy}"
     return condition(type_, True, Reason.UPSTREAM_MOVED, message, generation=generation)
-
-
-def _is_same(model: ModelDeployment, revision: Revision) -> bool:
-    return model.status.model is not None and model.status.model.revision == revision.name

@@ -12,6 +12,7 @@ from ...conditions import ConditionType, Reason, find
 from ...resources.kinds import DEPLOYMENT, Object, Ref
 from ..refusal import Refusal
 from .artifact import Artifact
+from .idle import wanted_replicas
 from .observed import Observed, Pod
 from .pods import Trouble, Want, is_leaving, is_ready, is_running, name_of, revision_of, serves, trouble_of
 from .revision import Revision
@@ -65,7 +66,6 @@ def measure(
     model: ModelDeployment,
     revision: Revision,
     artifact: Artifact,
-    wanted: int,
     refused: Mapping[Ref, Refusal],
 ) -> Workload:
     """Return the workload of a revision; of its wanted children, some may be refused."""
@@ -79,7 +79,7 @@ def measure(
     told = [_refused(deployment), *map(_refused_child, refused.items())]
     stage = min(stages, key=_ORDER.index) if stages else None
     return Workload(
-        wanted=wanted,
+        wanted=wanted_replicas(model),
         deployment=deployment,
         current=current,
         others=tuple(pod for pod in staying if revision_of(pod) != revision.name),

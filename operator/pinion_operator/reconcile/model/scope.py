@@ -1,0 +1,48 @@
+"""What follows from the object and its surroundings alone: computed once a pass, before the hub or any pod is asked."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ...api.modeldeployment import ModelDeployment
+from ...resources.kinds import Object
+from .annotations import is_paused
+from .backends import Choice, choose_backends
+from .idle import idle_reason
+from .inputs import InputHashes, hash_inputs
+from .revision import Revision, find_revision, find_source, revisions_of
+from .source import SourceFacts
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What every decision about one ModelDeployment begins with."""
+
+    model: ModelDeployment
+    inputs: InputHashes
+    choice: Choice  # of backends
+    revisions: tuple[Revision, ...]  # those that are kept, newest first
+    current: Revision | None  # the one that answers the inputs
+    source: SourceFacts | None  # what the same words about the source led to before
+
+    @property
+    def needs_source(self) -> bool:
+        """Return whether the hub has to be asked before anything can be made."""
+        if self.model.deleting or is_paused(self.model.metadata.annotations) or idle_reason(self.model):
+            return False
+        return self.current is None and self.source is None
+
+
+def build_scope(
+    model: ModelDeployment, children: Iterable[Object], backends: Sequence[Object], ages: Mapping[str, float]
+) -> Scope:
+    """Return the scope; `backends` are those of the namespace, `ages` the seconds since each was made."""
+    inputs, revisions = hash_inputs(model.spec), revisions_of(children)
+    choice = choose_backends(model.spec, backends, ages)
+    return Scope(
+        model=model,
+        inputs=inputs,
+        choice=choice,
+        revisions=revisions,
+        current=find_revision(model, inputs, choice, revisions),
+        source=find_source(inputs, revisions),
+    )

@@ -1,0 +1,33 @@
+"""What the hub says of a source: an answer that never changes, a refusal, or nothing yet."""
+
+from dataclasses import dataclass
+
+from ...conditions import Reason
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """A resolved source: it never changes."""
+
+    commit: str
+    source_digest: str
+    total_bytes: int
+    file_count: int
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """The hub was asked and the answer is no, or there was none."""
+
+    reason: Reason  # SourceNotFound, Unauthorized, OriginRateLimited, OriginUnreachable
+    message: str
+    final: bool  # another answer only after somebody acts; asked again slowly all the same
+    again_in: float  # seconds until the hub is asked again
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The hub has been asked and has not answered yet."""
+
+
+Resolution = SourceFacts | Unresolved | Asking
