@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .base import Message
+from .base import Message, OpenMessage
 
 
 class HuggingFaceSource(Message):
@@ -101,11 +101,8 @@ class RuntimeConfig(Message):
 
     namespace: str
     deployment: str
-    deployment_uid: str
     revision: str
-    model_name: str  # the served name
     source: HuggingFaceSource
-    expected_cid: str = ""  # serve this or nothing
     backends: tuple[Backend, ...] = ()  # in order of preference
     fallback: Literal["Automatic", "None"] = "Automatic"  # while no backend can deliver or pin: go on without, or wait
     peers: Peers | None = None
@@ -116,14 +113,18 @@ class RuntimeConfig(Message):
     warmup: Warmup = Warmup()
     termination_grace_period_seconds: int = Field(320, ge=1)
 
-    def digest(self) -> str:
-        """Return the sha256 hex of the canonical JSON; a pod reports it, so that the operator knows what the pod has read."""
-        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
+
+def config_digest(text: str | bytes) -> str:
+    """Return the sha256 hex of config.json as it lies there; a pod reports it, so that the operator knows what it has read."""
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
 
 
-class LiveConfig(Message):
+class LiveConfig(OpenMessage):
     """What may change without a restart (`live.json`)."""
 
     cid: str = ""  # learned from the first pod; "" = not known yet
     manifest_cid: str = ""
+    expected_cid: str = ""  # the user's: load this or nothing; "" = no wish
+    owner: str = ""  # uid of the ModelDeployment: whose pins a pod makes; "" = nobody's but its own
+    served_names: tuple[str, ...] = ()  # what requests may call the model, the one that is shown first; () = the deployment's
     limits: Limits = Limits()

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from .base import Message
+from .base import OpenMessage
 from .config import Limits
 
 
@@ -43,7 +43,7 @@ class FailureReason(StrEnum):
     INVALID_CONFIG = "InvalidConfig"
 
 
-class Failure(Message):
+class Failure(OpenMessage):
     """A failed stage; `retrying` tells whether the pod goes on trying by itself."""
 
     stage: Phase
@@ -61,7 +61,7 @@ class SourceType(StrEnum):
     ORIGIN = "Origin"
 
 
-class SourceBytes(Message):
+class SourceBytes(OpenMessage):
     """Bytes taken from one source."""
 
     type: SourceType
@@ -69,7 +69,7 @@ class SourceBytes(Message):
     bytes: int
 
 
-class Transfer(Message):
+class Transfer(OpenMessage):
     """The fetch, finished or under way."""
 
     total_bytes: int = 0
@@ -79,7 +79,7 @@ class Transfer(Message):
     sources: tuple[SourceBytes, ...] = ()
 
 
-class ModelFacts(Message):
+class ModelFacts(OpenMessage):
     """What is served; each field is empty until it is known."""
 
     name: str
@@ -100,7 +100,7 @@ class ModelFacts(Message):
     max_sequence_length: int = 0
 
 
-class Finding(Message):
+class Finding(OpenMessage):
     """Wrong bytes that were found, and never served."""
 
     source_type: SourceType
@@ -110,7 +110,7 @@ class Finding(Message):
     message: str
 
 
-class BackendUse(Message):
+class BackendUse(OpenMessage):
     """Which backend serves, which was wanted, and why they differ."""
 
     active: str = ""
@@ -120,7 +120,7 @@ class BackendUse(Message):
     pinned_in: tuple[str, ...] = ()
 
 
-class Warm(Message):
+class Warm(OpenMessage):
     """The result of the last warm-up."""
 
     done: bool = False
@@ -130,7 +130,7 @@ class Warm(Message):
     error: str = ""
 
 
-class Timings(Message):
+class Timings(OpenMessage):
     """Seconds each stage took; 0 until it has ended."""
 
     fetch_seconds: float = 0.0
@@ -141,21 +141,21 @@ class Timings(Message):
     cold_start_seconds: float = 0.0  # process start to the first Ready
 
 
-class QueueState(Message):
+class QueueState(OpenMessage):
     """The one queue at this moment."""
 
     queued_requests: int = 0
     running_requests: int = 0
 
 
-class MemoryState(Message):
+class MemoryState(OpenMessage):
     """Measured memory of the pod's process tree."""
 
     resident_bytes: int = 0
     limit_bytes: int = 0  # of the cgroup; 0 = none
 
 
-class PodStatus(Message):
+class PodStatus(OpenMessage):
     """The answer of `GET /status`."""
 
     phase: Phase
@@ -163,6 +163,8 @@ class PodStatus(Message):
     config_digest: str
     revision: str
     limits: Limits
+    expected_cid: str = ""  # the one that live.json named when it was read last
+    served_names: tuple[str, ...] = ()  # what requests may call the model
     model: ModelFacts
     transfer: Transfer = Transfer()
     backend: BackendUse = BackendUse()

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pinion_contract.config import LiveConfig, RuntimeConfig
+from pinion_contract.config import LiveConfig, RuntimeConfig, config_digest
 from pinion_contract.status import FailureReason, ModelFacts, Phase
-from pinion_ipfs.errors import ContentError, PinFailed, StoreCorrupted
+from pinion_ipfs.errors import CidMismatch, ContentError, PinFailed, StoreCorrupted
 from pinion_ipfs.fetcher import Snapshot
 from pinion_ipfs.hub import resolve_commit
 from pinion_ipfs.listing import Listing
@@ -43,12 +43,18 @@ _STAGE_REASONS = {
 
 
 class Bringup:
-    """Brings one model to Ready; `run` ends there, or in Failed with the reason, and never serves anything else."""
+    """Brings one model to Ready; `run` ends there, or in Failed with the reason, and never serves anything else.
+
+    Only bytes that are not those of the wanted CID are looked at again, when live.json wants others.
+    """
 
     def __init__(self, settings: Settings, pod: Pod) -> None:
         self._settings = settings
         self._pod = pod
         self._live = LiveConfig()
+        self._live_changed = asyncio.Event()
+        self._tried = ("", "")  # the CIDs that were wanted when the files were brought last
+        self._config: RuntimeConfig | None = None
         self._server: ModelServer | None = None
         self._content: Content | None = None
         self._following: asyncio.Task[None] | None = None
@@ -59,33 +65,45 @@ class Bringup:
     async def run(self) -> None:
         """Go through the stages."""
         lifecycle = self._pod.lifecycle
-        try:
-            await self._stages()
-        except (ContentError, InvalidConfig, EngineError) as error:
-            await self._fail(_reason(error, lifecycle.phase), str(error))
-        except Exception as error:
-            _log.exception("bring-up failed")
-            await self._fail(_STAGE_REASONS[lifecycle.phase], f"{type(error).__name__}: {error}")
+        while True:
+            try:
+                await self._stages()
+            except (ContentError, InvalidConfig, EngineError) as error:
+                await self._fail(_reason(error, lifecycle.phase), str(error))
+                if not isinstance(error, CidMismatch) or self._following is None:
+                    return
+            except Exception as error:
+                _log.exception("bring-up failed")
+                await self._fail(_STAGE_REASONS[lifecycle.phase], f"{type(error).__name__}: {error}")
+                return
+            else:
+                return
+            while self._wanted_cids() == self._tried:
+                self._live_changed.clear()
+                await self._live_changed.wait()
+            lifecycle.to(Phase.RESOLVING)
 
     async def close(self) -> None:
         """End the engine and the content port, and follow live.json no more."""
+        await _cancel(self._following, self._keys)
         await self._stop_serving()
         if self._content is not None:
             await self._content.close()
 
     async def _stop_serving(self) -> None:
-        for task in (self._following, self._pinning, self._keys):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
-        if self._server is not None:
-            await self._server.close()
+        await _cancel(self._pinning)
+        server, self._server = self._server, None
+        if server is not None:
+            await server.close()
 
     async def _stages(self) -> None:
         pod, lifecycle = self._pod, self._pod.lifecycle
-        config = await self._configure()
-        content = self._content = Content(config, self._settings, pod)
-        content.start()
+        if self._config is None or self._content is None:
+            self._config = await self._configure()
+            self._content = Content(self._config, self._settings, pod)
+            self._content.start()
+        config, content = self._config, self._content
+        self._tried = self._wanted_cids()
         # A try takes what live.json says by then: another pod may have learned the CID meanwhile.
         listing = await self._persist(lambda: content.resolve(self._live))
         pod.model = pod.model.model_copy(
@@ -161,7 +179,7 @@ class Bringup:
         """Read the two files, or find the commit that the flags mean."""
         source = self._settings.source
         if isinstance(source, ConfigFiles):
-            config, live = await asyncio.to_thread(lambda: (read_config(source.config), read_live(source.live)))
+            (config, digest), live = await asyncio.to_thread(lambda: (read_config(source.config), read_live(source.live)))
             self._following = asyncio.create_task(follow_live(source.live, live, self._settings.live_seconds, self._apply_live))
         else:
             live, flags, token = source.live(), source, self._settings.hub_token
@@ -170,31 +188,44 @@ class Bringup:
                 lambda: resolve_commit(flags.repo, flags.revision, endpoint=flags.endpoint, token=token)
             )
             config = flags.config(commit)
+            digest = config_digest(config.model_dump_json(by_alias=True))
         if config.api_keys_dir:
             # Closed from here on; before the model is served nothing is answered anyway.
             following = follow_keys(Path(config.api_keys_dir), self._pod.keys, self._settings.key_seconds)
             self._keys = asyncio.create_task(following)
         pod = self._pod
-        pod.config_digest, pod.revision = config.digest(), config.revision
-        pod.model = ModelFacts(name=config.model_name, repo=config.source.repo, commit=config.source.commit)
-        pod.metrics.name_model(config.model_name)
+        pod.config_digest, pod.revision = digest, config.revision
+        pod.model = ModelFacts(name=config.deployment, repo=config.source.repo, commit=config.source.commit)
         self.grace_seconds = float(config.termination_grace_period_seconds)
         self._apply_live(live)
         return config
 
     def _apply_live(self, live: LiveConfig) -> None:
         self._live = live
-        self._pod.limits = live.limits
+        self._pod.limits, self._pod.expected_cid = live.limits, live.expected_cid
+        self._call(live.served_names or (self._pod.model.name,))
         if self._server is not None:
             self._server.set_limits(live.limits)
         known, ours = live.cid, self._pod.model.cid
         if known and ours and known != ours:
             _log.error("live.json names %s, this pod has %s", known, ours)
+        self._live_changed.set()
+
+    def _wanted_cids(self) -> tuple[str, str]:
+        return self._live.expected_cid, self._live.cid
+
+    def _call(self, names: tuple[str, ...]) -> None:
+        """Let requests call the model so; the first of the names is the one that answers and metrics tell."""
+        self._pod.served_names = names
+        if self._pod.metrics.model != names[0]:
+            self._pod.model = self._pod.model.model_copy(update={"name": names[0]})
+            self._pod.metrics.name_model(names[0])
 
     async def _verified_snapshot(self, content: Content, listing: Listing) -> Snapshot:
         pod, lifecycle = self._pod, self._pod.lifecycle
         for attempt in itertools.count():
             lifecycle.to(Phase.FETCHING)
+            self._tried = self._wanted_cids()
             with stopwatch(pod, "fetch_seconds"):
                 snapshot = await self._persist(lambda: content.fetch(self._live, listing))
             lifecycle.to(Phase.VERIFYING)
@@ -245,6 +276,14 @@ def _reason(error: Exception, stage: Phase) -> FailureReason:
     if isinstance(error, EngineDied):
         return FailureReason.ENGINE_DIED
     return _STAGE_REASONS[stage]
+
+
+async def _cancel(*tasks: asyncio.Task[None] | None) -> None:
+    running = {task for task in tasks if task is not None}
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)
 
 
 async def beside(loading: Coroutine[None, None, None], checking: Awaitable[_T]) -> _T:

@@ -174,9 +174,9 @@ def make_request(config: RuntimeConfig, live: LiveConfig, hub_token: str) -> Fet
         source_digest=source.source_digest,
         cid=_cid(live.cid),
         manifest_cid=_cid(live.manifest_cid),
-        expected_cid=_cid(config.expected_cid),
+        expected_cid=_cid(live.expected_cid),
         size_limit_bytes=config.cache_limit_bytes,
-        owner=f"{config.deployment_uid}/{config.revision}",
+        owner=f"{live.owner or config.deployment}/{config.revision}",
         allow_local_addresses=source.allow_local_addresses,
         fallback=config.fallback == "Automatic",
     )

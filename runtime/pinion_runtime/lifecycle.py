@@ -22,7 +22,8 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     **{phase: frozenset({after, Phase.FAILED, Phase.DRAINING}) for phase, after in itertools.pairwise(_BRINGUP)},
     # A dead engine takes a pod back: another one loads the same verified files.
     Phase.READY: frozenset({Phase.LOADING, Phase.DRAINING}),
-    Phase.FAILED: frozenset({Phase.DRAINING}),
+    # Bytes that were not the wanted ones may be the right ones once others are wanted.
+    Phase.FAILED: frozenset({Phase.RESOLVING, Phase.DRAINING}),
     Phase.DRAINING: frozenset(),
 }
 # Until they have been loaded the files may be found wrong, and are fetched once more; a warm-up may meet an engine that has
@@ -74,7 +75,7 @@ class Lifecycle:
         self._set(self.phase, Failure(stage=stage or self.phase, reason=reason, message=message, retrying=True))
 
     def fail(self, reason: FailureReason, message: str) -> None:
-        """Enter Failed for good: the pod stays up to tell why, and serves nothing."""
+        """Enter Failed: the pod stays up to tell why, serves nothing, and does not try again by itself."""
         stage = self.phase
         self._check(Phase.FAILED)
         self._set(Phase.FAILED, Failure(stage=stage, reason=reason, message=message, retrying=False))

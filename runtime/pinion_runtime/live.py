@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pydantic
 
-from pinion_contract.config import LiveConfig, RuntimeConfig
+from pinion_contract.config import LiveConfig, RuntimeConfig, config_digest
 
 _log = logging.getLogger(__name__)
 _M = TypeVar("_M", bound=pydantic.BaseModel)
@@ -18,14 +18,15 @@ class InvalidConfig(Exception):
     """A configuration file is missing, or is not what the contract says."""
 
 
-def read_config(path: Path) -> RuntimeConfig:
-    """Read config.json; raise InvalidConfig."""
-    return _read(path, RuntimeConfig)
+def read_config(path: Path) -> tuple[RuntimeConfig, str]:
+    """Read config.json and return it with the digest of its bytes; raise InvalidConfig."""
+    text = _bytes(path)
+    return _parse(path, text, RuntimeConfig), config_digest(text)
 
 
 def read_live(path: Path) -> LiveConfig:
     """Read live.json; raise InvalidConfig."""
-    return _read(path, LiveConfig)
+    return _parse(path, _bytes(path), LiveConfig)
 
 
 async def follow_live(path: Path, known: LiveConfig, seconds: float, on_change: Callable[[LiveConfig], None]) -> None:
@@ -46,11 +47,16 @@ async def follow_live(path: Path, known: LiveConfig, seconds: float, on_change: 
             on_change(found)
 
 
-def _read(path: Path, model: type[_M]) -> _M:
+def _bytes(path: Path) -> bytes:
     try:
-        return model.model_validate_json(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise InvalidConfig(f"{path}: {error.strerror}") from None
+
+
+def _parse(path: Path, text: bytes, model: type[_M]) -> _M:
+    try:
+        return model.model_validate_json(text)
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

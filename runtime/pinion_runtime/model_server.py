@@ -55,7 +55,7 @@ class ModelServer:
                 Tokenizer.from_snapshot, self._snapshot, tokenizer_json, self._capabilities.special_ids
             )
             self._model_files = await asyncio.to_thread(read_model_files, self._snapshot)
-        self._pod.metrics.load_seconds.labels(self._config.model_name).observe(time.monotonic() - started)
+        self._pod.metrics.load_seconds.labels(self._pod.metrics.model).observe(time.monotonic() - started)
         for path in self._capabilities.opened_files:
             if path not in self._files:
                 raise EngineLoadError(f"the engine opened {path}, which is not among the files that the CID covers")
@@ -121,7 +121,7 @@ class ModelServer:
     def _recovered(self, capabilities: Capabilities) -> None:
         lifecycle = self._pod.lifecycle
         self._pod.engine_restarts = self._supervisor.restarts
-        self._pod.metrics.engine_restarts.labels(self._config.model_name).inc()
+        self._pod.metrics.engine_restarts.labels(self._pod.metrics.model).inc()
         self._describe(capabilities)
         if lifecycle.phase is Phase.LOADING:
             lifecycle.to(Phase.WARMING_UP)

@@ -54,6 +54,8 @@ class Pod:
         self.config_digest = ""
         self.revision = ""
         self.limits = Limits()
+        self.expected_cid = ""
+        self.served_names: tuple[str, ...] = ()
         self.model = ModelFacts(name="")
         self.transfer = Transfer()
         self.backend = BackendUse()
@@ -101,6 +103,8 @@ class Pod:
             config_digest=self.config_digest,
             revision=self.revision,
             limits=self.limits,
+            expected_cid=self.expected_cid,
+            served_names=self.served_names,
             model=self.model,
             transfer=self.transfer,
             backend=self.backend,

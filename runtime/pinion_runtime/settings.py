@@ -51,11 +51,8 @@ class ModelFlags:
         return RuntimeConfig(
             namespace="local",
             deployment=self.served_name,
-            deployment_uid="local",
             revision="local",
-            model_name=self.served_name,
             source=source,
-            expected_cid=self.expected_cid,
             backends=self.backends,
             api_keys_dir=self.api_keys_dir,
             dtype=self.dtype,
@@ -64,8 +61,8 @@ class ModelFlags:
         )
 
     def live(self) -> LiveConfig:
-        """Return the limits; nothing changes them later."""
-        return LiveConfig(limits=self.limits)
+        """Return what a pod would read again and again; here nothing changes it later."""
+        return LiveConfig(expected_cid=self.expected_cid, served_names=(self.served_name,), limits=self.limits)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,12 @@ class Models:
         found = json.loads(self.kubectl("get", CHILDREN, f"{MINE}={name}", "-o", "json"))["items"]
         return {(child["kind"], child["metadata"]["name"]): child for child in found}
 
+    def mounted(self, name: str, volume: str) -> str:
+        """Return the ConfigMap or Secret that the pods of a deployment mount as this volume."""
+        volumes = self.get("deployment", name)["spec"]["template"]["spec"]["volumes"]
+        found = next(one for one in volumes if one["name"] == volume)
+        return str(found["configMap"]["name"] if "configMap" in found else found["secret"]["secretName"])
+
     def status(self, name: str) -> dict[str, Any]:
         """Return the status."""
         status: dict[str, Any] = self.get("mdep", name)["status"]

@@ -3,7 +3,7 @@
 import copy
 from typing import Any, Self
 
-from pinion_contract.config import Limits
+from pinion_contract.config import Limits, LiveConfig
 from pinion_contract.status import (
     BackendUse,
     Failure,
@@ -25,7 +25,9 @@ from pinion_operator.reconcile.model.scope import Scope, build_scope
 from pinion_operator.reconcile.model.source import Resolution, SourceFacts
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.reconcile.refusal import Refusal
-from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT, SECRET, Object, Ref, ref_of
+from pinion_operator.resources.configmap import CONFIG_KEY, LIVE_KEY
+from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT, POD, SECRET, Object, Ref, ref_of
+from pinion_operator.resources.model_names import live_name
 
 NAMESPACE, NAME, UID = "ml", "minilm", "uid-of-minilm"
 CID = "bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
@@ -48,6 +50,7 @@ class World:
             "status": {"observedGeneration": -1},
         }
         self.children: dict[Ref, dict[str, Any]] = {}
+        self.orphans: dict[Ref, dict[str, Any]] = {}
         self.pods: list[Pod] = []
         self.backends: list[dict[str, Any]] = []
         self.resolution: Resolution | None = SOURCE
@@ -58,6 +61,7 @@ class World:
         self.backend_ages: dict[str, float] = {}
         self.since_progress = SinceProgress()
         self.progress_age = 0.0
+        self.renaming_age = 0.0
         self.image = "runtime:1"
 
     # what happens around it
@@ -125,6 +129,25 @@ class World:
         self.pods.append(Pod(obj, status, state.get("problem", "")))
         return self
 
+    def made_anew(self, **spec: Any) -> Self:
+        """Delete the object with `--cascade=orphan` and apply its file again, changed by `spec`."""
+        self.orphans = {ref: child for ref, child in self.children.items() if ref.kind != SECRET}
+        for child in self.orphans.values():
+            del child["metadata"]["ownerReferences"]
+        self.children = {ref: child for ref, child in self.children.items() if ref.kind == SECRET}
+        meta = {**self.obj["metadata"], "uid": "another-uid", "generation": 1}
+        self.obj |= {"metadata": meta, "status": {"observedGeneration": -1}, "spec": {**self.obj["spec"], **spec}}
+        return self
+
+    def settle_as_before(self) -> Self:
+        """Settle, with pods that read the first form of the configuration and say nothing of names."""
+        self.settle()
+        self.pods = [
+            Pod(pod.obj, self.says(served_names=(), expected_cid=""), pod.problem) if pod.status else pod for pod in self.pods
+        ]
+        self.roll_out().settle()
+        return self
+
     def no_pods(self) -> Self:
         """Remove all pods."""
         self.pods = []
@@ -137,6 +160,8 @@ class World:
         status = PodStatus(
             phase=Phase.READY,
             config_digest=self.revision.config_digest,
+            expected_cid=self.live.expected_cid,
+            served_names=self.live.served_names,
             revision=self.revision.name,
             limits=Limits(),
             model=ModelFacts(**{**facts, **fields.pop("model", {})}),
@@ -171,7 +196,9 @@ class World:
     @property
     def scope(self) -> Scope:
         """Return what follows from the objects alone."""
-        return build_scope(ModelDeployment.parse(self.obj), self.children.values(), self.backends, self.backend_ages)
+        return build_scope(
+            ModelDeployment.parse(self.obj), self.children.values(), self.orphans.values(), self.backends, self.backend_ages
+        )
 
     def seen(self) -> Observed:
         """Return what a decision looks at."""
@@ -179,6 +206,7 @@ class World:
             obj=self.obj,
             scope=self.scope,
             children=self.children,
+            orphans=self.orphans,
             taken=self.taken,
             pods=tuple(self.pods),
             backends=tuple(self.backends),
@@ -188,8 +216,9 @@ class World:
             known_cids=self.known_cids,
             since_progress=self.since_progress,
             fresh_token="a-token",
-            peers_secret_gone=Ref(SECRET, NAMESPACE, f"{NAME}-peers") not in self.children,
+            peers_secret_gone=not any(ref.kind == SECRET for ref in self.children),
             progress_age=self.progress_age,
+            renaming_age=self.renaming_age,
             runtime_image=self.image,
         )
 
@@ -202,8 +231,11 @@ class World:
         if plan.status is not None:
             conditions = [{**condition, "lastTransitionTime": EARLIER} for condition in plan.status["conditions"]]
             self.obj["status"] = {**plan.status, "conditions": conditions}
-        for child in (*plan.create, *plan.apply):
+        for child in (*plan.replace, *plan.create, *plan.apply):
             self._put(child)
+        for pod in self.pods:
+            annotations = plan.annotate.get(Ref(POD, NAMESPACE, pod.obj["metadata"]["name"]), {})
+            pod.obj["metadata"].setdefault("annotations", {}).update(annotations)
         for ref in plan.delete:
             del self.children[ref]
         return self
@@ -229,7 +261,7 @@ class World:
 
     def _put(self, child: Object) -> None:
         obj = copy.deepcopy(dict(child))
-        have = self.children.get(ref_of(child))
+        have = self.children.get(ref_of(child)) or self.orphans.pop(ref_of(child), None)
         if have is None:
             obj["metadata"] |= {"uid": f"uid-{len(self.children)}", "generation": 1, "creationTimestamp": EARLIER}
         else:
@@ -256,10 +288,18 @@ class World:
         """Return the Deployment."""
         return self.children[Ref(DEPLOYMENT, NAMESPACE, NAME)]
 
-    def config_map(self, suffix: str) -> str:
-        """Return the one text in a ConfigMap of the newest revision; `suffix` is "" or "-live"."""
-        data = self.children[Ref(CONFIGMAP, NAMESPACE, f"{NAME}-{self.revision.name}{suffix}")]["data"]
-        return str(next(iter(data.values())))
+    @property
+    def live(self) -> LiveConfig:
+        """Return what pods of the newest revision read in live.json."""
+        return LiveConfig.model_validate_json(self._config_map(live_name(NAME, self.revision.name), LIVE_KEY))
+
+    @property
+    def config(self) -> str:
+        """Return what pods of the newest revision read in config.json."""
+        return self._config_map(self.revision.config_map_of(NAME), CONFIG_KEY)
+
+    def _config_map(self, name: str, key: str) -> str:
+        return str(self.children[Ref(CONFIGMAP, NAMESPACE, name)]["data"][key])
 
     def condition(self, type_: str) -> str:
         """Return `status/reason` of a condition, "-" when it is not there."""

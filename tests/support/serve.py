@@ -169,9 +169,10 @@ class Serve:
         return self._start([*arguments, *flags], model, cache, 0)
 
     def config(self, config: RuntimeConfig, live: LiveConfig, *flags: str, cache: Path | None = None) -> Served:
-        """Write the two files and start."""
+        """Write the two files and start; the model is called by its repository where `live` does not name it."""
+        live = live if live.served_names else live.model_copy(update={"served_names": (config.source.repo,)})
         self.write(config, live)
-        return self.files(config.model_name, *flags, cache=cache)
+        return self.files(live.served_names[0], *flags, cache=cache)
 
     def _start(self, arguments: Sequence[str], model: str, cache: Path | None, port: int) -> Served:
         port, management_port, content_port = port or free_port(), free_port(), free_port()
@@ -223,9 +224,7 @@ def make_config(hub: Hub, repo: str, commit: str, **changes: Any) -> RuntimeConf
     values: dict[str, Any] = {
         "namespace": "tests",
         "deployment": "model",
-        "deployment_uid": "uid-of-model",
         "revision": "model-1",
-        "model_name": repo,
         "source": HuggingFaceSource(repo=repo, commit=commit, endpoint=hub.endpoint, allow_local_addresses=True),
         "termination_grace_period_seconds": 30,
     }

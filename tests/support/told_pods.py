@@ -14,7 +14,7 @@ import pytest
 
 from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
-from pinion_contract.config import LiveConfig, RuntimeConfig
+from pinion_contract.config import LiveConfig, RuntimeConfig, config_digest
 from pinion_contract.names import MANAGEMENT_PORT
 from pinion_contract.status import BackendUse, ModelFacts, Phase, PodStatus, Transfer, Warm
 from tests.support.operator_process import wait_until
@@ -29,6 +29,7 @@ class ToldPod:
 
     name: str
     config: RuntimeConfig
+    digest: str  # of the text that it was given
     live: LiveConfig  # as it is now
     first_live: LiveConfig  # as it was when the pod started
     address: str
@@ -55,10 +56,12 @@ def serving(pod: ToldPod, **fields: Any) -> PodStatus:
     use = BackendUse(active=backends[0], preferred=backends[0], pinned_in=tuple(backends[:1])) if backends else BackendUse()
     status = PodStatus(
         phase=Phase.READY,
-        config_digest=pod.config.digest(),
+        config_digest=pod.digest,
         revision=pod.config.revision,
         limits=pod.live.limits,
-        model=ModelFacts(name=pod.config.model_name, cid=cid, opened_cid=cid, manifest_cid=manifest, task="feature-extraction"),
+        expected_cid=pod.live.expected_cid,
+        served_names=pod.live.served_names,
+        model=ModelFacts(name=pod.config.deployment, cid=cid, opened_cid=cid, manifest_cid=manifest, task="feature-extraction"),
         backend=use,
         warm=Warm(done=True, inputs=8, seconds=0.1),
         transfer=Transfer(total_bytes=100, completed_bytes=100),
@@ -68,7 +71,7 @@ def serving(pod: ToldPod, **fields: Any) -> PodStatus:
 
 def in_phase(pod: ToldPod, phase: Phase, **fields: Any) -> PodStatus:
     """Return what a pod says that is still on its way and knows no CID."""
-    unknown = ModelFacts(name=pod.config.model_name)
+    unknown = ModelFacts(name=pod.config.deployment)
     return serving(pod, phase=phase, model=unknown, backend=BackendUse(), warm=Warm(), transfer=Transfer(), **fields)
 
 
@@ -124,14 +127,13 @@ class ToldPods:
                 self._tend(uid, obj, maps)
 
     def _tend(self, uid: str, obj: dict[str, Any], maps: dict[str, dict[str, str]]) -> None:
-        labels = obj["metadata"]["labels"]
-        name = f"{labels['pinion.dev/deployment']}-{labels['pinion.dev/revision']}"
-        if name not in maps or f"{name}-live" not in maps:
+        volumes = {volume["name"]: volume for volume in obj["spec"]["volumes"]}
+        mounted = {name: volumes[name]["configMap"]["name"] for name in ("config", "live")}
+        if not mounted.keys() <= {name for name, config_map in mounted.items() if config_map in maps}:
             return  # as a kubelet: no container before its volumes
-        live = LiveConfig.model_validate_json(maps[f"{name}-live"]["live.json"])
+        live = LiveConfig.model_validate_json(maps[mounted["live"]]["live.json"])
         if uid not in self.pods:
-            config = RuntimeConfig.model_validate_json(maps[name]["config.json"])
-            self.pods[uid] = _start(obj["metadata"]["name"], config, live)
+            self.pods[uid] = _start(obj["metadata"]["name"], maps[mounted["config"]]["config.json"], live)
             self.seen.append(self.pods[uid])
         pod = self.pods[uid]
         pod.live, pod.status = live, None
@@ -152,7 +154,7 @@ def told_pods(control_plane: ControlPlane, namespace: str) -> Iterator[ToldPods]
         yield pods
 
 
-def _start(name: str, config: RuntimeConfig, live: LiveConfig) -> ToldPod:
+def _start(name: str, text: str, live: LiveConfig) -> ToldPod:
     class Handler(BaseHTTPRequestHandler):
         timeout = 20
 
@@ -174,7 +176,7 @@ def _start(name: str, config: RuntimeConfig, live: LiveConfig) -> ToldPod:
             continue
         break
     server.daemon_threads = True
-    pod = ToldPod(name, config, live, live, address, server)
+    pod = ToldPod(name, RuntimeConfig.model_validate_json(text), config_digest(text), live, live, address, server)
     threading.Thread(target=server.serve_forever, args=(0.1,), name=f"told-{name}", daemon=True).start()
     return pod
 

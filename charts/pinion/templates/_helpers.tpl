@@ -49,6 +49,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   verbs: [create, delete]
 - apiGroups: [""]
   resources: [pods]
+  verbs: [list, watch, patch]  # an annotation makes a kubelet renew the files of a pod at once
+- apiGroups: [apps]
+  resources: [replicasets]
   verbs: [list, watch]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]

@@ -53,11 +53,14 @@ class ModelSpec(ApiModel):
     model_config = ConfigDict(json_schema_extra=MODEL_RULES)
 
     name: Annotated[str, Field(max_length=253, pattern="^([A-Za-z0-9][A-Za-z0-9._/:-]*)?$")] = ""
-    """The name that requests use in `model`. Empty: metadata.name."""
+    """The name that requests use in `model`. Empty: metadata.name. A change replaces no pod: they are told."""
     source: Source
     """Where the model's files come from."""
     expected: Expected | None = None
-    """Serve exactly this, or nothing."""
+    """Serve exactly this, or nothing. A change replaces no pod: each compares it when it loads the model.
+
+    Another CID than that of the files is IntegrityFailure; pods that serve already go on.
+    """
 
 
 class BackendRef(ApiModel):
@@ -124,7 +127,7 @@ class Warmup(ApiModel):
 
 
 class Limits(ApiModel):
-    """Admission limits of one pod; a change restarts nothing."""
+    """Admission limits of one pod. A change replaces no pod."""
 
     max_concurrent_requests: Annotated[int, Field(ge=1, le=4096)] = 64
     """Requests that are worked on at the same time."""
@@ -149,27 +152,27 @@ class ModelDeploymentSpec(ApiModel):
     )
 
     suspend: bool = False
-    """Run no pods; the model stays pinned."""
+    """Run no pods; the model stays pinned. True ends all pods."""
     model: ModelSpec
-    """Which model to serve."""
+    """Which model to serve. Other bytes, and another source, replace the pods; `name` and `expected` replace none."""
     storage: Storage = Storage()
-    """Where the model's files are kept."""
+    """Where the model's files are kept. A change replaces the pods."""
     runtime: Runtime = Runtime()
-    """The program that serves."""
+    """The program that serves. A change replaces the pods."""
     warmup: Warmup = Warmup()
-    """Real inference before a pod becomes ready."""
+    """Real inference before a pod becomes ready. A change replaces the pods."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Number of serving pods."""
+    """Number of serving pods. A change replaces none of those that stay."""
     rollout: Rollout = Rollout()
-    """How one revision replaces another; a change of these fields replaces nothing."""
+    """How one revision replaces another. A change replaces no pod."""
     auth: Auth = Auth()
-    """Whether requests need a key."""
+    """Whether requests need a key. A change replaces the pods; the keys in the Secret are read again without."""
     limits: Limits = Limits()
-    """Admission limits of one pod; a change restarts nothing."""
+    """Admission limits of one pod. A change replaces no pod."""
     network_policy: NetworkPolicySpec = NetworkPolicySpec()
-    """Who reaches the pods, where the cluster enforces network policies."""
+    """Who reaches the pods, where the cluster enforces network policies. A change replaces no pod."""
     termination_grace_period_seconds: Annotated[int, Field(ge=21, le=7200)] = 320
-    """How long a stopping pod may take to finish the requests it has."""
+    """How long a stopping pod may take to finish the requests it has. A change replaces the pods."""
 
 
 class ModelDeployment(Resource):

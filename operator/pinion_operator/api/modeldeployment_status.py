@@ -170,6 +170,8 @@ class ModelDeploymentStatus(ApiModel):
     """Ready pods by what they say they opened."""
     revisions: Annotated[tuple[RevisionStatus, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
     """Revisions that are kept, newest first."""
+    restart: Short = ""
+    """The `pinion.dev/restart` that the current revision was made for."""
     performance: PerformanceStatus | None = None
     """What the last start took."""
     last_failure: FailureStatus | None = None

@@ -15,7 +15,7 @@ _RULES = rules(
 
 
 class Rollout(ApiModel):
-    """How one revision replaces another; a change of these fields replaces nothing."""
+    """How one revision replaces another. A change replaces no pod."""
 
     model_config = ConfigDict(json_schema_extra=_RULES)
 

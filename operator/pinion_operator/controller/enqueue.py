@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, Kind, Object, Ref
+from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, REPLICASET, Kind, Object, Ref
 from ..resources.names import BACKEND_LABEL, DEPLOYMENT_LABEL
 from .store import Store
 
@@ -13,6 +13,8 @@ _BY_NAME = {(kind.api_version, kind.name): kind for kind in (MODELDEPLOYMENT, IP
 def refs_to_enqueue(kind: Kind, before: Object | None, after: Object | None, store: Store) -> set[Ref]:
     """Return what to look at because an object was (`before`) and is now (`after`); one of the two may be None, not both."""
     refs: set[Ref] = set()
+    if kind == REPLICASET and before is not None and after is not None:
+        return refs  # its counts: the pods and the Deployment tell them too
     for obj in (before, after):
         if obj is not None:
             refs.update(_directly(kind, obj))

@@ -1,12 +1,12 @@
 """Carries out a plan: unpin, finalizers, status, then children. The status comes before a child is touched."""
 
 import logging
-from collections.abc import Collection, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError, ConflictError, RefusedError
+from ..cluster.errors import ApiError, ConflictError, NotFoundError, RefusedError
 from ..metrics import Metrics
 from ..reconcile.plan import Plan
 from ..resources.kinds import SECRET, Kind, Object, Ref, ref_of
@@ -54,12 +54,18 @@ class Executor:
             changed = True
         if plan.status is not None:
             changed |= await self._set_status(owner, obj, plan.status, timestamp(context.now()))
+        for child in plan.replace:
+            if (ref := ref_of(child)) not in leave:
+                changed |= await self._delete(owner, ref, obj)
+                changed |= await self._create(owner, ref, child, obj)
         for child in plan.create:
             if (ref := ref_of(child)) not in leave:
                 changed |= await self._create(owner, ref, child, obj)
         for child in plan.apply:
             if (ref := ref_of(child)) not in leave:
                 changed |= await self._apply(owner, ref, child)
+        for ref, annotations in plan.annotate.items():
+            changed |= await self._annotate(owner, ref, annotations)
         for ref in plan.delete:
             changed |= await self._delete(owner, ref, obj)
         return changed
@@ -130,6 +136,19 @@ class Executor:
         if before and before["metadata"]["resourceVersion"] == answer["metadata"]["resourceVersion"]:
             return False
         self._did(owner, "apply", ref)
+        return True
+
+    async def _annotate(self, owner: Ref, ref: Ref, annotations: Mapping[str, str]) -> bool:
+        known = self._store.get(ref.kind, (ref.namespace, ref.name))
+        if known is None:
+            return False
+        body = {"metadata": {"annotations": dict(annotations)}}
+        try:
+            answer = await self._api.patch(ref, body, resource_version=known["metadata"]["resourceVersion"])
+        except (NotFoundError, ConflictError):
+            return True  # it has gone, or changed meanwhile: look again
+        self._did(owner, "annotate", ref)
+        self._saw(ref.kind, answer)
         return True
 
     async def _delete(self, owner: Ref, ref: Ref, obj: Object) -> bool:

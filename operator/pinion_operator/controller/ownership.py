@@ -1,9 +1,11 @@
 """Who bears the names that a plan wants for its children: nobody, us, or a stranger whose object we must not take over."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from ..cluster.api import Api
+from ..reconcile.orphans import is_orphan
 from ..resources.kinds import SECRET, Object, Ref
+from ..resources.names import FIELD_MANAGER, MANAGED_BY, MANAGER
 from .store import Store, owner_uids
 
 
@@ -15,23 +17,37 @@ class Ownership:
         self._taken: dict[Ref, frozenset[Ref]] = {}
 
     async def still_taken(self, owner: Ref, obj: Object) -> frozenset[Ref]:
-        """Return those of the names found taken before that are taken still."""
+        """Return those of the names found taken before that are taken still; an orphan may be as we want it by now."""
         remembered = self._taken.pop(owner, frozenset())
-        still = {ref for ref in remembered if is_stranger(await self.bearer(ref), obj)}
+        still = {
+            ref for ref in remembered if is_stranger(bearer := await self.bearer(ref), obj) and not _is_tied_orphan(bearer)
+        }
         self.remember(owner, still)
         return frozenset(still)
 
-    async def find(self, owner: Ref, obj: Object, wanted: Iterable[Ref]) -> tuple[frozenset[Ref], frozenset[Ref]]:
-        """Return (names that strangers bear, names that children of a deleted predecessor of this name bear still)."""
+    async def find(
+        self, owner: Ref, obj: Object, wanted: Iterable[Ref], adopt: Set[Ref] = frozenset()
+    ) -> tuple[frozenset[Ref], frozenset[Ref]]:
+        """Return (names that strangers bear, names that children of a deleted predecessor of this name bear still).
+
+        Of those in `adopt` an orphan is no stranger, if it was this operator that applied it.
+        """
         taken, vanishing = set(), set()
         for ref in wanted:
             bearer = await self.bearer(ref)
             if is_predecessors(bearer, owner, obj):
                 vanishing.add(ref)
-            elif is_stranger(bearer, obj):
+            elif is_stranger(bearer, obj) and not (ref in adopt and await self._is_our_orphan(ref)):
                 taken.add(ref)
         self.remember(owner, taken)
         return frozenset(taken), frozenset(vanishing)
+
+    async def _is_our_orphan(self, ref: Ref) -> bool:
+        """Ask the API server, since the store keeps no managedFields, and somebody may have taken it over meanwhile."""
+        found = await self._api.get(ref.kind, (ref.namespace, ref.name))
+        managers = found["metadata"].get("managedFields", ()) if found else ()
+        applied = any((one.get("manager"), one.get("operation")) == (FIELD_MANAGER, "Apply") for one in managers)
+        return found is not None and applied and is_orphan(found)
 
     async def bearer(self, ref: Ref) -> Object | None:
         """Return what bears a name now. We watch only what has our label: what the store lacks may exist all the same.
@@ -61,6 +77,11 @@ def is_ours(child: Object, obj: Object) -> bool:
 def is_stranger(child: Object | None, obj: Object) -> bool:
     """Return whether the name is borne by what we must not touch."""
     return child is not None and not is_ours(child, obj)
+
+
+def _is_tied_orphan(child: Object | None) -> bool:
+    labels = child["metadata"].get("labels", {}) if child else {}
+    return child is not None and labels.get(MANAGED_BY) == MANAGER and is_orphan(child)
 
 
 def is_predecessors(child: Object | None, owner: Ref, obj: Object) -> bool:

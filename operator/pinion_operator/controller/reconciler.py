@@ -8,9 +8,10 @@ from typing import Protocol, TypeVar
 import aiohttp
 
 from ..cluster.api import Api
+from ..reconcile.orphans import is_orphan
 from ..reconcile.plan import Plan
 from ..reconcile.refusal import Refusal
-from ..resources.kinds import Key, Kind, Object, Ref
+from ..resources.kinds import POD, Key, Kind, Object, Ref, ref_of
 from .store import Store
 
 ObservedT = TypeVar("ObservedT")
@@ -52,6 +53,11 @@ class Context:
         Pods are not among them (their owner is a ReplicaSet or a StatefulSet): use `list(POD, namespace, {label: name})`.
         """
         return self.store.children(owner_uid)
+
+    def orphans(self, label: str, namespace: str, name: str) -> Mapping[Ref, Object]:
+        """Return the watched objects that the label ties to an object of this name and that nobody controls; no pods."""
+        tied = self.store.labelled(label, namespace, name)
+        return {ref_of(child): child for child in tied if is_orphan(child) and child["kind"] != POD.name}
 
     def get(self, kind: Kind, key: Key) -> Object | None:
         """Return one watched object by (namespace, name), without asking the API server; None when the store has none.

@@ -1,8 +1,14 @@
 """The newest that lists, events and the answers to our own writes have shown of each watched object."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
-from ..resources.kinds import POD, Key, Kind, Object
+from ..resources.kinds import POD, REPLICASET, Key, Kind, Object
+from ..resources.names import BACKEND_LABEL, DEPLOYMENT_LABEL
+
+_I = TypeVar("_I")
+
+BARE = frozenset({REPLICASET})  # of these only the metadata is kept: whose they are is all that is asked
 
 OnChange = Callable[[Kind, Object | None, Object | None], None]  # kind, before, after
 
@@ -21,6 +27,7 @@ class Store:
         ] = {}  # version of a deletion: answers and events can come after it, older than it
         self._listed: dict[tuple[Kind, str], int] = {}  # version of the last list of a namespace
         self._owned: dict[str, set[tuple[Kind, Key]]] = {}  # by uid of the owner
+        self._labelled: dict[tuple[str, str, str], set[tuple[Kind, Key]]] = {}  # by label, namespace and the name in it
 
     def get(self, kind: Kind, key: Key) -> Object | None:
         """Return one object, or None."""
@@ -37,9 +44,13 @@ class Store:
         return tuple(obj for _, obj in sorted(found, key=lambda item: item[0]))
 
     def children(self, owner_uid: str) -> tuple[Object, ...]:
-        """Return the objects whose ownerReferences name this uid, pods excepted, sorted by kind and key."""
+        """Return the objects whose ownerReferences name this uid, sorted by kind and key."""
         found = sorted(self._owned.get(owner_uid, ()))
-        return tuple(self._objects[kind][key] for kind, key in found if kind != POD)
+        return tuple(self._objects[kind][key] for kind, key in found if kind not in (POD, REPLICASET))
+
+    def labelled(self, label: str, namespace: str, name: str) -> tuple[Object, ...]:
+        """Return the objects that the label ties to an object of this name, owned or not, sorted by kind and key."""
+        return tuple(self._objects[kind][key] for kind, key in sorted(self._labelled.get((label, namespace, name), ())))
 
     def saw(self, kind: Kind, obj: Object) -> bool:
         """Take in one object; return whether that is news."""
@@ -49,9 +60,13 @@ class Store:
             return False
         self._remove(kind, key)
         meta = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
-        self._objects.setdefault(kind, {})[key] = {"apiVersion": kind.api_version, "kind": kind.name, **obj, "metadata": meta}
+        content = {} if kind in BARE else obj
+        known_as = {"apiVersion": kind.api_version, "kind": kind.name}
+        self._objects.setdefault(kind, {})[key] = {**known_as, **content, "metadata": meta}
         for uid in owner_uids(obj):
             self._owned.setdefault(uid, set()).add((kind, key))
+        for tie in _ties(obj):
+            self._labelled.setdefault(tie, set()).add((kind, key))
         self._on_change(kind, known, self._objects[kind][key])
         return True
 
@@ -93,11 +108,24 @@ class Store:
 
     def _remove(self, kind: Kind, key: Key) -> None:
         obj = self._objects.get(kind, {}).pop(key, None)
-        for uid in owner_uids(obj) if obj else ():
-            owned = self._owned[uid]
-            owned.discard((kind, key))
-            if not owned:
-                del self._owned[uid]
+        if obj is None:
+            return
+        for uid in owner_uids(obj):
+            _discard(self._owned, uid, (kind, key))
+        for tie in _ties(obj):
+            _discard(self._labelled, tie, (kind, key))
+
+
+def _ties(obj: Object) -> list[tuple[str, str, str]]:
+    meta = obj["metadata"]
+    labels = meta.get("labels", {})
+    return [(label, meta["namespace"], labels[label]) for label in (DEPLOYMENT_LABEL, BACKEND_LABEL) if label in labels]
+
+
+def _discard(index: dict[_I, set[tuple[Kind, Key]]], at: _I, item: tuple[Kind, Key]) -> None:
+    index[at].discard(item)
+    if not index[at]:
+        del index[at]
 
 
 def version(obj: Object) -> int:

@@ -20,6 +20,7 @@ from ..resources.kinds import (
     MODELDEPLOYMENT,
     NETWORKPOLICY,
     POD,
+    REPLICASET,
     SERVICE,
     SERVICEACCOUNT,
     STATEFULSET,
@@ -30,7 +31,7 @@ from .store import Store
 from .watch_liveness import WatchLiveness
 
 # Secrets are never watched: a list of them would need the right to read all of them.
-CHILDREN = (DEPLOYMENT, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SERVICEACCOUNT, NETWORKPOLICY, POD)
+CHILDREN = (DEPLOYMENT, REPLICASET, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SERVICEACCOUNT, NETWORKPOLICY, POD)
 SELECTORS = dict.fromkeys(CHILDREN, MANAGED_SELECTOR)  # the server filters: other people's objects are not sent to us
 WATCHED = frozenset({MODELDEPLOYMENT, IPFSBACKEND, *CHILDREN})
 _IN_ORDER = (*CHILDREN, IPFSBACKEND, MODELDEPLOYMENT)  # children first: a reconcile that is early sees them

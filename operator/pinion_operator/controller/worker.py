@@ -96,7 +96,7 @@ class Worker:
     ) -> tuple[Plan, frozenset[Ref], bool]:
         """Return (the plan, decided again when names are taken; children not to touch; whether some of these will be free)."""
         wanted = [ref_of(child) for child in (*plan.create, *plan.apply)]
-        taken, vanishing = await self._ownership.find(ref, obj, wanted)
+        taken, vanishing = await self._ownership.find(ref, obj, wanted, plan.adopt)
         if taken:
             context = replace(context, taken=context.taken | taken)
             plan = reconciler.decide(await reconciler.observe(obj, context))

@@ -9,6 +9,7 @@ from ..resources.kinds import Object, Ref
 class Pending:
     """What is to be made and applied, and what is to go; nothing when all is as it should be."""
 
+    replace: tuple[Object, ...] = ()
     create: tuple[Object, ...] = ()
     apply: tuple[Object, ...] = ()
     delete: tuple[Ref, ...] = ()
@@ -17,4 +18,4 @@ class Pending:
     @property
     def complete(self) -> bool:
         """Return whether there is nothing to do."""
-        return not self.create and not self.apply and not self.delete
+        return not (self.replace or self.create or self.apply or self.delete)

@@ -1,5 +1,6 @@
 """What a decision asks for; the worker carries it out in the order of the fields."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..resources.kinds import Object, Ref
@@ -14,7 +15,10 @@ class Plan:
     status: Object | None = (
         None  # the whole new status, conditions without lastTransitionTime; None = as it is. Before children
     )
+    replace: tuple[Object, ...] = ()  # deleted by name and made anew: Secrets that a predecessor left, which nobody may read
     create: tuple[Object, ...] = ()  # made once, never changed by us: Secrets with generated content
     apply: tuple[Object, ...] = field(default=())  # by server-side apply
+    adopt: frozenset[Ref] = frozenset()  # of those to apply: taken over if an orphan bears the name that we have applied
     delete: tuple[Ref, ...] = ()
+    annotate: Mapping[Ref, Mapping[str, str]] = field(default_factory=dict)  # pods: annotations to set
     after: float | None = None  # seconds: look again though no event will come

@@ -33,6 +33,7 @@ MODELDEPLOYMENT = Kind("pinion.dev", "v1alpha1", "modeldeployments", "ModelDeplo
 IPFSBACKEND = Kind("pinion.dev", "v1alpha1", "ipfsbackends", "IpfsBackend")
 
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
+REPLICASET = Kind("apps", "v1", "replicasets", "ReplicaSet")
 STATEFULSET = Kind("apps", "v1", "statefulsets", "StatefulSet")
 CONTROLLERREVISION = Kind("apps", "v1", "controllerrevisions", "ControllerRevision")
 SERVICE = Kind("", "v1", "services", "Service")
@@ -48,8 +49,8 @@ EVENT = Kind("events.k8s.io", "v1", "events", "Event")
 _ALL = {
     (kind.api_version, kind.name): kind
     for kind in (
-        MODELDEPLOYMENT, IPFSBACKEND, DEPLOYMENT, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SECRET, SERVICEACCOUNT,
-        POD, PERSISTENTVOLUMECLAIM, NETWORKPOLICY, LEASE, EVENT,
+        MODELDEPLOYMENT, IPFSBACKEND, DEPLOYMENT, REPLICASET, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SECRET,
+        SERVICEACCOUNT, POD, PERSISTENTVOLUMECLAIM, NETWORKPOLICY, LEASE, EVENT,
     )
 }  # fmt: skip
 

@@ -1,14 +1,14 @@
 """The StatefulSet of a managed Kubo: what the `restricted` Pod Security Standard asks for, a read-only root, one volume."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .kinds import Object
 from .kubo_configmap import SCRIPT_NAME
 from .kubo_service import GATEWAY_PORT, RPC_PORT
-from .names import APP_NAME, BACKEND_LABEL, GROUP, MANAGED_BY, MANAGER, PART_OF, kubo_name
-from .owner import build_child
+from .names import APP_NAME, BACKEND_LABEL, DIGEST_ANNOTATION, GROUP, MANAGED_BY, MANAGER, PART_OF, kubo_name
+from .owner import build_child, digest
 
 USER = 65532  # of the image
 SECRETS = "secrets"  # the volume
@@ -47,24 +47,32 @@ def build_kubo_statefulset(owner: Object, settings: KuboSettings) -> dict[str, A
         # OrderedReady would keep a pod that cannot start (a wrong image, for one) even after the template is repaired.
         "podManagementPolicy": "Parallel",
         "updateStrategy": {"type": "RollingUpdate"},
-        "template": {
-            "metadata": {
-                "labels": {MANAGED_BY: MANAGER, PART_OF: "pinion", **labels},
-                "annotations": {CONFIG_ANNOTATION: settings.config_digest},
-            },
-            "spec": _pod(name, settings),
-        },
+        "template": _template(labels, name, settings),
     }
     if settings.storage_type == "PVC":
         spec["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": settings.reclaim_policy, "whenScaled": "Retain"}
         spec["volumeClaimTemplates"] = [_claim(labels, settings)]
-    return build_child(owner, "apps/v1", "StatefulSet", kubo_name(name), {"spec": spec}, labels=labels)
+    built = build_child(owner, "apps/v1", "StatefulSet", kubo_name(name), {"spec": spec}, labels=labels)
+    # Without what is derived from the owner's uid: that of an orphan whose owner was made anew is then the same.
+    secretless = replace(settings, secret_name="", config_digest="")
+    built["metadata"]["annotations"][DIGEST_ANNOTATION] = digest({**spec, "template": _template(labels, name, secretless)})
+    return built
 
 
 def mounted_secret(statefulset: Object) -> str:
     """Return the Secret that a StatefulSet of ours mounts; "" when it mounts none."""
     volumes = statefulset["spec"]["template"]["spec"].get("volumes") or ()
     return next((str(one["secret"]["secretName"]) for one in volumes if one["name"] == SECRETS), "")
+
+
+def _template(labels: Mapping[str, str], name: str, settings: KuboSettings) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "labels": {MANAGED_BY: MANAGER, PART_OF: "pinion", **labels},
+            "annotations": {CONFIG_ANNOTATION: settings.config_digest},
+        },
+        "spec": _pod(name, settings),
+    }
 
 
 def _claim(labels: Mapping[str, str], settings: KuboSettings) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 The CRD bounds a ModelDeployment's name at 40 characters and a revision's name has 10, so none of these passes 63.
 """
 
+import hashlib
 from collections.abc import Mapping
 
 from .names import APP_NAME, DEPLOYMENT_LABEL, GROUP, REVISION_LABEL
@@ -18,8 +19,17 @@ def service_account_name(deployment: str) -> str:
 
 
 def revision_name(deployment: str, revision: str) -> str:
-    """Return the ControllerRevision and the immutable ConfigMap of a revision."""
+    """Return the ControllerRevision of a revision, and the ConfigMap of one that was made before it had a name of its own."""
     return f"{deployment}-{revision}"
+
+
+def config_map_name(deployment: str, revision: str, config_digest: str) -> str:
+    """Return the immutable ConfigMap of a revision.
+
+    Its name tells its content, because a kubelet goes on giving out what it knows of an immutable ConfigMap by name: an object
+    that is made anew must not meet its predecessor's.
+    """
+    return f"{revision_name(deployment, revision)}-{config_digest[:8]}"
 
 
 def live_name(deployment: str, revision: str) -> str:
@@ -28,8 +38,13 @@ def live_name(deployment: str, revision: str) -> str:
 
 
 def peers_name(deployment: str) -> str:
-    """Return the headless Service over the pods' content ports, and the Secret with their bearer token."""
+    """Return the headless Service over the pods' content ports."""
     return f"{deployment}-peers"
+
+
+def peers_secret_name(deployment: str, uid: str) -> str:
+    """Return the Secret with the bearer token of the content ports: a predecessor's, which is about to go, has another name."""
+    return f"{peers_name(deployment)}-{hashlib.sha256(uid.encode()).hexdigest()[:8]}"
 
 
 def peers_host(deployment: str, namespace: str) -> str:

@@ -15,6 +15,7 @@ BACKEND_LABEL = f"{GROUP}/backend"  # name of the IpfsBackend, on every child an
 
 DIGEST_ANNOTATION = f"{GROUP}/digest"  # of what we applied: shows that a field of ours went away
 INPUTS_ANNOTATION = f"{GROUP}/inputs"  # on ControllerRevisions: hash of the user's inputs that the revision was rendered from
+LIVE_ANNOTATION = f"{GROUP}/live"  # on pods: of the live.json that the kubelet was asked to bring at once
 PAUSED_ANNOTATION = f"{GROUP}/paused"  # the user's: "true" = reconcile nothing
 RECONCILE_ANNOTATION = f"{GROUP}/reconcile"  # the user's: another value = look now, and ask the hub now
 RESTART_ANNOTATION = f"{GROUP}/restart"  # the user's: another value = a new revision; on ControllerRevisions: the last one seen

@@ -22,6 +22,11 @@ def owner_reference(owner: Object) -> dict[str, Any]:
     }
 
 
+def controller_of(child: Object) -> Mapping[str, Any] | None:
+    """Return the ownerReference of whoever controls the child, or None."""
+    return next((owner for owner in child["metadata"].get("ownerReferences", ()) if owner.get("controller")), None)
+
+
 def is_owned(child: Object, owner: Object) -> bool:
     """Return whether the child's owners name this very owner (its uid: a namesake from before does not count)."""
     uid = owner["metadata"]["uid"]

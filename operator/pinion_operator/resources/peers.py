@@ -24,10 +24,10 @@ def build_peers_service(owner: Object) -> dict[str, Any]:
     return build_child(owner, SERVICE.api_version, SERVICE.name, peers_name(name), {"spec": spec}, labels=selector_labels(name))
 
 
-def build_peers_secret(owner: Object, token: str) -> dict[str, Any]:
+def build_peers_secret(owner: Object, secret: str, token: str) -> dict[str, Any]:
     """Return the Secret with the bearer token; made once, and never read by the operator."""
     name = owner["metadata"]["name"]
     content = {"type": "Opaque", "data": {TOKEN_KEY: base64.b64encode(token.encode()).decode()}}
-    child = build_child(owner, SECRET.api_version, SECRET.name, peers_name(name), content, labels=selector_labels(name))
+    child = build_child(owner, SECRET.api_version, SECRET.name, secret, content, labels=selector_labels(name))
     del child["metadata"]["annotations"]  # the digest would speak of the content
     return child

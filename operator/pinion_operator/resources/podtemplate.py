@@ -19,11 +19,13 @@ from pinion_contract.names import (
     STATE_PATH,
 )
 
-from .model_names import CONTAINER, live_name, peers_name, revision_labels, revision_name, service_account_name
+from .kinds import Object
+from .model_names import CONTAINER, live_name, revision_labels, service_account_name
 from .names import MANAGED_BY, MANAGER, PART_OF
 
 USER = 65532  # of both images
 TOKEN_KEY = "token"
+CONFIG_VOLUME, PEERS_VOLUME = "config", "peers"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class PodSettings:
 
     deployment: str
     revision: str
+    config_map: str  # of the revision
+    peers_secret: str
     image: str
     image_pull_policy: str
     resources: Mapping[str, Any] = field(default_factory=dict)
@@ -65,6 +69,12 @@ def build_pod_template(settings: PodSettings) -> dict[str, Any]:
         "volumes": _volumes(settings),
     }
     return {"metadata": {"labels": labels}, "spec": spec}
+
+
+def mounted_peers_secret(template: Object) -> str:
+    """Return the Secret with the peers' token that a pod template of ours mounts."""
+    volumes = template["spec"]["volumes"]
+    return next(str(volume["secret"]["secretName"]) for volume in volumes if volume["name"] == PEERS_VOLUME)
 
 
 def token_path(backend: str) -> str:
@@ -104,7 +114,7 @@ def _container(settings: PodSettings) -> dict[str, Any]:
         "readinessProbe": _probe("/readyz", period=1, timeout=2, failures=2),
         "livenessProbe": _probe("/livez", period=10, timeout=5, failures=6),
         "volumeMounts": [
-            {"name": "config", "mountPath": str(PurePosixPath(CONFIG_PATH).parent), "readOnly": True},
+            {"name": CONFIG_VOLUME, "mountPath": str(PurePosixPath(CONFIG_PATH).parent), "readOnly": True},
             {"name": "live", "mountPath": str(PurePosixPath(LIVE_PATH).parent), "readOnly": True},
             {"name": "state", "mountPath": STATE_PATH},
             {"name": "tmp", "mountPath": "/tmp"},
@@ -116,7 +126,7 @@ def _container(settings: PodSettings) -> dict[str, Any]:
 
 def _volumes(settings: PodSettings) -> list[dict[str, Any]]:
     state = {"sizeLimit": settings.cache_limit} if settings.cache_limit else {}
-    secrets: list[dict[str, Any]] = [{"name": "peers", "secret": _secret(peers_name(settings.deployment))}]
+    secrets: list[dict[str, Any]] = [{"name": PEERS_VOLUME, "secret": _secret(settings.peers_secret)}]
     if settings.api_keys_secret:
         secrets.append({"name": "api-keys", "secret": _secret(settings.api_keys_secret)})
     if settings.hub_token_secret:
@@ -126,7 +136,7 @@ def _volumes(settings: PodSettings) -> list[dict[str, Any]]:
         secrets.append({"name": f"backend-{index}", "secret": {**_token(secret, key), "optional": True}})
     claims = enumerate(settings.shared_claims.values())
     return [
-        {"name": "config", "configMap": {"name": revision_name(settings.deployment, settings.revision)}},
+        {"name": CONFIG_VOLUME, "configMap": {"name": settings.config_map}},
         {"name": "live", "configMap": {"name": live_name(settings.deployment, settings.revision)}},
         {"name": "state", "emptyDir": state},
         {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
@@ -137,7 +147,7 @@ def _volumes(settings: PodSettings) -> list[dict[str, Any]]:
 
 def _secret_mounts(settings: PodSettings) -> list[tuple[str, str]]:
     """Return each mounted Secret's volume with its path; those of backends are named by place: their names may be longer."""
-    mounts = [("peers", PEERS_PATH)]
+    mounts = [(PEERS_VOLUME, PEERS_PATH)]
     if settings.api_keys_secret:
         mounts.append(("api-keys", API_KEYS_PATH))
     if settings.hub_token_secret:

@@ -1,4 +1,4 @@
-"""`/v1/models` and `/v1/models/{id}`: the one model of this pod, once it is served."""
+"""`/v1/models` and `/v1/models/{id}`: the one model of this pod by each of its names, once it is served."""
 
 import time
 from typing import Any
@@ -16,19 +16,19 @@ def model_routes(pod: Pod) -> dict[str, dict[str, Handler]]:
     """Return the two routes."""
     created = int(time.time())
 
-    def describe() -> dict[str, Any]:
+    def describe(name: str) -> dict[str, Any]:
         owner = pod.model.repo.partition("/")[0]
-        return {"id": pod.model.name, "object": "model", "created": created, "owned_by": owner}
+        return {"id": name, "object": "model", "created": created, "owned_by": owner}
 
     async def models(_: Request) -> Response:
         require_serving(pod)
-        return json_response({"object": "list", "data": [describe()]})
+        return json_response({"object": "list", "data": [describe(name) for name in pod.served_names]})
 
     async def model(request: Request) -> Response:
         require_serving(pod)
         asked = request.path.removeprefix(_PREFIX)
-        if asked != pod.model.name:
+        if asked not in pod.served_names:
             raise model_not_found(asked, pod.model.name)
-        return json_response(describe())
+        return json_response(describe(asked))
 
     return {"/v1/models": {"GET": models}, _PREFIX: {"GET": model}}

@@ -298,3 +298,42 @@ def test_scaling_a_volume_is_refused_by_the_api_server(world: World) -> None:
     world.apply(BACKEND)
     with pytest.raises(KubectlError, match="storage is immutable"):
         world.kubectl("patch", "ipfsbackend", "store", "--type=merge", "-p", '{"spec":{"managed":{"storage":{"size":"2Gi"}}}}')
+
+
+def test_an_orphaned_daemon_is_taken_over_with_its_volume_and_told_new_secrets(
+    world: World, start: Callable[[], OperatorProcess]
+) -> None:
+    start()
+    world.apply(BACKEND)
+    world.run_pod()
+    world.wait_condition("Ready", "True", "Healthy")
+    before, mounted = world.get("statefulset", "store-kubo") or {}, world.mounted()
+    claim, client = world.get("pvc", "data-store-kubo-0") or {}, world.get("secret", "store-kubo-client") or {}
+    world.kubectl("delete", "ipfsbackend", "store", "--cascade=orphan", "--timeout=60s")
+    world.apply(BACKEND)
+    wait_until(lambda: world.mounted() != mounted, "it mounts secrets of the new object")
+    uid = (world.get("ipfsbackend", "store") or {})["metadata"]["uid"]
+    after = world.get("statefulset", "store-kubo") or {}
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert [owner["uid"] for owner in after["metadata"]["ownerReferences"]] == [uid]
+    assert (world.get("pvc", "data-store-kubo-0") or {})["metadata"]["uid"] == claim["metadata"]["uid"]
+    told = wait_until(lambda: world.get("secret", "store-kubo-client"), "the pods' Secret")
+    assert told["data"] != client["data"]
+    assert [owner["uid"] for owner in told["metadata"]["ownerReferences"]] == [uid]
+    assert world.get("secret", mounted) is None
+    for kind in ("service", "configmap", "networkpolicy"):
+        child = world.get(kind, "store-kubo") or {}
+        assert [owner["uid"] for owner in child["metadata"]["ownerReferences"]] == [uid], kind
+
+
+def test_a_volume_of_a_predecessor_that_is_going_is_waited_for(world: World, start: Callable[[], OperatorProcess]) -> None:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    meta = {"name": "data-store-kubo-0", "finalizers": ["tests.pinion.dev/held"]}
+    world.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec})
+    world.kubectl("delete", "pvc", "data-store-kubo-0", "--wait=false")
+    start()
+    world.apply(BACKEND)
+    wait_until(lambda: "data-store-kubo-0 is being deleted" in world.condition("Ready").get("message", ""), "it says so")
+    assert world.get("statefulset", "store-kubo") is None, "it would start with the volume that goes"
+    world.kubectl("patch", "pvc", "data-store-kubo-0", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+    wait_until(lambda: world.get("statefulset", "store-kubo"), "the daemon is made")

@@ -46,11 +46,12 @@ def test_a_model_gets_its_children_and_waits_for_its_pod(models: Models, hub: Hu
     assert status["model"]["sizeBytes"] > 80_000_000
     revision = status["model"]["revision"]
     children = models.children("minilm")
-    config = RuntimeConfig.model_validate_json(children["ConfigMap", f"minilm-{revision}"]["data"]["config.json"])
-    assert (config.model_name, config.source.commit, config.revision) == ("minilm", status["model"]["commit"], revision)
+    config = RuntimeConfig.model_validate_json(children["ConfigMap", models.mounted("minilm", "config")]["data"]["config.json"])
+    assert (config.deployment, config.source.commit, config.revision) == ("minilm", status["model"]["commit"], revision)
     assert config.source.endpoint == hub.endpoint
     live = LiveConfig.model_validate_json(children["ConfigMap", f"minilm-{revision}-live"]["data"]["live.json"])
-    assert live == LiveConfig()
+    uid = models.get("mdep", "minilm")["metadata"]["uid"]
+    assert live == LiveConfig(owner=uid, served_names=("minilm",))
     deployment = children["Deployment", "minilm"]
     assert deployment["spec"]["replicas"] == 1, "one pod fetches first"
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "pinion.test/runtime:1"
@@ -183,7 +184,7 @@ def test_a_changed_child_is_put_right(models: Models, hub: Hub) -> None:
     wait_until(
         lambda: models.get("service", "minilm")["spec"]["selector"]["pinion.dev/deployment"] == "minilm", "the selector is back"
     )
-    models.kubectl("delete", "configmap", f"minilm-{models.status('minilm')['model']['revision']}")
+    models.kubectl("delete", "configmap", models.mounted("minilm", "config"))
     waiting_pod(models, "minilm")
 
 
@@ -241,6 +242,6 @@ def test_each_deployment_has_a_token_of_its_own(models: Models, hub: Hub) -> Non
     for name in ("one", "two"):
         models.apply(name, hub.minilm)
         waiting_pod(models, name)
-    tokens = [base64.b64decode(models.get("secret", f"{name}-peers")["data"]["token"]) for name in ("one", "two")]
+    tokens = [base64.b64decode(models.get("secret", models.mounted(name, "peers"))["data"]["token"]) for name in ("one", "two")]
     assert tokens[0] != tokens[1]
     assert all(len(token) >= 32 for token in tokens)

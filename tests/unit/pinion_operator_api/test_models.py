@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from pinion_ipfs.content.cid import DAG_PB, Cid
 from pinion_operator.api.base import CID_PATTERN, Condition
 from pinion_operator.api.ipfsbackend import IpfsBackend, IpfsBackendStatus
-from pinion_operator.api.modeldeployment import ModelDeployment
+from pinion_operator.api.modeldeployment import ModelDeployment, ModelDeploymentSpec, ModelSpec
 from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus, ModelStatus
+from pinion_operator.reconcile.model.inputs import LIVE_OF_MODEL, SHAPING
 
 MODEL: dict[str, Any] = {
     "apiVersion": "pinion.dev/v1alpha1",
@@ -33,6 +34,20 @@ def test_parse_fills_defaults_and_ignores_what_it_does_not_know() -> None:
 def test_parse_refuses_what_the_schema_refuses() -> None:
     with pytest.raises(ValidationError, match="replicas"):
         ModelDeployment.parse({**MODEL, "spec": {**MODEL["spec"], "replicas": -1}})
+
+
+WORDS = {True: ("A change replaces the pods", "replace the pods"), False: ("A change replaces no", "True ends all pods")}
+
+
+@pytest.mark.parametrize("name", ModelDeploymentSpec.model_fields)
+def test_every_field_says_what_a_change_does_to_the_pods(name: str) -> None:
+    said = " ".join((ModelDeploymentSpec.model_fields[name].description or "").split())
+    assert any(words in said for words in WORDS[name in SHAPING]), said
+
+
+def test_what_pods_read_while_they_run_says_so() -> None:
+    for name in LIVE_OF_MODEL:
+        assert "A change replaces no pod" in (ModelSpec.model_fields[name].description or "")
 
 
 def test_deleting() -> None:

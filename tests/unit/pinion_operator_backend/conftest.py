@@ -15,7 +15,7 @@ from pinion_operator.resources.names import BACKEND_FINALIZER
 
 FRESH = Credentials("/key/swarm/psk/1.0.0/\n/base16/\nabc\n", "operator", "client")
 GOOD = Health(Check(reachable=True, healthy=True, version="0.42.0", peer_id="12D3"))
-BOUND = {"status": {"phase": "Bound"}}
+BOUND = {"metadata": {}, "status": {"phase": "Bound"}}
 
 Make = Callable[..., ObservedBackend]
 

@@ -92,13 +92,13 @@ def test_troubles_of_the_pod(backends: Any, status: Any, message: str) -> None:
     assert message in plan.status["conditions"][0]["message"]
 
 
-PENDING = {"spec": {"storageClassName": "nosuch"}, "status": {"phase": "Pending"}}
+PENDING = {"metadata": {}, "spec": {"storageClassName": "nosuch"}, "status": {"phase": "Pending"}}
 CLAIMS: list[tuple[Any, str, str]] = [
     (None, "", "its claim data-b-kubo-0 is not there"),
     (None, "FailedCreate: exceeded quota: q", "its claim data-b-kubo-0 is not there (FailedCreate: exceeded quota: q)"),
     (PENDING, "", "waits for a volume of StorageClass nosuch"),
     (PENDING, "ProvisioningFailed: not found", "a volume of StorageClass nosuch (ProvisioningFailed: not found)"),
-    ({"spec": {}}, "", "waits for a volume of a StorageClass: it names none, and there is no default"),
+    ({"metadata": {}, "spec": {}}, "", "waits for a volume of a StorageClass: it names none, and there is no default"),
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pinion_contract.config import LiveConfig, RuntimeConfig
+from pinion_contract.config import RuntimeConfig
 from pinion_contract.status import BackendUse, Phase
 from pinion_operator.reconcile.plan import Plan
 from tests.support.model_world import CID, World
@@ -28,7 +28,7 @@ def test_automatic_serves_without_a_backend_and_says_so() -> None:
         "BackendDegraded": "True/NoBackendAvailable",
         "Reconciling": "-",
     }
-    assert RuntimeConfig.model_validate_json(world.config_map("")).fallback == "Automatic"
+    assert RuntimeConfig.model_validate_json(world.config).fallback == "Automatic"
     assert "no backend has it pinned" in world.message("Ready")
     assert world.decide() == Plan(after=5.0), "soon looked at again, and nothing to write"
 
@@ -38,7 +38,7 @@ def test_a_pod_teaches_its_cid_before_it_is_pinned_so_that_others_fetch_from_it(
     world.settle()
     assert world.deployment["spec"]["replicas"] == 1
     world.pod("pod-0", status=world.says(phase=Phase.PINNING, backend=DOWN)).settle()
-    assert LiveConfig.model_validate_json(world.config_map("-live")).cid == CID
+    assert world.live.cid == CID
     assert world.deployment["spec"]["replicas"] == 3
 
 
@@ -94,7 +94,7 @@ def test_none_waits_before_it_makes_anything() -> None:
     assert world.condition("Ready") == "False/DependencyNotReady"
     assert not world.children
     world.backend_is("ipfs", ready=True).settle()
-    assert RuntimeConfig.model_validate_json(world.config_map("")).fallback == "None"
+    assert RuntimeConfig.model_validate_json(world.config).fallback == "None"
 
 
 def test_none_is_not_ready_before_a_backend_has_confirmed() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pinion_contract.config import Limits, LiveConfig
+from pinion_contract.config import Limits
 from pinion_contract.status import Phase, Warm
 from pinion_operator.reconcile.model.revision import revisions_of
 from pinion_operator.reconcile.plan import Plan
@@ -90,7 +90,7 @@ def test_resumed_pods_come_all_at_once_because_the_cid_is_known() -> None:
     world.change(suspend=False).settle()
     assert world.deployment["spec"]["replicas"] == 2
     assert world.condition("Ready") == "Unknown/Progressing"
-    assert LiveConfig.model_validate_json(world.config_map("-live")).cid == CID
+    assert world.live.cid == CID
 
 
 def test_a_suspended_object_is_not_resolved_even_when_its_source_changes() -> None:
@@ -115,7 +115,7 @@ def test_new_limits_restart_nothing_and_count_once_pods_have_read_them() -> None
     revision = world.revision.name
     world.change(limits={"maxQueuedRequests": 5}).settle()
     assert world.revision.name == revision
-    assert LiveConfig.model_validate_json(world.config_map("-live")).limits.max_queued_requests == 5
+    assert world.live.limits.max_queued_requests == 5
     assert world.condition("Ready") == "Unknown/Progressing"
     world.pod("pod-0", status=world.says(limits=Limits(max_queued_requests=5))).settle()
     assert world.condition("Ready") == "True/Serving"
@@ -130,7 +130,6 @@ ROLLING: dict[str, dict[str, Any]] = {
     "the warm-up": {"warmup": {"enabled": False}},
     "the cache": {"storage": {"cache": {"sizeLimit": "1Gi"}}},
     "the grace period": {"terminationGracePeriodSeconds": 400},
-    "the served name": {"model": {"name": "other", "source": {"huggingFace": {"repo": "org/model"}}}},
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pinion_contract.config import Limits, LiveConfig, RuntimeConfig
+from pinion_contract.config import Limits
 from pinion_contract.status import Failure, FailureReason, Phase, Warm
 from pinion_operator.conditions import Reason
 from pinion_operator.reconcile.model.decide import decide_model_deployment
@@ -308,7 +308,7 @@ def test_what_the_operator_cannot_read_is_stalled_once() -> None:
 def test_one_pod_fetches_and_the_others_follow_when_its_cid_is_safe() -> None:
     world = started(replicas=3, storage={"fallback": "None"})
     assert world.deployment["spec"]["replicas"] == 1
-    assert LiveConfig.model_validate_json(world.config_map("-live")).cid == ""
+    assert world.live.cid == ""
     world.pod("pod-0", status=world.says(phase=Phase.PINNING, backend=world.fetching(0).backend)).settle()
     assert world.deployment["spec"]["replicas"] == 1, "a CID that no backend holds yet helps nobody"
     world.pod("pod-0", status=world.says(phase=Phase.LOADING))
@@ -317,7 +317,7 @@ def test_one_pod_fetches_and_the_others_follow_when_its_cid_is_safe() -> None:
     assert plan.status["model"]["cid"] == CID
     world.settle()
     assert world.deployment["spec"]["replicas"] == 3
-    live = LiveConfig.model_validate_json(world.config_map("-live"))
+    live = world.live
     assert (live.cid, live.manifest_cid) == (CID, MANIFEST_CID)
     assert world.deployment["metadata"]["generation"] == 2, "only the number of pods changed"
 
@@ -342,7 +342,7 @@ def test_no_cid_is_learned_from_a_pod_that_cannot_know(claims: dict[str, Any]) -
 
 def test_another_cid_than_expected_is_never_learned() -> None:
     world = started(replicas=2, model={"expected": {"cid": "bafybei" + "b" * 51 + "a"}})
-    assert RuntimeConfig.model_validate_json(world.config_map("")).expected_cid == "bafybei" + "b" * 51 + "a"
+    assert world.live.expected_cid == "bafybei" + "b" * 51 + "a"
     world.pod("pod-0", status=world.says()).settle()
     assert world.status.model is not None
     assert world.status.model.cid == ""

@@ -8,15 +8,17 @@ import pytest
 from pinion_operator.reconcile.model.observed import Pod
 from pinion_operator.reconcile.model.pods import waits_for_volumes
 from pinion_operator.resources.kinds import NETWORKPOLICY, SECRET, SERVICE, Ref
+from pinion_operator.resources.model_names import peers_secret_name
 from pinion_operator.resources.networkpolicy import build_network_policy
 from pinion_operator.resources.peers import build_peers_secret, build_peers_service
-from tests.support.model_world import NAME, NAMESPACE, World
+from tests.support.model_world import NAME, NAMESPACE, UID, World
 
 OWNER: dict[str, Any] = {
     "apiVersion": "pinion.dev/v1alpha1",
     "kind": "ModelDeployment",
     "metadata": {"name": "m", "namespace": "ns", "uid": "u"},
 }
+SECRET_OF_PEERS = Ref(SECRET, NAMESPACE, peers_secret_name(NAME, UID))
 LABELS = {"app.kubernetes.io/name": "pinion-runtime", "pinion.dev/deployment": "m"}
 
 
@@ -31,7 +33,7 @@ def test_the_headless_service_lists_pods_that_are_not_ready_too() -> None:
 
 
 def test_the_secret_holds_the_token_and_nothing_speaks_of_it() -> None:
-    secret = build_peers_secret(OWNER, "s3cret")
+    secret = build_peers_secret(OWNER, "m-peers-1", "s3cret")
     assert base64.b64decode(secret["data"]["token"]) == b"s3cret"
     assert "annotations" not in secret["metadata"]
 
@@ -55,14 +57,14 @@ def test_whoever_is_allowed_is_allowed_answers_only() -> None:
 def test_a_deployment_has_them_all_and_the_policy_can_be_switched_off() -> None:
     world = World().backend("ipfs").serve()
     policy = Ref(NETWORKPOLICY, NAMESPACE, NAME)
-    assert {Ref(SERVICE, NAMESPACE, f"{NAME}-peers"), Ref(SECRET, NAMESPACE, f"{NAME}-peers"), policy} <= world.children.keys()
+    assert {Ref(SERVICE, NAMESPACE, f"{NAME}-peers"), SECRET_OF_PEERS, policy} <= world.children.keys()
     world.change(networkPolicy={"enabled": False}).settle()
     assert policy not in world.children
     assert world.condition("Ready") == "True/Serving"
 
 
 def test_a_token_that_somebody_took_away_is_made_again() -> None:
-    world, secret = World().backend("ipfs").serve(), Ref(SECRET, NAMESPACE, f"{NAME}-peers")
+    world, secret = World().backend("ipfs").serve(), SECRET_OF_PEERS
     del world.children[secret]
     world.settle()
     assert world.children[secret]["metadata"]["ownerReferences"]

@@ -18,6 +18,8 @@ from pinion_operator.resources.podtemplate import PodSettings, build_pod_templat
 SETTINGS = PodSettings(
     deployment="minilm",
     revision="abc",
+    config_map="minilm-abc-01234567",
+    peers_secret="minilm-peers-89abcdef",
     image="runtime:1",
     image_pull_policy="IfNotPresent",
     cache_limit="1Gi",
@@ -27,6 +29,9 @@ SETTINGS = PodSettings(
     hub_token_secret="hub",
     hub_token_key="hf",
 )
+
+
+LEAST = PodSettings("m", "r", "m-r", "m-peers", "i", "Always")
 
 
 def spec(settings: PodSettings = SETTINGS) -> dict[str, Any]:
@@ -70,7 +75,7 @@ SECRETS = {
     "a managed backend's token": (token_path("first").removesuffix("/token"), "first-kubo-client", {"token": "token"}, True),
     "an external backend's token": (token_path("b" * 63).removesuffix("/token"), "elsewhere", {"bearer": "token"}, True),
     "the hub's token": (HUB_TOKEN_PATH, "hub", {"hf": "token"}, False),
-    "the peers' token": (PEERS_PATH, "minilm-peers", {}, False),
+    "the peers' token": (PEERS_PATH, "minilm-peers-89abcdef", {}, False),
     "the clients' keys": (API_KEYS_PATH, "keys", {}, False),
 }
 
@@ -91,7 +96,7 @@ def test_no_other_secret_is_mounted() -> None:
         return sorted(volume["secret"]["secretName"] for volume in spec(settings)["volumes"] if "secret" in volume)
 
     assert mounted(SETTINGS) == sorted(name for _, name, _, _ in SECRETS.values())
-    assert mounted(PodSettings("m", "r", "i", "Always")) == ["m-peers"]
+    assert mounted(LEAST) == ["m-peers"]
 
 
 def test_where_it_may_write_is_where_the_libraries_are_told_to() -> None:
@@ -109,5 +114,5 @@ def test_probes_ask_the_management_port() -> None:
 
 
 def test_without_a_limit_the_node_is_the_limit() -> None:
-    volumes = {volume["name"]: volume for volume in spec(PodSettings("m", "r", "i", "Always"))["volumes"]}
+    volumes = {volume["name"]: volume for volume in spec(LEAST)["volumes"]}
     assert volumes["state"]["emptyDir"] == {}

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from pinion_contract.config import LiveConfig
 from pinion_contract.status import Phase
 from pinion_operator.reconcile.model.revision import revisions_of
 from pinion_operator.reconcile.model.source import Unresolved
@@ -100,7 +99,7 @@ def test_a_branch_that_moves_back_finds_its_revision_and_its_cid() -> None:
     world.settle()
     assert world.revision.name == first, "it is the newest again"
     assert len(revisions_of(world.children.values())) == 2
-    live = LiveConfig.model_validate_json(world.config_map("-live"))
+    live = world.live
     assert (live.cid, live.manifest_cid) == (CID, MANIFEST_CID), "nothing has to come from the hub"
     serve_new(world, CID)
     assert [known.name for known in world.status.revisions] == [first, second]
@@ -173,7 +172,7 @@ def test_new_bytes_start_with_one_pod_whatever_may_surge() -> None:
     new = world.says(phase=Phase.LOADING, model={"cid": OTHER_CID, "opened_cid": ""})
     world.pod("new", status=new).settle()
     assert world.deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 5, "maxUnavailable": 2}
-    assert LiveConfig.model_validate_json(world.config_map("-live")).cid == OTHER_CID
+    assert world.live.cid == OTHER_CID
 
 
 def test_without_room_for_another_pod_one_is_replaced_first() -> None:
@@ -185,7 +184,7 @@ def test_without_room_for_another_pod_one_is_replaced_first() -> None:
 def test_another_image_over_the_same_bytes_knows_their_cid_at_once() -> None:
     world = pinned()
     world.change(runtime={"image": "runtime:2"}).settle()
-    live = LiveConfig.model_validate_json(world.config_map("-live"))
+    live = world.live
     assert (live.cid, live.manifest_cid) == (CID, MANIFEST_CID)
     assert world.condition("ArtifactPinned").startswith("False"), "no pod of it has confirmed a pin"
 
@@ -194,7 +193,7 @@ def test_the_cid_of_the_same_bytes_in_another_deployment_is_taken_over_without_i
     world = World(replicas=2).backend("ipfs")
     world.known_cids = {SOURCE.source_digest: CID, NEW_BYTES.source_digest: OTHER_CID}
     world.settle()
-    live = LiveConfig.model_validate_json(world.config_map("-live"))
+    live = world.live
     assert (live.cid, live.manifest_cid) == (CID, ""), "a manifest names the repository too"
     assert world.deployment["spec"]["replicas"] == 2
     world.pod("pod-0", status=world.says()).settle()
@@ -215,4 +214,4 @@ def test_another_cid_than_expected_is_not_taken_over() -> None:
     world = World(model={"expected": {"cid": OTHER_CID}}).backend("ipfs")
     world.known_cids = {SOURCE.source_digest: CID}
     world.settle()
-    assert LiveConfig.model_validate_json(world.config_map("-live")).cid == ""
+    assert world.live.cid == ""

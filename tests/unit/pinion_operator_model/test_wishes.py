@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from pinion_contract.config import LiveConfig
 from pinion_operator.reconcile.model.annotations import reconcile_wish
 from pinion_operator.reconcile.model.decide import decide_model_deployment
 from pinion_operator.reconcile.model.observed import Observed
@@ -56,7 +55,7 @@ def test_new_defaults_are_taken_up_when_a_restart_is_asked_for() -> None:
     world.settle()
     assert world.revision.name != first
     assert image(world) == "runtime:of-a-new-operator"
-    live = LiveConfig.model_validate_json(world.config_map("-live"))
+    live = world.live
     assert (live.cid, live.manifest_cid) == (CID, MANIFEST_CID)
     roll(world)
     assert world.condition("Ready") == "True/Serving"
@@ -141,4 +140,4 @@ def test_going_back_makes_the_revision_the_newest_and_keeps_its_template() -> No
     roll(world.change(runtime={}))
     assert replace(world.revision, number=first.number) == first
     assert next(known.name for known in world.status.revisions) == first.name
-    assert LiveConfig.model_validate_json(world.config_map("-live")).cid == CID
+    assert world.live.cid == CID

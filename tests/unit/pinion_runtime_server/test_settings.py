@@ -20,7 +20,7 @@ def test_a_model_on_a_laptop() -> None:
     assert settings.hub_token == "secret"
     assert isinstance(settings.source, ModelFlags)
     config = settings.source.config(COMMIT)
-    assert (config.model_name, config.source.repo, config.source.revision) == ("org/name", "org/name", "v1")
+    assert (config.deployment, config.source.repo, config.source.revision) == ("org/name", "org/name", "v1")
     assert (config.source.commit, config.dtype) == (str(COMMIT), "bfloat16")
 
 

@@ -26,7 +26,13 @@ class Surroundings(NamedTuple):
     """What a managed daemon consists of."""
 
     children: Mapping[Ref, Object]
+    orphans: Mapping[Ref, Object]  # that a predecessor has left
     credentials: Credentials
+
+    @property
+    def workloads(self) -> Mapping[Ref, Object]:
+        """Return the children, and what a predecessor has left of them."""
+        return {**self.orphans, **self.children}
 
 
 class Unreadable(Exception):

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,9 +16,10 @@ from ...reconcile.backend.health import check_interval
 from ...reconcile.backend.observed import GRACE_SECONDS, Health, ObservedBackend
 from ...reconcile.backend.users import User, users_of, wanted_cids
 from ...reconcile.plan import Plan
-from ...resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, Key, Kind, Object, ref_of
+from ...resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, STATEFULSET, Key, Kind, Object, Ref, ref_of
 from ...resources.kubo_secret import derive_credentials
-from ...resources.names import BACKEND_LABEL, kubo_rpc_url
+from ...resources.names import BACKEND_LABEL, kubo_name, kubo_rpc_url
+from ...resources.owner import controller_of
 from ..reconciler import Context
 from ..volume import look_at_volume
 from .health_checks import Surroundings, check, daemon_of
@@ -60,13 +61,14 @@ class IpfsBackendReconciler:
         meta = obj["metadata"]
         backend, problem = _parse(obj)
         children = {ref_of(child): child for child in context.children(meta["uid"])}
+        orphans = context.orphans(BACKEND_LABEL, meta["namespace"], meta["name"])
         users = users_of(meta["name"], context.list(MODELDEPLOYMENT, meta["namespace"]))
         memory = self._memory(obj)
         # To let it go nothing must be asked: a namespace that is deleted may have taken our rights in it already.
         goes = "deletionTimestamp" in meta and not users
         managed = backend is not None and backend.spec.managed is not None and not goes
         credentials = derive_credentials(await context.key() if managed else b"", meta["uid"])
-        around = Surroundings(children, credentials)
+        around = Surroundings(children, orphans, credentials)
         missing = await self._missing(obj, around, memory, context) if managed else frozenset[str]()
         if backend is not None and not goes:
             await self._check_if_due(backend, around, memory, context)
@@ -81,9 +83,10 @@ class IpfsBackendReconciler:
             problem=problem,
             credentials=credentials,
             children=children,
+            orphans=orphans,
             missing=missing,
             taken=context.taken,
-            pods=context.list(POD, meta["namespace"], {BACKEND_LABEL: meta["name"]}),
+            pods=_pods(obj, children, context),
             claim=claim,
             claim_warning=warning,
             users=users,
@@ -128,7 +131,7 @@ class IpfsBackendReconciler:
         """Return which of our two Secrets are not there. They are never read: whether a name is free is all that is asked."""
         now, looked = context.now(), memory.looked_at
         due = looked is None or (now - looked).total_seconds() >= _LOOK_SECONDS
-        if due or memory.missing or is_outdated(obj, around.children, around.credentials):
+        if due or memory.missing or is_outdated(obj, around.workloads, around.credentials):
             wanted = build_secrets(obj, around.credentials)
             memory.missing = frozenset([one["metadata"]["name"] for one in wanted if await context.api.is_free(one)])
             memory.looked_at = now
@@ -171,6 +174,15 @@ class IpfsBackendReconciler:
                 await pin(meta.name, *daemon, cid, timeout)
                 memory.pins |= {cid}
                 log.warning("a lost pin was made again", extra={"namespace": meta.namespace, "object": meta.name, "cid": cid})
+
+
+def _pods(obj: Object, children: Mapping[Ref, Object], context: Context) -> tuple[Object, ...]:
+    """Return the pods of this very StatefulSet: those of a predecessor, which may still end, have the same labels."""
+    namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+    workload = children.get(Ref(STATEFULSET, namespace, kubo_name(name)))
+    tied = context.store.labelled(BACKEND_LABEL, namespace, name)
+    makers = ((pod, controller_of(pod)) for pod in tied if pod["kind"] == POD.name)
+    return tuple(pod for pod, maker in makers if workload and maker and maker["uid"] == workload["metadata"]["uid"])
 
 
 def _parse(obj: Object) -> tuple[IpfsBackend | None, str]:

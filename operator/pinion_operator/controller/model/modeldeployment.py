@@ -17,6 +17,7 @@ from ...probes.pods import probe_pods
 from ...reconcile.model.annotations import is_paused, reconcile_wish
 from ...reconcile.model.decide import decide_model_deployment
 from ...reconcile.model.idle import idle_reason
+from ...reconcile.model.live import is_renaming
 from ...reconcile.model.observed import Observed, Pod
 from ...reconcile.model.pods import waits_for_volumes
 from ...reconcile.model.progress import progress_marks
@@ -24,10 +25,11 @@ from ...reconcile.model.scope import Scope, build_scope
 from ...reconcile.model.source import Resolution, SourceFacts, Unresolved
 from ...reconcile.model.upstream import can_move
 from ...reconcile.plan import Plan
-from ...resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, SECRET, Key, Kind, Object, Ref, ref_of
-from ...resources.model_names import RUNTIME
-from ...resources.names import APP_NAME, DEPLOYMENT_LABEL
+from ...resources.kinds import DEPLOYMENT, IPFSBACKEND, MODELDEPLOYMENT, POD, REPLICASET, SECRET, Key, Kind, Object, Ref, ref_of
+from ...resources.names import DEPLOYMENT_LABEL
+from ...resources.owner import controller_of
 from ...resources.peers import build_peers_secret
+from ...resources.podtemplate import mounted_peers_secret
 from ..reconciler import Context
 from .progress import Progress
 from .resolutions import Resolutions
@@ -41,6 +43,7 @@ class ModelDeploymentReconciler:
         self._resolutions = Resolutions()
         self._upstreams = Upstreams()
         self._progress = Progress()
+        self._renaming: dict[Key, float] = {}  # since when all pods answer to the old name and the new one
         self._shown: dict[Key, tuple[object, float]] = {}  # the transfer in status, and since when
 
     @property
@@ -53,6 +56,7 @@ class ModelDeploymentReconciler:
         meta = obj["metadata"]
         key = (meta["namespace"], meta["name"])
         children = {ref_of(child): child for child in context.children(meta["uid"])}
+        orphans = context.orphans(DEPLOYMENT_LABEL, *key)
         backends = context.list(IPFSBACKEND, meta["namespace"])
         scope, problem = None, ""
         try:
@@ -61,12 +65,13 @@ class ModelDeploymentReconciler:
             problem = _explain(error)
         else:
             ages = {backend["metadata"]["name"]: _seconds_since(backend, context.now()) for backend in backends}
-            scope = build_scope(model, children.values(), backends, ages)
+            scope = build_scope(model, children.values(), orphans.values(), backends, ages)
         seen = Observed(
             obj=obj,
             scope=scope,
             problem=problem,
             children=children,
+            orphans=orphans,
             taken=context.taken,
             backends=backends,
             refused=context.refused,
@@ -81,10 +86,16 @@ class ModelDeploymentReconciler:
         if scope is None or scope.model.deleting or is_paused(scope.model.metadata.annotations):
             return seen
         seen = replace(seen, resolution=self._resolution(scope, key, context))
-        seen = replace(seen, upstream=self._upstream(scope, key, context), pods=await self._pods(key, context))
-        if any(waits_for_volumes(pod) for pod in seen.pods):
-            gone = await context.api.is_free(build_peers_secret(obj, seen.fresh_token))
+        seen = replace(seen, upstream=self._upstream(scope, key, context), pods=await self._pods(key, children, context))
+        if scope.current and any(waits_for_volumes(pod) for pod in seen.pods):
+            secret = mounted_peers_secret(scope.current.template)
+            gone = await context.api.is_free(build_peers_secret(obj, secret, seen.fresh_token))
             seen = replace(seen, peers_secret_gone=gone)
+        if scope.current and is_renaming(seen, scope.model, scope.current):
+            since = self._renaming.setdefault(key, time.monotonic())
+            seen = replace(seen, renaming_age=time.monotonic() - since)
+        else:
+            self._renaming.pop(key, None)
         return replace(seen, since_progress=self._progress.look(key, progress_marks(seen)))
 
     def decide(self, observed: Observed) -> Plan:
@@ -101,11 +112,14 @@ class ModelDeploymentReconciler:
         self._upstreams.forget(key)
         self._progress.forget(key)
         self._shown.pop(key, None)
+        self._renaming.pop(key, None)
 
-    async def _pods(self, key: Key, context: Context) -> tuple[Pod, ...]:
-        namespace, name = key
-        found = context.list(POD, namespace, {DEPLOYMENT_LABEL: name, APP_NAME: RUNTIME})
-        ours = [pod for pod in found if _is_of_deployment(pod, name)]
+    async def _pods(self, key: Key, children: Mapping[Ref, Object], context: Context) -> tuple[Pod, ...]:
+        deployment = children.get(Ref(DEPLOYMENT, *key))
+        if deployment is None:
+            return ()
+        tied = context.store.labelled(DEPLOYMENT_LABEL, *key)
+        ours = [obj for obj in tied if obj["kind"] == POD.name and _runs_for(deployment, obj, context)]
         return await probe_pods(context.http, sorted(ours, key=_age))
 
     def _resolution(self, scope: Scope, key: Key, context: Context) -> Resolution | None:
@@ -190,12 +204,17 @@ def _seconds_since(obj: Object, now: datetime) -> float:
     return (now - datetime.fromisoformat(made)).total_seconds() if made else 0.0
 
 
-def _is_of_deployment(pod: Object, name: str) -> bool:
-    """Return whether the pod comes from the Deployment's ReplicaSet: labels alone anybody can write."""
-    return any(
-        owner.get("controller") and owner["kind"] == "ReplicaSet" and owner["name"].startswith(f"{name}-")
-        for owner in pod["metadata"].get("ownerReferences", ())
-    )
+def _runs_for(deployment: Object, pod: Object, context: Context) -> bool:
+    """Return whether the pod's chain of owners leads to this very Deployment.
+
+    Labels anybody can write, and those of a predecessor's pod, which may still drain, are the same.
+    """
+    namespace, maker = pod["metadata"]["namespace"], controller_of(pod)
+    replica_set = context.get(REPLICASET, (namespace, maker["name"])) if maker else None
+    if maker is None or replica_set is None or replica_set["metadata"]["uid"] != maker["uid"]:
+        return False
+    owner = controller_of(replica_set)
+    return owner is not None and owner["uid"] == deployment["metadata"]["uid"]
 
 
 def _age(pod: Object) -> tuple[str, str]:

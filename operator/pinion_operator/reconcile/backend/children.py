@@ -1,6 +1,6 @@
 """The children of a managed Kubo: what is missing, and what is not as it should be."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from ...api.ipfsbackend import IpfsBackend, IpfsBackendSpec, Managed
@@ -18,6 +18,7 @@ from ...resources.kubo_statefulset import KuboSettings, build_kubo_statefulset, 
 from ...resources.names import kubo_client_secret, kubo_name
 from ...resources.owner import digest
 from ..drift import covers
+from ..orphans import agreeing
 from ..pending import Pending
 from ..quantity import parse_quantity
 from .observed import ObservedBackend
@@ -32,6 +33,8 @@ def pending_children(seen: ObservedBackend, backend: IpfsBackend) -> Pending:
     """Return what to make and to apply; nothing at all while a name is taken by a stranger."""
     if seen.taken:
         return Pending()
+    if is_claim_going(seen):
+        return Pending()  # the daemon would start with the volume that is about to go
     secrets = build_secrets(seen.obj, seen.credentials)
     create = tuple(secret for secret in secrets if secret["metadata"]["name"] in seen.missing)
     if old := _outdated(seen):
@@ -43,7 +46,19 @@ def pending_children(seen: ObservedBackend, backend: IpfsBackend) -> Pending:
         build_kubo_statefulset(seen.obj, settings_of(seen, backend.spec)),
     )
     changed = tuple(child for child in wanted if not covers(seen.children.get(ref_of(child)), child))
-    return Pending(create, changed)
+    return Pending(create=create, apply=changed)
+
+
+def adoptable_children(seen: ObservedBackend, wanted: Sequence[Object]) -> frozenset[Ref]:
+    """Return which of the wanted children may be orphans that are taken over."""
+    return agreeing(seen.orphans, wanted)
+
+
+def is_claim_going(seen: ObservedBackend) -> bool:
+    """Return whether a predecessor's volume is still on its way out, and no daemon of ours is there."""
+    ref = _statefulset(seen.obj)
+    leaving = seen.claim is not None and "deletionTimestamp" in seen.claim["metadata"]
+    return leaving and ref not in seen.children and ref not in seen.orphans
 
 
 def build_secrets(owner: Object, credentials: Credentials) -> tuple[Object, ...]:
@@ -52,8 +67,9 @@ def build_secrets(owner: Object, credentials: Credentials) -> tuple[Object, ...]
 
 
 def is_outdated(owner: Object, children: Mapping[Ref, Object], credentials: Credentials) -> bool:
-    """Return whether the daemon was told something else, by an operator with another key."""
-    return _mounted(owner, children) not in ("", kubo_secret_name(owner["metadata"]["name"], credentials))
+    """Return whether the daemon was told something else: by an operator with another key, or for a predecessor."""
+    mounted, name = _mounted(owner, children), owner["metadata"]["name"]
+    return mounted.startswith(f"{kubo_name(name)}-") and mounted != kubo_secret_name(name, credentials)
 
 
 def _outdated(seen: ObservedBackend) -> tuple[Ref, ...]:
@@ -62,14 +78,18 @@ def _outdated(seen: ObservedBackend) -> tuple[Ref, ...]:
     They go before the StatefulSet is told of the new ones: whatever is cut off in between, the pods' Secret is made again.
     """
     namespace, client = seen.obj["metadata"]["namespace"], kubo_client_secret(seen.obj["metadata"]["name"])
-    if client in seen.missing or not is_outdated(seen.obj, seen.children, seen.credentials):
+    if client in seen.missing or not is_outdated(seen.obj, seen.workloads, seen.credentials):
         return ()
-    return Ref(SECRET, namespace, _mounted(seen.obj, seen.children)), Ref(SECRET, namespace, client)
+    return Ref(SECRET, namespace, _mounted(seen.obj, seen.workloads)), Ref(SECRET, namespace, client)
 
 
 def _mounted(owner: Object, children: Mapping[Ref, Object]) -> str:
-    workload = children.get(Ref(STATEFULSET, owner["metadata"]["namespace"], kubo_name(owner["metadata"]["name"])))
+    workload = children.get(_statefulset(owner))
     return mounted_secret(workload) if workload else ""
+
+
+def _statefulset(owner: Object) -> Ref:
+    return Ref(STATEFULSET, owner["metadata"]["namespace"], kubo_name(owner["metadata"]["name"]))
 
 
 def settings_of(seen: ObservedBackend, spec: IpfsBackendSpec) -> KuboSettings:

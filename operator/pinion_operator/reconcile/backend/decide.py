@@ -9,7 +9,7 @@ from ...resources.names import BACKEND_FINALIZER
 from ..drift import covers
 from ..pending import Pending
 from ..plan import Plan
-from .children import pending_children
+from .children import adoptable_children, pending_children
 from .health import build_conditions
 from .observed import ObservedBackend
 
@@ -31,6 +31,7 @@ def decide(seen: ObservedBackend) -> Plan:
         status=_changed(seen.obj, _status(seen, seen.backend, children)),
         create=children.create,
         apply=children.apply,
+        adopt=adoptable_children(seen, children.apply),
         delete=children.delete,
         after=max(seen.next_check, 0.5),
     )

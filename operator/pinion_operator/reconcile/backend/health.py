@@ -9,6 +9,8 @@ from ...conditions import ConditionType, Reason, Reconciling, Stalled, condition
 from ...resources.kinds import STATEFULSET, Object, Ref
 from ...resources.names import kubo_claim, kubo_name
 from ..claim import explain_claim
+from ..orphans import explain_taken
+from .children import is_claim_going
 from .observed import Check, Health, ObservedBackend
 
 
@@ -44,8 +46,7 @@ def build_conditions(seen: ObservedBackend, backend: IpfsBackend, *, pending: bo
     generation = backend.metadata.generation
     daemon = _daemon(seen.health, backend)
     if seen.taken:
-        names = ", ".join(sorted(f"{ref.kind.name} {ref.name}" for ref in seen.taken))
-        message = f"an object that is not ours has a name that is needed: {names}"
+        message = explain_taken(seen.taken)
         ready = condition(ConditionType.READY, False, Reason.FAILED, message, generation=generation)
         return (*summarise(ready, Stalled(Reason.NAME_TAKEN, message)), *daemon)
     state = Reconciling(Reason.PROGRESSING, "making its children") if pending else None
@@ -101,6 +102,9 @@ def _starting(seen: ObservedBackend, backend: IpfsBackend) -> Reconciling | None
     """Return what the StatefulSet is still waiting for; None when its newest pod is ready."""
     meta = backend.metadata
     workload = seen.children.get(Ref(STATEFULSET, meta.namespace, kubo_name(meta.name)))
+    if workload is None and is_claim_going(seen):
+        going = f"claim {kubo_claim(meta.name)} is being deleted"
+        return Reconciling(Reason.PROGRESSING, f"waiting until the volume of its predecessor has gone: {going}")
     if workload is None:
         return Reconciling(Reason.PROGRESSING, "its StatefulSet is gone")
     status = workload.get("status", {})

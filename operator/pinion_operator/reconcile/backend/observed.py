@@ -41,6 +41,7 @@ class ObservedBackend:
     credentials: Credentials  # of its daemon, should the operator run one
     problem: str = ""  # why it could not be parsed
     children: Mapping[Ref, Object] = field(default_factory=dict)  # those that are ours; Secrets are not read
+    orphans: Mapping[Ref, Object] = field(default_factory=dict)  # that our label ties to this object, and nobody controls
     missing: frozenset[str] = frozenset()  # Secrets of ours that are not there
     taken: frozenset[Ref] = frozenset()  # names that we want and strangers bear
     pods: tuple[Object, ...] = ()
@@ -56,3 +57,8 @@ class ObservedBackend:
     kubo_image: str = ""  # the operator's default
     operator_namespace: str = ""  # from where the operator asks daemons; "" = not known
     image_pull_policy: str = "IfNotPresent"
+
+    @property
+    def workloads(self) -> Mapping[Ref, Object]:
+        """Return the children, and what a predecessor has left of them."""
+        return {**self.orphans, **self.children}

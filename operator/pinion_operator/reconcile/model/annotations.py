@@ -6,6 +6,8 @@ from ...api.modeldeployment import ModelDeployment
 from ...resources.names import PAUSED_ANNOTATION, RECONCILE_ANNOTATION, RESTART_ANNOTATION
 from ...resources.owner import digest
 
+_LONGEST = 1024  # characters, as the schema says
+
 
 def is_paused(annotations: Mapping[str, str] | None) -> bool:
     """Return whether nothing is to be done for the object, whatever happens: `pinion.dev/paused: "true"`."""
@@ -16,6 +18,11 @@ def restart_wish(model: ModelDeployment) -> str:
     """Return a digest of `pinion.dev/restart`, "" when it is not there: another one asks for another revision."""
     value = model.metadata.annotations.get(RESTART_ANNOTATION, "")
     return digest(value) if value else ""
+
+
+def shown_restart(model: ModelDeployment) -> str:
+    """Return `pinion.dev/restart` as the status shows it, cut to what fits there."""
+    return model.metadata.annotations.get(RESTART_ANNOTATION, "")[:_LONGEST]
 
 
 def reconcile_wish(model: ModelDeployment) -> str:

@@ -12,6 +12,7 @@ from ...api.modeldeployment import ModelDeployment
 from ...resources.configmap import LIVE_KEY
 from ...resources.kinds import CONFIGMAP, Ref
 from ...resources.model_names import live_name
+from ..orphans import is_untouched
 from .observed import Observed
 from .pods import is_leaving, revision_of
 from .revision import Revision
@@ -61,6 +62,17 @@ def known_artifact(seen: Observed, scope: Scope, revision: Revision) -> Artifact
     return Artifact(cid, manifest_cid, confirmed or (pinned and not denied))
 
 
+def unexpected_bytes(artifact: Artifact, model: ModelDeployment) -> str:
+    """Return a sentence when the known bytes are not those that the spec expects, "" when nothing speaks against them."""
+    expected = model.spec.model.expected
+    if expected is None or not artifact.cid or artifact.cid == expected.cid:
+        return ""
+    return (
+        f"spec.model.expected.cid is {expected.cid}, and the files of this revision are {artifact.cid}: pods that serve go on, "
+        "and no pod will load them again"
+    )
+
+
 def remembered_artifact(seen: Observed, model: ModelDeployment, revision: Revision) -> Artifact:
     """Return what is remembered of a revision without asking its pods."""
     return Artifact(*_remembered(seen, model, revision))
@@ -92,7 +104,10 @@ def _remembered(seen: Observed, model: ModelDeployment, revision: Revision) -> t
     for known in model.status.revisions:
         if known.name == revision.name and known.cid:
             return known.cid, known.manifest_cid, known.pinned
-    live = seen.children.get(Ref(CONFIGMAP, model.metadata.namespace, live_name(model.metadata.name, revision.name)))
+    ref = Ref(CONFIGMAP, model.metadata.namespace, live_name(model.metadata.name, revision.name))
+    live = seen.children.get(ref)
+    if live is None and (orphan := seen.orphans.get(ref)) and is_untouched(orphan):
+        live = orphan  # about to be taken over, with what is known in it
     try:
         config = LiveConfig.model_validate_json(live["data"][LIVE_KEY] if live else "{}")
     except (ValidationError, KeyError):  # somebody's edit: it is written anew from what is known otherwise

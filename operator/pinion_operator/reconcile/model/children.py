@@ -1,28 +1,31 @@
 """The children that a revision wants, and which of them are not there as wanted."""
 
+from collections.abc import Sequence
 from typing import Any
-
-from pinion_contract.config import LiveConfig
 
 from ...api.modeldeployment import ModelDeployment
 from ...resources.configmap import build_config_map, build_live_config_map
 from ...resources.deployment import build_deployment
-from ...resources.kinds import DEPLOYMENT, NETWORKPOLICY, Object, Ref, kind_of, ref_of
+from ...resources.kinds import CONFIGMAP, DEPLOYMENT, NETWORKPOLICY, Object, Ref, kind_of, ref_of
+from ...resources.model_names import live_name, peers_name
 from ...resources.names import REVISION_LABEL
 from ...resources.networkpolicy import build_network_policy
 from ...resources.peers import build_peers_secret, build_peers_service
+from ...resources.podtemplate import mounted_peers_secret
 from ...resources.service import build_service
 from ...resources.serviceaccount import build_service_account
 from ..drift import covers
+from ..orphans import agreeing
 from ..pending import Pending
 from .artifact import Artifact
 from .idle import wanted_replicas
+from .live import wanted_live
 from .observed import Observed
 from .pods import revision_of
 from .revision import Revision
 from .rollout import replacement
 from .scope import Scope
-from .workload import deployment_of, wanted_limits
+from .workload import deployment_of
 
 
 def _replicas_now(seen: Observed, model: ModelDeployment, artifact: Artifact) -> int:
@@ -41,11 +44,11 @@ def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact:
     """Return the children to apply, in the order in which pods need them."""
     owner, model = seen.obj, scope.model
     replicas = _replicas_now(seen, model, artifact)
-    live = LiveConfig(cid=artifact.cid, manifest_cid=artifact.manifest_cid, limits=wanted_limits(model))
+    live = wanted_live(seen, model, revision, artifact)
     wanted = [
         build_service_account(owner),
-        build_config_map(owner, revision.name, revision.config),
-        build_live_config_map(owner, revision.name, live),
+        build_config_map(owner, revision.name, revision.config_map_of(model.metadata.name), revision.config),
+        build_live_config_map(owner, revision.name, live, first_fields=revision.is_first_form),
         build_service(owner),
         build_peers_service(owner),
         *_network_policy(seen, model),
@@ -54,19 +57,53 @@ def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact:
     apply: tuple[Object, ...] = tuple(child for child in wanted if not covers(seen.children.get(ref_of(child)), child))
     # The Secret is made once: it is there when the Deployment is, unless somebody took it away, and then pods wait for it.
     missing = deployment_of(seen, model) is None or seen.peers_secret_gone
+    secret = build_peers_secret(owner, mounted_peers_secret(revision.template), seen.fresh_token)
+    left = missing and _is_left_by_predecessor(seen, model, secret["metadata"]["name"])
     return Pending(
-        create=(build_peers_secret(owner, seen.fresh_token),) if missing else (),
+        replace=(secret,) if left else (),
+        create=(secret,) if missing and not left else (),
         apply=apply,
         delete=_unwanted(seen, model),
         only_replicas=bool(apply) and all(_differs_in_replicas(seen, child) for child in apply),
     )
 
 
+def adoptable_children(seen: Observed, scope: Scope, wanted: Sequence[Object]) -> frozenset[Ref]:
+    """Return which of the wanted children may be orphans that are taken over.
+
+    A Deployment agrees when it runs one of the revisions that are kept, whatever else the spec says by now.
+    """
+    deployment = Ref(DEPLOYMENT, scope.model.metadata.namespace, scope.model.metadata.name)
+    found = agreeing(seen.orphans, wanted)
+    if (orphan := seen.orphans.get(deployment)) and any(ref_of(child) == deployment for child in wanted):
+        runs = orphan["spec"]["template"]
+        found |= {deployment} if any(covers(runs, revision.template) for revision in scope.revisions) else set()
+    return found
+
+
+def _is_left_by_predecessor(seen: Observed, model: ModelDeployment, secret: str) -> bool:
+    """Return whether pods of an orphaned Deployment mount the Secret: it is an orphan too, and its token is not known to us."""
+    meta = model.metadata
+    return Ref(DEPLOYMENT, meta.namespace, meta.name) in seen.orphans and secret.startswith(peers_name(meta.name))
+
+
 def stale_children(seen: Observed, scope: Scope, revision: Revision) -> tuple[Object, ...]:
     """Return what belongs to revisions that are no longer kept: neither current, nor among the newest, nor run by any pod."""
     old = [known.name for known in scope.revisions if known.name != revision.name]  # newest first
     keep = {revision.name, *old[: scope.model.spec.rollout.revision_history_limit], *map(revision_of, seen.pods)}
-    return tuple(child for child in seen.children.values() if _revision_label(child) not in {*keep, ""})
+    mounted = {name for known in scope.revisions for name in _config_maps(seen, known)}
+    return tuple(
+        child
+        for child in seen.children.values()
+        if _revision_label(child) not in {*keep, ""}
+        # Of a revision that had to be rendered again: the text before has another name.
+        or (_revision_label(child) and kind_of(child) == CONFIGMAP and child["metadata"]["name"] not in mounted)
+    )
+
+
+def _config_maps(seen: Observed, revision: Revision) -> tuple[str, str]:
+    name = seen.obj["metadata"]["name"]
+    return revision.config_map_of(name), live_name(name, revision.name)
 
 
 def _network_policy(seen: Observed, model: ModelDeployment) -> list[dict[str, Any]]:

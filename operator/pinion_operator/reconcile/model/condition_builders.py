@@ -5,6 +5,7 @@ from pinion_contract.status import Phase
 from ...api.base import Condition
 from ...api.modeldeployment import ModelDeployment
 from ...conditions import ConditionType, Reason, condition, find
+from .artifact import unexpected_bytes
 from .degraded import backends_ready, build_backend_degraded
 from .failures import MEANINGS, explain
 from .idle import idle_reason
@@ -78,6 +79,8 @@ def build_artifact_verified(state: RevisionState) -> Condition:
     type_, artifact, workload = ConditionType.ARTIFACT_VERIFIED, state.artifact, state.workload
     if failed := _failed(state, type_):
         return failed
+    if problem := unexpected_bytes(artifact, state.model):
+        return _set(state, type_, False, Reason.CID_MISMATCH, problem)
     verified = f"the bytes are those of {artifact.cid}"
     before, idle = find(state.model.status.conditions, type_), idle_reason(state.model)
     stands = (idle or workload.silent) and before is not None and (before.status, before.message) == ("True", verified)

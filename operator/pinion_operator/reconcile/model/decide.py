@@ -1,20 +1,27 @@
 """ModelDeployment: what was observed -> what to do. No clock, no I/O, no logging."""
 
+from dataclasses import replace
+
 from ...api.modeldeployment import ModelDeployment
 from ...conditions import ConditionType, Reason, condition
-from ...resources.kinds import Object, Ref, ref_of
+from ...resources.kinds import CONFIGMAP, POD, Object, Ref, ref_of
+from ...resources.model_names import live_name
+from ...resources.names import LIVE_ANNOTATION
 from ..drift import covers
+from ..orphans import explain_taken
 from ..plan import Plan
 from .annotations import is_paused
-from .children import stale_children
+from .children import adoptable_children, stale_children
 from .condition_builders import build_conditions
 from .idle import idle_reason
+from .live import pods_to_tell
 from .observed import Observed
-from .readiness import Readiness, decide_readiness, stalled
+from .readiness import SOON, Readiness, decide_readiness, stalled
 from .refused_children import is_refused, without_refused
 from .revision import as_current
 from .revision_state import RevisionState, build_revision_state
-from .sourcing import decide_facts, decide_source, early_plan
+from .scope import Scope
+from .sourcing import decide_facts, decide_source, early_plan, waiting
 from .status import full_status, invalid_status, to_write
 from .upstream import follow
 
@@ -32,6 +39,8 @@ def decide_model_deployment(seen: Observed) -> Plan:
         return _decide_invalid(seen)
     if seen.taken:
         return early_plan(seen, scope, _name_taken(seen.taken))
+    if scope.orphans:
+        return _adopt_revisions(seen, scope)
     revision = scope.current
     if revision is None and idle_reason(scope.model):  # nothing is asked and nothing made for pods that nobody wants
         if not scope.revisions:
@@ -44,6 +53,14 @@ def decide_model_deployment(seen: Observed) -> Plan:
     return _decide_revision(build_revision_state(seen, scope, revision))
 
 
+def _adopt_revisions(seen: Observed, scope: Scope) -> Plan:
+    """A predecessor has left what it knew: take it over first, so that nothing is asked, rendered or fetched again."""
+    message = f"revisions that a deleted ModelDeployment {scope.model.metadata.name} has left are being taken over"
+    plan = early_plan(seen, scope, waiting(Reason.PROGRESSING, message, "Pending", SOON))
+    revisions = tuple(revision.to_object(seen.obj) for revision in scope.orphans)
+    return replace(plan, apply=revisions, adopt=frozenset(map(ref_of, revisions)))
+
+
 def _decide_revision(state: RevisionState) -> Plan:
     """A revision answers the inputs: keep its children right and say what they really do."""
     seen, scope, pending = state.seen, state.scope, state.pending
@@ -54,11 +71,24 @@ def _decide_revision(state: RevisionState) -> Plan:
     status = full_status(state, readiness, build_conditions(state), kept)
     return Plan(
         status=to_write(status, scope.model.status),
+        replace=now.replace,
         create=now.create,
         apply=(*_made_current(state), *now.apply),
+        adopt=adoptable_children(seen, scope, now.apply),
+        annotate=_annotations(state),
         delete=(*pending.delete, *(ref_of(child) for child in stale)),
         after=readiness.after,
     )
+
+
+def _annotations(state: RevisionState) -> dict[Ref, dict[str, str]]:
+    """Return what makes kubelets bring live.json at once, where a pod has read another; only once it is there to be brought."""
+    namespace, name = state.model.metadata.namespace, state.model.metadata.name
+    live = state.seen.children.get(Ref(CONFIGMAP, namespace, live_name(name, state.revision.name)))
+    if live is None or any(ref_of(child) == ref_of(live) for child in state.pending.apply):
+        return {}
+    told = pods_to_tell(state.seen, state.revision, live)
+    return {Ref(POD, namespace, pod): {LIVE_ANNOTATION: mark} for pod, mark in told.items()}
 
 
 def _made_current(state: RevisionState) -> tuple[Object, ...]:
@@ -84,8 +114,7 @@ def _nothing_wanted(model: ModelDeployment) -> Readiness:
 
 
 def _name_taken(taken: frozenset[Ref]) -> Readiness:
-    names = ", ".join(sorted(f"{ref.kind.name} {ref.name}" for ref in taken))
-    return stalled(Reason.NAME_TAKEN, f"{names} exists already and belongs to somebody else: it is left alone", NAME_AGAIN)
+    return stalled(Reason.NAME_TAKEN, explain_taken(taken), NAME_AGAIN)
 
 
 def _names(objects: tuple[Object, ...]) -> set[str]:

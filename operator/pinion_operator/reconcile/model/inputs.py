@@ -1,8 +1,8 @@
 """What of a ModelDeployment makes a revision: the user's wishes that shape the pod, and the bytes they lead to.
 
 Only what differs from the schema's defaults is hashed: a field that a later version adds changes no hash, so it rolls no model.
-Replicas, limits, rollout and suspend shape no pod. The commit and the CID are facts about a revision: learning them
-rolls nothing.
+Replicas, limits, rollout and suspend shape no pod, nor do the served name and the expected CID. The commit and the CID are
+facts about a revision: learning them rolls nothing.
 """
 
 import hashlib
@@ -13,32 +13,39 @@ from typing import Any
 from ...api.modeldeployment import ModelDeploymentSpec
 
 SHAPING = {"model", "storage", "runtime", "warmup", "auth", "termination_grace_period_seconds"}
+LIVE_OF_MODEL = ("name", "expected")  # of spec.model: pods read them in live.json
 NAME_DIGITS = 10
 _FOLLOWING = ("revisionPolicy", "trackIntervalSeconds")  # of the source: what becomes of a branch that moves
 
 
 @dataclass(frozen=True)
-class InputHashes:
-    """The user's inputs, hashed: equal inputs need no second question to the hub."""
+class Hashes:
+    """One way to hash what shapes the pod."""
 
     own: str  # over the backends that are named, or over none
     namespace: str  # over those of the namespace, because none is named
-    source: str  # what is said about the source: it leads to one commit, for as long as it stays
 
     def over(self, *, namespace_backends: bool) -> str:
         """Return the hash of all inputs; `namespace_backends`: no backend is named, and the namespace's are used."""
         return self.namespace if namespace_backends else self.own
 
 
+@dataclass(frozen=True)
+class InputHashes(Hashes):
+    """The user's inputs, hashed: equal inputs need no second question to the hub."""
+
+    source: str  # what is said about the source: it leads to one commit, for as long as it stays
+    # As it was while the served name and the expected CID stood in the pod's configuration. A CID that such a revision's pods
+    # do not expect by themselves is compared by the operator, so the second is without it.
+    first_forms: tuple[Hashes, ...]
+
+
 def hash_inputs(spec: ModelDeploymentSpec) -> InputHashes:
     """Return the hashes of the user's inputs."""
-    shaping = _shaping(spec)
+    hashes, first = _hashes(_shaping(spec)), _shaping(spec, first_form=True)
     source = _without_following(spec.model.source.model_dump(mode="json", by_alias=True, exclude_defaults=True))
-    return InputHashes(
-        own=_hash({"spec": shaping, "namespaceBackends": False}),
-        namespace=_hash({"spec": shaping, "namespaceBackends": True}),
-        source=_hash(source),
-    )
+    without = {**first, "model": {name: value for name, value in first["model"].items() if name != "expected"}}
+    return InputHashes(hashes.own, hashes.namespace, _hash(source), (_hashes(first), _hashes(without)))
 
 
 def revision_name(spec: ModelDeploymentSpec, source_digest: str, *, namespace_backends: bool, restart: str = "") -> str:
@@ -54,9 +61,16 @@ def revision_name(spec: ModelDeploymentSpec, source_digest: str, *, namespace_ba
     return _hash(what | ({"restart": restart} if restart else {}))[:NAME_DIGITS]
 
 
-def _shaping(spec: ModelDeploymentSpec) -> dict[str, Any]:
+def _hashes(shaping: dict[str, Any]) -> Hashes:
+    own, namespace = (_hash({"spec": shaping, "namespaceBackends": namespace}) for namespace in (False, True))
+    return Hashes(own, namespace)
+
+
+def _shaping(spec: ModelDeploymentSpec, *, first_form: bool = False) -> dict[str, Any]:
     shaping = spec.model_dump(mode="json", by_alias=True, include=SHAPING, exclude_defaults=True)
     _without_following(shaping["model"]["source"])
+    for name in () if first_form else LIVE_OF_MODEL:
+        shaping["model"].pop(name, None)
     return shaping
 
 

@@ -36,6 +36,7 @@ class Observed:
     scope: Scope | None  # None: the object does not follow the schema of this operator
     problem: str = ""  # why it could not be parsed
     children: Mapping[Ref, Object] = field(default_factory=dict)  # those that are ours
+    orphans: Mapping[Ref, Object] = field(default_factory=dict)  # that our label ties to this object, and nobody controls
     taken: frozenset[Ref] = frozenset()  # names that we want and strangers bear
     pods: tuple[Pod, ...] = ()  # of all revisions, oldest first; those in deletion too
     backends: tuple[Object, ...] = ()  # every IpfsBackend of the namespace
@@ -44,6 +45,7 @@ class Observed:
     upstream: SourceFacts | None = None  # what the branch led to when the hub was asked last; None: this process knows nothing
     known_cids: Mapping[str, str] = field(default_factory=dict)  # by source digest: of other ModelDeployments of the namespace
     since_progress: SinceProgress = field(default_factory=SinceProgress)
+    renaming_age: float = 0.0  # seconds since all pods were first seen to answer to old and new name, as this process knows
     progress_age: float = 0.0  # seconds since the transfer in status last changed, as far as this process knows
     runtime_image: str = ""  # the operator's default
     hub_endpoint: str = ""  # the operator's default; "" = the library's

@@ -32,6 +32,7 @@ class Want:
     config_digest: str
     limits: Limits
     cid: str  # "" = not known yet: then no pod counts
+    served_names: tuple[str, ...] = ()  # () = it cannot be told any
 
 
 def name_of(pod: Pod) -> str:
@@ -60,14 +61,25 @@ def is_running(pod: Pod) -> bool:
 
 
 def serves(pod: Pod, want: Want) -> bool:
-    """Return whether the kubelet calls it ready and it claims itself: this configuration, these limits, these bytes, warm."""
+    """Return whether it serves the wanted bytes, within the limits and under the names that are wanted now."""
+    return serves_bytes(pod, want) and has_read(pod, want)
+
+
+def has_read(pod: Pod, want: Want) -> bool:
+    """Return whether it says that it has read the wanted live.json."""
+    status = pod.status
+    named = status is not None and (not want.served_names or status.served_names == want.served_names)
+    return status is not None and named and status.limits == want.limits
+
+
+def serves_bytes(pod: Pod, want: Want) -> bool:
+    """Return whether the kubelet calls it ready and it claims itself: this configuration, these bytes, warm."""
     status = pod.status
     return (
         status is not None
         and is_ready(pod)
         and status.phase == Phase.READY
         and status.config_digest == want.config_digest
-        and status.limits == want.limits
         and want.cid != ""
         and status.model.cid == status.model.opened_cid == want.cid
         and (status.warm.done or status.warm.skipped)

@@ -9,6 +9,7 @@ from ...api.base import Condition
 from ...api.modeldeployment import ModelDeployment
 from ...api.modeldeployment_status import Phase
 from ...conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true
+from .artifact import unexpected_bytes
 from .failures import MEANINGS, explain
 from .idle import idle_reason
 from .refused_children import Refused
@@ -62,6 +63,8 @@ def decide_readiness(state: RevisionState) -> Readiness:
         return _progressing(workload, "the children are being applied")
     if reason := idle_reason(state.model):
         return _idle(state, reason)
+    if not pending.apply and (problem := unexpected_bytes(artifact, state.model)):
+        return stalled(Reason.INTEGRITY_FAILURE, problem, AT_REST)
     if not pending.apply and workload.settled and _is_safe(state):
         message = f"{workload.wanted}/{workload.wanted} replicas serve {artifact.cid}"
         if state.revision.backends and not artifact.pinned:
@@ -164,6 +167,8 @@ def _progressing(workload: Workload, message: str = "") -> Readiness:
     elif workload.others and not workload.current:
         reason = Reason.ROLLING_OUT
     count = f"{len(workload.serving)} of {workload.wanted} replicas serve"
+    if told := len(workload.telling):
+        message = message or f"{count}; {told} more serve and {'is' if told == 1 else 'are'} being told a change"
     message = message or (f"{count}; a pod {does}" if does else f"{count}; waiting for pods")
     return Readiness(None, Reason.PROGRESSING, message, Reconciling(reason, message), phase, SOON)
 

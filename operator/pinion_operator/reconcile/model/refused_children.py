@@ -28,4 +28,4 @@ def without_refused(pending: Pending, refused: Refused) -> Pending:
     """Return what to do now: a refused child, and what is made for its sake, only when it is time to try again."""
     wait = {ref for ref, refusal in refused.items() if not refusal.again}
     apply = tuple(child for child in pending.apply if ref_of(child) not in wait)
-    return replace(pending, create=() if wait else pending.create, apply=apply)
+    return replace(pending, replace=() if wait else pending.replace, create=() if wait else pending.create, apply=apply)

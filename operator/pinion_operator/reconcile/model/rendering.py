@@ -1,11 +1,11 @@
 """From the spec, the defaults of today and the source to a new revision: the pod's configuration and its template."""
 
-from pinion_contract.config import HuggingFaceSource, Peers, RuntimeConfig, Warmup
+from pinion_contract.config import HuggingFaceSource, Peers, RuntimeConfig, Warmup, config_digest
 from pinion_contract.names import API_KEYS_PATH, HUB_TOKEN_PATH, PEERS_PATH
 
 from ...api.ipfsbackend import IpfsBackend
 from ...api.modeldeployment import ModelDeployment
-from ...resources.model_names import peers_host
+from ...resources.model_names import config_map_name, peers_host, peers_secret_name
 from ...resources.podtemplate import TOKEN_KEY, PodSettings, build_pod_template
 from .annotations import restart_wish
 from .backend_messages import claim_of, readable, secret_of, to_message
@@ -21,7 +21,9 @@ HUB_TOKEN_FILE, PEERS_TOKEN_FILE = f"{HUB_TOKEN_PATH}/{TOKEN_KEY}", f"{PEERS_PAT
 def render_revision(seen: Observed, scope: Scope, source: SourceFacts, name: str, number: int) -> Revision:
     """Return a new revision."""
     model, choice = scope.model, scope.choice
-    config = _config(seen, model, choice, source, name)
+    config = _config(seen, model, choice, source, name).model_dump_json(by_alias=True)
+    digest = config_digest(config)
+    config_map = config_map_name(model.metadata.name, name, digest)
     return Revision(
         name=name,
         number=number,
@@ -30,9 +32,10 @@ def render_revision(seen: Observed, scope: Scope, source: SourceFacts, name: str
         restart=restart_wish(model),
         generation=model.metadata.generation,
         created_at="",
-        config=config.model_dump_json(by_alias=True),
-        config_digest=config.digest(),
-        template=build_pod_template(_pod_settings(seen, model, choice, name)),
+        config=config,
+        config_digest=digest,
+        config_map=config_map,
+        template=build_pod_template(_pod_settings(seen, model, choice, name, config_map)),
         source=source,
         backends=choice.names,
         from_namespace=choice.from_namespace,
@@ -45,9 +48,7 @@ def _config(seen: Observed, model: ModelDeployment, choice: Choice, source: Sour
     return RuntimeConfig(
         namespace=meta.namespace,
         deployment=meta.name,
-        deployment_uid=meta.uid,
         revision=name,
-        model_name=spec.model.name or meta.name,
         source=HuggingFaceSource(
             repo=wanted.repo,
             revision=wanted.revision,
@@ -59,7 +60,6 @@ def _config(seen: Observed, model: ModelDeployment, choice: Choice, source: Sour
             token_file=HUB_TOKEN_FILE if wanted.token_secret_ref else "",
             allow_local_addresses=seen.allow_local_addresses or not wanted.endpoint,
         ),
-        expected_cid=spec.model.expected.cid if spec.model.expected else "",
         backends=tuple(
             to_message(backend, allow_local_addresses=seen.allow_local_addresses) for backend in _chosen(seen, choice)
         ),
@@ -74,12 +74,14 @@ def _config(seen: Observed, model: ModelDeployment, choice: Choice, source: Sour
     )
 
 
-def _pod_settings(seen: Observed, model: ModelDeployment, choice: Choice, name: str) -> PodSettings:
+def _pod_settings(seen: Observed, model: ModelDeployment, choice: Choice, name: str, config_map: str) -> PodSettings:
     spec, token = model.spec, model.spec.model.source.hugging_face.token_secret_ref
     backends = _chosen(seen, choice)
     return PodSettings(
         deployment=model.metadata.name,
         revision=name,
+        config_map=config_map,
+        peers_secret=peers_secret_name(model.metadata.name, model.metadata.uid),
         image=spec.runtime.image or seen.runtime_image,
         image_pull_policy=spec.runtime.image_pull_policy,
         resources=spec.runtime.resources.model_dump(mode="json", exclude_defaults=True),

@@ -1,5 +1,6 @@
 """A revision: rendered once, kept in a ControllerRevision, applied from there word for word."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from ...api.modeldeployment import ModelDeployment
 from ...resources.controllerrevision import build_controller_revision
 from ...resources.kinds import CONTROLLERREVISION, Object
-from ...resources.model_names import SOURCE_ANNOTATION
+from ...resources.model_names import SOURCE_ANNOTATION, revision_name
 from ...resources.names import INPUTS_ANNOTATION, RESTART_ANNOTATION, REVISION_LABEL
 from ..quantity import parse_quantity
 from .annotations import restart_wish
@@ -29,10 +30,29 @@ class Revision:
     created_at: str  # RFC 3339; "" while the API server has not seen it
     config: str  # the JSON text of RuntimeConfig
     config_digest: str
+    config_map: str  # that its template mounts; "" = made before its name told its content
     template: Object
     source: SourceFacts
     backends: tuple[str, ...]
     from_namespace: bool  # the backends were the namespace's, none was named
+
+    @property
+    def is_first_form(self) -> bool:
+        """Return whether its pods know the first form of the configuration: name and expected CID in it, for good."""
+        return not self.config_map
+
+    def config_map_of(self, deployment: str) -> str:
+        """Return the ConfigMap that its pods mount."""
+        return self.config_map or revision_name(deployment, self.name)
+
+    def serves_as(self, model: ModelDeployment) -> bool:
+        """Return whether its pods can be called, and can expect, what the spec says now, without another configuration."""
+        if not self.is_first_form:
+            return True
+        config, expected = json.loads(self.config), model.spec.model.expected
+        told = config.get("expectedCid", "")
+        named = config["modelName"] == served_name(model)
+        return bool(named and (not told or expected is None or expected.cid == told))
 
     @classmethod
     def from_object(cls, obj: Object) -> "Revision":
@@ -49,6 +69,7 @@ class Revision:
             created_at=meta.get("creationTimestamp", ""),
             config=data["config"],
             config_digest=data["configDigest"],
+            config_map=data.get("configMap", ""),
             template=data["template"],
             source=SourceFacts(source["commit"], source["sourceDigest"], source["totalBytes"], source["fileCount"]),
             backends=tuple(data["backends"]),
@@ -61,6 +82,7 @@ class Revision:
             "generation": self.generation,
             "config": self.config,
             "configDigest": self.config_digest,
+            **({"configMap": self.config_map} if self.config_map else {}),
             "template": self.template,
             "source": {
                 "commit": self.source.commit,
@@ -94,10 +116,13 @@ def find_revision(
     """
     if wants_restart(model, revisions):
         return None
-    wanted = {inputs.namespace}
-    if not choice.from_namespace or (choice.fallback and not choice.ready):
-        wanted.add(inputs.own)
-    return next((revision for revision in revisions if revision.inputs in wanted), None)
+    own_too = not choice.from_namespace or (choice.fallback and not choice.ready)
+
+    def answers(revision: Revision) -> bool:
+        hashes = inputs.first_forms if revision.is_first_form else (inputs,)
+        return any(revision.inputs == one.namespace or (own_too and revision.inputs == one.own) for one in hashes)
+
+    return next((revision for revision in revisions if answers(revision)), None)
 
 
 def find_source(inputs: InputHashes, revisions: Iterable[Revision]) -> SourceFacts | None:
@@ -116,6 +141,11 @@ def as_current(revision: Revision, model: ModelDeployment, revisions: Sequence[R
     newest = revisions[0]
     number = revision.number if revision.name == newest.name else newest.number + 1
     return replace(revision, number=number, restart=restart_wish(model) or newest.restart)
+
+
+def served_name(model: ModelDeployment) -> str:
+    """Return what requests call the model."""
+    return model.spec.model.name or model.metadata.name
 
 
 def cache_limit_bytes(model: ModelDeployment) -> int | None:

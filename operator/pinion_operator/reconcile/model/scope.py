@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ...api.modeldeployment import ModelDeployment
 from ...resources.kinds import Object
+from ..orphans import is_untouched
 from .annotations import is_paused
 from .backends import Choice, choose_backends
 from .idle import idle_reason
@@ -21,6 +22,7 @@ class Scope:
     inputs: InputHashes
     choice: Choice  # of backends
     revisions: tuple[Revision, ...]  # those that are kept, newest first
+    orphans: tuple[Revision, ...]  # those that a predecessor of this name has left, untouched
     current: Revision | None  # the one that answers the inputs
     source: SourceFacts | None  # what the same words about the source led to before
 
@@ -29,11 +31,15 @@ class Scope:
         """Return whether the hub has to be asked before anything can be made."""
         if self.model.deleting or is_paused(self.model.metadata.annotations) or idle_reason(self.model):
             return False
-        return self.current is None and self.source is None
+        return self.current is None and self.source is None and not self.orphans
 
 
 def build_scope(
-    model: ModelDeployment, children: Iterable[Object], backends: Sequence[Object], ages: Mapping[str, float]
+    model: ModelDeployment,
+    children: Iterable[Object],
+    orphans: Iterable[Object],
+    backends: Sequence[Object],
+    ages: Mapping[str, float],
 ) -> Scope:
     """Return the scope; `backends` are those of the namespace, `ages` the seconds since each was made."""
     inputs, revisions = hash_inputs(model.spec), revisions_of(children)
@@ -43,6 +49,7 @@ def build_scope(
         inputs=inputs,
         choice=choice,
         revisions=revisions,
+        orphans=revisions_of(child for child in orphans if is_untouched(child)),
         current=find_revision(model, inputs, choice, revisions),
         source=find_source(inputs, revisions),
     )

@@ -69,11 +69,13 @@ def _make_revision(seen: Observed, scope: Scope, source: SourceFacts, resolved: 
     plan = early_plan(seen, scope, waiting(Reason.PROGRESSING, f"revision {name} is being made", "Pending", SOON), resolved)
     known = next((revision for revision in revisions if revision.name == name), None)
     if known:  # the same bytes under another branch or commit, or bytes from before: only what led here is new
-        inputs = scope.inputs.over(namespace_backends=choice.from_namespace)
+        hashes = scope.inputs.first_forms[0] if known.is_first_form else scope.inputs
+        inputs = hashes.over(namespace_backends=choice.from_namespace)
         again = replace(as_current(known, model, revisions), inputs=inputs, asked=scope.inputs.source)
-        if not is_refused(seen, again.to_object(seen.obj)):
+        if known.serves_as(model) and not is_refused(seen, again.to_object(seen.obj)):
             return replace(plan, apply=(again.to_object(seen.obj),))
-        # Made by an operator that spelled it its own way: it can never be changed, so another one takes its place.
+        # It can never be changed (made for another served name, or by an operator that spelled it its own way): another one
+        # takes its place.
         name = revision_name(
             model.spec, source.source_digest, namespace_backends=choice.from_namespace, restart=f"again/{number}"
         )

@@ -19,6 +19,7 @@ from ...conditions import summarise
 from ...resources.kinds import Object
 from ...resources.names import DEPLOYMENT_LABEL
 from ...resources.service import service_url
+from .annotations import shown_restart
 from .artifact import Artifact, is_cid, remembered_artifact
 from .condition_builders import build_available
 from .failures import LONGEST
@@ -26,7 +27,7 @@ from .idle import wanted_replicas
 from .observed import Observed, Pod
 from .pods import is_ready
 from .readiness import Readiness
-from .revision import Revision
+from .revision import Revision, wants_restart
 from .revision_state import RevisionState
 from .scope import Scope
 from .transfer import sum_transfers, throttle
@@ -47,6 +48,7 @@ def early_status(seen: Observed, scope: Scope, readiness: Readiness, others: Ite
         **_common(seen, model, readiness, (build_available(model, taking_traffic), *others)),
         ready=f"0/{wanted_replicas(model)}",
         model=model.status.model,
+        restart=model.status.restart,
         revisions=tuple(_revision_status(seen, model, revision, None, readiness) for revision in scope.revisions[:MAX_ITEMS]),
         last_failure=model.status.last_failure,
     )
@@ -80,6 +82,7 @@ def full_status(
             _revision_status(seen, model, known, artifact if known.name == revision.name else None, readiness)
             for known in tuple(kept)[:MAX_ITEMS]
         ),
+        restart=_restart(state),
         performance=_performance(workload.serving),
         last_failure=_failure(state),
     )
@@ -176,6 +179,12 @@ def _performance(serving: tuple[Pod, ...]) -> PerformanceStatus | None:
         load_seconds=round(max(timing.load_seconds for timing in timings), 2),
         warmup_seconds=round(max(timing.warmup_seconds for timing in timings), 2),
     )
+
+
+def _restart(state: RevisionState) -> str:
+    """Return the newest wish for a restart that the current revision answers."""
+    told = state.model.status.restart
+    return told if wants_restart(state.model, state.scope.revisions) else shown_restart(state.model) or told
 
 
 def _failure(state: RevisionState) -> FailureStatus | None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pinion_contract.config import Limits
 from pinion_contract.status import Failure, Phase
 
 from ...api.modeldeployment import ModelDeployment
@@ -13,8 +12,21 @@ from ...resources.kinds import DEPLOYMENT, Object, Ref
 from ..refusal import Refusal
 from .artifact import Artifact
 from .idle import wanted_replicas
+from .live import wanted_live
 from .observed import Observed, Pod
-from .pods import Trouble, Want, is_leaving, is_ready, is_running, name_of, revision_of, serves, trouble_of
+from .pods import (
+    Trouble,
+    Want,
+    has_read,
+    is_leaving,
+    is_ready,
+    is_running,
+    name_of,
+    revision_of,
+    serves,
+    serves_bytes,
+    trouble_of,
+)
 from .revision import Revision
 
 _ORDER = list(Phase)  # declared in the order of a start
@@ -29,6 +41,7 @@ class Workload:
     current: tuple[Pod, ...] = ()  # of the revision, not leaving
     others: tuple[Pod, ...] = ()  # of other revisions, not leaving
     serving: tuple[Pod, ...] = ()  # of the current: all claims hold
+    telling: tuple[Pod, ...] = ()  # of the current: they serve, and have not read their newest live.json yet
     silent: tuple[Pod, ...] = ()  # of the current: the kubelet calls them ready, and /status cannot be read
     running: int = 0  # of the current
     failures: tuple[tuple[str, Failure], ...] = ()  # of the current, by pod
@@ -69,12 +82,14 @@ def measure(
     refused: Mapping[Ref, Refusal],
 ) -> Workload:
     """Return the workload of a revision; of its wanted children, some may be refused."""
-    want = Want(revision.config_digest, wanted_limits(model), artifact.cid)
+    live = wanted_live(seen, model, revision, artifact)
+    names = () if revision.is_first_form else live.served_names
+    want = Want(revision.config_digest, live.limits, artifact.cid, names)
     staying = tuple(pod for pod in seen.pods if not is_leaving(pod))
     current = tuple(pod for pod in staying if revision_of(pod) == revision.name)
     deployment = deployment_of(seen, model)
     serving = tuple(pod for pod in current if serves(pod, want))
-    stages = [pod.status.phase for pod in current if pod.status and pod not in serving]
+    stages = [pod.status.phase for pod in current if pod.status and not serves_bytes(pod, want)]
     troubles = tuple(trouble for pod in current if (trouble := trouble_of(pod)))
     told = [_refused(deployment), *map(_refused_child, refused.items())]
     stage = min(stages, key=_ORDER.index) if stages else None
@@ -84,6 +99,7 @@ def measure(
         current=current,
         others=tuple(pod for pod in staying if revision_of(pod) != revision.name),
         serving=serving,
+        telling=tuple(pod for pod in current if serves_bytes(pod, want) and not has_read(pod, want)),
         silent=tuple(pod for pod in current if is_ready(pod) and pod.status is None),
         running=sum(is_running(pod) for pod in current),
         failures=tuple(
@@ -95,11 +111,6 @@ def measure(
         stage=stage,
         late=_is_late(seen, model, deployment, stage),
     )
-
-
-def wanted_limits(model: ModelDeployment) -> Limits:
-    """Return the limits that pods must have read from the live ConfigMap."""
-    return Limits(**model.spec.limits.model_dump())
 
 
 def deployment_of(seen: Observed, model: ModelDeployment) -> Object | None:

@@ -40,5 +40,5 @@ async def carry_out(
 
 def check_model(asked: str | None, pod: Pod) -> None:
     """Raise the 404 for a model that is not served here."""
-    if asked is not None and asked != pod.model.name:
+    if asked is not None and asked not in pod.served_names:
         raise model_not_found(asked, pod.model.name)
