@@ -83,8 +83,8 @@ def _ask(cluster: Cluster) -> None:
 
 
 def _report(cluster: Cluster, model: dict[str, Any]) -> None:
-    print("\n$ kubectl get models --namespace demo")
-    print(_indented(cluster.kubectl("get", "models", f"--namespace={NAMESPACE}")))
+    print("\n$ kubectl get pinion --namespace demo")
+    print(_indented(cluster.kubectl("get", "pinion", f"--namespace={NAMESPACE}")))
     print(f"\nCID  {model['status']['model']['cid']}")
     for pod, status in pod_statuses(cluster, model):
         sources = (

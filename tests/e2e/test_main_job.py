@@ -191,7 +191,7 @@ def test_no_panel_of_the_dashboard_is_empty(served: Cluster) -> None:
 
 
 def test_the_columns_are_for_people(served: Cluster) -> None:
-    lines = served.kubectl("get", "models", "-n", NAMESPACE)
+    lines = served.kubectl("get", "pinion", "-n", NAMESPACE)
     assert "minilm" in lines
     assert "2/2" in lines
     assert f"http://minilm.{NAMESPACE}.svc" in lines

@@ -103,7 +103,7 @@ def build_crd(definition: Definition) -> Schema:
         "plural": definition.plural,
         "singular": kind.lower(),
         "shortNames": [definition.short],
-        "categories": ["models"],
+        "categories": ["pinion"],
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

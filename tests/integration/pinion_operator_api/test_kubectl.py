@@ -78,7 +78,36 @@ def test_columns(control_plane: ControlPlane, applied: str) -> None:
 
 
 def test_category_lists_both_kinds(control_plane: ControlPlane, applied: str) -> None:
-    names = control_plane.kubectl("get", "models", f"--namespace={applied}", "--output=name").split()
+    names = control_plane.kubectl("get", "pinion", f"--namespace={applied}", "--output=name").split()
+    assert names == ["ipfsbackend.pinion.dev/store", "modeldeployment.pinion.dev/minilm"]
+
+
+FOREIGN = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "models.example.org"},
+    "spec": {
+        "group": "example.org",
+        "scope": "Namespaced",
+        "names": {"kind": "Model", "plural": "models", "categories": ["all"]},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+    },
+}
+
+
+def test_to_delete_all_models_of_another_operator_is_not_to_delete_ours(control_plane: ControlPlane, applied: str) -> None:
+    """Other operators have a kind whose plural is `models`, and `all` is everybody's: neither may reach ours."""
+    control_plane.kubectl("apply", "-f", "-", input=json.dumps(FOREIGN))
+    try:
+        control_plane.kubectl("wait", "--for=condition=Established", "crd/models.example.org", "--timeout=50s")
+        theirs = json.dumps({"apiVersion": "example.org/v1", "kind": "Model", "metadata": {"name": "m"}})
+        control_plane.kubectl("apply", f"--namespace={applied}", "-f", "-", input=theirs)
+        for what in ("models", "all"):
+            deleted = control_plane.kubectl("delete", what, "--all", f"--namespace={applied}")
+            assert "pinion.dev" not in deleted, f"`kubectl delete {what} --all` reached ours"
+    finally:
+        control_plane.kubectl("delete", "crd", "models.example.org")
+    names = control_plane.kubectl("get", "pinion", f"--namespace={applied}", "--output=name").split()
     assert names == ["ipfsbackend.pinion.dev/store", "modeldeployment.pinion.dev/minilm"]
 
 
