@@ -20,6 +20,7 @@ from .cluster.own_key import OwnKey
 from .controller.enqueue import refs_to_enqueue
 from .controller.events import Events
 from .controller.executor import Executor
+from .controller.kopf_settings import kopf_settings
 from .controller.ownership import Ownership
 from .controller.queue import WorkQueue
 from .controller.reconciler import Context, Defaults, Reconciler
@@ -161,7 +162,7 @@ async def lead(parts: Parts, lease: Lease, stop: asyncio.Event) -> None:
         workers = {asyncio.create_task(worker.run()) for _ in range(settings.workers)}
         ready = asyncio.Event()
         kopf_ready = asyncio.create_task(ready.wait())
-        kopf = asyncio.create_task(watch.run(settings.kopf(SELECTORS), ready))
+        kopf = asyncio.create_task(watch.run(kopf_settings(settings.watch_seconds, SELECTORS), ready))
         tasks |= {kopf_ready, kopf}
         await first(held, stopping, refilling, kopf, kopf_ready)
         take_signals(stop)  # kopf has put its own in their place

@@ -1,17 +1,16 @@
 """What the operator is told at its start: `PINION_*` variables, and a flag for each."""
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import kopf
+from pinion_ipfs.distribution import ShowVersion
 
-from .cluster.credentials import SERVICE_ACCOUNT
-from .resources.kinds import Kind
-from .resources.names import GROUP
+from .cluster.service_account import SERVICE_ACCOUNT
 
+PROGRAM = "pinion_operator"  # in messages
 TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0", "")
 
 
@@ -79,6 +78,7 @@ class Settings:
     def load(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> "Settings":
         """Parse flags and variables; SettingsError names what is wrong, a wrong flag ends the process as argparse does."""
         parser = argparse.ArgumentParser(prog="python -m pinion_operator", description="The Kubernetes operator of Pinion.")
+        parser.add_argument("--version", action=ShowVersion, program=PROGRAM)
         for item in fields(cls):
             why = f"{item.metadata['help']} [{_variable(item.name)}, default {_shown(item)}]"
             parser.add_argument("--" + item.name.replace("_", "-"), help=why.replace("%", "%%"), metavar="VALUE")
@@ -91,36 +91,6 @@ class Settings:
         folder = Path(values.get("service_account_path") or SERVICE_ACCOUNT)
         values["lease_namespace"] = values.get("lease_namespace") or _own_namespace(folder)
         return cls(**values)
-
-    def kopf(self, selectors: Mapping[Kind, str]) -> kopf.OperatorSettings:
-        """Return what kopf is told; `selectors` are label selectors that the server applies to the watches of a kind."""
-        result = kopf.OperatorSettings()
-        result.scanning.disabled = True  # no rights on CRDs and namespaces: ours are there before kopf starts
-        result.posting.enabled = False
-        result.persistence.finalizer = f"{GROUP}/not-used"  # kopf takes this one off any object that it sees
-        result.queueing.worker_limit = None  # a limit delays or deadlocks: our own queue has the workers
-        result.watching.connect_timeout = 5
-        result.watching.server_timeout = self.watch_seconds
-        # A half-dead connection shows nothing at all: no event, no bookmark, not even the end that was asked for.
-        result.watching.inactivity_timeout = self.watch_seconds + max(1.0, self.watch_seconds / 6)
-        result.networking.request_timeout = 30
-        result.networking.error_backoffs = Backoffs()
-        result.process.ultimate_exiting_timeout = None  # else SIGKILL ten minutes after kopf was stopped
-        for kind, selector in selectors.items():
-            result.watching.label_selectors[kind.group, kind.version, kind.plural] = selector
-        return result
-
-
-class Backoffs:
-    """Seconds between attempts, without an end: kopf gives a watch up for good, and itself, when they are used up.
-
-    The last of them bounds how long a watch stays away after an outage.
-    """
-
-    def __iter__(self) -> Iterator[float]:
-        yield from (0.2, 0.5, 1.0, 2.0)
-        while True:
-            yield 3.0
 
 
 class SettingsError(ValueError):

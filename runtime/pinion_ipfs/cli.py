@@ -10,8 +10,10 @@ from pathlib import Path
 from .commands import local
 from .content.cid import Cid
 from .content.errors import ContentError
+from .distribution import ShowVersion
 
 Command = Callable[[argparse.Namespace], int]
+PROGRAM = "pinion-ipfs"
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -33,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("pinion-ipfs", description="Address, export, unpack, verify, fetch and read content.")
+    parser = argparse.ArgumentParser(PROGRAM, description="Address, export, unpack, verify, fetch and read content.")
+    parser.add_argument("--version", action=ShowVersion, program=PROGRAM)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:

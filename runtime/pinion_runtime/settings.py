@@ -10,9 +10,11 @@ from typing import Literal, cast
 
 from pinion_contract.config import HuggingFaceSource, KuboBackend, Limits, LiveConfig, RuntimeConfig, Warmup
 from pinion_contract.names import CONTENT_PORT, INFERENCE_PORT, MANAGEMENT_PORT, STATE_PATH
+from pinion_ipfs.distribution import ShowVersion
 from pinion_ipfs.errors import ContentError
 from pinion_ipfs.identity import Commit, RepoId
 
+PROGRAM = "pinion-serve"
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -179,10 +181,11 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="pinion-serve",
+        prog=PROGRAM,
         description="Fetch a model, verify it, load it and serve it over HTTP.",
         epilog="Gated repositories: set HF_TOKEN. A pod runs: pinion-serve --config FILE --live FILE",
     )
+    parser.add_argument("--version", action=ShowVersion, program=PROGRAM)
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a repository of the hub, ORG/NAME")
     what = parser.add_argument_group("the model (with MODEL)")
     what.add_argument("--revision", default="main", help="branch, tag or commit (default: main)")

@@ -12,8 +12,9 @@ import aiohttp
 from kubernetes.aio import client
 
 from ..resources.kinds import Key, Kind, Object, Ref, ref_of
-from .credentials import SERVICE_ACCOUNT, Credentials
+from .credentials import Credentials
 from .errors import ApiError, ConflictError, NotFoundError, UnreachableError, error_for
+from .service_account import SERVICE_ACCOUNT
 
 JSON, APPLY, MERGE = "application/json", "application/apply-patch+yaml", "application/merge-patch+json"
 PAGE = 500  # objects of one list request: bounds the memory of an answer

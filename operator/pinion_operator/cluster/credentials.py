@@ -12,8 +12,6 @@ from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
 from .errors import NoCredentialsError
 
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-
 
 @dataclass(frozen=True)
 class Credentials:

@@ -2,6 +2,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
+from pinion_operator.controller.kopf_settings import kopf_settings
 from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT
 from pinion_operator.settings import Settings, SettingsError
 
@@ -57,7 +58,7 @@ def test_every_setting_has_a_flag_with_a_help(capsys: pytest.CaptureFixture[str]
 
 
 def test_kopf_is_told_to_write_nothing_and_to_filter_on_the_server() -> None:
-    result = Settings.load([], NEEDED).kopf({DEPLOYMENT: "a=b", CONFIGMAP: "c=d"})
+    result = kopf_settings(60, {DEPLOYMENT: "a=b", CONFIGMAP: "c=d"})
     assert result.posting.enabled is False
     assert result.scanning.disabled is True
     assert result.queueing.worker_limit is None
@@ -74,7 +75,7 @@ def test_a_switch(text: str, value: bool) -> None:
 
 
 def test_kopf_never_gives_a_watch_up_and_notices_one_that_is_half_dead() -> None:
-    result = Settings.load([], NEEDED | {"PINION_WATCH_SECONDS": "30"}).kopf({})
+    result = kopf_settings(30, {})
     waits = list(zip(range(1000), result.networking.error_backoffs, strict=False))
     assert len(waits) == 1000
     assert max(wait for _, wait in waits) == 3

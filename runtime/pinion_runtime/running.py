@@ -1,0 +1,143 @@
+"""From settings to the end of the process: lifecycle, servers, signals, drain."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING
+
+import prometheus_client
+import uvloop
+
+from pinion_contract.status import Phase
+
+from .drain import drain
+from .lifecycle import Change, Lifecycle
+from .metrics import Metrics
+from .pod import Pod
+from .progress import draw, log_changes
+from .sampler import sample
+from .server.admission import Admission
+from .server.app import App
+from .server.listener import Listener
+from .server.ports import inference_app, management_app
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .bringup import Bringup
+
+_log = logging.getLogger("pinion_runtime")
+_INTERRUPTED = 130
+
+
+def run(settings: Settings) -> int:
+    """Run until told to end; return 0 after a drain, 1 when a port is taken or a model can't be served on a laptop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    for chatty in ("uvicorn", "httpx", "httpx2", "httpcore", "huggingface_hub"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Creation times double the number of series and nobody reads them.
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library types its metrics, not this switch
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    pod = Pod(Lifecycle(), Metrics())
+    log_changes(pod)
+    pod.lifecycle.on_change(lambda change: pod.metrics.enter(change.phase))
+    pod.metrics.enter(pod.lifecycle.phase)
+    admission = Admission(lambda: pod.limits)
+    inference = inference_app(pod, admission)
+    try:
+        ports = (
+            Listener(inference, settings.host, settings.port),
+            Listener(management_app(pod), settings.management_host, settings.management_port),
+        )
+    except OSError as error:
+        _log.error("%s", error)
+        return 1
+    stop = asyncio.Event()
+    _take_signals(stop, settings)
+    _log.info(
+        "inference on %s:%d, management on %s:%d",
+        settings.host,
+        settings.port,
+        settings.management_host,
+        settings.management_port,
+    )
+    return await _serve(settings, pod, admission, inference, ports, stop)
+
+
+async def _serve(
+    settings: Settings, pod: Pod, admission: Admission, inference: App, ports: tuple[Listener, Listener], stop: asyncio.Event
+) -> int:
+    listening = [asyncio.create_task(port.serve_until_stopped()) for port in ports]
+    bringup = (await asyncio.to_thread(_import_bringup))(settings, pod)
+    bringing = asyncio.create_task(_essential(bringup.run(), stop))
+    background = [bringing, asyncio.create_task(_essential(sample(pod), stop))]
+    if settings.progress:
+        background.append(asyncio.create_task(_essential(draw(pod), stop)))
+    if settings.on_a_laptop:
+        pod.lifecycle.on_change(lambda change: _end_on_failure(change, stop))
+    for task in listening:
+        task.add_done_callback(lambda _: stop.set())
+    await stop.wait()
+    failed = pod.lifecycle.phase is Phase.FAILED and settings.on_a_laptop
+    # What is still being brought is not wanted any more; a model that serves goes on until the port has run out.
+    bringing.cancel()
+    await asyncio.wait({bringing})
+    await drain(
+        pod.lifecycle,
+        inference,
+        ports[0],
+        listening[0],
+        admission,
+        accept_seconds=settings.drain_seconds,
+        grace=bringup.grace_seconds,
+    )
+    await bringup.close()
+    ports[1].stop()
+    await asyncio.wait(listening, timeout=5.0)
+    for task in (*background, *listening):
+        task.cancel()
+    results = await asyncio.gather(*background, *listening, return_exceptions=True)
+    crashed = [result for result in results if isinstance(result, Exception)]
+    for error in crashed:
+        _log.error("ended by an error", exc_info=error)
+    return 1 if failed or crashed else 0
+
+
+def _import_bringup() -> "type[Bringup]":
+    """The hub's client takes longer to import than all the rest: ports answer and signals count meanwhile."""
+    from .bringup import Bringup
+
+    return Bringup
+
+
+async def _essential(work: Coroutine[None, None, None], stop: asyncio.Event) -> None:
+    """Run what the process can't be without; its error ends the process."""
+    try:
+        await work
+    except Exception:
+        stop.set()
+        raise
+
+
+def _end_on_failure(change: Change, stop: asyncio.Event) -> None:
+    if change.phase is Phase.FAILED:
+        stop.set()
+
+
+def _take_signals(stop: asyncio.Event, settings: Settings) -> None:
+    """SIGTERM and SIGINT begin the end; a second SIGTERM changes nothing, a second Ctrl-C at a terminal ends at once."""
+    loop = asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        if stop.is_set() and settings.on_a_laptop:
+            os._exit(_INTERRUPTED)
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupted)
