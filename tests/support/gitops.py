@@ -9,7 +9,7 @@ import yaml
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples/gitops"
 _SCRIPT = (EXAMPLES / "argocd/health.lua").read_text()
-FLUX = list(yaml.safe_load_all((EXAMPLES / "flux/kustomization.yaml").read_text()))
+FLUX = list(yaml.safe_load_all((EXAMPLES / "flux/sync.yaml").read_text()))
 _MODELS = next(one for one in FLUX if one["kind"] == "Kustomization" and one["metadata"]["name"] == "models")
 EXPRESSIONS: dict[str, dict[str, str]] = {one["kind"]: one for one in _MODELS["spec"]["healthCheckExprs"]}
 _ORDER = {"inProgress": "InProgress", "failed": "Failed", "current": "Current"}  # as Flux asks

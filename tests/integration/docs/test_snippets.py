@@ -29,7 +29,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def manifests() -> dict[str, dict[str, Any]]:
     """Return each object that a page or an example shows; a part of a spec is put into the smallest whole object."""
     texts = {f"{page.name} {n}": block for page in PAGES for n, block in enumerate(blocks(page, "yaml"))}
-    texts |= {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "examples/quickstart").glob("*.yaml")}
+    texts |= {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "examples").rglob("*.yaml")}
     found = {}
     for name, text in texts.items():
         for number, document in enumerate(yaml.safe_load_all(text.replace("bafy...", CID))):
