@@ -65,6 +65,7 @@ class Reason(StrEnum):
     UNAUTHORIZED = "Unauthorized"  # the hub refuses: gated or private
     INTEGRITY_FAILURE = "IntegrityFailure"  # the bytes are not those that were expected
     INSUFFICIENT_STORAGE = "InsufficientStorage"  # the model does not fit; refused before the download
+    VOLUME_NOT_SHAREABLE = "VolumeNotShareable"  # more pods are wanted than can mount the volume
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # the engine cannot load these files
     NAME_TAKEN = "NameTaken"  # a child's name belongs to an object that is not ours
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # no progress for too long

@@ -19,6 +19,7 @@ from pinion_contract.status import (
 from pinion_operator.api.modeldeployment import ModelDeployment
 from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
 from pinion_operator.reconcile.model.decide import decide_model_deployment
+from pinion_operator.reconcile.model.idle import is_at_rest
 from pinion_operator.reconcile.model.observed import Observed, Pod, SinceProgress
 from pinion_operator.reconcile.model.revision import Revision, revisions_of
 from pinion_operator.reconcile.model.scope import Scope, build_scope
@@ -26,7 +27,17 @@ from pinion_operator.reconcile.model.source import Resolution, SourceFacts
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.reconcile.refusal import Refusal
 from pinion_operator.resources.configmap import CONFIG_KEY, LIVE_KEY
-from pinion_operator.resources.kinds import CONFIGMAP, DEPLOYMENT, POD, SECRET, Object, Ref, ref_of
+from pinion_operator.resources.kinds import (
+    CONFIGMAP,
+    DEPLOYMENT,
+    PERSISTENTVOLUMECLAIM,
+    POD,
+    SECRET,
+    Object,
+    Ref,
+    kind_of,
+    ref_of,
+)
 from pinion_operator.resources.model_names import live_name
 
 NAMESPACE, NAME, UID = "ml", "minilm", "uid-of-minilm"
@@ -62,6 +73,7 @@ class World:
         self.since_progress = SinceProgress()
         self.progress_age = 0.0
         self.renaming_age = 0.0
+        self.cache_claim: dict[str, Any] | None = None
         self.image = "runtime:1"
 
     # what happens around it
@@ -219,6 +231,8 @@ class World:
             peers_secret_gone=not any(ref.kind == SECRET for ref in self.children),
             progress_age=self.progress_age,
             renaming_age=self.renaming_age,
+            cache_claim=self.cache_claim,
+            cache_looked_at=not is_at_rest(ModelDeployment.parse(self.obj)),
             runtime_image=self.image,
         )
 
@@ -261,6 +275,9 @@ class World:
 
     def _put(self, child: Object) -> None:
         obj = copy.deepcopy(dict(child))
+        if kind_of(child) == PERSISTENTVOLUMECLAIM:  # not watched, and not always owned
+            self.cache_claim = obj
+            return
         have = self.children.get(ref_of(child)) or self.orphans.pop(ref_of(child), None)
         if have is None:
             obj["metadata"] |= {"uid": f"uid-{len(self.children)}", "generation": 1, "creationTimestamp": EARLIER}

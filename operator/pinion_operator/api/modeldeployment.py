@@ -16,6 +16,7 @@ from .base import (
     list_map,
     rules,
 )
+from .cache import Cache
 from .modeldeployment_status import ModelDeploymentStatus
 from .rollout import Rollout
 from .source import Source
@@ -30,12 +31,6 @@ CID_RULES = rules(
     (
         f"self.matches('{CID_PATTERN}')",
         "cid must be the CIDv1 of the model's directory, bafybei and 52 more characters, as status.model.cid shows it",
-    )
-)
-SIZE_LIMIT_RULES = rules(
-    (
-        "self == '' || isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
-        "sizeLimit must be a Kubernetes quantity above zero, for example 2Gi",
     )
 )
 
@@ -68,18 +63,6 @@ class BackendRef(ApiModel):
 
     name: Name
     """Name of the IpfsBackend."""
-
-
-class Cache(ApiModel):
-    """A pod's own copy of the model's files."""
-
-    type: Literal["Ephemeral"] = "Ephemeral"
-    """Ephemeral: an emptyDir, which goes with the pod."""
-    size_limit: Annotated[str, Field(max_length=32, json_schema_extra=SIZE_LIMIT_RULES)] = ""
-    """The most that the copy may take, as a quantity. Empty: what the node has.
-
-    A model that does not fit is refused before its download.
-    """
 
 
 class Storage(ApiModel):

@@ -114,6 +114,16 @@ class PerformanceStatus(ApiModel):
     """The warm-up."""
 
 
+class RolloutStatus(ApiModel):
+    """How the next revision would replace this one."""
+
+    strategy: Literal["RollingUpdate", "Recreate"]
+    """RollingUpdate, or Recreate: the old pod stops before the new one starts, since one pod alone can mount the volume.
+
+    Requests fail meanwhile.
+    """
+
+
 class FailureStatus(ApiModel):
     """The last failure of a pod."""
 
@@ -170,6 +180,8 @@ class ModelDeploymentStatus(ApiModel):
     """Ready pods by what they say they opened."""
     revisions: Annotated[tuple[RevisionStatus, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
     """Revisions that are kept, newest first."""
+    rollout: RolloutStatus | None = None
+    """How the next revision would replace this one."""
     restart: Short = ""
     """The `pinion.dev/restart` that the current revision was made for."""
     performance: PerformanceStatus | None = None

@@ -17,16 +17,18 @@ class Replacement:
     max_unavailable: int = 0
     progress_deadline_seconds: int = 1800
     revision_history_limit: int = 3
+    recreate: bool = False  # the old pods stop first, whatever the numbers say
 
 
 def build_deployment(owner: Object, template: Object, replicas: int, replacement: Replacement) -> dict[str, Any]:
     """Return the Deployment."""
     name = owner["metadata"]["name"]
     rolling = {"maxUnavailable": replacement.max_unavailable, "maxSurge": replacement.max_surge}
+    rolling_update = {"type": "RollingUpdate", "rollingUpdate": rolling}
     spec = {
         "replicas": replicas,
         "selector": {"matchLabels": dict(selector_labels(name))},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
+        "strategy": {"type": "Recreate"} if replacement.recreate else rolling_update,
         "progressDeadlineSeconds": replacement.progress_deadline_seconds,
         "revisionHistoryLimit": replacement.revision_history_limit,
         "template": template,

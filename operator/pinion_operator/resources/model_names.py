@@ -37,6 +37,11 @@ def live_name(deployment: str, revision: str) -> str:
     return f"{deployment}-{revision}-live"
 
 
+def cache_claim_name(deployment: str) -> str:
+    """Return the PersistentVolumeClaim that is made for the pods' copy of the model."""
+    return f"{deployment}-cache"
+
+
 def peers_name(deployment: str) -> str:
     """Return the headless Service over the pods' content ports."""
     return f"{deployment}-peers"

@@ -25,7 +25,8 @@ from .names import MANAGED_BY, MANAGER, PART_OF
 
 USER = 65532  # of both images
 TOKEN_KEY = "token"
-CONFIG_VOLUME, PEERS_VOLUME = "config", "peers"
+CONFIG_VOLUME, PEERS_VOLUME, CACHE_VOLUME = "config", "peers", "cache"
+HF_HOME = f"{STATE_PATH}/hf"  # the store
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class PodSettings:
         default_factory=dict
     )  # backend -> Secret and key of its bearer token
     shared_claims: Mapping[str, str] = field(default_factory=dict)  # backend -> the claim of its volume
+    cache_claim: str = ""  # of the volume that holds the store; "" = an emptyDir
     api_keys_secret: str = ""  # "" = no keys are asked for
     hub_token_secret: str = ""  # "" = the repository is public
     hub_token_key: str = TOKEN_KEY
@@ -63,6 +65,8 @@ def build_pod_template(settings: PodSettings) -> dict[str, Any]:
             "runAsUser": USER,
             "runAsGroup": USER,
             "fsGroup": USER,  # lets this user read the tokens and write the emptyDirs
+            # A volume that is right already is not walked file by file at each start.
+            **({"fsGroupChangePolicy": "OnRootMismatch"} if settings.cache_claim else {}),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(settings)],
@@ -95,7 +99,7 @@ def _container(settings: PodSettings) -> dict[str, Any]:
         "command": ["python", "-m", "pinion_runtime", "--config", CONFIG_PATH, "--live", LIVE_PATH],
         "env": [
             {"name": "HOME", "value": STATE_PATH},  # the root is read-only
-            {"name": "HF_HOME", "value": f"{STATE_PATH}/hf"},
+            {"name": "HF_HOME", "value": HF_HOME},
             {"name": "TORCHINDUCTOR_CACHE_DIR", "value": "/tmp/torchinductor"},
         ],
         "ports": [
@@ -118,6 +122,7 @@ def _container(settings: PodSettings) -> dict[str, Any]:
             {"name": "live", "mountPath": str(PurePosixPath(LIVE_PATH).parent), "readOnly": True},
             {"name": "state", "mountPath": STATE_PATH},
             {"name": "tmp", "mountPath": "/tmp"},
+            *([{"name": CACHE_VOLUME, "mountPath": HF_HOME}] if settings.cache_claim else []),
             *({"name": name, "mountPath": path, "readOnly": True} for name, path in _secret_mounts(settings)),
             *({"name": f"shared-{i}", "mountPath": shared_path(name)} for i, name in enumerate(settings.shared_claims)),
         ],
@@ -135,11 +140,13 @@ def _volumes(settings: PodSettings) -> list[dict[str, Any]]:
         # Optional: a backend that is not up yet must not keep the pod from starting with another one.
         secrets.append({"name": f"backend-{index}", "secret": {**_token(secret, key), "optional": True}})
     claims = enumerate(settings.shared_claims.values())
+    cache = {"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": settings.cache_claim}}
     return [
         {"name": CONFIG_VOLUME, "configMap": {"name": settings.config_map}},
         {"name": "live", "configMap": {"name": live_name(settings.deployment, settings.revision)}},
         {"name": "state", "emptyDir": state},
         {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+        *([cache] if settings.cache_claim else []),
         *secrets,
         *({"name": f"shared-{index}", "persistentVolumeClaim": {"claimName": claim}} for index, claim in claims),
     ]

@@ -31,6 +31,13 @@ BACKEND: dict[str, Any] = {
     "spec": {"type": "Kubo", "managed": {}},
 }
 SOURCE = "spec.model.source.huggingFace"
+ON_A_VOLUME = {"type": "PVC", "pvc": {"size": "1Gi"}}
+ON_VOLUME: dict[str, Any] = {**MODEL, "spec": {**MODEL["spec"], "storage": {"cache": ON_A_VOLUME}}}
+PVC = "spec.storage.cache.pvc"
+NOT_OF_A_NAMED_CLAIM = ({"storageClassName": "fast"}, {"accessMode": "ReadWriteMany"}, {"reclaimPolicy": "Delete"})
+
+
+KUBO: dict[str, Any] = {**BACKEND, "spec": {"type": "Kubo", "managed": {"storage": {"size": "1Gi"}}}}
 
 
 def with_value(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -124,7 +131,14 @@ CASES = [
     (MODEL, "spec.storage.backendRefs", [[], [{"name": "a"}, {"name": "b"}]], [SAME_TWICE], "Duplicate value"),
     (MODEL, "spec.storage.backendRefs", [[{"name": "a"}]], [[{"name": "A"}], [{"name": ""}]], "backendRefs[0].name"),
     (MODEL, "spec.storage.pinning", ["Required"], ["Background", ""], "Unsupported value"),
-    (MODEL, "spec.storage.cache.type", ["Ephemeral"], ["PVC"], "Unsupported value"),
+    (MODEL, "spec.storage.cache.type", ["Ephemeral"], ["HostPath"], "Unsupported value"),
+    (MODEL, "spec.storage.cache", [ON_A_VOLUME], [{"type": "PVC"}, {"pvc": {"size": "1Gi"}}], "cache.type PVC needs cache.pvc"),
+    (MODEL, "spec.storage.cache", [], [{**ON_A_VOLUME, "sizeLimit": "1Gi"}], "sizeLimit is of type Ephemeral"),
+    (ON_VOLUME, f"{PVC}.size", ["1", "20Gi"], ["0", "-1Gi", "big"], "size must be"),
+    (ON_VOLUME, PVC, [{"claimName": "models"}], [{}, {"claimName": "a", "size": "1Gi"}], "needs claimName, of a claim"),
+    (ON_VOLUME, PVC, [], [{"claimName": "a", **one} for one in NOT_OF_A_NAMED_CLAIM], "claimName names somebody's own"),
+    (ON_VOLUME, f"{PVC}.accessMode", ["", "ReadWriteOncePod", "ReadWriteMany"], ["ReadOnlyMany"], "Unsupported value"),
+    (ON_VOLUME, f"{PVC}.claimName", [], ["A", "-a", "a_b"], "claimName"),
     (MODEL, "spec.storage.cache.sizeLimit", ["", "1Gi", "500M"], ["0", "-1Gi", "big"], "sizeLimit must be"),
     (MODEL, "spec.runtime.image", ["", "pinion-runtime:1"], ["a b"], "spec.runtime.image"),
     (MODEL, "spec.runtime.imagePullPolicy", ["Never"], ["Sometimes"], "Unsupported value"),
@@ -212,17 +226,25 @@ def test_rule(submit: Submit, base: dict[str, Any], path: str, accepted: list[An
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "message"),
+    ("base", "path", "value", "message"),
     [
-        ("spec.managed.storage.size", "2Gi", "storage is immutable"),
-        ("spec.managed.storage.type", "EmptyDir", "storage is immutable"),
-        ("spec.type", "TrustlessGateway", "type is immutable"),
-        ("spec.priority", 7, None),
+        (KUBO, "spec.managed.storage.size", "2Gi", "storage is immutable"),
+        (KUBO, "spec.managed.storage.type", "EmptyDir", "storage is immutable"),
+        (KUBO, "spec.type", "TrustlessGateway", "type is immutable"),
+        (KUBO, "spec.priority", 7, None),
+        (ON_VOLUME, f"{PVC}.storageClassName", "fast", "storageClassName and accessMode are immutable"),
+        (ON_VOLUME, f"{PVC}.accessMode", "ReadWriteMany", "storageClassName and accessMode are immutable"),
+        (ON_VOLUME, f"{PVC}.size", "1023Mi", "size can only grow"),
+        (ON_VOLUME, f"{PVC}.size", "2Gi", None),
+        (ON_VOLUME, f"{PVC}.reclaimPolicy", "Delete", None),
+        (ON_VOLUME, PVC, {"claimName": "models"}, None),
+        (ON_VOLUME, "spec.storage.cache", {"type": "Ephemeral"}, None),
     ],
 )
 @pytest.mark.usefixtures("crds")
-def test_transition(control_plane: ControlPlane, namespace: str, path: str, value: Any, message: str | None) -> None:
-    base = with_value(BACKEND, "spec.managed.storage.size", "1Gi")
+def test_transition(
+    control_plane: ControlPlane, namespace: str, base: dict[str, Any], path: str, value: Any, message: str | None
+) -> None:
     control_plane.kubectl("create", f"--namespace={namespace}", "-f", "-", input=json.dumps(base))
     change = ("replace", f"--namespace={namespace}", "--dry-run=server", "-f", "-")
     changed = json.dumps(with_value(base, path, value))

@@ -15,8 +15,9 @@ from ...cluster.errors import ForbiddenError
 from ...probes.hub import Access, no_token, probe_source, probe_upstream, read_token
 from ...probes.pods import probe_pods
 from ...reconcile.model.annotations import is_paused, reconcile_wish
+from ...reconcile.model.cache import cache_claim
 from ...reconcile.model.decide import decide_model_deployment
-from ...reconcile.model.idle import idle_reason
+from ...reconcile.model.idle import idle_reason, is_at_rest
 from ...reconcile.model.live import is_renaming
 from ...reconcile.model.observed import Observed, Pod
 from ...reconcile.model.pods import waits_for_volumes
@@ -25,7 +26,20 @@ from ...reconcile.model.scope import Scope, build_scope
 from ...reconcile.model.source import Resolution, SourceFacts, Unresolved
 from ...reconcile.model.upstream import can_move
 from ...reconcile.plan import Plan
-from ...resources.kinds import DEPLOYMENT, IPFSBACKEND, MODELDEPLOYMENT, POD, REPLICASET, SECRET, Key, Kind, Object, Ref, ref_of
+from ...resources.kinds import (
+    DEPLOYMENT,
+    IPFSBACKEND,
+    MODELDEPLOYMENT,
+    PERSISTENTVOLUMECLAIM,
+    POD,
+    REPLICASET,
+    SECRET,
+    Key,
+    Kind,
+    Object,
+    Ref,
+    ref_of,
+)
 from ...resources.names import DEPLOYMENT_LABEL
 from ...resources.owner import controller_of
 from ...resources.peers import build_peers_secret
@@ -85,6 +99,7 @@ class ModelDeploymentReconciler:
         )
         if scope is None or scope.model.deleting or is_paused(scope.model.metadata.annotations):
             return seen
+        seen = await self._with_cache_claim(seen, scope.model, context)
         seen = replace(seen, resolution=self._resolution(scope, key, context))
         seen = replace(seen, upstream=self._upstream(scope, key, context), pods=await self._pods(key, children, context))
         if scope.current and any(waits_for_volumes(pod) for pod in seen.pods):
@@ -113,6 +128,14 @@ class ModelDeploymentReconciler:
         self._progress.forget(key)
         self._shown.pop(key, None)
         self._renaming.pop(key, None)
+
+    async def _with_cache_claim(self, seen: Observed, model: ModelDeployment, context: Context) -> Observed:
+        """Look at the claim of the pods' volume: claims are not watched, and asked for only while the object is not at rest."""
+        name = cache_claim(model)
+        if not name or is_at_rest(model):
+            return seen
+        claim = await context.api.get(PERSISTENTVOLUMECLAIM, (model.metadata.namespace, name))
+        return replace(seen, cache_claim=claim, cache_looked_at=True)
 
     async def _pods(self, key: Key, children: Mapping[Ref, Object], context: Context) -> tuple[Pod, ...]:
         deployment = children.get(Ref(DEPLOYMENT, *key))

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...api.modeldeployment import ModelDeployment
+from ...resources.cache_claim import is_made_for
 from ...resources.configmap import build_config_map, build_live_config_map
 from ...resources.deployment import build_deployment
-from ...resources.kinds import CONFIGMAP, DEPLOYMENT, NETWORKPOLICY, Object, Ref, kind_of, ref_of
+from ...resources.kinds import CONFIGMAP, DEPLOYMENT, NETWORKPOLICY, PERSISTENTVOLUMECLAIM, Object, Ref, kind_of, ref_of
 from ...resources.model_names import live_name, peers_name
 from ...resources.names import REVISION_LABEL
 from ...resources.networkpolicy import build_network_policy
@@ -18,6 +19,7 @@ from ..drift import covers
 from ..orphans import agreeing
 from ..pending import Pending
 from .artifact import Artifact
+from .cache import wanted_cache_claim
 from .idle import wanted_replicas
 from .live import wanted_live
 from .observed import Observed
@@ -28,12 +30,12 @@ from .scope import Scope
 from .workload import deployment_of
 
 
-def _replicas_now(seen: Observed, model: ModelDeployment, artifact: Artifact) -> int:
+def _replicas_now(seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact) -> int:
     """Return how many pods may run now: while nobody knows the CID, one fetches and the others wait for it.
 
     Pods that run already stay: in the middle of a rollout the old revision serves while the first new pod fetches.
     """
-    wanted = wanted_replicas(model)
+    wanted = min(wanted_replicas(model), 1) if revision.one_pod else wanted_replicas(model)
     if artifact.cid:
         return wanted
     have = deployment_of(seen, model)
@@ -43,7 +45,7 @@ def _replicas_now(seen: Observed, model: ModelDeployment, artifact: Artifact) ->
 def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact: Artifact) -> Pending:
     """Return the children to apply, in the order in which pods need them."""
     owner, model = seen.obj, scope.model
-    replicas = _replicas_now(seen, model, artifact)
+    replicas = _replicas_now(seen, model, revision, artifact)
     live = wanted_live(seen, model, revision, artifact)
     wanted = [
         build_service_account(owner),
@@ -52,9 +54,12 @@ def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact:
         build_service(owner),
         build_peers_service(owner),
         *_network_policy(seen, model),
-        build_deployment(owner, revision.template, replicas, replacement(model, artifact)),
+        build_deployment(owner, revision.template, replicas, replacement(model, revision, artifact)),
     ]
     apply: tuple[Object, ...] = tuple(child for child in wanted if not covers(seen.children.get(ref_of(child)), child))
+    claim = wanted_cache_claim(seen, model)
+    if claim and seen.cache_looked_at and not _is_as_wanted(seen.cache_claim, claim):
+        apply = (claim, *apply)
     # The Secret is made once: it is there when the Deployment is, unless somebody took it away, and then pods wait for it.
     missing = deployment_of(seen, model) is None or seen.peers_secret_gone
     secret = build_peers_secret(owner, mounted_peers_secret(revision.template), seen.fresh_token)
@@ -75,10 +80,18 @@ def adoptable_children(seen: Observed, scope: Scope, wanted: Sequence[Object]) -
     """
     deployment = Ref(DEPLOYMENT, scope.model.metadata.namespace, scope.model.metadata.name)
     found = agreeing(seen.orphans, wanted)
+    if seen.cache_claim and is_made_for(seen.cache_claim, scope.model.metadata.name):
+        found |= {ref_of(child) for child in wanted if kind_of(child) == PERSISTENTVOLUMECLAIM}
     if (orphan := seen.orphans.get(deployment)) and any(ref_of(child) == deployment for child in wanted):
         runs = orphan["spec"]["template"]
         found |= {deployment} if any(covers(runs, revision.template) for revision in scope.revisions) else set()
     return found
+
+
+def _is_as_wanted(have: Object | None, claim: Object) -> bool:
+    """Return whether the claim is there, and tied to its owner, or not, as its reclaim policy says."""
+    tied = [bool(one and one["metadata"].get("ownerReferences")) for one in (have, claim)]
+    return covers(have, claim) and tied[0] == tied[1]
 
 
 def _is_left_by_predecessor(seen: Observed, model: ModelDeployment, secret: str) -> bool:

@@ -14,6 +14,7 @@ from ...api.modeldeployment import ModelDeploymentSpec
 
 SHAPING = {"model", "storage", "runtime", "warmup", "auth", "termination_grace_period_seconds"}
 LIVE_OF_MODEL = ("name", "expected")  # of spec.model: pods read them in live.json
+_OF_THE_CLAIM = ("size", "reclaimPolicy")  # of spec.storage.cache.pvc: they shape no pod
 NAME_DIGITS = 10
 _FOLLOWING = ("revisionPolicy", "trackIntervalSeconds")  # of the source: what becomes of a branch that moves
 
@@ -69,6 +70,9 @@ def _hashes(shaping: dict[str, Any]) -> Hashes:
 def _shaping(spec: ModelDeploymentSpec, *, first_form: bool = False) -> dict[str, Any]:
     shaping = spec.model_dump(mode="json", by_alias=True, include=SHAPING, exclude_defaults=True)
     _without_following(shaping["model"]["source"])
+    if claim := shaping.get("storage", {}).get("cache", {}).get("pvc"):
+        for name in _OF_THE_CLAIM:
+            claim.pop(name, None)
     for name in () if first_form else LIVE_OF_MODEL:
         shaping["model"].pop(name, None)
     return shaping

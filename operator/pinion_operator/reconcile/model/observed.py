@@ -45,6 +45,8 @@ class Observed:
     upstream: SourceFacts | None = None  # what the branch led to when the hub was asked last; None: this process knows nothing
     known_cids: Mapping[str, str] = field(default_factory=dict)  # by source digest: of other ModelDeployments of the namespace
     since_progress: SinceProgress = field(default_factory=SinceProgress)
+    cache_claim: Object | None = None  # that pods mount at $HF_HOME; looked at only while the object is not at rest
+    cache_looked_at: bool = False
     renaming_age: float = 0.0  # seconds since all pods were first seen to answer to old and new name, as this process knows
     progress_age: float = 0.0  # seconds since the transfer in status last changed, as far as this process knows
     runtime_image: str = ""  # the operator's default

@@ -10,6 +10,7 @@ from ...api.modeldeployment import ModelDeployment
 from ...api.modeldeployment_status import Phase
 from ...conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true
 from .artifact import unexpected_bytes
+from .cache import too_many_pods
 from .failures import MEANINGS, explain
 from .idle import idle_reason
 from .refused_children import Refused
@@ -63,6 +64,8 @@ def decide_readiness(state: RevisionState) -> Readiness:
         return _progressing(workload, "the children are being applied")
     if reason := idle_reason(state.model):
         return _idle(state, reason)
+    if not pending.apply and (problem := too_many_pods(state.model, one_pod=state.revision.one_pod)):
+        return stalled(Reason.VOLUME_NOT_SHAREABLE, problem, AT_REST)
     if not pending.apply and (problem := unexpected_bytes(artifact, state.model)):
         return stalled(Reason.INTEGRITY_FAILURE, problem, AT_REST)
     if not pending.apply and workload.settled and _is_safe(state):

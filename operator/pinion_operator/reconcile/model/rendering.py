@@ -10,6 +10,7 @@ from ...resources.podtemplate import TOKEN_KEY, PodSettings, build_pod_template
 from .annotations import restart_wish
 from .backend_messages import claim_of, readable, secret_of, to_message
 from .backends import Choice
+from .cache import cache_claim, is_for_one_pod
 from .observed import Observed
 from .revision import Revision, cache_limit_bytes
 from .scope import Scope
@@ -39,6 +40,7 @@ def render_revision(seen: Observed, scope: Scope, source: SourceFacts, name: str
         source=source,
         backends=choice.names,
         from_namespace=choice.from_namespace,
+        one_pod=is_for_one_pod(seen, model),
     )
 
 
@@ -86,6 +88,7 @@ def _pod_settings(seen: Observed, model: ModelDeployment, choice: Choice, name: 
         image_pull_policy=spec.runtime.image_pull_policy,
         resources=spec.runtime.resources.model_dump(mode="json", exclude_defaults=True),
         cache_limit=spec.storage.cache.size_limit,
+        cache_claim=cache_claim(model),
         backend_secrets={one.metadata.name: secret for one in backends if (secret := secret_of(one))},
         shared_claims={one.metadata.name: claim for one in backends if (claim := claim_of(one))},
         api_keys_secret=spec.auth.secret_ref.name if spec.auth.mode == "APIKey" else "",

@@ -35,6 +35,7 @@ class Revision:
     source: SourceFacts
     backends: tuple[str, ...]
     from_namespace: bool  # the backends were the namespace's, none was named
+    one_pod: bool = False  # its volume can be mounted by one pod alone
 
     @property
     def is_first_form(self) -> bool:
@@ -74,6 +75,7 @@ class Revision:
             source=SourceFacts(source["commit"], source["sourceDigest"], source["totalBytes"], source["fileCount"]),
             backends=tuple(data["backends"]),
             from_namespace=data["fromNamespace"],
+            one_pod=data.get("onePod", False),
         )
 
     def to_object(self, owner: Object) -> dict[str, Any]:
@@ -92,6 +94,7 @@ class Revision:
             },
             "backends": list(self.backends),
             "fromNamespace": self.from_namespace,
+            **({"onePod": True} if self.one_pod else {}),
         }
         return build_controller_revision(owner, self.name, self.number, self.inputs, self.asked, self.restart, data)
 

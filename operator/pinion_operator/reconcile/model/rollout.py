@@ -3,9 +3,10 @@
 from ...api.modeldeployment import ModelDeployment
 from ...resources.deployment import Replacement
 from .artifact import Artifact
+from .revision import Revision
 
 
-def replacement(model: ModelDeployment, artifact: Artifact) -> Replacement:
+def replacement(model: ModelDeployment, revision: Revision, artifact: Artifact) -> Replacement:
     """Return what the Deployment is told.
 
     New bytes are brought from the hub by one pod alone: the next starts when that one is ready, and by then its CID is known.
@@ -14,4 +15,6 @@ def replacement(model: ModelDeployment, artifact: Artifact) -> Replacement:
     surge, unavailable = wanted.max_surge, wanted.max_unavailable
     if not artifact.cid:
         surge, unavailable = (1, 0) if surge else (0, 1)
-    return Replacement(surge, unavailable, wanted.progress_deadline_seconds, wanted.revision_history_limit)
+    return Replacement(
+        surge, unavailable, wanted.progress_deadline_seconds, wanted.revision_history_limit, recreate=revision.one_pod
+    )

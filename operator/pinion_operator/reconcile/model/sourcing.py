@@ -9,12 +9,13 @@ from ...conditions import ConditionType, Reason, Reconciling, condition, find
 from ..plan import Plan
 from .annotations import restart_wish
 from .backends import explain_wait
+from .cache import is_for_one_pod, too_many_pods, too_small, unusable_cache
 from .inputs import revision_name
 from .observed import Observed
 from .readiness import AT_REST, SOON, Readiness, stalled
 from .refused_children import is_refused
 from .rendering import render_revision
-from .revision import as_current, cache_limit_bytes, wants_restart
+from .revision import as_current, wants_restart
 from .scope import Scope
 from .source import SourceFacts, Unresolved
 from .status import early_status, to_write
@@ -40,12 +41,14 @@ def decide_facts(seen: Observed, scope: Scope, source: SourceFacts) -> Plan:
     """Return what to do with a known source that no revision serves: see that it can be, then make the revision."""
     model, choice = scope.model, scope.choice
     resolved = _resolved(model, source)
-    limit = cache_limit_bytes(model)
-    if limit is not None and limit < source.total_bytes:
-        message = (
-            f"the model needs {source.total_bytes} bytes, spec.storage.cache.sizeLimit is {limit} bytes "
-            f"({model.spec.storage.cache.size_limit}): nothing was downloaded"
+    if message := too_many_pods(model, one_pod=is_for_one_pod(seen, model)):
+        return early_plan(seen, scope, stalled(Reason.VOLUME_NOT_SHAREABLE, message, AT_REST), resolved)
+    if message := unusable_cache(seen, model):
+        state = Reconciling(Reason.PROGRESSING, message)
+        return early_plan(
+            seen, scope, Readiness(False, Reason.DEPENDENCY_NOT_READY, message, state, "Pending", AT_REST), resolved
         )
+    if message := too_small(seen, model, source.total_bytes):
         pinned = _condition(model, ConditionType.ARTIFACT_PINNED, Reason.INSUFFICIENT_STORAGE, message)
         return early_plan(seen, scope, stalled(Reason.INSUFFICIENT_STORAGE, message, None), resolved, pinned)
     if not choice.can_start:

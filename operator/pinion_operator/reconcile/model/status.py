@@ -13,6 +13,7 @@ from ...api.modeldeployment_status import (
     ModelStatus,
     PerformanceStatus,
     RevisionStatus,
+    RolloutStatus,
     ServingStatus,
 )
 from ...conditions import summarise
@@ -48,6 +49,7 @@ def early_status(seen: Observed, scope: Scope, readiness: Readiness, others: Ite
         **_common(seen, model, readiness, (build_available(model, taking_traffic), *others)),
         ready=f"0/{wanted_replicas(model)}",
         model=model.status.model,
+        rollout=model.status.rollout,
         restart=model.status.restart,
         revisions=tuple(_revision_status(seen, model, revision, None, readiness) for revision in scope.revisions[:MAX_ITEMS]),
         last_failure=model.status.last_failure,
@@ -82,6 +84,7 @@ def full_status(
             _revision_status(seen, model, known, artifact if known.name == revision.name else None, readiness)
             for known in tuple(kept)[:MAX_ITEMS]
         ),
+        rollout=RolloutStatus(strategy="Recreate" if revision.one_pod else "RollingUpdate"),
         restart=_restart(state),
         performance=_performance(workload.serving),
         last_failure=_failure(state),
