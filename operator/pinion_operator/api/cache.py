@@ -38,8 +38,12 @@ CLAIM_RULES = rules(
     ),
 )
 CACHE_RULES = rules(
-    ("(self.type == 'PVC') == has(self.pvc)", "cache.type PVC needs cache.pvc, and nothing else may have it"),
-    ("self.type != 'PVC' || self.sizeLimit == ''", "sizeLimit is of type Ephemeral: a volume has its own size"),
+    # The API server checks the default of the parent too, before it fills in those of the fields.
+    ("(has(self.type) && self.type == 'PVC') == has(self.pvc)", "cache.type PVC needs cache.pvc, and nothing else may have it"),
+    (
+        "!has(self.pvc) || !has(self.sizeLimit) || self.sizeLimit == ''",
+        "sizeLimit is of type Ephemeral: a volume has its own size",
+    ),
 )
 
 
