@@ -93,7 +93,7 @@ class Settings:
     @property
     def pin_seconds(self) -> float:
         """Return how often backends are asked whether they have the pins still, at least; once or twice as long passes."""
-        return 30 * self.live_seconds
+        return 60 * self.live_seconds
 
     @property
     def on_a_laptop(self) -> bool:
@@ -217,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     files = parser.add_argument_group("configuration files (instead of MODEL)")
     files.add_argument("--config", type=Path, metavar="FILE", help="config.json of a revision")
     files.add_argument("--live", type=Path, metavar="FILE", help="live.json, read again while running")
-    files.add_argument("--live-seconds", type=_seconds, default=2.0, metavar="S", help="how often (default: 2)")
+    files.add_argument("--live-seconds", type=_seconds, default=1.0, metavar="S", help="how often (default: 1)")
     process = parser.add_argument_group("the process")
     process.add_argument("--host", default="", metavar="ADDRESS", help="default: 127.0.0.1; with --config all addresses")
     process.add_argument(

@@ -46,6 +46,7 @@ DEFINITIONS = (
             Column("Reason", f"{_READY}.reason"),
             Column("Model", ".spec.model.source.huggingFace.repo"),
             Column("Replicas", ".status.ready"),
+            Column("Updated", ".status.updatedReplicas", "integer"),
             Column("Progress", ".status.transfer.percent", "integer"),
             Column("Backend", ".status.backend.active"),
             Column("URL", ".status.url"),

@@ -161,13 +161,13 @@ class ModelDeploymentStatus(ApiModel):
     replicas: Count = 0
     """Pods of the Deployment."""
     ready_replicas: Count = 0
-    """Pods that are ready."""
+    """Pods that answer requests, of whichever revision."""
     updated_replicas: Count = 0
     """Pods of the current revision."""
     selector: Short = ""
     """Label selector of the pods, for autoscalers."""
     ready: Short = ""
-    """Ready of wanted pods, for example 2/3."""
+    """Pods that answer requests, of whichever revision, of wanted ones: for example 2/3."""
     url: Short = ""
     """Where requests go."""
     model: ModelStatus | None = None

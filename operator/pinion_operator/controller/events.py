@@ -1,17 +1,16 @@
-"""Kubernetes Events, one for each transition of a condition. A story told on the side: no error of it reaches a reconcile."""
+"""Kubernetes Events: the transitions of conditions that a person needs. No error of theirs reaches a reconcile."""
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 from ..cluster.api import Api
 from ..cluster.errors import ApiError, ConflictError
-from ..conditions import TRUE_IS_BAD, Reason
+from ..conditions import TRUE_IS_BAD, ConditionType, Reason
 from ..metrics import Metrics
 from ..resources.kinds import EVENT, Object
 
@@ -29,6 +28,11 @@ _CALM = frozenset(
     }
 )  # fmt: skip
 
+# What is good, and worth a line on the way; that Ready is True always is.
+_MILESTONES = frozenset(
+    {Reason.RESOLVED, Reason.FETCHING, Reason.VERIFIED, Reason.PINNED, Reason.WARMED_UP, Reason.ROLLING_OUT}
+)
+
 log = logging.getLogger(__name__)
 
 
@@ -38,15 +42,18 @@ class Events:
     def __init__(self, api: Api, metrics: Metrics, instance: str, now: Callable[[], float] = time.monotonic) -> None:
         self._api, self._metrics, self._instance, self._now = api, metrics, instance, now
         self._queue: asyncio.Queue[Object] = asyncio.Queue(QUEUED)
+        self._last = datetime.fromtimestamp(0, UTC)
         self._allowed: OrderedDict[str, tuple[float, float]] = OrderedDict()  # by uid: how many still, as of when
 
     def transition(self, obj: Object, condition: str, new: Object | None, old: Object | None) -> None:
-        """Tell that a condition of this object has changed; None = it was not, or is no longer, there."""
+        """Tell that a condition has changed, if that says anything to a person; None = it is not, or was not, there."""
+        if new is None or not is_told(condition, new, old):
+            return
         if not self._may(obj["metadata"]["uid"]):
             self._metrics.told_event("dropped")
             return
         try:
-            self._queue.put_nowait(build_event(obj, condition, new, old, self._instance, datetime.now(UTC)))
+            self._queue.put_nowait(build_event(obj, condition, new, old, self._instance, self._moment()))
         except asyncio.QueueFull:
             self._metrics.told_event("dropped")
 
@@ -65,6 +72,11 @@ class Events:
             else:
                 self._metrics.told_event("posted")
 
+    def _moment(self) -> datetime:
+        """Return the time, later than any that was returned before: it is the name of an Event."""
+        self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
+        return self._last
+
     def _may(self, uid: str) -> bool:
         now = self._now()
         left, since = self._allowed.pop(uid, (BURST, now))
@@ -75,14 +87,20 @@ class Events:
         return left >= 1
 
 
-def build_event(obj: Object, condition: str, new: Object | None, old: Object | None, instance: str, now: datetime) -> Object:
-    """Return the Event of one transition; the same transition of the same version of an object has the same name."""
-    meta, said = obj["metadata"], new or {"status": "gone", "reason": (old or {}).get("reason", "")}
-    text = f"{condition} {said['status']}"
-    if new and new.get("message"):
-        text += f": {new['message']}"
-    transition = "\n".join((meta["uid"], meta["resourceVersion"], condition, said["status"], said["reason"]))
-    suffix = hashlib.sha256(transition.encode()).hexdigest()[:16]
+def is_told(condition: str, new: Object, old: Object | None) -> bool:
+    """Return whether a person needs it: what went wrong, what is right again, and the milestones of a start or a rollout."""
+    if _is_bad(condition, new, old) or (old is not None and _is_bad(condition, old, None)):
+        return True
+    if condition == ConditionType.READY:
+        return bool(new["status"] == "True" or (old or {}).get("status") == "True")
+    return new["status"] == "True" and new["reason"] in _MILESTONES
+
+
+def build_event(obj: Object, condition: str, new: Object, old: Object | None, instance: str, now: datetime) -> Object:
+    """Return the Event of one transition. Names sort by time, since the API server lists, and kubectl shows, by name."""
+    meta = obj["metadata"]
+    text = new.get("message") or f"{condition} is {new['status']}"
+    suffix = f"{int(now.timestamp() * 1_000_000):016x}"
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.name,
@@ -94,8 +112,8 @@ def build_event(obj: Object, condition: str, new: Object | None, old: Object | N
         "reportingController": "pinion.dev/operator",
         "reportingInstance": instance[-128:],
         "action": f"{condition}Changed",
-        "reason": said["reason"] or condition,
-        "type": "Warning" if new and _is_bad(condition, new) else "Normal",
+        "reason": new["reason"] or condition,
+        "type": "Warning" if _is_bad(condition, new, old) else "Normal",
         "note": text.encode()[:NOTE].decode(errors="ignore"),
         "regarding": {
             "apiVersion": obj["apiVersion"],
@@ -108,7 +126,9 @@ def build_event(obj: Object, condition: str, new: Object | None, old: Object | N
     }
 
 
-def _is_bad(condition: str, new: Object) -> bool:
+def _is_bad(condition: str, new: Object, old: Object | None) -> bool:
     if condition in TRUE_IS_BAD:
         return bool(new["status"] == "True")
+    if condition == ConditionType.AVAILABLE and (old or {}).get("status") == "True":
+        return bool(new["reason"] == Reason.NO_READY_REPLICAS)  # traffic worked, and does not any more
     return new["status"] != "True" and new["reason"] not in _CALM

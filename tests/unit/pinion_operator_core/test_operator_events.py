@@ -6,7 +6,7 @@ import pytest
 
 from pinion_operator.cluster.api import Api
 from pinion_operator.cluster.credentials import Credentials
-from pinion_operator.controller.events import BURST, QUEUED, Events, build_event
+from pinion_operator.controller.events import BURST, QUEUED, Events, build_event, is_told
 from pinion_operator.metrics import Metrics
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
@@ -27,7 +27,7 @@ def build(condition: str, new: Any, old: Any = None, **obj: Any) -> dict[str, An
 
 def test_an_event_says_what_became_of_which_object() -> None:
     event = build("Ready", make_condition("True", "Serving", "2 of 2 replicas"))
-    assert event["note"] == "Ready True: 2 of 2 replicas"
+    assert event["note"] == "2 of 2 replicas"
     assert (event["type"], event["reason"], event["action"]) == ("Normal", "Serving", "ReadyChanged")
     assert event["regarding"]["name"] == "minilm"
     assert event["eventTime"] == "2026-01-02T03:04:05.000678Z"
@@ -55,9 +55,30 @@ def test_what_is_wrong_is_a_warning(condition: str, status: str, reason: str, ki
     assert build(condition, make_condition(status, reason))["type"] == kind
 
 
-def test_a_condition_that_goes_is_told_with_its_reason() -> None:
-    event = build("Stalled", None, make_condition("True", "NameTaken"))
-    assert (event["reason"], event["note"], event["type"]) == ("NameTaken", "Stalled gone", "Normal")
+TOLD: dict[str, tuple[str, Any, Any, bool]] = {
+    "nothing yet": ("Ready", ("Unknown", "Progressing"), None, False),
+    "Ready": ("Ready", ("True", "Serving"), ("Unknown", "Progressing"), True),
+    "no longer Ready": ("Ready", ("Unknown", "Progressing"), ("True", "Serving"), True),
+    "another step of a start": ("Reconciling", ("True", "WarmingUp"), ("True", "Starting"), False),
+    "a milestone": ("ArtifactVerified", ("True", "Verified"), ("False", "Verifying"), True),
+    "what is good from the start": ("BackendDegraded", ("False", "PreferredBackendActive"), None, False),
+    "something wrong": ("WorkloadReady", ("False", "OOMKilled"), ("True", "Running"), True),
+    "right again": ("WorkloadReady", ("True", "Running"), ("False", "OOMKilled"), True),
+    "no traffic before the first start": ("Available", ("False", "NoReadyReplicas"), None, False),
+    "no traffic any more": ("Available", ("False", "NoReadyReplicas"), ("True", "MinimumReplicasAvailable"), True),
+}
+
+
+@pytest.mark.parametrize(("condition", "new", "old", "told"), TOLD.values(), ids=TOLD.keys())
+def test_a_person_is_told_what_went_wrong_what_is_right_again_and_milestones(
+    condition: str, new: tuple[str, str], old: tuple[str, str] | None, told: bool
+) -> None:
+    assert is_told(condition, make_condition(*new), make_condition(*old) if old else None) == told
+
+
+def test_traffic_that_stops_is_a_warning() -> None:
+    old, new = make_condition("True", "MinimumReplicasAvailable"), make_condition("False", "NoReadyReplicas")
+    assert (build("Available", new, old)["type"], build("Available", new)["type"]) == ("Warning", "Normal")
 
 
 def test_text_and_name_are_bounded_as_the_api_server_bounds_them() -> None:
@@ -67,12 +88,12 @@ def test_text_and_name_are_bounded_as_the_api_server_bounds_them() -> None:
     assert not event["metadata"]["name"].split(".")[-2].endswith("-")
 
 
-def test_the_same_transition_has_the_same_name_and_another_one_another() -> None:
-    def name(version: str, status: str, uid: str = "u") -> str:
-        return str(build("Ready", make_condition(status, "X"), version=version, uid=uid)["metadata"]["name"])
-
-    assert name("7", "True") == name("7", "True")
-    assert len({name("7", "True"), name("7", "False"), name("8", "True"), name("7", "True", "other")}) == 4
+async def test_names_sort_by_time_and_none_comes_twice() -> None:
+    events = unconnected(Metrics(), [0.0])
+    for _ in range(20):
+        events.transition(make_object(), "Ready", make_condition("True", "X"), None)
+    names = [events._queue.get_nowait()["metadata"]["name"] for _ in range(20)]
+    assert names == sorted(set(names))
 
 
 def unconnected(metrics: Metrics, clock: list[float]) -> Events:

@@ -299,3 +299,13 @@ def test_a_pod_that_serves_and_has_lost_its_engine_says_so() -> None:
     world.pod("pod-0", status=world.says(phase=Phase.LOADING), ready=False).settle()
     assert world.condition("Ready") == "False/Degraded"
     assert world.condition("Available") == "False/NoReadyReplicas"
+
+
+def test_a_rollout_tells_what_serves_and_what_is_new_apart() -> None:
+    world = serving(2)
+    old = [pod.obj["metadata"]["labels"][REVISION_LABEL] for pod in world.pods]
+    world.change(runtime={"dtype": "bfloat16"}).settle()
+    world.pod("new", status=world.fetching(50)).settle()
+    assert world.message("Ready") == "2 of the revision before serve, 0 of 2 replicas of the new one; a pod brings the files"
+    assert (world.status.ready, world.status.ready_replicas, world.status.updated_replicas) == ("2/2", 2, 1)
+    assert len(set(old)) == 1

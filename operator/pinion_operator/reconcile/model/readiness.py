@@ -13,6 +13,7 @@ from .artifact import unexpected_bytes
 from .cache import too_many_pods
 from .failures import MEANINGS, explain
 from .idle import idle_reason
+from .pods import is_ready
 from .refused_children import Refused
 from .revision_state import RevisionState
 from .workload import Workload
@@ -169,11 +170,19 @@ def _progressing(workload: Workload, message: str = "") -> Readiness:
         reason, message = Reason.PROGRESSING_WITH_RETRY, message or why
     elif workload.others and not workload.current:
         reason = Reason.ROLLING_OUT
-    count = f"{len(workload.serving)} of {workload.wanted} replicas serve"
+    count = _count(workload)
     if told := len(workload.telling):
         message = message or f"{count}; {told} more serve and {'is' if told == 1 else 'are'} being told a change"
     message = message or (f"{count}; a pod {does}" if does else f"{count}; waiting for pods")
     return Readiness(None, Reason.PROGRESSING, message, Reconciling(reason, message), phase, SOON)
+
+
+def _count(workload: Workload) -> str:
+    """Return how many serve, those of the revision before told apart."""
+    new, before = f"{len(workload.serving)} of {workload.wanted} replicas", sum(map(is_ready, workload.others))
+    if not before:
+        return f"{new} serve"
+    return f"{before} of the revision before {'serves' if before == 1 else 'serve'}, {new} of the new one"
 
 
 def _what_is_wrong(workload: Workload) -> str:

@@ -47,7 +47,8 @@ def early_status(seen: Observed, scope: Scope, readiness: Readiness, others: Ite
     taking_traffic = sum(is_ready(pod) for pod in seen.pods)
     return ModelDeploymentStatus(
         **_common(seen, model, readiness, (build_available(model, taking_traffic), *others)),
-        ready=f"0/{wanted_replicas(model)}",
+        ready_replicas=taking_traffic,
+        ready=f"{taking_traffic}/{wanted_replicas(model)}",
         model=model.status.model,
         rollout=model.status.rollout,
         restart=model.status.restart,
@@ -64,9 +65,9 @@ def full_status(
     transfer = throttle(model.status.transfer, sum_transfers(workload.current), seen.progress_age)
     return ModelDeploymentStatus(
         **_common(seen, model, readiness, (build_available(model, workload.available), *others)),
-        ready_replicas=len(workload.serving),
+        ready_replicas=workload.answering,
         updated_replicas=len(workload.current),
-        ready=f"{len(workload.serving)}/{workload.wanted}",
+        ready=f"{workload.answering}/{workload.wanted}",
         model=ModelStatus(
             revision=revision.name,
             commit=revision.source.commit,

@@ -55,6 +55,11 @@ class Workload:
         return sum(is_ready(pod) for pod in (*self.current, *self.others))
 
     @property
+    def answering(self) -> int:
+        """Return how many pods answer requests: of the current revision by their own claims, of others as the kubelet says."""
+        return len(self.serving) + len(self.telling) + sum(is_ready(pod) for pod in self.others)
+
+    @property
     def rolled_out(self) -> bool:
         """Return whether the Deployment's controller has seen its newest spec, and just the wanted pods are there and ready."""
         if self.deployment is None:
