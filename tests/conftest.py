@@ -11,5 +11,7 @@ pytest_plugins = [
     "tests.support.cluster",
     "tests.support.volumes",
     "tests.support.fuzzing",
+    "tests.support.process_one",
+    "tests.support.contained_pods",
     "tests.support.helm",
 ]

@@ -1,8 +1,19 @@
-"""`python -m pinion_ipfs` is `pinion-ipfs`."""
+"""`pinion-ipfs`, and `python -m pinion_ipfs`: a Ctrl-C ends it in silence, also while it still imports."""
 
+import signal
 import sys
 
-from .cli import main
+from .ending import end_when_told
+
+
+def main() -> int:
+    """Run one command and return its exit code."""
+    end_when_told()
+    from .cli import main as run  # not at the top: it would delay what comes before
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # commands take back what they have half written
+    return run()
+
 
 if __name__ == "__main__":
     sys.exit(main())

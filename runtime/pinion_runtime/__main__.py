@@ -1,21 +1,25 @@
-"""`pinion-serve`, and `python -m pinion_runtime` in a pod: flags first, which need none of the packages that serve."""
+"""`pinion-serve`, and `python -m pinion_runtime` in a pod: signals count first, then flags, which need none of the packages."""
 
-import contextlib
 import sys
 
-from pinion_ipfs.distribution import extra_needed
-
-from .settings import PROGRAM, from_process
+from pinion_ipfs.ending import end_now, end_when_told
 
 
 def main() -> None:
-    """Run until told to end, and exit: 0 after a drain, 2 for a wrong use, 1 when something is missing, taken or fails."""
+    """Run until told to end, and exit: 0 after a drain, 2 for a wrong use, 1 when something is missing, taken or fails.
+
+    Before there is anything to drain a signal ends it at once, with 143 or 130.
+    """
+    end_when_told()
+    from pinion_ipfs.distribution import extra_needed  # not at the top, like the rest: it would delay what came before
+
+    from .settings import PROGRAM, from_process
+
     with extra_needed(PROGRAM, "runtime", sys.argv[1:]):
         settings = from_process()
-        from .running import run  # not at the top: --help and --version work without the extra
-    sys.exit(run(settings))
+        from .running import run  # --help and --version work without the extra
+    end_now(run(settings))
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        main()
+    main()

@@ -35,7 +35,7 @@ from .protocol import (
 
 _STDERR = 2  # the descriptor, whatever sys.stderr is now
 _WORKER = "pinion_runtime.engines.worker"
-_EXIT_SECONDS = 10.0  # for a batch at hand to end after Shutdown, before the process is killed
+_EXIT_SECONDS = 0.5  # from Shutdown to the end of an idle process, before it is killed
 _LOADING_SILENCE_SECONDS = 120.0  # importing torch from a cold disk holds the interpreter's lock
 SILENCE_SECONDS = 20.0  # a serving engine sends a heartbeat every second
 _LAST_WORDS_SECONDS = 1.0  # between the end of the process and the end of its socket, in either order
@@ -91,10 +91,10 @@ class EngineProcess(asyncio.Protocol):
         self._heard = time.monotonic()
         pidfd = os.pidfd_open(self._process.pid)
         self._loop.add_reader(pidfd, self._reap, pidfd)
-        await self._loop.create_unix_connection(lambda: self, sock=ours)
-        self._send(Load(spec))
-        self._watch()
         try:
+            await self._loop.create_unix_connection(lambda: self, sock=ours)
+            self._send(Load(spec))
+            self._watch()
             async with asyncio.timeout(timeout):
                 return await asyncio.shield(self._loaded)
         except TimeoutError as error:
@@ -129,11 +129,12 @@ class EngineProcess(asyncio.Protocol):
     # --- the end
 
     async def shut_down(self) -> None:
-        """Let the engine finish its batch and exit; kill it when it does not."""
-        self._send(Shutdown())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_EXIT_SECONDS):
-                await self._exited.wait()
+        """Let an idle engine exit; kill one that does not, and at once one that computes: nobody waits for that any more."""
+        if not self._deadlines:
+            self._send(Shutdown())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_EXIT_SECONDS):
+                    await self._exited.wait()
         await self.kill("it did not end when it was told to")
 
     async def kill(self, reason: str) -> None:

@@ -158,6 +158,7 @@ def main() -> None:
     except EngineError as error:
         channel.send(LoadFailed(Failure.of(error)))
         sys.exit(1)
+    _leave()
 
 
 def _serve(channel: Channel, load: Load) -> None:
@@ -196,7 +197,7 @@ def _beat(channel: Channel) -> None:
 
 
 def _leave() -> None:
-    """End at once: nobody is left to talk to, and a compute thread must not hold us up."""
+    """End at once: nobody is left to talk to, and neither a compute thread nor the end of torch may hold us up."""
     os._exit(0)
 
 

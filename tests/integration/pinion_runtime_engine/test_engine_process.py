@@ -28,6 +28,11 @@ def running(pid: int) -> bool:
         return False
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the process ids of its children."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 async def test_minilm_end_to_end(engines: Any, minilm: Path, reference: Callable[[Path], Any]) -> None:
     engine = await engines.start(minilm)
     capabilities = engine.capabilities
@@ -139,7 +144,26 @@ async def test_the_engine_ends_when_told_and_ignores_interrupts(engines: Any, ti
     assert engine.deaths == []
 
 
-async def test_the_engine_dies_with_its_parent(tiny_models: TinyModels, wait_until: WaitUntil) -> None:
+@pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
+async def test_an_engine_that_hangs_holds_up_no_end(
+    engines: Any, tiny_models: TinyModels, wait_until: WaitUntil, busy: bool
+) -> None:
+    engine = await engines.start(tiny_models.make())
+    pid = engine.supervisor.pid
+    os.kill(pid, signal.SIGSTOP)
+    asked = asyncio.ensure_future(engine.embed("kettle")) if busy else asyncio.ensure_future(asyncio.sleep(0))
+    await wait_until(lambda: engine.queue.running_requests == int(busy))
+    engine.queue.close(EngineDied("the pod is shutting down"))  # whoever waits is told
+    told = time.monotonic()
+    await engine.supervisor.close()
+    assert time.monotonic() - told < 1
+    assert not running(pid)
+    await asyncio.gather(asked, return_exceptions=True)
+    assert engine.deaths == []
+
+
+@pytest.mark.parametrize("loaded", [True, False], ids=["loaded", "still importing"])
+async def test_the_engine_dies_with_its_parent(tiny_models: TinyModels, wait_until: WaitUntil, loaded: bool) -> None:
     code = """
 import asyncio, pathlib, sys
 from pinion_runtime.engines.protocol import EngineSpec
@@ -158,7 +182,8 @@ asyncio.run(main())
     parent = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220 - exec takes a millisecond
     with parent:
         assert parent.stdout is not None
-        pid = int(await asyncio.to_thread(parent.stdout.readline))
+        await wait_until(lambda: children_of(parent.pid) != [])
+        pid = int(await asyncio.to_thread(parent.stdout.readline)) if loaded else children_of(parent.pid)[0]
         assert running(pid)
         parent.kill()
     await wait_until(lambda: not running(pid))

@@ -1,0 +1,129 @@
+"""Told to end before it serves, a runtime is gone within a second, whatever it does at that moment, and leaves nothing."""
+
+import signal
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from pinion_contract.config import KuboBackend, Warmup
+from tests.support.contained_pods import AT_ONCE, ContainedPods, check
+from tests.support.hub import Hub
+from tests.support.process_one import BIN, Started, Starter
+from tests.support.serve import wait_until
+
+pytestmark = pytest.mark.model
+
+MODULES = {"nothing": "", "the contract": "pydantic_core", "the loop": "uvloop"}  # the last thing that was imported
+
+
+@pytest.fixture
+def silence() -> Iterator[str]:
+    """Return the URL of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def silent_hub(hub: Hub) -> Iterator[Hub]:
+    """Return the mirror with a repository of which it can be silent."""
+    hub.add_repo("pinion/silent", {"config.json": b"{}", "model.safetensors": b"1" * 100})
+    try:
+        yield hub
+    finally:
+        hub.order("pinion/silent")
+
+
+def has_said(pod: Started, word: str) -> None:
+    """Wait until the log says that a phase has begun."""
+    wait_until(lambda: f"INFO {word}\n" in pod.output(), 60, f"{word}; the log:\n{pod.output()}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_command_that_handles_no_signal_is_not_ended_by_one_as_process_1(starter: Starter, number: signal.Signals) -> None:
+    """The ground that the other tests stand on."""
+    asleep = starter.process_one("sleep", "60")
+    with pytest.raises(AssertionError, match="goes on"):
+        asleep.end(number, limit=0.5)
+
+
+@pytest.mark.parametrize("moment", MODULES.values(), ids=MODULES.keys())
+def test_signals_count_while_it_imports_even_as_process_1(pods: ContainedPods, hub: Hub, moment: str) -> None:
+    """As of revisions that were made when there was no init."""
+    pod = pods.start(pods.config(hub.minilm), with_init=False)
+    wait_until(lambda: pod.handles(signal.SIGTERM), 60, "a handler")
+    if not moment:
+        assert not pod.has_loaded(MODULES["the contract"]), "there was time to import before signals counted"
+    wait_until(lambda: pod.has_loaded(moment), 60, moment)
+    ended = pod.end()
+    assert ended.seconds < AT_ONCE
+    assert ended.code in (143, 0), pod.output()
+    assert "Traceback" not in pod.output()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("moment", list(MODULES.values())[:2], ids=list(MODULES)[:2])
+def test_on_a_laptop_it_ends_in_silence_while_it_imports(
+    starter: Starter, number: signal.Signals, code: int, moment: str
+) -> None:
+    serving = starter.ordinary(str(BIN / "pinion-serve"), "org/model", "--endpoint", "http://127.0.0.1:9")
+    wait_until(lambda: serving.handles(signal.SIGTERM), 60, "a handler")
+    wait_until(lambda: serving.has_loaded(moment), 60, moment)
+    ended = serving.end(number)
+    assert (ended.code, serving.output()) == (code, "")
+    assert ended.seconds < AT_ONCE
+
+
+def test_while_the_hub_is_asked(pods: ContainedPods, silent_hub: Hub) -> None:
+    config = pods.config("pinion/silent")
+    silent_hub.order("pinion/silent", {"kind": "silent", "on": "* api/info"})
+    asked = silent_hub.stats()["api_requests"]
+    pod = pods.start(config)
+    wait_until(lambda: silent_hub.stats()["api_requests"] > asked, 60, f"a question; the log:\n{pod.output()}")
+    check(pod, pod.end())
+
+
+def test_while_it_waits_for_another_try(pods: ContainedPods, hub: Hub) -> None:
+    config = pods.config(hub.minilm)
+    nobody = config.source.model_copy(update={"endpoint": "http://127.0.0.1:9"})
+    pod = pods.start(config.model_copy(update={"source": nobody}))
+    wait_until(lambda: "trying again" in pod.output(), 60, "a failure")
+    ended = pod.end()
+    assert ended.seconds < AT_ONCE
+    assert ended.code == 0
+
+
+def test_while_it_fetches(pods: ContainedPods, silent_hub: Hub) -> None:
+    config = pods.config("pinion/silent")
+    silent_hub.order("pinion/silent", {"kind": "silent", "on": "GET *model.safetensors"})
+    pod = pods.start(config)
+    has_said(pod, "Fetching")
+    gets = silent_hub.repo_stats("pinion/silent").get("file_gets", 0)
+    wait_until(lambda: silent_hub.repo_stats("pinion/silent").get("file_gets", 0) > gets, 60, "a file is asked for")
+    check(pod, pod.end())
+
+
+def test_while_it_verifies(pods: ContainedPods, hub: Hub) -> None:
+    hub.add_repo("pinion/large", {"config.json": b"{}", "model.safetensors": b"\0" * (400 << 20)})
+    pod = pods.start(pods.config("pinion/large"))
+    has_said(pod, "Verifying")
+    check(pod, pod.end())
+
+
+def test_while_a_backend_is_silent(pods: ContainedPods, hub: Hub, silence: str) -> None:
+    backend = KuboBackend(name="kubo", rpc_url=silence, gateway_url=silence, allow_local_addresses=True)
+    pod = pods.start(pods.config(hub.minilm, backends=(backend,)))
+    has_said(pod, "Pinning")
+    check(pod, pod.end())
+
+
+def test_while_the_engine_starts(pods: ContainedPods, hub: Hub) -> None:
+    pod = pods.start(pods.config(hub.minilm))
+    has_said(pod, "Loading")
+    check(pod, pod.end())
+
+
+def test_while_it_warms_up(pods: ContainedPods, hub: Hub) -> None:
+    pod = pods.start(pods.config(hub.minilm, warmup=Warmup(inputs=("word " * 250,) * 2000)))
+    has_said(pod, "WarmingUp")
+    check(pod, pod.end())
