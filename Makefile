@@ -47,7 +47,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(UV)
 	@echo "making $(VENV): torch, transformers and the test tools"
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
 	@$(UV) pip install --quiet --compile-bytecode --python $(PY) -c constraints.txt $(if $(TORCH_INDEX_URL),--index $(TORCH_INDEX_URL)) \
-	  --editable '.[operator,runtime]' --group dev
+	  --editable '.[operator,runtime,container]' --group dev
 	@touch $@
 
 $(UV):

@@ -10,11 +10,12 @@ ENGINE = "pinion_runtime.engines.worker"
 CONTENT = "pinion_ipfs serve"
 OPERATOR = "-m pinion_operator"
 KUBO = "ipfs daemon"
+_INIT = "dumb-init"  # its own command line holds that of what it starts
 
 
 def processes_of(pod_uid: str, words: str) -> list[Process]:
-    """Return the processes of a pod whose command line holds these words."""
-    return [process for process in all_processes() if _in_pod(process, pod_uid) and words in " ".join(process.arguments)]
+    """Return the processes of a pod whose command line holds these words, the init aside."""
+    return [process for process in all_processes() if _in_pod(process, pod_uid) and _runs(process.arguments, words)]
 
 
 def kill(pod_uid: str, words: str) -> Process:
@@ -24,6 +25,10 @@ def kill(pod_uid: str, words: str) -> Process:
     found[0].kill(signal.SIGKILL)
     terminate(found)
     return found[0]
+
+
+def _runs(arguments: list[str], words: str) -> bool:
+    return words in " ".join(arguments) and Path(arguments[0]).name != _INIT
 
 
 def _in_pod(process: Process, pod_uid: str) -> bool:

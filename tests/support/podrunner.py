@@ -100,7 +100,9 @@ class PodRunner:
     def _start(self, folder: Path, pod: dict[str, Any]) -> RunningPod:
         address = f"127.77.{os.getpid() % 250}.{next(self._octets)}"
         container = pod["spec"]["containers"][0]
-        program = [sys.executable, *container["command"][1:3]]
+        # What the init of a container would start: here nobody is process 1.
+        command = container["command"]
+        program = [sys.executable, *command[command.index("python") + 1 :][:2]]
         paths = ["--config", str(folder / "config/config.json"), "--live", str(folder / "live/live.json")]
         where = ["--host", address, "--cache-dir", str(folder / "state"), "--live-seconds", "1", "--drain-seconds", "0"]
         environment = {**os.environ, "HOME": str(folder), "HF_HOME": str(folder / "state"), "OMP_NUM_THREADS": "1"}

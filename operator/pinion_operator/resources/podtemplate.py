@@ -24,6 +24,7 @@ from .model_names import CONTAINER, live_name, revision_labels, service_account_
 from .names import MANAGED_BY, MANAGER, PART_OF
 
 USER = 65532  # of both images
+INIT = "dumb-init"  # process 1: the kernel keeps from process 1 each signal that it does not handle yet
 TOKEN_KEY = "token"
 CONFIG_VOLUME, PEERS_VOLUME, CACHE_VOLUME = "config", "peers", "cache"
 HF_HOME = f"{STATE_PATH}/hf"  # the store
@@ -96,7 +97,7 @@ def _container(settings: PodSettings) -> dict[str, Any]:
         "name": CONTAINER,
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
-        "command": ["python", "-m", "pinion_runtime", "--config", CONFIG_PATH, "--live", LIVE_PATH],
+        "command": [INIT, "--", "python", "-m", "pinion_runtime", "--config", CONFIG_PATH, "--live", LIVE_PATH],
         "env": [
             {"name": "HOME", "value": STATE_PATH},  # the root is read-only
             {"name": "HF_HOME", "value": HF_HOME},

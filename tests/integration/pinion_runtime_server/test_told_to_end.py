@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pinion_contract.config import KuboBackend, Warmup
-from tests.support.contained_pods import AT_ONCE, ContainedPods, check
+from tests.support.contained_pods import AT_ONCE, ContainedPods, check, delete_after
 from tests.support.hub import Hub
 from tests.support.process_one import BIN, Started, Starter
 from tests.support.serve import wait_until
@@ -72,6 +72,21 @@ def test_on_a_laptop_it_ends_in_silence_while_it_imports(
     ended = serving.end(number)
     assert (ended.code, serving.output()) == (code, "")
     assert ended.seconds < AT_ONCE
+
+
+def test_a_pod_that_is_deleted_soon_after_its_start_is_gone_at_once(pods: ContainedPods, hub: Hub) -> None:
+    """A short form of what `make chaos` does 200 times."""
+    config = pods.config(hub.minilm)
+    for number in range(12):
+        delete_after(pods, config, 0.05 + number / 11 * 1.95)
+
+
+def test_process_1_reaps_what_others_leave(pods: ContainedPods) -> None:
+    orphans = "for number in 1 2 3; do (sleep 0 &); done; echo left; exec sleep 60"
+    pod = pods.starter.process_one(*pods.init(), "sh", "-c", orphans)
+    wait_until(lambda: "left" in pod.output(), 60, "orphans")
+    wait_until(lambda: len(pod.children()) == 1, 60, f"process 1 keeps the dead: {pod.children()}")
+    assert pod.end().code == 143
 
 
 def test_while_the_hub_is_asked(pods: ContainedPods, silent_hub: Hub) -> None:

@@ -8,6 +8,7 @@ from pinion_operator.reconcile.model.observed import Observed
 from pinion_operator.reconcile.model.revision import revisions_of
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.resources.kinds import CONTROLLERREVISION, kind_of
+from pinion_operator.resources.podtemplate import INIT
 from tests.support.model_world import CID, MANIFEST_CID, World
 
 
@@ -130,6 +131,21 @@ def test_revisions_made_by_an_older_operator_stay_what_they_are() -> None:
     world.image = "runtime:9"
     assert world.decide() == Plan(after=15.0)
     assert world.revision.name == name
+
+
+def test_an_init_is_process_1_in_new_revisions_only() -> None:
+    world = serving()
+    old = ["python", "-m", "pinion_runtime"]
+    templates = [child["data"]["template"] for child in world.children.values() if kind_of(child) == CONTROLLERREVISION]
+    for template in (*templates, world.deployment["spec"]["template"]):
+        assert template["spec"]["containers"][0]["command"][0] == INIT
+        template["spec"]["containers"][0]["command"] = old
+    world.settle()
+    assert world.deployment["spec"]["template"]["spec"]["containers"][0]["command"] == old, "word for word"
+    world.change(replicas=3, limits={"maxQueuedRequests": 5}).settle()
+    assert world.deployment["spec"]["template"]["spec"]["containers"][0]["command"] == old
+    roll(world.annotate(restart="a"))
+    assert world.deployment["spec"]["template"]["spec"]["containers"][0]["command"][0] == INIT
 
 
 def test_going_back_makes_the_revision_the_newest_and_keeps_its_template() -> None:
