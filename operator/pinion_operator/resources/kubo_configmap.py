@@ -1,4 +1,4 @@
-"""The ConfigMap with the script that configures a managed Kubo before each start."""
+"""The ConfigMap with the scripts that configure a managed Kubo before each start."""
 
 from importlib.resources import files
 from typing import Any
@@ -7,12 +7,15 @@ from .kinds import Object
 from .names import APP_NAME, BACKEND_LABEL, kubo_name
 from .owner import build_child
 
-SCRIPT_NAME = "configure.sh"
-SCRIPT = files(__package__).joinpath("kubo_configure.sh").read_text("utf-8")
+SCRIPT_NAME = "configure.sh"  # what the pod starts
+SCRIPT = files(__package__).joinpath("kubo_configure.sh").read_text("utf-8")  # what configures: another one restarts the daemon
+_START = files(__package__).joinpath("kubo_start.sh").read_text("utf-8")
 
 
 def build_kubo_configmap(owner: Object) -> dict[str, Any]:
     """Return the ConfigMap of an IpfsBackend's Kubo."""
     name = owner["metadata"]["name"]
     labels = {APP_NAME: "kubo", BACKEND_LABEL: name}
-    return build_child(owner, "v1", "ConfigMap", kubo_name(name), {"data": {SCRIPT_NAME: SCRIPT}}, labels=labels)
+    return build_child(
+        owner, "v1", "ConfigMap", kubo_name(name), {"data": {SCRIPT_NAME: _START, "repository.sh": SCRIPT}}, labels=labels
+    )
