@@ -98,6 +98,7 @@ class Reason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"  # no node takes the pod
     IMAGE_PULL_BACK_OFF = "ImagePullBackOff"  # the image cannot be pulled
     CRASH_LOOP_BACK_OFF = "CrashLoopBackOff"  # the container ends again and again
+    EVICTED = "Evicted"  # the kubelet ended a pod that took too much, or whose node had too little
     OOM_KILLED = "OOMKilled"  # the container took more memory than its limit
     INVALID_POD_OVERRIDE = "InvalidPodOverride"  # the API server refuses the pod as specified
     QUOTA_EXCEEDED = "QuotaExceeded"  # the namespace's quota refuses the pod

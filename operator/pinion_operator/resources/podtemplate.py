@@ -26,6 +26,7 @@ from .names import MANAGED_BY, MANAGER, PART_OF
 USER = 65532  # of both images
 INIT = "dumb-init"  # process 1: the kernel keeps from process 1 each signal that it does not handle yet
 TOKEN_KEY = "token"
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 CONFIG_VOLUME, PEERS_VOLUME, CACHE_VOLUME = "config", "peers", "cache"
 HF_HOME = f"{STATE_PATH}/hf"  # the store
 
@@ -73,7 +74,9 @@ def build_pod_template(settings: PodSettings) -> dict[str, Any]:
         "containers": [_container(settings)],
         "volumes": _volumes(settings),
     }
-    return {"metadata": {"labels": labels}, "spec": spec}
+    # Whatever else a policy puts into the pod: `kubectl logs` and `exec` mean this one.
+    annotations = {DEFAULT_CONTAINER: CONTAINER}
+    return {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
 
 
 def mounted_peers_secret(template: Object) -> str:

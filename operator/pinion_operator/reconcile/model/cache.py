@@ -61,8 +61,12 @@ def too_many_pods(model: ModelDeployment, *, one_pod: bool) -> str:
 
 def too_small(seen: Observed, model: ModelDeployment, needed: int) -> str:
     """Return a sentence with both numbers when the model cannot fit into its cache, "" when it may."""
-    cache = model.spec.storage.cache
-    if cache.size_limit:
+    cache, limits = model.spec.storage.cache, model.spec.runtime.resources.limits
+    if cache.pvc is None and (on_the_node := limits.get("ephemeral-storage")) is not None:
+        field, limit = "spec.runtime.resources.limits.ephemeral-storage is", str(on_the_node)
+        if cache.size_limit and parse_quantity(cache.size_limit) < parse_quantity(limit):
+            field, limit = "spec.storage.cache.sizeLimit is", cache.size_limit
+    elif cache.size_limit:
         field, limit = "spec.storage.cache.sizeLimit is", cache.size_limit
     elif cache.pvc is not None and cache.pvc.size:
         field, limit = "spec.storage.cache.pvc.size is", cache.pvc.size

@@ -23,10 +23,11 @@ from .cache import wanted_cache_claim
 from .idle import wanted_replicas
 from .live import wanted_live
 from .observed import Observed
-from .pods import revision_of
+from .pods import is_ready, revision_of
 from .revision import Revision
 from .rollout import replacement
 from .scope import Scope
+from .troubles import starved_pod
 from .workload import deployment_of
 
 
@@ -36,6 +37,8 @@ def _replicas_now(seen: Observed, model: ModelDeployment, revision: Revision, ar
     Pods that run already stay: in the middle of a rollout the old revision serves while the first new pod fetches.
     """
     wanted = min(wanted_replicas(model), 1) if revision.one_pod else wanted_replicas(model)
+    if starved_pod(seen, revision) and not any(is_ready(pod) for pod in seen.pods):
+        return 0  # each new pod would fetch the model in vain, and be evicted
     if artifact.cid:
         return wanted
     have = deployment_of(seen, model)

@@ -7,22 +7,9 @@ from typing import Any
 from pinion_contract.config import Limits
 from pinion_contract.status import Phase
 
-from ...conditions import Reason
 from ...resources.model_names import CONTAINER
 from ...resources.names import REVISION_LABEL
 from .observed import Pod
-
-_CANNOT_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Why a pod does not run, from its object."""
-
-    reason: Reason
-    message: str  # no times and no counts: they would make the status change by itself
-    pod: str = ""
-    exit_code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +39,7 @@ def is_leaving(pod: Pod) -> bool:
 
 def is_ready(pod: Pod) -> bool:
     """Return whether the kubelet says that the pod takes traffic."""
-    return not is_leaving(pod) and _condition(pod, "Ready").get("status") == "True"
+    return not is_leaving(pod) and condition_of(pod, "Ready").get("status") == "True"
 
 
 def is_running(pod: Pod) -> bool:
@@ -86,40 +73,13 @@ def serves_bytes(pod: Pod, want: Want) -> bool:
     )
 
 
-def trouble_of(pod: Pod) -> Trouble | None:
-    """Return why a pod that is not ready does not run; None when nothing is wrong so far."""
-    name, scheduled, container = name_of(pod), _condition(pod, "PodScheduled"), _container(pod)
-    waiting = container.get("state", {}).get("waiting", {}).get("reason", "")
-    ended = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated")
-    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
-        return Trouble(Reason.UNSCHEDULABLE, f"no node takes pod {name}: {scheduled.get('message', '')}", name)
-    if waiting in _CANNOT_PULL:  # the kubelet alternates between two of them: one reason, or the status would too
-        return Trouble(Reason.IMAGE_PULL_BACK_OFF, f"pod {name}: the image {container.get('image', '')} cannot be pulled", name)
-    if waiting == "CreateContainerConfigError":
-        text = container["state"]["waiting"].get("message", "")
-        return Trouble(Reason.INVALID_POD_OVERRIDE, f"pod {name}: the container cannot be made: {text}", name)
-    if not ended or is_ready(pod):
-        return None
-    code = ended.get("exitCode")
-    if ended.get("reason") == "OOMKilled":
-        return Trouble(
-            Reason.OOM_KILLED, f"pod {name}: the container took more memory than its limit and was killed", name, code
-        )
-    text = f"pod {name}: the container ended with exit code {code}{_last_words(ended)}"
-    return Trouble(Reason.CRASH_LOOP_BACK_OFF, text, name, code)
-
-
 def waits_for_volumes(pod: Pod) -> bool:
     """Return whether the kubelet is still making the container: of a Secret that is not there it says so in events only."""
     return _container(pod).get("state", {}).get("waiting", {}).get("reason") == "ContainerCreating" and not is_leaving(pod)
 
 
-def _last_words(ended: Mapping[str, Any]) -> str:
-    message = str(ended.get("message", "")).strip()
-    return f": {message[-500:]}" if message else ""
-
-
-def _condition(pod: Pod, type_: str) -> Mapping[str, Any]:
+def condition_of(pod: Pod, type_: str) -> Mapping[str, Any]:
+    """Return a condition of the pod; empty when it has none of this type."""
     conditions = pod.obj.get("status", {}).get("conditions") or ()
     return next((c for c in conditions if c["type"] == type_), {})
 

@@ -65,6 +65,8 @@ def decide_readiness(state: RevisionState) -> Readiness:
         return _progressing(workload, "the children are being applied")
     if reason := idle_reason(state.model):
         return _idle(state, reason)
+    if not pending.apply and workload.starved:
+        return stalled(Reason.INSUFFICIENT_STORAGE, workload.starved.message, AT_REST)
     if not pending.apply and (problem := too_many_pods(state.model, one_pod=state.revision.one_pod)):
         return stalled(Reason.VOLUME_NOT_SHAREABLE, problem, AT_REST)
     if not pending.apply and (problem := unexpected_bytes(artifact, state.model)):

@@ -15,7 +15,6 @@ from .idle import wanted_replicas
 from .live import wanted_live
 from .observed import Observed, Pod
 from .pods import (
-    Trouble,
     Want,
     has_read,
     is_leaving,
@@ -25,9 +24,9 @@ from .pods import (
     revision_of,
     serves,
     serves_bytes,
-    trouble_of,
 )
 from .revision import Revision
+from .troubles import Trouble, eviction_of, starved_pod, trouble_of
 
 _ORDER = list(Phase)  # declared in the order of a start
 
@@ -46,6 +45,7 @@ class Workload:
     running: int = 0  # of the current
     failures: tuple[tuple[str, Failure], ...] = ()  # of the current, by pod
     troubles: tuple[Trouble, ...] = ()  # of the current
+    starved: Trouble | None = None  # the eviction of a pod whose limit is below the size of the model
     stage: Phase | None = None  # of the current pod that is furthest behind and speaks
     late: bool = False  # nothing has got on for longer than the deadline
 
@@ -97,6 +97,8 @@ def measure(
     stages = [pod.status.phase for pod in current if pod.status and not serves_bytes(pod, want)]
     troubles = tuple(trouble for pod in current if (trouble := trouble_of(pod)))
     told = [_refused(deployment), *map(_refused_child, refused.items())]
+    if len(serving) < wanted_replicas(model):  # pods that were evicted stay there for long
+        told += [eviction_of(pod) for pod in seen.pods if revision_of(pod) == revision.name][-1:]
     stage = min(stages, key=_ORDER.index) if stages else None
     return Workload(
         wanted=wanted_replicas(model),
@@ -113,6 +115,7 @@ def measure(
             if pod.status and pod.status.failure and pod not in serving  # a pod may remember what it has got over
         ),
         troubles=(*(trouble for trouble in told if trouble), *troubles),
+        starved=starved_pod(seen, revision),
         stage=stage,
         late=_is_late(seen, model, deployment, stage),
     )

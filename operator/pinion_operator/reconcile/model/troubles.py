@@ -1,0 +1,103 @@
+"""Why a pod does not run, from its object: no node, a container of ours or of a sidecar that does not come up, an eviction."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...conditions import Reason
+from ...resources.model_names import CONTAINER
+from ..quantity import parse_quantity
+from .observed import Observed, Pod
+from .pods import condition_of, is_ready, name_of, revision_of
+from .revision import Revision
+
+EPHEMERAL_STORAGE = "ephemeral-storage"
+_CANNOT_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
+# What the kubelet says of a container that it could not even make or start.
+_CANNOT_START = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError"}
+_CLOSING = 500  # characters of a container's last words
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a pod does not run."""
+
+    reason: Reason
+    message: str  # no times and no counts: they would make the status change by itself
+    pod: str = ""
+    exit_code: int | None = None
+
+
+def trouble_of(pod: Pod) -> Trouble | None:
+    """Return why a pod that is not ready does not run; None when nothing is wrong so far."""
+    name, scheduled = name_of(pod), condition_of(pod, "PodScheduled")
+    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+        return Trouble(Reason.UNSCHEDULABLE, f"no node takes pod {name}: {scheduled.get('message', '')}", name)
+    if is_ready(pod):
+        return None
+    return next((trouble for status in _containers(pod) if (trouble := _container_trouble(name, status))), None)
+
+
+def eviction_of(pod: Pod) -> Trouble | None:
+    """Return what the kubelet ended the pod for, None when it did not."""
+    status = pod.obj.get("status", {})
+    if status.get("phase") != "Failed" or status.get("reason") != "Evicted":
+        return None
+    text = str(status.get("message", "")).strip()
+    return Trouble(Reason.EVICTED, f"pod {name_of(pod)} was evicted: {text}", name_of(pod))
+
+
+def starved_pod(seen: Observed, revision: Revision) -> Trouble | None:
+    """Return an eviction that will come again with each new pod: its limit, whoever set it, is below the size of the model."""
+    for pod in seen.pods:
+        eviction, limit = eviction_of(pod), _storage_limit(pod)
+        if eviction and revision_of(pod) == revision.name and limit is not None and limit < revision.source.total_bytes:
+            sizes = f"the model needs {revision.source.total_bytes} bytes, its limit of ephemeral-storage is {limit} bytes"
+            return Trouble(Reason.EVICTED, f"{eviction.message.rstrip('. ')}: {sizes}", eviction.pod)
+    return None
+
+
+def _storage_limit(pod: Pod) -> int | None:
+    """Return the bytes that the kubelet lets the pod have on its node, as it counts them; None when nobody set a limit."""
+    containers = pod.obj.get("spec", {}).get("containers", ())
+    limits = [one.get("resources", {}).get("limits", {}).get(EPHEMERAL_STORAGE) for one in containers]
+    known = [int(parse_quantity(str(limit))) for limit in limits if limit is not None]
+    return sum(known) if known else None
+
+
+def _containers(pod: Pod) -> Iterator[Mapping[str, Any]]:
+    """Yield the statuses in the order in which they are of interest: ours, those before it, those beside it."""
+    status = pod.obj.get("status", {})
+    beside = list(status.get("containerStatuses") or ())
+    yield from (one for one in beside if one["name"] == CONTAINER)
+    yield from status.get("initContainerStatuses") or ()
+    yield from (one for one in beside if one["name"] != CONTAINER)
+
+
+def _container_trouble(pod: str, container: Mapping[str, Any]) -> Trouble | None:
+    name, state = container["name"], container.get("state", {})
+    who = f"pod {pod}: the container" if name == CONTAINER else f"pod {pod}: container {name}"
+    waiting = state.get("waiting", {}).get("reason", "")
+    if waiting in _CANNOT_PULL:  # the kubelet alternates between two of them: one reason, or the status would too
+        whose = "" if name == CONTAINER else f" of container {name}"
+        return Trouble(
+            Reason.IMAGE_PULL_BACK_OFF, f"pod {pod}: the image {container.get('image', '')}{whose} cannot be pulled", pod
+        )
+    if waiting in _CANNOT_START:
+        text = state["waiting"].get("message", "")
+        return Trouble(
+            Reason.INVALID_POD_OVERRIDE, f"{who} cannot be {'made' if 'Config' in waiting else 'started'}: {text}", pod
+        )
+    ended = container.get("lastState", {}).get("terminated") or state.get("terminated")
+    # A sidecar that runs again has got over it; an init container that has ended well is done.
+    if not ended or (name != CONTAINER and ("running" in state or not ended.get("exitCode"))):
+        return None
+    code = ended.get("exitCode")
+    if ended.get("reason") == "OOMKilled":
+        return Trouble(Reason.OOM_KILLED, f"{who} took more memory than its limit and was killed", pod, code)
+    return Trouble(Reason.CRASH_LOOP_BACK_OFF, f"{who} ended with exit code {code}{_last_words(ended)}", pod, code)
+
+
+def _last_words(ended: Mapping[str, Any]) -> str:
+    message = str(ended.get("message", "")).strip()
+    return f": {message[-_CLOSING:]}" if message else ""

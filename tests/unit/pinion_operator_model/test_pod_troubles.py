@@ -1,0 +1,197 @@
+"""What a pod's object says of why it does not run: whose container, which image or exit code, and why it was evicted."""
+
+from typing import Any
+
+import pytest
+
+from pinion_operator.conditions import Reason
+from pinion_operator.reconcile.model.observed import Pod
+from pinion_operator.reconcile.model.troubles import eviction_of, trouble_of
+from tests.support.model_world import SOURCE, World
+
+OURS = {"name": "runtime", "image": "runtime:1", "state": {"running": {}}}
+RUNNING: dict[str, Any] = {"state": {"running": {}}}
+BACK_OFF: dict[str, Any] = {"waiting": {"reason": "CrashLoopBackOff"}}
+
+
+def ended(code: int, reason: str = "Error", **more: Any) -> dict[str, Any]:
+    return {"terminated": {"exitCode": code, "reason": reason, **more}}
+
+
+def waits(reason: str, message: str = "") -> dict[str, Any]:
+    return {"state": {"waiting": {"reason": reason, "message": message}}}
+
+
+def pod(*beside: dict[str, Any], before: tuple[dict[str, Any], ...] = (), ready: bool = False, **status: Any) -> Pod:
+    conditions = [{"type": "Ready", "status": str(ready)}]
+    said = {
+        "phase": "Running",
+        "conditions": conditions,
+        "containerStatuses": list(beside),
+        "initContainerStatuses": list(before),
+    }
+    return Pod({"metadata": {"name": "m-0", "labels": {}}, "status": said | status})
+
+
+def sidecar(**status: Any) -> dict[str, Any]:
+    return {"name": "proxy", "image": "proxy:9", **status}
+
+
+TROUBLES: dict[str, tuple[Pod, Reason, str]] = {
+    "its own image": (
+        pod({**OURS, **waits("ErrImagePull")}),
+        Reason.IMAGE_PULL_BACK_OFF,
+        "pod m-0: the image runtime:1 cannot be pulled",
+    ),
+    "a sidecar's image": (
+        pod(OURS, sidecar(**waits("ImagePullBackOff"))),
+        Reason.IMAGE_PULL_BACK_OFF,
+        "pod m-0: the image proxy:9 of container proxy cannot be pulled",
+    ),
+    "a sidecar that is first in the list": (
+        pod(sidecar(state=BACK_OFF, lastState=ended(3)), OURS),
+        Reason.CRASH_LOOP_BACK_OFF,
+        "pod m-0: container proxy ended with exit code 3",
+    ),
+    "a sidecar that was killed for memory": (
+        pod(OURS, sidecar(state=BACK_OFF, lastState=ended(137, "OOMKilled"))),
+        Reason.OOM_KILLED,
+        "pod m-0: container proxy took more memory than its limit and was killed",
+    ),
+    "a native sidecar, before our own has started": (
+        pod({**OURS, **waits("PodInitializing")}, before=(sidecar(state=BACK_OFF, lastState=ended(1, message="no config")),)),
+        Reason.CRASH_LOOP_BACK_OFF,
+        "pod m-0: container proxy ended with exit code 1: no config",
+    ),
+    "an init container that fails": (
+        pod({**OURS, **waits("PodInitializing")}, before=({"name": "setup", "image": "s", "state": ended(2)},)),
+        Reason.CRASH_LOOP_BACK_OFF,
+        "pod m-0: container setup ended with exit code 2",
+    ),
+    "both: ours comes first": (
+        pod(sidecar(state=BACK_OFF, lastState=ended(3)), {**OURS, "state": BACK_OFF, "lastState": ended(4)}),
+        Reason.CRASH_LOOP_BACK_OFF,
+        "pod m-0: the container ended with exit code 4",
+    ),
+    "a configuration that is not there": (
+        pod({**OURS, **waits("CreateContainerConfigError", 'secret "keys" not found')}),
+        Reason.INVALID_POD_OVERRIDE,
+        'pod m-0: the container cannot be made: secret "keys" not found',
+    ),
+    "a command that is not in the image": (
+        pod({**OURS, **waits("RunContainerError", 'exec: "tini": executable file not found in $PATH')}),
+        Reason.INVALID_POD_OVERRIDE,
+        'pod m-0: the container cannot be started: exec: "tini": executable file not found in $PATH',
+    ),
+}
+
+
+@pytest.mark.parametrize(("seen", "reason", "message"), TROUBLES.values(), ids=TROUBLES.keys())
+def test_the_container_its_image_and_its_exit_code_are_named(seen: Pod, reason: Reason, message: str) -> None:
+    trouble = trouble_of(seen)
+    assert trouble is not None
+    assert (trouble.reason, trouble.message, trouble.pod) == (reason, message, "m-0")
+
+
+FINE: dict[str, Pod] = {
+    "all run": pod(OURS, sidecar(**RUNNING)),
+    "an init container that has done its work": pod(OURS, before=({"name": "setup", "image": "s", "state": ended(0)},)),
+    "a sidecar that runs again": pod(OURS, sidecar(**RUNNING, lastState=ended(1))),
+    "a pod that is ready in spite of what was": pod({**OURS, "lastState": ended(1)}, ready=True),
+    "a container that is being made": pod({**OURS, **waits("ContainerCreating")}),
+}
+
+
+@pytest.mark.parametrize("seen", FINE.values(), ids=FINE.keys())
+def test_nothing_is_wrong(seen: Pod) -> None:
+    assert trouble_of(seen) is None
+
+
+# evictions
+
+OVER = "Pod ephemeral local storage usage exceeds the total limit of containers 60Mi. "
+
+
+def evicted(world: World, name: str, *limits: str, message: str = OVER) -> None:
+    world.pod(name)
+    obj = world.pods[-1].obj
+    obj["status"] = {"phase": "Failed", "reason": "Evicted", "message": message}  # type: ignore[index]  # the world's own
+    obj["spec"] = {  # type: ignore[index]  # the world's own
+        "containers": [{"name": str(at), "resources": {"limits": {"ephemeral-storage": one}}} for at, one in enumerate(limits)]
+    }
+
+
+def test_an_eviction_is_named_with_the_kubelets_words() -> None:
+    world = World().backend("ipfs")
+    world.settle()
+    evicted(world, "m-0", message="The node was low on resource: ephemeral-storage. ")
+    trouble = eviction_of(world.pods[0])
+    assert trouble is not None
+    assert trouble.message == "pod m-0 was evicted: The node was low on resource: ephemeral-storage."
+    world.settle()
+    assert world.condition("WorkloadReady") == "False/Evicted"
+    assert world.condition("Stalled") == "-", "the next one may find a node with more"
+    world.no_pods()
+    assert eviction_of(pod(OURS)) is None
+
+
+def test_a_limit_below_the_model_that_a_policy_has_set_is_stalled_and_no_pod_fetches_in_vain() -> None:
+    world = World().backend("ipfs")
+    world.settle()
+    evicted(world, "m-0", "40Mi", "20Mi")
+    world.settle()
+    assert (world.condition("Stalled"), world.condition("WorkloadReady")) == ("True/InsufficientStorage", "False/Evicted")
+    for said in ("exceeds the total limit of containers 60Mi", str(SOURCE.total_bytes), str(60 << 20)):
+        assert said in world.message("Stalled")
+    assert world.deployment["spec"]["replicas"] == 0
+    world.no_pods()
+    world.settle()
+    assert world.deployment["spec"]["replicas"] == 1, "whoever deletes the evicted pod wants another try"
+
+
+def test_pods_that_serve_go_on_beside_one_that_is_starved() -> None:
+    world = World(replicas=2).backend("ipfs").serve(2)
+    evicted(world, "m-9", "60Mi")
+    world.settle()
+    assert world.deployment["spec"]["replicas"] == 2
+
+
+def test_an_old_eviction_does_not_concern_pods_that_serve() -> None:
+    world = World().backend("ipfs").serve()
+    evicted(world, "m-9", "60Gi")
+    world.settle()
+    assert (world.condition("Ready"), world.condition("WorkloadReady")) == ("True/Serving", "True/Running")
+
+
+LIMITS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "the container's": (
+        {"limits": {"ephemeral-storage": "60Mi"}},
+        {},
+        "spec.runtime.resources.limits.ephemeral-storage is 62914560",
+    ),
+    "the smaller of two": (
+        {"limits": {"ephemeral-storage": "60Mi"}},
+        {"sizeLimit": "10Mi"},
+        "spec.storage.cache.sizeLimit is 10485760",
+    ),
+}
+
+
+@pytest.mark.parametrize(("resources", "cache", "said"), LIMITS.values(), ids=LIMITS.keys())
+def test_a_model_that_does_not_fit_is_refused_before_any_pod(
+    resources: dict[str, Any], cache: dict[str, Any], said: str
+) -> None:
+    world = World(runtime={"resources": resources}, storage={"cache": cache}).backend("ipfs")
+    world.settle()
+    assert world.condition("Stalled") == "True/InsufficientStorage"
+    assert said in world.message("Stalled")
+    assert world.children == {}
+
+
+def test_a_limit_of_the_nodes_storage_does_not_bound_a_volume() -> None:
+    world = World(
+        runtime={"resources": {"limits": {"ephemeral-storage": "60Mi"}}},
+        storage={"cache": {"type": "PVC", "pvc": {"size": "1Gi"}}},
+    )
+    world.backend("ipfs").settle()
+    assert world.condition("Stalled") == "-"
