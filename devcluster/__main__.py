@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 
-from .cache import clean_cache
+from .cache import PARTS, clean_cache
 from .control import ControlPlane
 from .demo import run_demo
 from .errors import DevClusterError
@@ -14,6 +14,7 @@ from .kubectl import shell_line
 from .provider import Cluster
 from .providers import PROVIDERS, choose, choose_cluster
 from .status import print_status
+from .steps import UnfinishedError
 
 
 def main() -> int:
@@ -48,8 +49,19 @@ def _run(arguments: argparse.Namespace) -> None:
         case "demo":
             run_demo(_start_cluster())
         case "clean-cache":
-            choose_cluster().down()
-            clean_cache()
+            _clean_cache()
+
+
+def _clean_cache() -> None:
+    try:
+        choose_cluster().down()
+    except UnfinishedError as left:
+        try:  # the next time needs to know what was left: that stands in the part of the cluster
+            clean_cache(part for part in PARTS if part != "local")
+        except UnfinishedError as more:
+            raise UnfinishedError((*left.lines, *more.lines)) from None
+        raise
+    clean_cache()
 
 
 def _start_cluster() -> Cluster:

@@ -1,5 +1,6 @@
 """Control mode: a real Kubernetes API without a node, on loopback, several at once; for integration tests."""
 
+import contextlib
 import time
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ from .gotools import CONTROL_TOOLS, ensure
 from .kubectl import Kubectl, KubectlError
 from .paths import control_dir
 from .slots import Slot, is_free, sweep, take_slot
+from .steps import UnfinishedError
 
 PROGRAMS = ("server", "kube-apiserver", "kube-controller-manager", "kubectl")
 
@@ -66,7 +68,8 @@ class ControlPlane:
     def start(self) -> None:
         """Build what is missing, start the processes and wait until namespaces get their service accounts."""
         ensure(CONTROL_TOOLS)
-        sweep(control_dir(), PROGRAMS)
+        with contextlib.suppress(UnfinishedError):  # what others have left does not keep this one from running
+            sweep(control_dir(), PROGRAMS)
         self._slot = take_slot(control_dir(), PROGRAMS)
         try:
             daemons = Daemons(self._slot.folder, tied=True)
@@ -81,11 +84,13 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Kill the processes and delete the state folder; twice is no error."""
-        if self._processes is not None:
-            self._processes.daemons.stop()
-        if self._slot is not None:
-            self._slot.clear(PROGRAMS)
-        self._slot = self._processes = None
+        slot, processes, self._slot, self._processes = self._slot, self._processes, None, None
+        try:
+            if processes is not None:
+                processes.daemons.stop()
+        finally:
+            if slot is not None:
+                slot.clear(PROGRAMS)
 
     @property
     def _running(self) -> ControlProcesses:

@@ -9,8 +9,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def cache_dir() -> Path:
     """Return the folder of everything that is built or downloaded once (`PINION_CACHE`, else the XDG cache)."""
     if explicit := os.environ.get("PINION_CACHE"):
-        return Path(explicit).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pinion"
+        return Path(explicit).resolve()
+    # Without symbolic links: the kernel's list of mounts knows none, and one cluster has one name.
+    return (Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pinion").resolve()
 
 
 def control_dir() -> Path:

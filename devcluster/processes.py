@@ -77,8 +77,14 @@ def processes_under(folders: Iterable[Path], programs: Iterable[str]) -> list[Pr
     return found
 
 
-def terminate(processes: Iterable[Process], *, grace: float = 0) -> None:
-    """End processes and wait until they are gone: with a grace TERM first and that many seconds, then KILL."""
+def terminate(processes: Iterable[Process], *, grace: float = 0, patience: float = 20) -> None:
+    """End processes and wait until they are gone; raise DevClusterError naming those that survive SIGKILL."""
+    if stuck := end(processes, grace=grace, patience=patience):
+        raise DevClusterError(f"survive SIGKILL: {', '.join(map(_title, stuck))}")
+
+
+def end(processes: Iterable[Process], *, grace: float = 0, patience: float = 20) -> list[Process]:
+    """End processes: with a grace TERM first and that many seconds, then KILL; return those alive `patience` seconds later."""
     remaining = [process for process in processes if process.alive]
     if grace:
         for process in remaining:
@@ -86,8 +92,14 @@ def terminate(processes: Iterable[Process], *, grace: float = 0) -> None:
         remaining = _wait_for_end(remaining, grace)
     for process in remaining:
         process.kill(signal.SIGKILL)
-    if stuck := _wait_for_end(remaining, 20):
-        raise DevClusterError(f"processes survive SIGKILL: {', '.join(str(process.pid) for process in stuck)}")
+    return _wait_for_end(remaining, patience)
+
+
+def _title(process: Process) -> str:
+    try:  # a process that cannot end has no command line any more
+        return f"{process.pid} ({(PROC / str(process.pid) / 'comm').read_text().strip()})"
+    except OSError:
+        return str(process.pid)
 
 
 def _wait_for_end(processes: list[Process], seconds: float) -> list[Process]:

@@ -1,15 +1,17 @@
 """Slots: a state folder with ports of its own, held by a file lock, so that control planes never meet each other."""
 
-import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .errors import DevClusterError
 from .locks import try_lock, unlock
 from .paths import make_private
 from .processes import processes_under, terminate
+from .removal import remove_tree
+from .steps import Step, UnfinishedError, take_all
 
 # Below 32768, where Linux begins to hand out ports to outgoing connections.
 FIRST_PORT, PORTS_EACH, SLOTS = 20000, 8, 1000
@@ -24,12 +26,20 @@ class Slot:
     lock: int
 
     def clear(self, programs: tuple[str, ...]) -> None:
-        """Kill what still runs from the folder, delete it, and let the slot go."""
+        """Kill what still runs from the folder, delete it, and let the slot go; raise UnfinishedError for what is left."""
         try:
-            terminate(processes_under([self.folder], programs))
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.empty(programs)
         finally:
             unlock(lock_path(self.folder), self.lock)
+
+    def empty(self, programs: tuple[str, ...]) -> None:
+        """Kill what still runs from the folder, and delete it; raise UnfinishedError for what is left."""
+        take_all(
+            (
+                Step(f"processes of {self.folder}", lambda: terminate(processes_under([self.folder], programs))),
+                Step(str(self.folder), lambda: remove_tree(self.folder)),
+            )
+        )
 
 
 def take_slot(parent: Path, programs: tuple[str, ...]) -> Slot:
@@ -40,18 +50,24 @@ def take_slot(parent: Path, programs: tuple[str, ...]) -> Slot:
         if not all(map(is_free, ports)):
             continue
         if slot := _hold(parent / f"{number:03}", ports):
-            terminate(processes_under([slot.folder], programs))
-            shutil.rmtree(slot.folder, ignore_errors=True)
+            try:
+                slot.empty(programs)
+            except UnfinishedError:  # what a killed run left there does not go: another one does as well
+                unlock(lock_path(slot.folder), slot.lock)
+                continue
             make_private(slot.folder)
             return slot
     raise DevClusterError(f"all {SLOTS} control planes below {parent} are taken, or their ports are")
 
 
 def sweep(parent: Path, programs: tuple[str, ...]) -> None:
-    """Clear what runs that were killed have left: slots whose lock nobody holds any more."""
-    for folder in _folders(parent):
-        if slot := _hold(folder, ()):
-            slot.clear(programs)
+    """Clear what runs that were killed have left: slots whose lock nobody holds any more. Raise UnfinishedError at the end."""
+    take_all(Step(str(folder), partial(_sweep, folder, programs)) for folder in _folders(parent))
+
+
+def _sweep(folder: Path, programs: tuple[str, ...]) -> None:
+    if slot := _hold(folder, ()):
+        slot.clear(programs)
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..commands import attempt, run
-from ..daemons import Daemons
+from ..daemons import Daemons, find_program
 from ..errors import DevClusterError
 from ..gotools import BUILDKIT, ensure
 from .machine import ca_file, package_index, proxies
@@ -46,13 +46,22 @@ root = "{state}"
 """
     )
     daemons = Daemons(state / "daemon", tied=True)
-    daemons.start("buildkitd", [BUILDKIT.program("buildkitd"), "--config", config])
+    # The secrets of a build are mounted there: a builder that is killed leaves them, and `down` has to find them.
+    temporary = temporary_folder(state)
+    temporary.mkdir(exist_ok=True)
+    environment = (find_program("env", "coreutils"), f"TMPDIR={temporary}")
+    daemons.start("buildkitd", [*environment, BUILDKIT.program("buildkitd"), "--config", config])
     try:
         running = Builder(socket)
         daemons.wait_until(running.answers, "buildkitd", timeout=30)
         yield running
     finally:
         daemons.stop(grace=10)
+
+
+def temporary_folder(state: Path) -> Path:
+    """Return the folder of what a builder holds only while it builds."""
+    return state / "tmp"
 
 
 class Builder:

@@ -1,14 +1,18 @@
 """The control group that holds all pods: made before they are, and emptied and deleted after them."""
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DevClusterError
-from ..processes import Process, terminate
+from ..processes import Process, end
 from .layout import CGROUP
 
 _CGROUPS = Path("/sys/fs/cgroup")
+# Of both versions of control groups. In the old one a frozen process does not even die of SIGKILL.
+_THAW = {"freezer.state": "THAWED", "cgroup.freeze": "0"}
 
 
 def make_cgroup() -> None:
@@ -24,29 +28,41 @@ def make_cgroup() -> None:
 def kill_cgroup(seconds: float = 20) -> None:
     """Kill every process in the cluster's control groups and delete the groups; works without a running containerd.
 
-    Raises DevClusterError when the groups are there for longer than that, or again and again.
+    Raises DevClusterError when groups are there for longer than that, or again and again; the others are gone then.
     """
     refused: list[OSError] = []
     deadline = time.monotonic() + seconds
     while groups := [group for group in (_CGROUPS / CGROUP, *_CGROUPS.glob(f"*/{CGROUP}")) if group.is_dir()]:
         if time.monotonic() > deadline:
-            raise DevClusterError(f"control groups do not go within {seconds:g} s: {', '.join(map(str, refused or groups))}")
-        terminate(process for group in groups for process in _members(group))
-        if refused := [error for group in groups if (error := _delete(group))]:
+            raise DevClusterError(f"do not go within {seconds:g} s: {', '.join(map(str, refused or groups))}")
+        for group in groups:
+            _thaw(group)
+        # Who does not die holds a group of its own: the others can be deleted.
+        end((process for group in groups for process in _members(group)), patience=seconds / 4)
+        if refused := [error for group in groups for error in _delete(group)]:
             time.sleep(0.02)
 
 
-def _delete(group: Path) -> OSError | None:
-    """Delete a group and those in it; return what the kernel refused.
+def _delete(group: Path) -> Iterator[OSError]:
+    """Delete a group and those in it; give what the kernel refused.
 
     A process that has just died still holds its group for a moment (EBUSY), and one that lives may make another.
     """
-    try:
-        for folder, _, _ in os.walk(group, topdown=False):  # unlike rglob it does not mind that one is gone
+    for folder, _, _ in os.walk(group, topdown=False):  # unlike rglob it does not mind that one is gone
+        try:
             Path(folder).rmdir()
-    except OSError as error:
-        return error
-    return None
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield error
+
+
+def _thaw(group: Path) -> None:
+    for folder, _, _ in os.walk(group):
+        for name, value in _THAW.items():
+            if (state := Path(folder, name)).exists():
+                with contextlib.suppress(OSError):  # the group went away
+                    state.write_text(value)
 
 
 def _members(group: Path) -> list[Process]:

@@ -28,6 +28,7 @@ from .layout import (
     FOLDERS_RECORD,
     MACHINE_LOCK,
     NODE,
+    OWNER_FILE,
     RUN,
     SYSCTLS_RECORD,
     Layout,
@@ -36,9 +37,10 @@ from .network import start_network
 from .node import start_node
 from .packages import architecture, ensure_packages
 from .policies import POLICIES_DAEMON, start_policies
+from .records import write_whole
 from .traces import remember_folders
 
-_OWNER = RUN / "owner"  # whose cluster this is: the layout's root
+_OWNER = RUN / OWNER_FILE
 DAEMONS = (
     *("etcd", "kube-apiserver", "kube-controller-manager", "containerd", "kube-scheduler", "kubelet", "kube-proxy"),
     POLICIES_DAEMON,
@@ -127,7 +129,7 @@ class LocalCluster:
         layout, clock = self.layout, _Clock()
         make_private(layout.state)
         make_private(RUN)
-        _OWNER.write_text(str(layout.root))
+        write_whole(_OWNER, str(layout.root))
         remember_folders(layout.state / FOLDERS_RECORD)
         start_network(layout.state / SYSCTLS_RECORD)
         make_cgroup()
@@ -174,7 +176,11 @@ class LocalCluster:
             return False
 
     def _check_owner(self) -> None:
-        if _OWNER.exists() and (owner := _OWNER.read_text()) != str(self.layout.root):
+        try:
+            owner = _OWNER.read_text()
+        except OSError:
+            return
+        if owner not in ("", str(self.layout.root)):
             raise MachineError(
                 f"another dev cluster runs on this machine: PINION_CACHE={Path(owner).parent} is its cache folder"
             )

@@ -1,6 +1,7 @@
 """The cluster's own containerd: its configuration, its images and its containers."""
 
 import json
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -59,11 +60,16 @@ def remove_images(references: Collection[str]) -> None:
         ctr("images", "delete", *doomed)
 
 
-def clear_containers() -> int:
-    """Kill and delete every container, with its snapshot, and return their number; images stay."""
+def clear_containers(seconds: float = 60) -> int:
+    """Kill and delete every container, with its snapshot, and return their number; images stay.
+
+    Raises CommandError for those that do not go within that time.
+    """
+    deadline = time.monotonic() + seconds
     names = _containers()
     for name in ctr("tasks", "list", "--quiet").split():
-        attempt(*_CTR, "tasks", "delete", "--force", name)
+        if (rest := deadline - time.monotonic()) > 0:
+            attempt(*_CTR, "tasks", "delete", "--force", name, timeout=rest)
     # A containerd that has just started deletes the unfinished ones of its last run by itself: to be too late is no error.
     if names and not attempt(*_CTR, "containers", "delete", *names) and (left := _containers()):
         ctr("containers", "delete", *left)
@@ -102,6 +108,8 @@ disabled_plugins = [
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{pause_image}"
   disable_apparmor = true
+  # Not in /run/netns: whoever calls `ip netns add` mounts that folder over itself, and no name below can be deleted any more.
+  netns_mounts_under_state_dir = true
   # Without CAP_SYS_RESOURCE a lower score cannot be set, and runc would die with "can't get final child's PID from pipe".
   restrict_oom_score_adj = true
   stream_server_address = "127.0.0.1"

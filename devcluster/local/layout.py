@@ -43,6 +43,7 @@ BUILDKIT_SOCKET = RUN / "buildkitd.sock"
 # Files of the state folder: what the machine was like before.
 SYSCTLS_RECORD = "sysctls.json"
 FOLDERS_RECORD = "folders.json"
+OWNER_FILE = "owner"  # of RUN: whose cluster this is, by the layout's root
 
 
 @dataclass(frozen=True)

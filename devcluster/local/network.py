@@ -2,10 +2,14 @@
 
 import ipaddress
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ..commands import attempt, run
+from ..commands import CommandError, run
+from ..steps import Step, UnfinishedError, take_all
 from .layout import BRIDGE, GUARD_TABLE, NODE_ADDRESS, PODS, SERVICES
+from .records import read_record, write_record
 
 _SYSCTLS = {"net/ipv4/ip_forward": 1, "fs/inotify/max_user_instances": 1024}
 # Set by the kubelet, by kube-proxy or by us: kept before the start, put back at the end.
@@ -15,14 +19,14 @@ _TOUCHED = (
     *("kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"),
 )
 _PROC_SYS = Path("/proc/sys")
-_NETNS = Path("/run/netns")
+TABLES = (("inet", GUARD_TABLE), ("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 
 
 def start_network(saved: Path) -> None:
     """Make bridge, route and guard; keep the former sysctls in the file `saved`."""
     if not saved.exists():
         found = {name: (_PROC_SYS / name).read_text().strip() for name in _TOUCHED if (_PROC_SYS / name).exists()}
-        saved.write_text(json.dumps(found))
+        write_record(saved, found)
     # A bridge without ports: not every kernel has dummy devices, and API server and kubelet refuse a loopback address.
     run("ip", "link", "add", BRIDGE, "type", "bridge")
     run("ip", "address", "add", f"{NODE_ADDRESS}/32", "dev", BRIDGE)
@@ -56,28 +60,78 @@ table inet {GUARD_TABLE} {{
 """
 
 
-def stop_network(saved: Path) -> None:
-    """Remove what `start_network`, kube-proxy and the CNI plugin made; put the sysctls back."""
-    for namespace in pod_namespaces():
-        run("ip", "netns", "delete", namespace)  # the pair of interfaces goes with it
-    for family, table in (("inet", GUARD_TABLE), ("ip", "kube-proxy"), ("ip6", "kube-proxy")):
-        attempt("nft", "delete", "table", family, table)
-    attempt("ip", "link", "delete", BRIDGE)
+def delete_pod_links() -> None:
+    """Delete the machine's ends of the pods' interfaces, whatever became of the other ends; with each its route goes."""
+    # Waiting for the kernel to take a network namespace down would leave routes that the next start refuses.
+    pairs = {link["ifname"] for link in _links("type", "veth")}
+    routes: list[dict[str, Any]] = json.loads(run("ip", "-json", "-4", "route", "show") or "[]")
+    leading = {route["dev"] for route in routes if "dev" in route and _is_pods(route["dst"])}
+    take_all(Step(f"the interface {name}", partial(_delete_link, name)) for name in sorted(pairs & leading))
+
+
+def delete_bridge() -> None:
+    """Delete the bridge, with its address and routes."""
+    _delete_link(BRIDGE)
+
+
+def delete_table(family: str, name: str) -> None:
+    """Delete a table of nftables; one that is gone is no error."""
+    if has_table(family, name):
+        try:
+            run("nft", "delete", "table", family, name)
+        except CommandError:
+            if has_table(family, name):
+                raise
+
+
+def has_table(family: str, name: str) -> bool:
+    """Tell whether nftables has a table."""
+    known = json.loads(run("nft", "--json", "list", "tables"))["nftables"]
+    return any((one["table"]["family"], one["table"]["name"]) == (family, name) for one in known if "table" in one)
+
+
+def forget_connections() -> None:
+    """Delete the kernel's entries of pods and Services: those of dead pods would lead DNS of the next cluster astray."""
     for way in (("--orig-src", PODS), ("--orig-dst", PODS), ("--orig-dst", SERVICES)):
-        # Entries of dead pods would lead DNS of the next cluster astray; the program fails when there are none.
-        attempt("conntrack", "--delete", *way)
-    if saved.exists():
-        for name, value in json.loads(saved.read_text()).items():
-            (_PROC_SYS / name).write_text(value)
-        saved.unlink()
+        try:
+            run("conntrack", "--delete", *way)
+        except CommandError as error:
+            if "0 flow entries" not in str(error):  # it fails when there are none
+                raise
 
 
-def pod_namespaces() -> list[str]:
-    """Return the network namespaces that hold an address of our pods; those of other programs hold none."""
-    found = []
-    for path in sorted(_NETNS.glob("cni-*")) if _NETNS.is_dir() else ():
-        text = run("ip", "-json", "-4", "-netns", path.name, "address", "show")
-        addresses = [entry["local"] for link in json.loads(text or "[]") for entry in link.get("addr_info", ())]
-        if any(ipaddress.ip_address(address) in ipaddress.ip_network(PODS) for address in addresses):
-            found.append(path.name)
-    return found
+def restore_sysctls(saved: Path) -> None:
+    """Put the former sysctls back; those that cannot be stay in the record, for the next time."""
+    if not saved.exists():
+        return
+    former, refused = read_record(saved), {}
+    for name, value in former.items():
+        try:
+            if (_PROC_SYS / name).read_text().strip() != value:
+                (_PROC_SYS / name).write_text(value)
+        except FileNotFoundError:  # it went away with a module of the kernel
+            continue
+        except OSError as error:
+            refused[name] = f"the sysctl {name}: {error.strerror}; it was {value}"
+    if refused:
+        write_record(saved, {name: former[name] for name in refused})
+        raise UnfinishedError(refused.values())
+    saved.unlink()
+
+
+def _delete_link(name: str) -> None:
+    if any(link["ifname"] == name for link in _links()):
+        try:
+            run("ip", "link", "delete", name)
+        except CommandError:
+            if any(link["ifname"] == name for link in _links()):
+                raise
+
+
+def _links(*which: str) -> list[dict[str, Any]]:
+    answer: list[dict[str, Any]] = json.loads(run("ip", "-json", "link", "show", *which) or "[]")
+    return [link for link in answer if link]  # older versions print empty objects for those they leave out
+
+
+def _is_pods(destination: str) -> bool:
+    return destination != "default" and ipaddress.IPv4Network(destination).subnet_of(ipaddress.IPv4Network(PODS))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..commands import attempt, run
 from ..errors import DevClusterError
+from ..locks import locked
 
 # package: the file that shows it is there, and why a node needs it
 PACKAGES = {
@@ -21,13 +22,25 @@ PACKAGES = {
 }
 
 
+_LOCK = Path("/run/pinion-packages.lock")
+
+
 class PackageError(DevClusterError):
     """Packages are missing and cannot be installed; the message says what to do."""
 
 
 def ensure_packages() -> None:
     """Install what is missing, with a line for each; raise PackageError when this machine or user cannot."""
-    missing = [name for name, (file, _) in PACKAGES.items() if not _is_there(file)]
+    if _missing():
+        with locked(_LOCK):  # whoever waits finds them installed: apt-get gives up at once where another is at work
+            _install(_missing())
+
+
+def _missing() -> list[str]:
+    return [name for name, (file, _) in PACKAGES.items() if not _is_there(file)]
+
+
+def _install(missing: list[str]) -> None:
     if not missing:
         return
     for name in missing:

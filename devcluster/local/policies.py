@@ -1,18 +1,20 @@
 """NetworkPolicies hold: the kernel asks kube-network-policies, the implementation of SIG Network, about each new connection."""
 
+import json
 from pathlib import Path
 
 from ..api import ControlProcesses
-from ..commands import attempt, run
+from ..commands import CommandError, attempt, run
 from ..daemons import Daemons
 from ..gotools import POLICIES
 from .layout import NODE, PODS, POLICIES_METRICS_PORT, POLICIES_QUEUE
+from .network import delete_table, has_table
 
 POLICIES_DAEMON = "kube-network-policies"
-_TABLE = ("inet", POLICIES_DAEMON)  # the program makes it; it has no flag for the name
+POLICIES_TABLE = ("inet", POLICIES_DAEMON)  # the program makes it; it has no flag for the name
 _QUEUES = Path("/proc/net/netfilter/nfnetlink_queue")  # a line for each queue that a program reads, its number first
 
-# Where nftables cannot queue (CONFIG_NFT_QUEUE), the module of iptables often can. `bypass`: a dead daemon lets all pass.
+# Where nftables cannot queue (CONFIGQUEUE_RULES), the module of iptables often can. `bypass`: a dead daemon lets all pass.
 _MANGLE = ("iptables", "--wait", "--table", "mangle")
 _RULE = (
     *("FORWARD", "--source", PODS, "--destination", PODS, "--match", "conntrack", "--ctstate", "NEW"),
@@ -36,19 +38,41 @@ def start_policies(control: ControlProcesses, daemons: Daemons) -> None:
         ],
     )
     if not attempt("nft", "--check", "--file", "-", input=_NFT_QUEUE):
-        run(*_MANGLE, "--append", *_RULE)
+        add_policy_rule()
     daemons.wait_until(_is_read, POLICIES_DAEMON, timeout=60)
 
 
-def stop_policies() -> None:
-    """Remove rules and tables; an empty table that iptables made for our rule goes too."""
-    attempt("nft", "delete", "table", *_TABLE)
-    if not attempt(*_MANGLE, "--check", *_RULE):
+def add_policy_rule() -> None:
+    """Let iptables ask the daemon about each new connection between pods."""
+    run(*_MANGLE, "--append", *_RULE)
+
+
+def delete_policy_rule() -> None:
+    """Delete the rule of iptables as often as it is there; an empty table that iptables made for it goes too."""
+    if not _has_rule():
         return
-    run(*_MANGLE, "--delete", *_RULE)
-    alone = attempt("nft", "delete", "chain", "ip", "mangle", "FORWARD")  # refused while it holds rules of others
-    if alone and "chain" not in run("nft", "list", "table", "ip", "mangle"):
-        run("nft", "delete", "table", "ip", "mangle")
+    # Asked first: once the rule is gone, nothing tells any more that the table was made for it.
+    is_nft = has_table("ip", "mangle")
+    while _has_rule():
+        run(*_MANGLE, "--delete", *_RULE)
+    if is_nft and not _holds_others():
+        delete_table("ip", "mangle")
+
+
+def _holds_others() -> bool:
+    content = json.loads(run("nft", "--json", "list", "table", "ip", "mangle"))["nftables"]
+    chains = {one["chain"]["name"] for one in content if "chain" in one}
+    return chains != {"FORWARD"} or any("rule" in one for one in content)
+
+
+def _has_rule() -> bool:
+    try:
+        run(*_MANGLE, "--check", *_RULE)
+    except CommandError as error:
+        if error.code != 1:  # this one is "there is no such rule"
+            raise
+        return False
+    return True
 
 
 def _is_read() -> bool:

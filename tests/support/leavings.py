@@ -9,6 +9,8 @@ from typing import Any
 from devcluster.local.layout import Layout
 from devcluster.processes import all_processes
 
+SANDBOX = "sandbox-"  # the beginning of the name of a control group of tests
+
 # Counters and caches of the kernel that move by themselves.
 _MOVING = ("random", "state", "nr", "count", "pid", "sched_domain", "quota", "rss", "perf_cpu", "route", "cpu_byte_limit")
 
@@ -26,7 +28,7 @@ def leavings() -> dict[str, list[str]]:
         "routes": sorted(_output("ip", "-4", "route", "show", "table", "all").splitlines()),
         "tables": sorted(_output("nft", "list", "tables").splitlines()),
         "namespaces": _names(Path("/run/netns")),
-        "groups": sorted(str(path) for path in Path("/sys/fs/cgroup").rglob("*pinion*")),
+        "groups": sorted(str(path) for path in Path("/sys/fs/cgroup").rglob("*pinion*") if not _is_sandboxed(path)),
         "sysctls": sorted(_sysctls()),
         "processes": sorted(
             " ".join(process.arguments) for process in all_processes() if any(str(layout.root) in a for a in process.arguments)
@@ -50,6 +52,11 @@ def leavings() -> dict[str, list[str]]:
 def _is_temporary(mount_point: str) -> bool:
     # Tests that run beside mount small volumes there; the cluster never does.
     return Path(mount_point).is_relative_to(tempfile.gettempdir())
+
+
+def _is_sandboxed(group: Path) -> bool:
+    # Nor does it make groups in those that tests have of their own.
+    return any(part.startswith(SANDBOX) for part in group.parts)
 
 
 def _sysctls() -> list[str]:

@@ -22,6 +22,7 @@ from devcluster.local.checks import MachineError, check_machine
 from devcluster.local.cluster import LocalCluster
 from devcluster.local.layout import ADDRESSES, CGROUP, Layout
 from devcluster.local.packages import ensure_packages
+from devcluster.mounts import mount_points, unmount
 from devcluster.paths import REPOSITORY
 from tests.support.leavings import leavings
 
@@ -50,6 +51,37 @@ def test_daemons_that_were_killed_leave_nothing_after_down(nothing_left: dict[st
         assert process is not None
         process.kill(signal.SIGKILL)
     cluster.down()
+    assert leavings() == nothing_left
+
+
+@contextmanager
+def somebodys_namespace(name: str) -> Iterator[None]:
+    """Name a network namespace as anybody may: it mounts the folder of names over itself, and nothing undoes that."""
+    folder = Path("/run/netns")
+    was_there, mounted = folder.is_dir(), mount_points().count(folder)
+    run("ip", "netns", "add", name)
+    try:
+        yield
+    finally:
+        run("ip", "netns", "delete", name)
+        while mount_points().count(folder) > mounted:
+            unmount(folder)
+        if not was_there:
+            folder.rmdir()
+
+
+def test_namespaces_that_others_name_are_in_nobodys_way(nothing_left: dict[str, list[str]]) -> None:
+    cluster = LocalCluster()
+    cluster.up()
+    pods = [("run", name, f"--image={cluster.base_image()}", "--command", "--", "sleep", "infinity") for name in ("old", "new")]
+    cluster.kubectl(*pods[0])
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/old", "--timeout=60s", timeout=70)
+    with somebodys_namespace("somebodys"):
+        cluster.kubectl(*pods[1])
+        cluster.kubectl("wait", "--for=condition=Ready", "pod/new", "--timeout=60s", timeout=70)
+        cluster.kubectl("delete", "pod", "old", "--now", "--timeout=60s", timeout=70)
+        cluster.down()
+        assert not list(Path("/run/netns").glob("cni-*"))
     assert leavings() == nothing_left
 
 

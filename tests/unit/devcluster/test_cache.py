@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from devcluster.cache import PARTS, cache_sizes, clean_cache
-from devcluster.paths import REPOSITORY
+from devcluster.paths import REPOSITORY, cache_dir
 
 # Of clusters that run; each goes with its cluster, and the command takes that down first.
 STATES = {"existing", "kind"}
@@ -30,3 +30,14 @@ def test_whatever_is_put_there_is_a_part() -> None:
     named = {name for path in sources for name in re.findall(r'cache_dir\(\) / "([\w-]+)"', path.read_text())}
     assert "tools" in named
     assert named - STATES <= set(PARTS), named - STATES - set(PARTS)
+
+
+def test_a_folder_has_one_name_whichever_link_leads_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel tells mounts by the real name, and the owner of a cluster is told by it too."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.setenv("PINION_CACHE", str(tmp_path / "link"))
+    assert cache_dir() == tmp_path / "real"
+    monkeypatch.setenv("PINION_CACHE", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "link"))
+    assert cache_dir() == tmp_path / "real" / "pinion"
