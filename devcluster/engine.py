@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .commands import CommandError, run
+from .commands import CommandError, MissingProgramError, run
 from .images.buildkit import ImageError
 from .images.machine import ca_file, package_index, proxies
 from .images.spec import ImageSpec
@@ -22,10 +22,8 @@ def complaint() -> str:
         run("docker", "info", "--format={{.ServerVersion}}", timeout=20)
         if "--build-context" not in run("docker", "build", "--help", timeout=20):
             return "this `docker build` knows no --build-context: it needs buildx, which Docker has since 23.0"
-    except FileNotFoundError:
+    except MissingProgramError:
         return "there is no `docker` on the PATH"
-    except subprocess.TimeoutExpired:
-        return "`docker` did not answer within 20 s"
     except CommandError as error:
         return str(error)
     return ""

@@ -82,7 +82,12 @@ def helm(cluster: Cluster, *arguments: str, timeout: float = 300) -> str:
         f"HELM_{kind}_HOME": str(cluster.kubeconfig.parent / "helm" / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")
     }
     command = [str(HELM.program("helm")), f"--kubeconfig={cluster.kubeconfig}", *arguments]
-    done = subprocess.run(command, env={**os.environ, **homes}, capture_output=True, text=True, timeout=timeout, check=False)
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, **homes}, capture_output=True, text=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise HelmError(f"`helm {arguments[0]}` did not end within {timeout:g} s") from None
     if done.returncode:
         raise HelmError(f"`helm {arguments[0]}` failed: {done.stderr.strip()}")
     return done.stdout

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from .gotools import CONTROL, HELM, KIND, KUBO, ensure
 from .images.spec import ImageSpec
 from .kubectl import Kubectl, KubectlError, shell_line
 from .paths import cache_dir, make_private
+from .removal import remove_tree
 
 CLUSTER = "pinion"
 # The node image that this release of kind was made with; our Kubernetes is of the same minor version.
@@ -46,23 +46,30 @@ class KindCluster:
         return Kubectl(self.kubeconfig)(*arguments, input=input, timeout=timeout)
 
     def up(self) -> None:
-        """Create the cluster, or find that it runs."""
+        """Create the cluster, or find that it runs; what is left of one without a kubeconfig is deleted first."""
         _need_engine()
         ensure([KIND, CONTROL, HELM, KUBO])
         make_private(self.state)
+        if not (self.kubeconfig.exists() and self.kubeconfig.stat().st_size):  # kind writes it last
+            self._delete_cluster()
         with self._kind("create the cluster") as kind:
             kind.create()
         self.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=180s", timeout=190)
         print(f"the cluster is up\n  {shell_line(self.kubeconfig)}", flush=True)
 
     def down(self) -> None:
-        """Delete the cluster; twice is no error."""
+        """Delete the cluster, also one whose kubeconfig is gone; twice is no error."""
+        if not self.state.exists() and engine.complaint():
+            return  # nothing was begun, and nobody can be asked
         _need_engine()
         ensure([KIND])
-        if self.state.is_dir():
-            with self._kind("delete the cluster") as kind:
-                kind.delete()
-            shutil.rmtree(self.state)
+        make_private(self.state)
+        self._delete_cluster()
+        remove_tree(self.state)
+
+    def _delete_cluster(self) -> None:
+        with self._kind("delete the cluster") as kind:
+            kind.delete()
 
     def is_up(self) -> bool:
         """Tell whether the node is Ready."""

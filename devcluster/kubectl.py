@@ -33,10 +33,15 @@ class Kubectl:
         return [str(CONTROL.program("kubectl")), f"--kubeconfig={self.kubeconfig}", cache, *arguments]
 
     def __call__(self, *arguments: str, input: str | None = None, timeout: float = 60) -> str:
-        """Run kubectl and return its standard output; raise KubectlError when it fails."""
-        done = subprocess.run(
-            self.command(*arguments), input=input, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        """Run kubectl and return its standard output; raise KubectlError when it fails, or does not end in time."""
+        try:
+            done = subprocess.run(
+                self.command(*arguments), input=input, capture_output=True, text=True, timeout=timeout, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise KubectlError(arguments, f"no end within {timeout:g} s") from None
+        except FileNotFoundError:
+            raise KubectlError(arguments, "kubectl has not been built yet") from None
         if done.returncode:
             raise KubectlError(arguments, done.stderr)
         return done.stdout
@@ -58,9 +63,11 @@ def read_context(name: str, environment: Mapping[str, str]) -> str:
 
 
 def current_context(kubeconfig: Path) -> str:
-    """Return the context of a kubeconfig that was written here: they are JSON."""
-    found: str = json.loads(kubeconfig.read_text())["current-context"]
-    return found
+    """Return the context of a kubeconfig that was written here, "" for none: they are JSON, and may be gone or damaged."""
+    try:
+        return str(json.loads(kubeconfig.read_text())["current-context"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _cache(kubeconfig: Path) -> Path:

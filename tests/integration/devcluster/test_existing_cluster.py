@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from devcluster.existing import ExistingCluster, ExistingError
 from devcluster.images.spec import ImageSpec
 from devcluster.kubectl import KubectlError
 from devcluster.paths import REPOSITORY
+from devcluster.steps import UnfinishedError
 
 pytestmark = pytest.mark.control_plane
 
@@ -79,6 +81,8 @@ def test_what_was_brought_is_taken_away_and_nothing_else(cluster: Somebodys) -> 
 
 def test_foreign_pinions_and_namespaces_are_left_alone(cluster: Somebodys) -> None:
     cluster.plane.kubectl("apply", "--server-side", "--filename", CRDS)
+    # One that is deleted before it is established takes a minute to go.
+    cluster.plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=50s")
     with pytest.raises(ExistingError, match=r"modeldeployments\.pinion\.dev"):
         cluster.up()
     with pytest.raises(ExistingError, match=r"modeldeployments\.pinion\.dev"):
@@ -99,6 +103,100 @@ def test_foreign_pinions_and_namespaces_are_left_alone(cluster: Somebodys) -> No
     cluster.down()
     assert {"/pinion-system", "/platform"} <= names(cluster, "namespaces")
     cluster.plane.kubectl("delete", "namespace", "pinion-system", "platform", "--timeout=60s", timeout=70)
+
+
+HELD = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "finalizers": ["example.com/held"]}}
+BACKEND = {
+    "apiVersion": "pinion.dev/v1alpha1",
+    "kind": "IpfsBackend",
+    "metadata": {"name": "kubo", "finalizers": ["pinion.dev/ipfsbackend"]},
+    "spec": {"type": "Gateway", "gateway": {"url": "https://gateway.example"}},
+}
+KINDS = "namespaces,crds,clusterroles,clusterrolebindings"
+
+
+def bring(cluster: Somebodys) -> None:
+    """Bring all that a demo brings, with an operator that is dead."""
+    cluster.up()
+    install_chart(cluster)
+    install.ensure_namespace(cluster, "demo")
+    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=50s")
+    cluster.patience = 3
+
+
+def test_what_a_dead_operator_holds_goes_and_is_named(cluster: Somebodys) -> None:
+    before = names(cluster, KINDS)
+    bring(cluster)
+    cluster.kubectl("apply", "--namespace=demo", "--filename=-", input=json.dumps(BACKEND))
+    with pytest.raises(UnfinishedError) as caught:
+        cluster.down()
+    (line,) = caught.value.lines
+    assert line == (
+        "ipfsbackends in demo: the operator did not let go of kubo within 3 s, and they went without it: "
+        "pins on nodes of others stay"
+    )
+    cluster.patience = 60
+    cluster.down()
+    assert names(cluster, KINDS) == before
+
+
+def test_a_namespace_that_is_held_is_named_with_what_holds_it_and_all_else_goes(cluster: Somebodys) -> None:
+    before = names(cluster, KINDS)
+    bring(cluster)
+    cluster.patience = 10  # as long as an empty namespace takes
+    cluster.kubectl("apply", "--namespace=demo", "--filename=-", input=json.dumps(HELD))
+    with pytest.raises(UnfinishedError) as caught:
+        cluster.down()
+    (line,) = caught.value.lines
+    assert line.startswith("the namespace demo: not gone within 10 s: ")
+    assert "example.com/held in 1 resource instances" in line
+    assert names(cluster, KINDS) - before == {"/demo"}
+
+    assert cluster.is_up()
+    cluster.kubectl("patch", "configmap", "held", "--namespace=demo", "--type=merge", '--patch={"metadata":{"finalizers":[]}}')
+    cluster.patience = 60
+    cluster.down()
+    assert names(cluster, KINDS) == before
+
+
+@pytest.mark.parametrize("what", ["kubeconfig", "content", "folder"])
+def test_a_kubeconfig_that_is_gone_is_read_again_from_the_context(cluster: Somebodys, what: str) -> None:
+    before = names(cluster, KINDS)
+    bring(cluster)
+    cluster.patience = 60
+    match what:
+        case "kubeconfig":
+            cluster.kubeconfig.unlink()
+        case "content":
+            os.truncate(cluster.kubeconfig, 10)
+        case "folder":
+            shutil.rmtree(cluster.state)
+    if what != "folder":
+        cluster.wanted = ""
+        with pytest.raises(ExistingError, match="PINION_CONTEXT"):
+            cluster.down()
+        cluster.wanted = "pinion"
+    cluster.down()
+    assert names(cluster, KINDS) == before
+    assert not cluster.state.exists()
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        ("delete", "secret", "--all", "--namespace=pinion-system"),  # where Helm keeps what it knows of the release
+        ("delete", "namespace", "pinion-system", "--timeout=60s"),
+        ("delete", "crd", "modeldeployments.pinion.dev", "--timeout=60s"),
+    ],
+    ids=["the record of the release", "its namespace", "a definition"],
+)
+def test_what_others_have_deleted_already_is_no_error(cluster: Somebodys, gone: tuple[str, ...]) -> None:
+    before = names(cluster, KINDS)
+    bring(cluster)
+    cluster.patience = 60
+    cluster.kubectl(*gone, timeout=70)
+    cluster.down()
+    assert names(cluster, KINDS) == before
 
 
 def test_a_context_that_is_not_there_is_named(cluster: Somebodys) -> None:
