@@ -20,9 +20,13 @@ _RULE = (
     *("FORWARD", "--source", PODS, "--destination", PODS, "--match", "conntrack", "--ctstate", "NEW"),
     *("--jump", "NFQUEUE", "--queue-num", str(POLICIES_QUEUE), "--queue-bypass"),
 )
-_NFT_QUEUE = (
-    f"table inet pinion_check {{ chain c {{ type filter hook postrouting priority 95; queue num {POLICIES_QUEUE}; }} }}"
-)
+QUEUE_RULES = f"""
+table inet pinion_check {{
+  chain c {{
+    type filter hook postrouting priority 95; queue num {POLICIES_QUEUE};
+  }}
+}}
+"""
 
 
 def start_policies(control: ControlProcesses, daemons: Daemons) -> None:
@@ -37,7 +41,7 @@ def start_policies(control: ControlProcesses, daemons: Daemons) -> None:
             *("--disable-nri", "--strict-mode=false"),
         ],
     )
-    if not attempt("nft", "--check", "--file", "-", input=_NFT_QUEUE):
+    if not attempt("nft", "--check", "--file", "-", input=QUEUE_RULES):
         add_policy_rule()
     daemons.wait_until(_is_read, POLICIES_DAEMON, timeout=60)
 
