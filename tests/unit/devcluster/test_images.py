@@ -2,13 +2,20 @@
 
 import hashlib
 import json
+import re
+import subprocess
+import sys
 import tarfile
+import tomllib
 from pathlib import Path
+
+import pytest
 
 from devcluster.images.newest import NewestImages
 from devcluster.images.oci import ImageConfig, pack_files, write_archive
 from devcluster.images.spec import ImageSpec
 from devcluster.images.tags import content_tag, copied_paths
+from devcluster.paths import REPOSITORY
 
 
 def test_copied_paths_are_those_of_the_own_context() -> None:
@@ -89,6 +96,39 @@ def test_only_own_images_with_two_newer_tags_are_outdated(tmp_path: Path) -> Non
     others = ["pinion.local/base:1", "pinion.local/new:1", "other/operator:1"]
     there = ["pinion.local/operator:1", "pinion.local/operator:2", "pinion.local/operator:3", *others]
     assert NewestImages(tmp_path / "images.json").outdated(there) == ["pinion.local/operator:1"]
+
+
+def stages(name: str) -> dict[str, str]:
+    """Return the stages of one of our Dockerfiles by name, the last one as `final`."""
+    text = (REPOSITORY / f"Dockerfile.{name}").read_text().replace("\\\n", " ")
+    found = re.findall(r"^FROM \S+(?: AS (\S+))?\n(.*?)(?=^FROM |\Z)", text, re.MULTILINE | re.DOTALL)
+    return {stage or "final": body for stage, body in found}
+
+
+@pytest.mark.parametrize("name", ["operator", "runtime"])
+def test_the_layer_of_dependencies_changes_with_them_and_with_nothing_else(name: str, tmp_path: Path) -> None:
+    """It has gigabytes, and lies on the disk three times: a setting of a tool in pyproject.toml must not make it anew."""
+    pyproject = (REPOSITORY / "pyproject.toml").read_text()
+    (command,) = re.findall(r"^RUN (\[.*\])$", stages(name)["requirements"], re.MULTILINE)
+    argv = [sys.executable, *(word.replace("'/", f"'{tmp_path}/") for word in json.loads(command)[1:])]
+
+    def requirements(content: str) -> list[str]:
+        (tmp_path / "pyproject.toml").write_text(content)
+        subprocess.run(argv, check=True, timeout=60)
+        return (tmp_path / "requirements.txt").read_text().splitlines()
+
+    project = tomllib.loads(pyproject)["project"]
+    extras = project["optional-dependencies"]
+    assert requirements(pyproject) == [*project["dependencies"], *extras[name], *extras["container"]]
+    assert requirements(pyproject.replace("[tool.ruff]", "[tool.new]\nx = 1\n[tool.ruff]")) == requirements(pyproject)
+
+    before, _, after = stages(name)["final"].partition("uv pip install")
+    assert re.findall(r"^COPY .*$", before, re.MULTILINE) == [
+        "COPY --from=requirements /requirements.txt /build/",
+        "COPY constraints.txt /build/",
+    ]
+    assert "-r /build/requirements.txt -c /build/constraints.txt" in after
+    assert "COPY pyproject.toml " in after, "our own wheel needs all of it"
 
 
 def _blob(descriptor: dict[str, str]) -> str:
