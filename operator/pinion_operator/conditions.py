@@ -100,7 +100,9 @@ class Reason(StrEnum):
     CRASH_LOOP_BACK_OFF = "CrashLoopBackOff"  # the container ends again and again
     EVICTED = "Evicted"  # the kubelet ended a pod that took too much, or whose node had too little
     OOM_KILLED = "OOMKilled"  # the container took more memory than its limit
-    INVALID_POD_OVERRIDE = "InvalidPodOverride"  # the API server refuses the pod as specified
+    INVALID_POD_OVERRIDE = (
+        "InvalidPodOverride"  # the API server refuses the pod as specified, or the node cannot start its container
+    )
     QUOTA_EXCEEDED = "QuotaExceeded"  # the namespace's quota refuses the pod
     # Warm
     WARMED_UP = "WarmedUp"  # done

@@ -69,10 +69,15 @@ def test_waits_for_the_pod_and_says_what_is_wrong_with_it(backends: Any) -> None
 UNSCHEDULED = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}
 FAILED = {"terminated": {"exitCode": 2}}
 LOCKED = {"terminated": {"exitCode": 1, "message": "starting\nError: lock /data/ipfs/repo.lock: someone else has the lock\n"}}
+NO_SHELL = {"waiting": {"reason": "RunContainerError", "message": 'exec: "/bin/sh": stat /bin/sh: no such file or directory'}}
 KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
 TROUBLES = [
     ({"conditions": [UNSCHEDULED]}, "not scheduled: 0/1 nodes"),
     ({"initContainerStatuses": [{"name": "configure", "state": FAILED}]}, "configure: ended with exit code 2"),
+    (
+        {"initContainerStatuses": [{"name": "configure", "image": "kubo:9", "state": NO_SHELL}]},
+        "configure: cannot be started: the image kubo:9 has no program /bin/sh",
+    ),
     (
         {"containerStatuses": [{"name": "kubo", "lastState": LOCKED}]},
         "exit code 1: lock /data/ipfs/repo.lock: someone else has",

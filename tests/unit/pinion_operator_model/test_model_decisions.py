@@ -61,6 +61,16 @@ OOM = {
     "state": {"waiting": {"reason": "CrashLoopBackOff"}},
     "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
 }
+NO_INIT = {
+    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+    "lastState": {
+        "terminated": {
+            "reason": "StartError",
+            "exitCode": 128,
+            "message": 'exec: "dumb-init": executable file not found in $PATH',
+        }
+    },
+}
 CRASH = {"state": {"running": {}}, "lastState": {"terminated": {"reason": "Error", "exitCode": 2}}}
 NO_NODE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}
 
@@ -173,6 +183,11 @@ SITUATIONS: dict[str, tuple[Situation, dict[str, str], str]] = {
     "the image cannot be pulled": (
         lambda: object_only(container={"state": {"waiting": {"reason": "ErrImagePull"}}}),
         {"WorkloadReady": "False/ImagePullBackOff", "Reconciling": "True/ProgressingWithRetry"},
+        "Starting",
+    ),
+    "the image has not what starts the container": (
+        lambda: object_only(container=NO_INIT),
+        {"WorkloadReady": "False/InvalidPodOverride", "Reconciling": "True/ProgressingWithRetry"},
         "Starting",
     ),
     "the container was killed for its memory": (
@@ -431,6 +446,16 @@ def test_a_lost_pod_degrades_and_its_replacement_heals() -> None:
     world.pod("pod-2", status=world.says()).roll_out().settle()
     assert world.condition("Ready") == "True/Serving"
     assert world.status.ready == "2/2"
+
+
+def test_a_program_that_an_image_lacks_is_named_with_the_image() -> None:
+    world = object_only(container=NO_INIT)
+    world.settle()
+    said = "pod pod-0: the container cannot be started: the image runtime:1 has no program dumb-init"
+    assert world.message("WorkloadReady") == said
+    failure = world.status.last_failure
+    assert failure is not None
+    assert (failure.reason, failure.message, failure.pod) == ("InvalidPodOverride", said, "pod-0")
 
 
 def test_an_old_failure_stays_known_after_the_pod_got_over_it() -> None:

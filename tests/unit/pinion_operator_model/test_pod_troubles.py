@@ -11,6 +11,7 @@ from tests.support.model_world import SOURCE, World
 
 OURS = {"name": "runtime", "image": "runtime:1", "state": {"running": {}}}
 RUNNING: dict[str, Any] = {"state": {"running": {}}}
+NOT_FOUND = 'exec: "tini": executable file not found in $PATH'
 BACK_OFF: dict[str, Any] = {"waiting": {"reason": "CrashLoopBackOff"}}
 
 
@@ -78,10 +79,15 @@ TROUBLES: dict[str, tuple[Pod, Reason, str]] = {
         Reason.INVALID_POD_OVERRIDE,
         'pod m-0: the container cannot be made: secret "keys" not found',
     ),
-    "a command that is not in the image": (
-        pod({**OURS, **waits("RunContainerError", 'exec: "tini": executable file not found in $PATH')}),
+    "a sidecar that has not what starts it, between two tries": (
+        pod(OURS, sidecar(state=BACK_OFF, lastState=ended(128, "StartError", message=NOT_FOUND))),
         Reason.INVALID_POD_OVERRIDE,
-        'pod m-0: the container cannot be started: exec: "tini": executable file not found in $PATH',
+        "pod m-0: container proxy cannot be started: the image proxy:9 has no program tini",
+    ),
+    "a command that is not in the image": (
+        pod({**OURS, **waits("RunContainerError", NOT_FOUND)}),
+        Reason.INVALID_POD_OVERRIDE,
+        "pod m-0: the container cannot be started: the image runtime:1 has no program tini",
     ),
 }
 

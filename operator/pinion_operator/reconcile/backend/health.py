@@ -9,6 +9,7 @@ from ...conditions import ConditionType, Reason, Reconciling, Stalled, condition
 from ...resources.kinds import STATEFULSET, Object, Ref
 from ...resources.names import kubo_claim, kubo_name
 from ..claim import explain_claim
+from ..container_start import why_not_started
 from ..orphans import explain_taken
 from .children import is_claim_going
 from .observed import Check, Health, ObservedBackend
@@ -133,10 +134,10 @@ def _trouble(pod: Object) -> str:
 
 def _container_trouble(container: Mapping[str, Any]) -> str:
     waiting = container.get("state", {}).get("waiting") or {}
-    if (reason := waiting.get("reason", "")) in _CANNOT_PULL:  # the kubelet alternates between them
+    if waiting.get("reason") in _CANNOT_PULL:  # the kubelet alternates between them
         return f"the image {container.get('image', '')} cannot be pulled"
-    if reason.startswith("CreateContainer"):
-        return str(waiting.get("message", reason))
+    if why := why_not_started(container):
+        return f"cannot be started: {why}"
     # A crash shows as `terminated` now, or as `lastState` while the next start waits.
     ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated") or {}
     if container.get("ready") or not ended.get("exitCode"):

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...conditions import Reason
 from ...resources.model_names import CONTAINER
+from ..container_start import why_not_started
 from ..quantity import parse_quantity
 from .observed import Observed, Pod
 from .pods import condition_of, is_ready, name_of, revision_of
@@ -13,8 +14,6 @@ from .revision import Revision
 
 EPHEMERAL_STORAGE = "ephemeral-storage"
 _CANNOT_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
-# What the kubelet says of a container that it could not even make or start.
-_CANNOT_START = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError"}
 _CLOSING = 500  # characters of a container's last words
 
 
@@ -83,11 +82,9 @@ def _container_trouble(pod: str, container: Mapping[str, Any]) -> Trouble | None
         return Trouble(
             Reason.IMAGE_PULL_BACK_OFF, f"pod {pod}: the image {container.get('image', '')}{whose} cannot be pulled", pod
         )
-    if waiting in _CANNOT_START:
-        text = state["waiting"].get("message", "")
-        return Trouble(
-            Reason.INVALID_POD_OVERRIDE, f"{who} cannot be {'made' if 'Config' in waiting else 'started'}: {text}", pod
-        )
+    if why := why_not_started(container):
+        done = "made" if "Config" in waiting else "started"
+        return Trouble(Reason.INVALID_POD_OVERRIDE, f"{who} cannot be {done}: {why}", pod)
     ended = container.get("lastState", {}).get("terminated") or state.get("terminated")
     # A sidecar that runs again has got over it; an init container that has ended well is done.
     if not ended or (name != CONTAINER and ("running" in state or not ended.get("exitCode"))):
