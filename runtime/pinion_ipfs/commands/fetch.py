@@ -12,12 +12,13 @@ from ..fetcher import Fetcher, FetchRequest, Progress, Snapshot
 from ..hub import RepoId, resolve_commit
 from ..store import Store
 from ..store.offline import find_commit, list_snapshot
+from .interrupting import run
 from .output import show
 
 
 def fetch(options: argparse.Namespace) -> int:
     """Fetch a model revision, verify it, and print its CID and where it lies."""
-    snapshot = asyncio.run(_fetch(options))
+    snapshot = run(_fetch(options))
     facts = {
         "cid": str(snapshot.cid),
         "manifestCid": str(snapshot.manifest_cid),

@@ -13,6 +13,7 @@ from ..content.cid import Cid
 from ..content.extract import extract_car
 from ..content.tree import layout_path
 from ..content.verify import DirectoryFound, FileEnd, FileStart, unpack_car
+from .interrupting import run
 from .output import facts_of, partial_of, root_of, show
 
 _READ = 1024 * 1024
@@ -59,7 +60,7 @@ def import_car(options: argparse.Namespace) -> int:
 
 def verify_car(options: argparse.Namespace) -> int:
     """Walk a CAR and say what is in it."""
-    root, files, directories, size = asyncio.run(_walk(options.car, options.root))
+    root, files, directories, size = run(_walk(options.car, options.root))
     text = f"{root} is whole: {files} files, {directories} directories, {size} bytes"
     show(options, text, {"cid": root, "files": files, "directories": directories, "size": size})
     return 0

@@ -25,6 +25,7 @@ from ..errors import ContentMissing
 from ..router import Router
 from ..store import Store
 from ..streams import in_thread
+from .interrupting import run
 from .local import make_whole, opener
 from .output import facts_of, root_of, show
 
@@ -112,7 +113,7 @@ def _run(options: argparse.Namespace, work: Callable[[Router], Awaitable[int]]) 
         async with _router(options) as router:
             return await work(router)
 
-    return asyncio.run(with_router())
+    return run(with_router())
 
 
 @asynccontextmanager
