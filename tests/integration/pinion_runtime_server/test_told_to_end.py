@@ -1,5 +1,6 @@
 """Told to end before it serves, a runtime is gone within a second, whatever it does at that moment, and leaves nothing."""
 
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -32,6 +33,16 @@ def silent_hub(hub: Hub) -> Iterator[Hub]:
         yield hub
     finally:
         hub.order("pinion/silent")
+
+
+@pytest.fixture
+def large(hub: Hub) -> Iterator[str]:
+    """Return a repository that takes a while to verify."""
+    folder = hub.add_repo("pinion/large", {"config.json": b"{}"})
+    with (folder / "model.safetensors").open("wb") as weights:
+        weights.truncate(256 << 20)
+    yield "pinion/large"
+    shutil.rmtree(folder)
 
 
 def has_said(pod: Started, word: str) -> None:
@@ -118,9 +129,8 @@ def test_while_it_fetches(pods: ContainedPods, silent_hub: Hub) -> None:
     check(pod, pod.end())
 
 
-def test_while_it_verifies(pods: ContainedPods, hub: Hub) -> None:
-    hub.add_repo("pinion/large", {"config.json": b"{}", "model.safetensors": b"\0" * (400 << 20)})
-    pod = pods.start(pods.config("pinion/large"))
+def test_while_it_verifies(pods: ContainedPods, large: str) -> None:
+    pod = pods.start(pods.config(large))
     has_said(pod, "Verifying")
     check(pod, pod.end())
 
