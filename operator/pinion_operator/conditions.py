@@ -114,6 +114,7 @@ class Reason(StrEnum):
     ROUND_TRIP_SUCCEEDED = "RoundTripSucceeded"  # add, cat, compare
     ROUND_TRIP_FAILED = "RoundTripFailed"  # add or cat failed, or what came back was something else
     NOT_PROBED = "NotProbed"  # no check yet
+    NOT_ASKED = "NotAsked"  # the operator does not ask it: what pods say of it counts
     IN_USE = "InUse"  # ModelDeployments refer to it
 
 

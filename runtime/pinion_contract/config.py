@@ -11,6 +11,19 @@ from pydantic import Field
 from .base import Message, OpenMessage
 
 
+class TokenRule(Message):
+    """To whom a token may be sent: the hosts that its own Secret names."""
+
+    secret: str = ""  # its name, for messages
+    hosts_file: str = ""  # `host` or `host:port`, separated by commas or blanks; the Secret may have none
+
+
+class HubTokenRule(TokenRule):
+    """Where the Secret names no host, or there is none, a hub's token goes to the hub of the operator's settings alone."""
+
+    default_endpoint: str = ""  # "" = the library's default hub
+
+
 class HuggingFaceSource(Message):
     """A repository at a resolved commit."""
 
@@ -22,6 +35,7 @@ class HuggingFaceSource(Message):
     ignore_patterns: tuple[str, ...] = ()
     source_digest: str = ""  # sha256 hex over the sorted (path, size, oid) of the selected files; "" = not known
     token_file: str = ""  # the hub token of a gated or private repository; "" = none
+    token_rule: HubTokenRule | None = None  # None: a revision from before there was one; the endpoint gets the token
     allow_local_addresses: bool = False  # endpoint may be a loopback or link-local address; the operator's default always may
     stall_timeout_seconds: int = Field(60, ge=1)  # an origin that sends no byte for so long is left
 
@@ -49,6 +63,7 @@ class KuboBackend(_Backend):
     rpc_url: str
     gateway_url: str
     token_file: str = ""  # bearer token of the RPC API; "" = none
+    token_rule: TokenRule | None = None  # None: the operator's own daemon, or a revision from before there was one
     allow_local_addresses: bool = False
 
 
@@ -58,6 +73,7 @@ class GatewayBackend(_Backend):
     type: Literal["TrustlessGateway"] = "TrustlessGateway"
     gateway_urls: tuple[str, ...] = Field(min_length=1)
     token_file: str = ""  # bearer token; "" = none
+    token_rule: TokenRule | None = None  # None: a revision from before there was one
     allow_local_addresses: bool = False
 
 

@@ -6,9 +6,9 @@ CONTENT_PORT = 8082
 
 CONFIG_PATH = "/etc/pinion/config/config.json"
 LIVE_PATH = "/etc/pinion/live/live.json"
-BACKENDS_PATH = "/etc/pinion/backends"  # <backend>/token: the bearer token of a managed Kubo's RPC API
+BACKENDS_PATH = "/etc/pinion/backends"  # <backend>/token: the bearer token of its API; <backend>/hosts: to whom it may be sent
 PEERS_PATH = "/etc/pinion/peers"  # token: the bearer token of the deployment's content ports
 API_KEYS_PATH = "/etc/pinion/api-keys"  # one file per client
-HUB_TOKEN_PATH = "/etc/pinion/hub"  # token: of a gated or private repository
+HUB_TOKEN_PATH = "/etc/pinion/hub"  # token: of a gated or private repository; hosts: to whom it may be sent
 SHARED_PATH = "/var/lib/pinion-shared"  # <backend>: the volume of a HuggingFaceCache backend
 STATE_PATH = "/var/lib/pinion"  # the store ($HF_HOME is STATE_PATH/hf) and staging, an emptyDir

@@ -36,6 +36,7 @@ __all__ = [
     "StorageFilled",
     "StoreCorrupted",
     "StoreInaccessible",
+    "TokenRefused",
     "TruncatedCar",
     "Unauthorized",
     "UnreadableSource",
@@ -54,6 +55,12 @@ class Unauthorized(ContentError):
     """The hub has it and does not give it to this token."""
 
     reason = "Unauthorized"
+
+
+class TokenRefused(Unauthorized):
+    """We do not send the token there: its Secret does not name the host. Nothing was asked; the Secret may come to name it."""
+
+    retryable = True
 
 
 class OriginRateLimited(ContentError):

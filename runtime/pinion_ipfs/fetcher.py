@@ -83,6 +83,7 @@ class Fetcher:
                 request.commit,
                 endpoint=request.endpoint,
                 token=request.token,
+                token_hosts=request.token_hosts,
                 allow_patterns=request.allow_patterns,
                 ignore_patterns=request.ignore_patterns,
                 timeout=self._hub_timeout,

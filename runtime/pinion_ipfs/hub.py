@@ -14,6 +14,7 @@ from .hub_client import get, json_object
 from .hub_errors import map_hub_error
 from .identity import Commit, RepoId, check_revision
 from .listing import HubFile, Listing, select
+from .token_hosts import TokenHosts
 
 __all__ = [
     "Commit",
@@ -42,15 +43,17 @@ async def resolve_commit(
     *,
     endpoint: str = "",
     token: str = "",
+    token_hosts: TokenHosts | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     allow_local_addresses: bool = True,
 ) -> Commit:
     """Return the commit of a branch, tag or commit, once access to its files is granted too.
 
-    `token` '' sends none: a token stored on this machine never goes to an endpoint that somebody else chose.
+    `token` '' sends none: a token stored on this machine never goes to an endpoint that somebody else chose. `token_hosts`
+    says who else may not have it; None: whoever gave the token named the endpoint too.
     Raises SourceNotFound, Unauthorized, OriginRateLimited, OriginUnreachable, InvalidRepository, AddressRefused.
     """
-    hub = _Hub(repo, default_endpoint(endpoint), token, timeout, allow_local_addresses)
+    hub = _Hub(repo, default_endpoint(endpoint), token, token_hosts, timeout, allow_local_addresses)
     check_revision(revision)
     info = await _ask(lambda: hub.info(revision), f"{repo}@{revision}", hub)
     try:
@@ -67,11 +70,12 @@ async def list_files(
     token: str = "",
     allow_patterns: Sequence[str] = (),
     ignore_patterns: Sequence[str] = (),
+    token_hosts: TokenHosts | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     allow_local_addresses: bool = True,
 ) -> Listing:
     """Return the selected files of a commit with sizes, oids and the source digest; raises as resolve_commit does."""
-    hub = _Hub(repo, default_endpoint(endpoint), token, timeout, allow_local_addresses)
+    hub = _Hub(repo, default_endpoint(endpoint), token, token_hosts, timeout, allow_local_addresses)
     info = await _ask(lambda: hub.info(str(commit)), f"{repo}@{commit}", hub)
     if info.get("sha") != str(commit):
         raise OriginUnreachable(f"{hub.endpoint} answers for {repo}@{commit} with commit {str(info.get('sha'))[:40]!r}")
@@ -87,6 +91,7 @@ async def auth_check(
     *,
     endpoint: str = "",
     token: str = "",
+    token_hosts: TokenHosts | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     allow_local_addresses: bool = True,
 ) -> None:
@@ -94,14 +99,24 @@ async def auth_check(
 
     A gated repository's tree can be listed by anyone: who wants to reuse bytes that came with another token passes this first.
     """
-    hub = _Hub(repo, default_endpoint(endpoint), token, timeout, allow_local_addresses)
+    hub = _Hub(repo, default_endpoint(endpoint), token, token_hosts, timeout, allow_local_addresses)
     await _ask(hub.auth_check, str(repo), hub)
 
 
 class _Hub:
     """One repository at one hub, with one token; blocking."""
 
-    def __init__(self, repo: RepoId, endpoint: str, token: str, timeout: float, allow_local_addresses: bool) -> None:
+    def __init__(
+        self,
+        repo: RepoId,
+        endpoint: str,
+        token: str,
+        token_hosts: TokenHosts | None,
+        timeout: float,
+        allow_local_addresses: bool,
+    ) -> None:
+        if token and token_hosts is not None:
+            token_hosts.check(endpoint)
         self.endpoint, self.token, self.timeout = endpoint, token, timeout
         self._repo, self._local = repo, allow_local_addresses
 

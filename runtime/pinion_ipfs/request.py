@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .content.cid import Cid
 from .identity import Commit, RepoId
+from .token_hosts import TokenHosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class FetchRequest:
     expected_cid: Cid | None = None  # the user's: serve this or nothing
     size_limit_bytes: int = 0  # of the store's volume; 0 = its free space alone counts
     owner: str = "local"
+    token_hosts: TokenHosts | None = None  # who may have the token; None: the endpoint
     allow_local_addresses: bool = True  # False: the endpoint is a stranger's, and may not lead to this machine or its network
     fallback: bool = True  # False: when the CID is known and no backend delivers it, wait; the origin is not asked instead
 

@@ -175,6 +175,8 @@ class Sources:
 
     async def _from_origin(self, endpoint: str, missing: list[HubFile]) -> None:
         request = self._request
+        if request.token and request.token_hosts is not None:
+            request.token_hosts.check(endpoint)
         job = OriginJob(
             request.repo,
             request.commit,
@@ -183,6 +185,7 @@ class Sources:
             self._store.hf_home,
             self._store.cache_dir,
             tuple(missing),
+            token_origins=tuple(sorted(request.token_hosts.origins)) if request.token_hosts is not None else (),
             allow_local_addresses=request.allow_local_addresses,
         )
         total = sum(file.size for file in missing)

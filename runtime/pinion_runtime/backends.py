@@ -1,6 +1,7 @@
 """The configuration's backends as the content library has them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from pinion_contract.config import Backend as BackendConfig
@@ -12,15 +13,12 @@ from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.breaker import BreakerSettings
 from pinion_ipfs.errors import BlockMismatch
 
-from .live import InvalidConfig
+from .tokens import backend_token
 
 
-def make_backends(configs: Sequence[BackendConfig], on_wrong: Callable[[BlockMismatch], None]) -> list[Backend]:
-    """Return them in order; raise InvalidConfig when a token can't be read.
-
-    `on_wrong` is told of wrong blocks that a backend made up for by itself.
-    """
-    return [backend for config in configs for backend in _make(config, on_wrong)]
+def make_backends(configs: Sequence[BackendConfig], on_wrong: Callable[[BlockMismatch], None], namespace: str) -> list[Backend]:
+    """Return them in order; `on_wrong` is told of wrong blocks that a backend made up for by itself."""
+    return [backend for config in configs for backend in _make(config, on_wrong, namespace)]
 
 
 def make_breakers(configs: Sequence[BackendConfig]) -> dict[str, BreakerSettings]:
@@ -35,19 +33,10 @@ def make_breakers(configs: Sequence[BackendConfig]) -> dict[str, BreakerSettings
     }
 
 
-def read_secret(path: str, what: str) -> str:
-    """Return the text of a mounted Secret's file, '' for no path; raise InvalidConfig when it can't be read."""
-    try:
-        return Path(path).read_text().strip() if path else ""
-    except OSError as error:
-        raise InvalidConfig(f"{what}: {path}: {error.strerror}") from None
-
-
-def _make(config: BackendConfig, on_wrong: Callable[[BlockMismatch], None]) -> list[Backend]:
-    what = f"backend {config.name}"
+def _make(config: BackendConfig, on_wrong: Callable[[BlockMismatch], None], namespace: str) -> list[Backend]:
     match config:
         case KuboBackend():
-            token = read_secret(config.token_file, what)
+            token = partial(backend_token, config.token_file, config.token_rule, namespace)
             local = config.allow_local_addresses
             stall = float(config.stall_timeout_seconds)
             return [
@@ -59,7 +48,7 @@ def _make(config: BackendConfig, on_wrong: Callable[[BlockMismatch], None]) -> l
                 Gateway(
                     config.name,
                     config.gateway_urls,
-                    token=read_secret(config.token_file, what),
+                    token=partial(backend_token, config.token_file, config.token_rule, namespace),
                     stall_seconds=float(config.stall_timeout_seconds),
                     allow_local_addresses=config.allow_local_addresses,
                     on_wrong=on_wrong,

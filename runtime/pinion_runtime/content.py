@@ -13,11 +13,13 @@ from pinion_ipfs.identity import Commit, RepoId
 from pinion_ipfs.listing import Listing
 from pinion_ipfs.sources import PEERS
 from pinion_ipfs.store import Store
+from pinion_ipfs.token_hosts import TokenHosts
 
-from .backends import make_backends, make_breakers, read_secret
+from .backends import make_backends, make_breakers
 from .peering import Peering
 from .pod import Pod
 from .settings import Settings
+from .tokens import hub_token
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class Content:
         self._peering = Peering.of(config, settings, store, self.found)
         self._fetcher = Fetcher(
             store,
-            make_backends(config.backends, self._wrong_block),
+            make_backends(config.backends, self._wrong_block, config.namespace),
             on_progress=self._progressed,
             on_operation=self._operated,
             stall_seconds=float(config.source.stall_timeout_seconds),
@@ -122,11 +124,12 @@ class Content:
             self.found(finding)
 
     def _request(self, live: LiveConfig) -> FetchRequest:
-        token = read_secret(self._config.source.token_file, "the hub's token") or self._hub_token
+        config, source = self._config, self._config.source
+        token, hosts = hub_token(source.token_file, source.token_rule, config.namespace, self._hub_token)
         learned = self._learned
         if learned is not None and not live.cid:
             live = live.model_copy(update={"cid": str(learned.cid), "manifest_cid": str(learned.manifest_cid)})
-        return make_request(self._config, live, token)
+        return make_request(config, live, token, hosts)
 
     def _progressed(self, progress: Progress) -> None:
         sources = tuple(SourceBytes(type=SourceType(s.type), name=s.name, bytes=s.bytes) for s in progress.sources)
@@ -160,7 +163,7 @@ class Content:
         return backend if backend in self._backends or backend == PEERS else _ORIGIN
 
 
-def make_request(config: RuntimeConfig, live: LiveConfig, hub_token: str) -> FetchRequest:
+def make_request(config: RuntimeConfig, live: LiveConfig, token: str, token_hosts: TokenHosts | None) -> FetchRequest:
     """Return what is to be fetched, as far as it is known at this moment; raise the ContentError of a malformed value."""
     source = config.source
     return FetchRequest(
@@ -168,7 +171,8 @@ def make_request(config: RuntimeConfig, live: LiveConfig, hub_token: str) -> Fet
         revision=source.revision,
         commit=Commit.parse(source.commit),
         endpoint=source.endpoint,
-        token=hub_token,
+        token=token,
+        token_hosts=token_hosts,
         allow_patterns=source.allow_patterns,
         ignore_patterns=source.ignore_patterns,
         source_digest=source.source_digest,

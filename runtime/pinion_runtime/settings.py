@@ -148,6 +148,8 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
         parser.error(str(error))
     if bool(given.kubo_rpc) != bool(given.kubo_gateway):
         parser.error("--kubo-rpc and --kubo-gateway go together")
+    if given.kubo_token_file and not given.kubo_token_file.is_file():
+        parser.error(f"--kubo-token-file: there is no file {given.kubo_token_file}")
     backends: tuple[KuboBackend, ...] = ()
     if given.kubo_rpc:
         token_file = str(given.kubo_token_file or "")

@@ -23,7 +23,7 @@ from pinion_operator.reconcile.model.idle import is_at_rest
 from pinion_operator.reconcile.model.observed import Observed, Pod, SinceProgress
 from pinion_operator.reconcile.model.revision import Revision, revisions_of
 from pinion_operator.reconcile.model.scope import Scope, build_scope
-from pinion_operator.reconcile.model.source import Resolution, SourceFacts
+from pinion_operator.reconcile.model.source import Resolution, SourceFacts, Unresolved
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.reconcile.refusal import Refusal
 from pinion_operator.resources.configmap import CONFIG_KEY, LIVE_KEY
@@ -67,6 +67,7 @@ class World:
         self.resolution: Resolution | None = SOURCE
         self.taken: frozenset[Ref] = frozenset()
         self.upstream: SourceFacts | None = None
+        self.unasked: Unresolved | None = None
         self.refused: dict[Ref, Refusal] = {}
         self.known_cids: dict[str, str] = {}
         self.backend_ages: dict[str, float] = {}
@@ -101,7 +102,13 @@ class World:
     def backend_is(self, name: str, *, ready: bool) -> Self:
         """Let an IpfsBackend say that it is Ready, or not."""
         backend = next(backend for backend in self.backends if backend["metadata"]["name"] == name)
-        backend["status"]["conditions"][0] |= {"status": str(ready)}
+        backend["status"]["conditions"][0] |= {"status": str(ready), "reason": "Healthy" if ready else "Failed"}
+        return self
+
+    def backend_is_not_asked(self, name: str) -> Self:
+        """Let an IpfsBackend say that the operator does not ask it."""
+        backend = next(backend for backend in self.backends if backend["metadata"]["name"] == name)
+        backend["status"]["conditions"][0] |= {"status": "Unknown", "reason": "NotAsked"}
         return self
 
     def backend(self, name: str, *, ready: bool = True, priority: int = 100) -> Self:
@@ -224,6 +231,7 @@ class World:
             backends=tuple(self.backends),
             resolution=self.resolution,
             upstream=self.upstream,
+            unasked=self.unasked,
             refused=self.refused,
             known_cids=self.known_cids,
             since_progress=self.since_progress,

@@ -86,7 +86,7 @@ class External(ApiModel):
     gateway_urls: Annotated[tuple[Url, ...], Field(max_length=8, json_schema_extra=ATOMIC)] = Field((), alias="gatewayURLs")
     """URLs of gateways, asked in this order. For a Kubo daemon: its own, by which pods read."""
     auth_secret_ref: SecretKeyRef | None = None
-    """The bearer token that the daemon or the gateways ask for."""
+    """The bearer token that the daemon or the gateways ask for; it is sent to the hosts under the key `hosts` of its Secret."""
 
 
 class SharedCache(ApiModel):

@@ -55,7 +55,10 @@ class HuggingFaceSource(ApiModel):
     endpoint: Annotated[str, Field(max_length=2048, json_schema_extra=ENDPOINT_RULES)] = ""
     """URL of the hub or of a mirror of it. Empty: the operator's default."""
     token_secret_ref: SecretKeyRef | None = None
-    """The hub token of a gated or private repository. A Role of the namespace must let the operator read the Secret by name."""
+    """The hub token of a gated or private repository. A Role of the namespace must let the operator read the Secret by name.
+
+    It is sent to the hosts under the key `hosts` of that Secret; without the key, to the operator's default hub alone.
+    """
     allow_patterns: Globs = ()
     """Only files whose path matches one of these patterns.
 

@@ -1,8 +1,6 @@
 """What a source leads to: its commit, and which files of what size, asked of the hub."""
 
-import base64
-import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pinion_ipfs.errors import (
     AddressRefused,
@@ -10,6 +8,7 @@ from pinion_ipfs.errors import (
     InvalidRepository,
     OriginRateLimited,
     SourceNotFound,
+    TokenRefused,
     Unauthorized,
     UnsupportedDag,
 )
@@ -18,10 +17,9 @@ from pinion_ipfs.hub import Commit, RepoId, list_files, resolve_commit
 from ..api.source import HuggingFaceSource
 from ..conditions import Reason
 from ..reconcile.model.source import SourceFacts, Unresolved
-from ..resources.kinds import Object
+from .tokens import FINAL_AGAIN, Credential
 
 TIMEOUT_SECONDS = 10.0  # of one request; there are a few at most
-FINAL_AGAIN = 60.0  # seconds: a repository may be made, or access be granted, and nobody would tell us
 SHORTEST, LONGEST = 2.0, 60.0  # seconds between attempts when the hub does not answer
 
 
@@ -30,7 +28,7 @@ class Access:
     """How the hub of a source is reached."""
 
     default_endpoint: str = ""  # for sources that name none; "" = the library's
-    token: str = ""
+    credential: Credential = field(default_factory=Credential)
     allow_local_addresses: bool = False  # also an endpoint that the object names may be a loopback or link-local address
 
 
@@ -51,30 +49,12 @@ async def probe_upstream(source: HuggingFaceSource, access: Access, known: Sourc
         return to_unresolved(error, 0)
 
 
-def read_token(secret: Object | None, name: str, key: str) -> str | Unresolved:
-    """Return the token in a Secret, or why there is none."""
-    if secret is None:
-        return no_token(f"Secret {name!r} of tokenSecretRef does not exist")
-    try:
-        token = base64.b64decode(secret.get("data", {})[key], validate=True).decode("ascii").strip()
-    except KeyError:
-        return no_token(f"Secret {name!r} of tokenSecretRef has no key {key!r}")
-    except (binascii.Error, UnicodeDecodeError):
-        return no_token(f"Secret {name!r} of tokenSecretRef: what is under {key!r} is not a token")
-    if not token or not token.isprintable():
-        return no_token(f"Secret {name!r} of tokenSecretRef: what is under {key!r} is not a token")
-    return token
-
-
-def no_token(message: str) -> Unresolved:
-    """Return what a token that cannot be had means."""
-    return Unresolved(Reason.UNAUTHORIZED, message, final=True, again_in=FINAL_AGAIN)
-
-
 def to_unresolved(error: ContentError, attempt: int) -> Unresolved:
     """Return what an error of the hub means: final ones are asked again slowly, the others with a growing distance."""
     backoff = min(LONGEST, SHORTEST * 2 ** min(attempt, 10))
     match error:
+        case TokenRefused():
+            return Unresolved(Reason.UNAUTHORIZED, str(error), final=True, again_in=FINAL_AGAIN, asked=False)
         case Unauthorized():
             return Unresolved(Reason.UNAUTHORIZED, str(error), final=True, again_in=FINAL_AGAIN)
         case SourceNotFound() | InvalidRepository() | UnsupportedDag():
@@ -92,7 +72,8 @@ async def _resolve(source: HuggingFaceSource, access: Access) -> Commit:
         RepoId.parse(source.repo),
         source.revision,
         endpoint=source.endpoint or access.default_endpoint,
-        token=access.token,
+        token=access.credential.token,
+        token_hosts=access.credential.hosts,
         timeout=TIMEOUT_SECONDS,
         allow_local_addresses=access.allow_local_addresses or not source.endpoint,
     )
@@ -103,7 +84,8 @@ async def _list(source: HuggingFaceSource, access: Access, commit: Commit) -> So
         RepoId.parse(source.repo),
         commit,
         endpoint=source.endpoint or access.default_endpoint,
-        token=access.token,
+        token=access.credential.token,
+        token_hosts=access.credential.hosts,
         allow_patterns=source.allow_patterns,
         ignore_patterns=source.ignore_patterns,
         timeout=TIMEOUT_SECONDS,

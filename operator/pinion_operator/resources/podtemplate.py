@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from pinion_contract.names import (
     API_KEYS_PATH,
@@ -25,10 +25,20 @@ from .names import MANAGED_BY, MANAGER, PART_OF
 
 USER = 65532  # of both images
 INIT = "dumb-init"  # process 1: the kernel keeps from process 1 each signal that it does not handle yet
+READABLE = 0o440  # mode of Secrets: for this user's group
 TOKEN_KEY = "token"
+HOSTS_KEY = "hosts"  # beside a token in its Secret: to whom it may be sent
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 CONFIG_VOLUME, PEERS_VOLUME, CACHE_VOLUME = "config", "peers", "cache"
 HF_HOME = f"{STATE_PATH}/hf"  # the store
+
+
+class TokenSecret(NamedTuple):
+    """The Secret with the bearer token of a backend."""
+
+    name: str
+    key: str
+    hosts: bool  # somebody else's backend: the Secret says to whom the token may be sent
 
 
 @dataclass(frozen=True)
@@ -43,9 +53,7 @@ class PodSettings:
     image_pull_policy: str
     resources: Mapping[str, Any] = field(default_factory=dict)
     cache_limit: str = ""  # a quantity; "" = what the node has
-    backend_secrets: Mapping[str, tuple[str, str]] = field(
-        default_factory=dict
-    )  # backend -> Secret and key of its bearer token
+    backend_secrets: Mapping[str, TokenSecret] = field(default_factory=dict)  # by backend
     shared_claims: Mapping[str, str] = field(default_factory=dict)  # backend -> the claim of its volume
     cache_claim: str = ""  # of the volume that holds the store; "" = an emptyDir
     api_keys_secret: str = ""  # "" = no keys are asked for
@@ -88,6 +96,11 @@ def mounted_peers_secret(template: Object) -> str:
 def token_path(backend: str) -> str:
     """Return where a pod reads the bearer token of a backend's RPC API."""
     return f"{BACKENDS_PATH}/{backend}/{TOKEN_KEY}"
+
+
+def hosts_path(backend: str) -> str:
+    """Return where a pod reads to whom the bearer token of somebody else's backend may be sent."""
+    return f"{BACKENDS_PATH}/{backend}/{HOSTS_KEY}"
 
 
 def shared_path(backend: str) -> str:
@@ -139,10 +152,15 @@ def _volumes(settings: PodSettings) -> list[dict[str, Any]]:
     if settings.api_keys_secret:
         secrets.append({"name": "api-keys", "secret": _secret(settings.api_keys_secret)})
     if settings.hub_token_secret:
-        secrets.append({"name": "hub-token", "secret": _token(settings.hub_token_secret, settings.hub_token_key)})
-    for index, (secret, key) in enumerate(settings.backend_secrets.values()):
+        name = {"name": settings.hub_token_secret}
+        token = {**name, **_items((settings.hub_token_key, TOKEN_KEY))}
+        hosts = {**name, **_items((HOSTS_KEY, HOSTS_KEY)), "optional": True}
+        sources = [{"secret": token}, {"secret": hosts}]  # of one volume: both change in the same moment
+        secrets.append({"name": "hub-token", "projected": {"defaultMode": READABLE, "sources": sources}})
+    for index, (secret, key, has_hosts) in enumerate(settings.backend_secrets.values()):
+        items = [(key, TOKEN_KEY), *([(HOSTS_KEY, HOSTS_KEY)] if has_hosts else ())]
         # Optional: a backend that is not up yet must not keep the pod from starting with another one.
-        secrets.append({"name": f"backend-{index}", "secret": {**_token(secret, key), "optional": True}})
+        secrets.append({"name": f"backend-{index}", "secret": {**_secret(secret), **_items(*items), "optional": True}})
     claims = enumerate(settings.shared_claims.values())
     cache = {"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": settings.cache_claim}}
     return [
@@ -166,12 +184,12 @@ def _secret_mounts(settings: PodSettings) -> list[tuple[str, str]]:
     return [*mounts, *((f"backend-{i}", f"{BACKENDS_PATH}/{name}") for i, name in enumerate(settings.backend_secrets))]
 
 
-def _token(name: str, key: str) -> dict[str, Any]:
-    return {**_secret(name), "items": [{"key": key, "path": TOKEN_KEY}]}
+def _items(*items: tuple[str, str]) -> dict[str, Any]:
+    return {"items": [{"key": key, "path": path} for key, path in items]}
 
 
 def _secret(name: str) -> dict[str, Any]:
-    return {"secretName": name, "defaultMode": 0o440}
+    return {"secretName": name, "defaultMode": READABLE}
 
 
 def _probe(path: str, *, period: int, timeout: int, failures: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ..content.cid import RAW, Cid
 from ..content.verify import DagWalk, FilePiece, Limits, unpack_car
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar
 from .base import Capability, CarSource, DagStat, Health
-from .http import STALL_SECONDS, HttpClient, read_block
+from .http import STALL_SECONDS, HttpClient, Token, read_block
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Gateway:
         name: str,
         urls: str | Sequence[str],
         *,
-        token: str = "",
+        token: Token = "",
         stall_seconds: float = STALL_SECONDS,
         allow_local_addresses: bool = True,
         on_wrong: Callable[[BlockMismatch], None] = lambda error: None,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,9 +18,13 @@ MAX_BLOCK = 2 * 1024 * 1024
 _MESSAGE_BYTES = 4096
 
 
+Token = str | Callable[[str], str]  # a bearer token, or who gives it for a base URL; "" = none
+
+
 class HttpClient:
     """Requests to one base URL. The session belongs to the loop that first uses it.
 
+    A token that is given for the URL is asked for with each request, in a thread: it may have changed, and may be refused.
     A stream that is silent for `stall_seconds` is dropped. Without `allow_local_addresses` the URL is a stranger's: each
     address is judged as it is connected to.
     """
@@ -30,13 +34,13 @@ class HttpClient:
         name: str,
         base_url: str,
         *,
-        token: str = "",
+        token: Token = "",
         stall_seconds: float = STALL_SECONDS,
         allow_local_addresses: bool = True,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._token = token
         self._stall = stall_seconds
         self._local = allow_local_addresses
         self._session: aiohttp.ClientSession | None = None
@@ -62,12 +66,14 @@ class HttpClient:
             total=total, sock_connect=CONNECT_SECONDS, sock_read=self._stall if total is None else None
         )
         where = f"{self.name} ({self.base_url}{path})"
+        token = self._token if isinstance(self._token, str) else await asyncio.to_thread(self._token, self.base_url)
+        proof = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             async with session.request(
                 method,
                 self.base_url + path,
                 params=params,
-                headers=headers,
+                headers={**(headers or {}), **proof},
                 data=data,
                 timeout=timeout,
                 allow_redirects=False,
@@ -91,7 +97,7 @@ class HttpClient:
             if not self._local:
                 check_url(self.base_url, what=f"the URL of {self.name}")
                 connector = aiohttp.TCPConnector(socket_factory=checked_socket)
-            self._session = aiohttp.ClientSession(headers=self._headers, auto_decompress=False, connector=connector)
+            self._session = aiohttp.ClientSession(auto_decompress=False, connector=connector)
         return self._session
 
     async def close(self) -> None:

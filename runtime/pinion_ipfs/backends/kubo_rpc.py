@@ -13,7 +13,7 @@ from ..content.cid import DAG_PB, RAW, Cid
 from ..content.reading import read_file
 from ..errors import BackendBusy, BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
 from .base import Capability, CarSource, DagStat, Health
-from .http import HttpClient, read_block
+from .http import HttpClient, Token, read_block
 
 _API = "/api/v0/"
 _PROBE = b"pinion probe\n"  # always the same block, so that probing does not fill the repository
@@ -36,7 +36,7 @@ class KuboRpc:
         name: str,
         rpc_url: str,
         *,
-        token: str = "",
+        token: Token = "",
         timeout: float = _CALL_SECONDS,
         allow_local_addresses: bool = True,
     ) -> None:

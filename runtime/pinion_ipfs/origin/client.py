@@ -7,11 +7,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx2
+from huggingface_hub import constants
 
 from ..addresses import refusal_in
 from ..errors import AddressRefused, DownloadStalled, OriginUnreachable
 from ..hub_client import transport_for
 from ..hub_errors import map_status
+from ..token_hosts import TokenHosts
 
 _REPORT_SECONDS = 0.2
 _CONNECT_SECONDS = 10.0
@@ -102,18 +104,28 @@ class _Bar:
 class OriginClient(httpx2.Client):
     """The library's client with limits. `sizes` are those that the listing announced, by the path of a file's URL.
 
-    Redirects of downloads are followed, as the hub's content network needs, without the token to another host; where the
-    endpoint is a stranger's, each hop's address is judged.
+    Redirects of downloads are followed, as the hub's content network needs; whoever asks, the library too, the token goes
+    with requests to `hosts` alone. Where the endpoint is a stranger's, each hop's address is judged.
     """
 
     def __init__(
-        self, endpoint: str, sizes: Mapping[str, int], counter: Counter, stall_seconds: float, *, allow_local_addresses: bool
+        self,
+        endpoint: str,
+        hosts: TokenHosts,
+        sizes: Mapping[str, int],
+        counter: Counter,
+        stall_seconds: float,
+        *,
+        allow_local_addresses: bool,
     ) -> None:
         super().__init__(
             follow_redirects=True,
             timeout=httpx2.Timeout(stall_seconds, connect=min(_CONNECT_SECONDS, stall_seconds)),
             transport=transport_for(endpoint, allow_local_addresses=allow_local_addresses),
+            event_hooks={"request": [self._keep_token]},  # called for each hop of a redirect, too
         )
+        self._hosts = hosts
+        self._judged = not allow_local_addresses
         self._sizes = sizes
         self._counter = counter
         self._stall_seconds = stall_seconds
@@ -133,6 +145,8 @@ class OriginClient(httpx2.Client):
             if refused := refusal_in(error):
                 raise AddressRefused(refused) from error
             raise OriginUnreachable(f"{type(error).__name__}: {error}") from error
+        if not self._may_use_xet(request, response):
+            response.headers.pop(constants.HUGGINGFACE_HEADER_X_XET_HASH, None)
         if response.status_code in (408, 429) or response.status_code >= 500:
             response.close()
             raise map_status(response, request.url.host)
@@ -142,6 +156,23 @@ class OriginClient(httpx2.Client):
         if stream and isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _CountedStream(response.stream, self._counter, self._stall_seconds)
         return response
+
+    def _keep_token(self, request: httpx2.Request) -> None:
+        """Take the token off a request to a host that is not to have it."""
+        if not self._hosts.permits(str(request.url)):
+            request.headers.pop("Authorization", None)
+
+    def _may_use_xet(self, request: httpx2.Request, response: httpx2.Response) -> bool:
+        """Return whether a file may come by Xet, whose connections are not ours; if not, it comes as any other file.
+
+        They are judged by nobody, and the hub's token goes where the answer says that Xet's own is to be had.
+        """
+        if self._judged:
+            return False
+        link = response.links.get(constants.HUGGINGFACE_HEADER_LINK_XET_AUTH_KEY, {})
+        route = link.get("url", "") or response.headers.get(constants.HUGGINGFACE_HEADER_X_XET_REFRESH_ROUTE, "")
+        home = constants.HUGGINGFACE_CO_URL_HOME  # the library puts the endpoint in its place
+        return "Authorization" not in request.headers or route.startswith(home) or self._hosts.permits(route)
 
 
 class _CountedStream(httpx2.SyncByteStream):

@@ -24,6 +24,7 @@ from ..hub import default_endpoint, map_hub_error
 from ..listing import HubFile
 from ..store import Store
 from ..store.blobs import hash_blob
+from ..token_hosts import TokenHosts
 from .client import RESET, Counter, OriginClient
 from .job import OriginJob
 
@@ -52,9 +53,12 @@ class Downloads:
         self._store.prepare()
         prefix = httpx2.URL(self._endpoint).path.rstrip("/")
         sizes = {f"{prefix}/{self._job.repo}/resolve/{self._job.commit}/{file.path}": file.size for file in self._job.files}
+        origins = frozenset(self._job.token_origins)
+        hosts = TokenHosts(origins) if origins else TokenHosts.only(self._endpoint)
         set_client_factory(
             lambda: OriginClient(
                 self._endpoint,
+                hosts,
                 sizes,
                 self._counter,
                 self._job.stall_seconds,

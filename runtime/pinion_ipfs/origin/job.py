@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from ..identity import Commit, RepoId
 from ..listing import HubFile
+from ..token_hosts import Origin
 
 OriginFile = HubFile
 
@@ -24,6 +25,7 @@ class OriginJob:
     files: tuple[HubFile, ...]
     workers: int = 4
     stall_seconds: float = 60.0  # a stream without a byte for so long is left
+    token_origins: tuple[Origin, ...] = ()  # to whom the token may go; () = to the endpoint alone
     allow_local_addresses: bool = True  # False: the endpoint is a stranger's
     attempts: int = 4  # at each file
     backoff_seconds: float = 0.5  # the longest wait before the second attempt; it doubles
@@ -40,6 +42,7 @@ class OriginJob:
             "files": [asdict(file) for file in self.files],
             "workers": self.workers,
             "stall_seconds": self.stall_seconds,
+            "token_origins": self.token_origins,
             "allow_local_addresses": self.allow_local_addresses,
             "attempts": self.attempts,
             "backoff_seconds": self.backoff_seconds,
@@ -60,6 +63,7 @@ class OriginJob:
             tuple(HubFile(**file) for file in value["files"]),
             value["workers"],
             value["stall_seconds"],
+            tuple((scheme, host, port) for scheme, host, port in value["token_origins"]),
             value["allow_local_addresses"],
             value["attempts"],
             value["backoff_seconds"],

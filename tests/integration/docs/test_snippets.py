@@ -1,5 +1,6 @@
 """What the pages tell people to apply is accepted by a real API server, and what they tell people to type is understood."""
 
+import base64
 import json
 import re
 import shlex
@@ -69,6 +70,16 @@ def test_the_role_for_a_token_is_understood(control_plane: ControlPlane) -> None
     for command in commands:
         made = yaml.safe_load(control_plane.kubectl(*command[1:], "--dry-run=client", "--output=yaml"))
         assert made["metadata"]["name"] == "pinion-hub-token"
+
+
+def test_the_line_that_names_hosts_is_understood(control_plane: ControlPlane, namespace: str) -> None:
+    lines = [line for page in PAGES for block in blocks(page, "") for line in block.splitlines()]
+    (command,) = [shlex.split(line) for line in lines if line.startswith("kubectl patch secret ")]
+    control_plane.kubectl("create", "secret", "generic", command[3], f"--namespace={namespace}", "--from-literal=token=hf")
+    control_plane.kubectl(*(namespace if word == "models" else word for word in command[1:]))
+    data = json.loads(control_plane.kubectl("get", "secret", command[3], f"--namespace={namespace}", "--output=json"))["data"]
+    assert base64.b64decode(data["hosts"]).decode() == "huggingface.co,mirror.example:8080"
+    assert base64.b64decode(data["token"]) == b"hf"
 
 
 def test_argo_cd_gets_the_script_for_both_kinds() -> None:

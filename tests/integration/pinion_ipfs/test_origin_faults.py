@@ -20,12 +20,15 @@ from pinion_ipfs.errors import (
     OriginUnreachable,
     SourceNotFound,
     StorageFilled,
+    TokenRefused,
     Unauthorized,
 )
+from pinion_ipfs.fetcher import FetchRequest
 from pinion_ipfs.hub import RepoId, list_files, resolve_commit
 from pinion_ipfs.origin import OriginJob, OriginProcess
 from pinion_ipfs.origin.parent import child_environment
 from pinion_ipfs.store import Store
+from pinion_ipfs.token_hosts import TokenHosts
 from tests.support.fetching import make_fetching, make_request, origin_children, run_origin
 from tests.support.hub import Hub
 from tests.support.volumes import small_volume
@@ -262,6 +265,53 @@ async def test_a_token_opens_the_endpoint_and_does_not_follow_a_download_to_anot
         assert heard == []
         assert await fetch("hf_good") == ["config.json", WEIGHTS]
     assert [("get /cdn" in head, "hf_good" in head, "authorization" in head) for head in heard] == [(True, False, False)]
+
+
+@pytest.mark.parametrize("name", ["X-Xet-Refresh-Route", "Link"])
+async def test_xet_does_not_carry_the_token_to_another_host(hub: Hub, tmp_path: Path, name: str) -> None:
+    """A hub may say that Xet's own token is to be had elsewhere, and the library would ask there with the hub's."""
+    repo, heard = RepoId.parse(f"faults/xet-{name.lower()}"), list[str]()
+    make_repo(hub, str(repo), 1000)
+
+    async def other_host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    commit = await resolve_commit(repo, "main", endpoint=hub.endpoint)
+    listing, store = await list_files(repo, commit, endpoint=hub.endpoint), Store(tmp_path / "hf")
+    async with await asyncio.start_server(other_host, "127.0.0.1", 0) as server:
+        route = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/xet-read-token"
+        told = {"X-Xet-Hash": "ab" * 32, name: route if name != "Link" else f'<{route}>; rel="xet-auth"'}
+        hub.order(str(repo), {"kind": "headers", "set": told, "on": f"HEAD {WEIGHTS}"}, gated=True, tokens=["hf_good"])
+        job = OriginJob(repo, commit, hub.endpoint, "hf_good", store.hf_home, store.cache_dir, listing.files, attempts=1)
+        events = [event async for event in OriginProcess(job, stall_seconds=30).events()]
+    assert heard == []
+    assert sorted(event["path"] for event in events if event["event"] == "file") == ["config.json", WEIGHTS]
+
+
+async def test_a_token_is_not_sent_to_an_endpoint_that_its_secret_does_not_name(hub: Hub, tmp_path: Path) -> None:
+    make_repo(hub, "faults/unnamed", 1000)
+    hub.configure("faults/unnamed", gated=True, tokens=["hf_good"])
+    commit = await resolve_commit(RepoId.parse("faults/unnamed"), "main", endpoint=hub.endpoint, token="hf_good")
+    fetching = make_fetching(tmp_path / "hf")
+
+    def request(text: str | None) -> FetchRequest:
+        hosts = TokenHosts.of_secret(text, secret="hub", namespace="ml", default="https://huggingface.co")
+        repo = RepoId.parse("faults/unnamed")
+        return FetchRequest(repo, "main", commit, hub.endpoint, token="hf_good", token_hosts=hosts)
+
+    for text in (None, "", "127.0.0.2:80"):
+        with pytest.raises(TokenRefused, match="kubectl patch secret hub -n ml"):
+            await fetching.fetcher.resolve(request(text))
+    allowed = request(hub.endpoint.removeprefix("http://"))
+    listing = await list_files(allowed.repo, commit, endpoint=hub.endpoint, token="hf_good", token_hosts=allowed.token_hosts)
+    asked = hub.stats()
+    with pytest.raises(TokenRefused):
+        await fetching.fetcher.fetch(request(None), listing)
+    assert hub.stats() == asked, "nothing is asked, with or without the token"
+    assert (await fetching.run(allowed)).file_count == 2
 
 
 async def test_the_whole_fetch_names_the_origin_in_its_receipt(hub: Hub, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from devcluster.control import ControlPlane
 from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.overheard import overheard, run_line
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.kubo]
 
@@ -46,8 +47,9 @@ class Backends:
         wait_until(lambda: self.conditions(name).get(condition, ("", ""))[0] == wanted, what, 60)
         return self.conditions(name)[condition][1]
 
-    def token(self, value: str) -> None:
-        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "kubo-token"}, "stringData": {"bearer": value}})
+    def token(self, value: str, **more: str) -> None:
+        data = {"bearer": value, **more}
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "kubo-token"}, "stringData": data})
 
 
 @pytest.fixture
@@ -79,9 +81,10 @@ def test_a_kubo_of_somebody_else(running_kubo: Any, backends: Backends, start: C
     }
     backends.make("theirs", type="Kubo", external=external)
     assert "Secret kubo-token does not exist" in backends.wait_for("theirs", "Ready", "False/Failed")
-    backends.token("wrong")
+    hosts = running_kubo.rpc_url.removeprefix("http://")
+    backends.token("wrong", hosts=hosts)
     wait_until(lambda: "HTTP 403" in backends.conditions("theirs")["Ready"][1], "the daemon refuses the token", 60)
-    backends.token(running_kubo.credentials.operator_token)
+    backends.token(running_kubo.credentials.operator_token, hosts=hosts)
     backends.wait_for("theirs", "Ready", "True/Healthy")
     backends.wait_for("theirs", "RoundTripHealthy", "True/RoundTripSucceeded")
     assert (
@@ -97,6 +100,38 @@ def test_a_kubo_of_somebody_else(running_kubo: Any, backends: Backends, start: C
     assert stray in pins.json()["Keys"], "what others pinned there is left"
     written = b"".join(one.body for one in operator.writes()) + operator.log.read_bytes()
     assert running_kubo.credentials.operator_token.encode() not in written
+
+
+def test_a_token_goes_to_no_host_that_its_secret_does_not_name(
+    running_kubo: Any, backends: Backends, start: Callable[..., OperatorProcess]
+) -> None:
+    """A backend's URL is whoever made it; the Secret may be anybody's of the namespace."""
+    start()
+    token = running_kubo.credentials.operator_token
+    backends.token(token)
+    reference = {"authSecretRef": {"name": "kubo-token", "key": "bearer"}}
+    with overheard("127.0.0.2", running_kubo.rpc_url) as rpc, overheard("127.0.0.3", running_kubo.gateway_url) as gateway:
+        backends.make("theirs", type="Kubo", external={"apiURL": rpc.url, "gatewayURLs": [gateway.url], **reference})
+        backends.make("reads", type="TrustlessGateway", external={"gatewayURLs": [gateway.url], **reference})
+        said = {name: backends.wait_for(name, "Ready", "Unknown/NotAsked") for name in ("theirs", "reads")}
+        for name, host in (("theirs", rpc.host), ("reads", gateway.host)):
+            assert f"the token in Secret 'kubo-token' is not sent to {host}: it has no key `hosts`." in said[name]
+            assert "what pods say of it counts" in said[name]
+            assert set(backends.conditions(name)) <= {"Ready", "Reachable", "RoundTripHealthy"}, "at rest"
+        assert rpc.heard == gateway.heard == [], "nothing is asked, with or without the token"
+
+        run_line(backends.control_plane.kubeconfig, said["theirs"])
+        backends.wait_for("theirs", "Ready", "True/Healthy")
+        assert rpc.tokens == {f"Bearer {token}"}
+        message = "its key `hosts` names others"
+        wait_until(lambda: message in backends.conditions("reads")["Ready"][1], message, 60)
+        assert gateway.heard == []
+        run_line(backends.control_plane.kubeconfig, backends.conditions("reads")["Ready"][1])
+        backends.wait_for("reads", "Ready", "True/Healthy")
+        assert gateway.tokens == {f"Bearer {token}"}
+
+        backends.token(token, hosts="")
+        backends.wait_for("theirs", "Ready", "Unknown/NotAsked")
 
 
 def test_a_trustless_gateway(running_kubo: Any, backends: Backends, start: Callable[..., OperatorProcess]) -> None:

@@ -109,10 +109,24 @@ HELD_BY = {
     ),
     "a gated model reaches somebody": (
         "integration/pinion_operator_model/test_model_access.py::test_known_bytes_are_given_to_those_alone_who_may_have_them",
+        "integration/pinion_operator_model/test_model_access.py::test_another_hub_does_not_open_what_this_one_keeps",
         "integration/pinion_ipfs/test_hub_faults.py::test_access_is_checked_without_a_download",
         "unit/pinion_operator_model/test_tracking.py::test_a_cid_known_elsewhere_is_nothing_while_the_hub_refuses_us",
     ),
-    "the hub's token leaks": (
+    "a token leaks": (
+        "unit/pinion_ipfs/test_token_hosts.py::test_who_gets_it",
+        "unit/pinion_ipfs/test_token_hosts.py::test_without_a_list_the_default_host_gets_it",
+        "unit/pinion_runtime_server/test_tokens.py::test_the_hubs_token_goes_to_the_operators_hub_until_its_secret_names_hosts",
+        "unit/pinion_runtime_server/test_tokens.py::test_a_backends_token_goes_to_nobody_until_its_secret_names_hosts",
+        "integration/pinion_operator_model/test_model_access.py"
+        "::test_a_token_goes_to_the_operators_hub_and_to_no_other_until_its_secret_names_it",
+        "integration/pinion_operator_backend/test_external_backends.py"
+        "::test_a_token_goes_to_no_host_that_its_secret_does_not_name",
+        "integration/pinion_runtime_server/test_serve_tokens.py::test_the_hubs_token_waits_for_its_secret_to_name_the_endpoint",
+        "integration/pinion_runtime_server/test_serve_tokens.py"
+        "::test_a_backends_token_is_sent_once_its_secret_names_the_backend",
+        "integration/pinion_ipfs/test_origin_faults.py::test_xet_does_not_carry_the_token_to_another_host",
+        "unit/pinion_ipfs/test_origin_client.py::test_what_the_library_asks_of_another_host_goes_without_the_token",
         "integration/pinion_ipfs/test_origin_faults.py"
         "::test_a_token_opens_the_endpoint_and_does_not_follow_a_download_to_another_host",
         "unit/pinion_ipfs/test_origin_client.py::test_a_redirect_to_another_host_goes_without_the_token",

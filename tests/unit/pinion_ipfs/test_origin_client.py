@@ -10,6 +10,7 @@ import pytest
 
 from pinion_ipfs.errors import AddressRefused
 from pinion_ipfs.origin.client import Counter, OriginClient
+from pinion_ipfs.token_hosts import TokenHosts
 from tests.support.environment import environment
 
 TOKEN = {"Authorization": "Bearer hf_secret"}
@@ -42,11 +43,11 @@ async def host(address: str, location: str = "") -> AsyncIterator[tuple[str, lis
         yield "http://{}:{}".format(*server.sockets[0].getsockname()[:2]), heard
 
 
-async def get(url: str, *, allow_local_addresses: bool) -> httpx2.Response:
+async def get(url: str, *, allow_local_addresses: bool, hosts: TokenHosts | None = None, asked: str = "") -> httpx2.Response:
     def ask() -> httpx2.Response:
-        counter = Counter(lambda kind, **values: None)
-        with OriginClient(url, {}, counter, 5.0, allow_local_addresses=allow_local_addresses) as client:
-            return client.get(url + "/file", headers=TOKEN)
+        counter, rule = Counter(lambda kind, **values: None), hosts or TokenHosts.only(url)
+        with OriginClient(url, rule, {}, counter, 5.0, allow_local_addresses=allow_local_addresses) as client:
+            return client.get((asked or url) + "/file", headers=TOKEN)
 
     with environment(http_proxy=None, HTTP_PROXY=None, all_proxy=None, ALL_PROXY=None):
         return await asyncio.to_thread(ask)
@@ -57,6 +58,15 @@ async def test_a_redirect_to_another_host_goes_without_the_token() -> None:
         assert (await get(hub, allow_local_addresses=True)).status_code == 200
         assert ["authorization: bearer hf_secret" in head for head in heard_by_hub] == [True]
         assert ["hf_secret" in head for head in heard_there] == [False]
+
+
+async def test_what_the_library_asks_of_another_host_goes_without_the_token() -> None:
+    """It follows redirects by itself where it knows a host, and asks where an answer tells it to."""
+    async with host("127.0.0.1") as (hub, _), host("127.0.0.1") as (there, heard_there):
+        await get(hub, allow_local_addresses=True, asked=there)
+        named = TokenHosts.of_secret(f"{hub[7:]}, {there[7:]}", secret="hub", namespace="ml")
+        await get(hub, allow_local_addresses=True, hosts=named, asked=there)
+    assert ["hf_secret" in head for head in heard_there] == [False, True]
 
 
 async def test_where_a_redirect_of_a_strangers_hub_leads_is_judged_again() -> None:

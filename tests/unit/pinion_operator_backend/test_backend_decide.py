@@ -150,6 +150,24 @@ def test_as_many_failures_as_the_threshold_are_a_failure(backends: Any, check: C
     assert conditions(decide(backends.settled(failed)))["Ready"] == ("True", "Healthy")
 
 
+UNASKED = Check(reachable=False, healthy=False, problem="the token is not sent there", asked=False)
+
+
+def test_what_is_not_asked_is_neither_ready_nor_not(backends: Any) -> None:
+    external = {"type": "Kubo", "external": {"apiURL": "http://kubo:5001", "gatewayURLs": ["http://kubo:8080"]}}
+    obj = {**backends.make(), "spec": external}
+    healthy = backends.as_server(obj, decide(backends.observed(obj, health=Health(Check(reachable=True, healthy=True)))))
+    assert decide(backends.observed(healthy, health=Health(UNASKED, 2))) == Plan(after=15.0), "a name may not resolve for once"
+    plan = decide(backends.observed(healthy, health=Health(UNASKED, 3)))
+    assert conditions(plan) == dict.fromkeys(("Ready", "Reachable", "RoundTripHealthy"), ("Unknown", "NotAsked"))
+    assert plan.status is not None
+    assert {one["message"] for one in plan.status["conditions"]} == {"the token is not sent there"}
+    unasked = backends.as_server(obj, plan)
+    assert decide(backends.observed(unasked, health=Health(UNASKED, 9))) == Plan(after=15.0), "at rest"
+    back = decide(backends.observed(unasked, health=Health(Check(reachable=True, healthy=True))))
+    assert conditions(back)["Ready"] == ("True", "Healthy")
+
+
 def test_never_ready_before_a_check_succeeded(backends: Any) -> None:
     plan = decide(backends.settled(backends.make(), health=Health(DOWN, 1)))
     assert conditions(plan)["Ready"] == ("False", "Progressing")

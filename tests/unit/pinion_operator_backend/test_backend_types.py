@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pinion_contract.config import CacheBackend, GatewayBackend, KuboBackend
+from pinion_contract.config import CacheBackend, GatewayBackend, KuboBackend, TokenRule
 from pinion_operator.api.ipfsbackend import IpfsBackend
 from pinion_operator.reconcile.backend.decide import decide
 from pinion_operator.reconcile.backend.observed import Check, Health
@@ -80,8 +80,13 @@ def test_what_pods_are_told(backends: Any) -> None:
     assert isinstance(external, KuboBackend)
     assert (external.rpc_url, external.gateway_url) == ("http://kubo:5001", "http://kubo:8080")
     assert external.token_file == "/etc/pinion/backends/b/token"
+    assert external.token_rule == TokenRule(secret="kubo", hosts_file="/etc/pinion/backends/b/hosts")
     assert isinstance(gateway, GatewayBackend)
     assert (gateway.gateway_urls, gateway.token_file) == (("https://a", "https://b"), "")
+    assert gateway.token_rule is None
+    managed = to_message(IpfsBackend.parse(backends.make()), allow_local_addresses=False)
+    assert isinstance(managed, KuboBackend)
+    assert (managed.token_file, managed.token_rule) == (external.token_file, None), "the operator's own daemon"
     assert isinstance(cache, CacheBackend)
     assert cache.path == "/var/lib/pinion-shared/b"
 
@@ -96,11 +101,11 @@ def test_waiting_and_breaking_are_told_as_the_spec_says(backends: Any) -> None:
 
 def test_what_pods_mount(backends: Any) -> None:
     parsed = {name: IpfsBackend.parse(make(backends, spec)) for name, spec in TYPES.items()}
-    assert secret_of(parsed["an external Kubo"]) == ("kubo", "bearer")
+    assert secret_of(parsed["an external Kubo"]) == ("kubo", "bearer", True)
     assert secret_of(parsed["a gateway"]) is None
     assert claim_of(parsed["a shared cache"]) == "models"
     managed = IpfsBackend.parse(backends.make())
-    assert (secret_of(managed), claim_of(managed)) == (("b-kubo-client", "token"), "")
+    assert (secret_of(managed), claim_of(managed)) == (("b-kubo-client", "token", False), "")
 
 
 CLAIMS: dict[str, tuple[Any, str]] = {

@@ -144,5 +144,92 @@ def test_which_backend_serves(first: bool, second: bool, use: BackendUse | None,
     assert world.condition("Ready") == "True/Serving"
 
 
+def unasked(**spec: object) -> World:
+    """Return a world whose only backend the operator does not ask."""
+    return World(**spec).backend("ipfs").backend_is_not_asked("ipfs")
+
+
+def said(world: World) -> dict[str, str]:
+    return {name: world.condition(name) for name in ("Ready", "ArtifactPinned", "BackendDegraded")}
+
+
+@pytest.mark.parametrize("fallback", ["Automatic", "None"])
+def test_a_model_starts_with_a_backend_that_is_not_asked_and_its_pods_tell(fallback: str) -> None:
+    world = unasked(storage={"fallback": fallback})
+    world.settle()
+    assert world.revision.backends == ("ipfs",)
+    assert said(world) == {
+        "Ready": "Unknown/Progressing",
+        "ArtifactPinned": "False/Pinning",
+        "BackendDegraded": "Unknown/NotAsked",
+    }
+    world.pod("pod-0", status=world.says()).roll_out().settle()
+    assert said(world) == {
+        "Ready": "True/Serving",
+        "ArtifactPinned": "True/Pinned",
+        "BackendDegraded": "False/PreferredBackendActive",
+    }
+    assert "does not ask it" in world.message("BackendDegraded")
+    assert world.decide() == Plan(after=15.0)
+
+
+def test_what_pods_say_of_a_backend_that_is_not_asked_is_told() -> None:
+    world = unasked()
+    world.settle()
+    world.pod("pod-0", status=world.says(backend=DOWN)).roll_out().settle()
+    assert said(world) == {
+        "Ready": "True/Serving",
+        "ArtifactPinned": "False/BackendUnavailable",
+        "BackendDegraded": "True/NoBackendAvailable",
+    }
+    assert "pods say: ipfs: connection refused" in world.message("ArtifactPinned")
+    waiting = unasked(storage={"fallback": "None"})
+    waiting.settle()
+    waiting.pod("pod-0", status=waiting.says(backend=DOWN)).roll_out().settle()
+    assert waiting.condition("Ready") == "Unknown/Progressing"
+
+
+@pytest.mark.parametrize("fallback", ["Automatic", "None"])
+def test_a_backend_that_is_not_asked_any_more_touches_nothing_that_runs(fallback: str) -> None:
+    world = World(storage={"fallback": fallback}).backend("ipfs").serve()
+    children = dict(world.children)
+    world.backend_is_not_asked("ipfs").settle()
+    assert said(world) == {
+        "Ready": "True/Serving",
+        "ArtifactPinned": "True/Pinned",
+        "BackendDegraded": "False/PreferredBackendActive",
+    }
+    assert world.children == children
+
+
+def test_a_model_that_does_without_a_backend_is_not_rolled_because_nobody_asks_it() -> None:
+    world = World().serve()
+    world.backend("ipfs", ready=False).settle()
+    children = dict(world.children)
+    world.backend_is_not_asked("ipfs").settle()
+    assert world.children == children
+    world.backend_is("ipfs", ready=True).settle()
+    assert world.children != children, "pinning is required as soon as it is possible"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("not asked", "ready", "False/PreferredBackendActive"),
+        ("ready", "not asked", "False/PreferredBackendActive"),
+        ("broken", "not asked", "True/FallbackActive"),
+    ],
+)
+def test_one_that_is_not_asked_beside_one_that_is(first: str, second: str, said: str) -> None:
+    world = World(storage={"backendRefs": [{"name": "a"}, {"name": "b"}]}).backend("a").backend("b").serve()
+    for name, state in (("a", first), ("b", second)):
+        if state == "not asked":
+            world.backend_is_not_asked(name)
+        else:
+            world.backend_is(name, ready=state == "ready")
+    world.settle()
+    assert world.condition("BackendDegraded") == said
+
+
 def test_without_any_backend_nothing_is_degraded() -> None:
     assert World().serve().condition("BackendDegraded") == "-"

@@ -13,7 +13,7 @@ from pinion_contract.names import (
     PEERS_PATH,
     STATE_PATH,
 )
-from pinion_operator.resources.podtemplate import PodSettings, build_pod_template, shared_path, token_path
+from pinion_operator.resources.podtemplate import PodSettings, TokenSecret, build_pod_template, shared_path, token_path
 
 SETTINGS = PodSettings(
     deployment="minilm",
@@ -23,7 +23,10 @@ SETTINGS = PodSettings(
     image="runtime:1",
     image_pull_policy="IfNotPresent",
     cache_limit="1Gi",
-    backend_secrets={"first": ("first-kubo-client", "token"), "b" * 63: ("elsewhere", "bearer")},
+    backend_secrets={
+        "first": TokenSecret("first-kubo-client", "token", hosts=False),
+        "b" * 63: TokenSecret("elsewhere", "bearer", hosts=True),
+    },
     shared_claims={"shared": "models"},
     api_keys_secret="keys",
     hub_token_secret="hub",
@@ -46,7 +49,7 @@ def test_what_the_restricted_standard_asks_for() -> None:
     assert (context["allowPrivilegeEscalation"], context["readOnlyRootFilesystem"]) == (False, True)
     assert context["capabilities"] == {"drop": ["ALL"]}
     assert {kind for volume in spec()["volumes"] for kind in volume if kind != "name"} == {
-        "configMap", "emptyDir", "secret", "persistentVolumeClaim",
+        "configMap", "emptyDir", "secret", "projected", "persistentVolumeClaim",
     }  # fmt: skip
 
 
@@ -71,10 +74,10 @@ def test_every_path_is_mounted_from_a_volume_with_a_valid_name() -> None:
     assert volumes[mounts[shared_path("shared")]["name"]]["persistentVolumeClaim"] == {"claimName": "models"}
 
 
+OTHERS = {"bearer": "token", "hosts": "hosts"}
 SECRETS = {
     "a managed backend's token": (token_path("first").removesuffix("/token"), "first-kubo-client", {"token": "token"}, True),
-    "an external backend's token": (token_path("b" * 63).removesuffix("/token"), "elsewhere", {"bearer": "token"}, True),
-    "the hub's token": (HUB_TOKEN_PATH, "hub", {"hf": "token"}, False),
+    "an external backend's token": (token_path("b" * 63).removesuffix("/token"), "elsewhere", OTHERS, True),
     "the peers' token": (PEERS_PATH, "minilm-peers-89abcdef", {}, False),
     "the clients' keys": (API_KEYS_PATH, "keys", {}, False),
 }
@@ -91,11 +94,24 @@ def test_a_secret_is_mounted_read_only(path: str, name: str, items: dict[str, st
     assert volume.get("optional", False) == optional
 
 
+def test_the_hubs_token_is_mounted_with_its_hosts_which_the_secret_may_lack() -> None:
+    (container,) = spec()["containers"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["mountPath"] == HUB_TOKEN_PATH]
+    (volume,) = [volume["projected"] for volume in spec()["volumes"] if volume["name"] == mount["name"]]
+    assert (mount["readOnly"], volume["defaultMode"]) == (True, 0o440)
+    assert volume["sources"] == [
+        {"secret": {"name": "hub", "items": [{"key": "hf", "path": "token"}]}},
+        {"secret": {"name": "hub", "items": [{"key": "hosts", "path": "hosts"}], "optional": True}},
+    ]
+
+
 def test_no_other_secret_is_mounted() -> None:
     def mounted(settings: PodSettings) -> list[str]:
-        return sorted(volume["secret"]["secretName"] for volume in spec(settings)["volumes"] if "secret" in volume)
+        volumes = spec(settings)["volumes"]
+        parts = [part["secret"]["name"] for volume in volumes for part in volume.get("projected", {}).get("sources", ())]
+        return sorted({*parts, *(volume["secret"]["secretName"] for volume in volumes if "secret" in volume)})
 
-    assert mounted(SETTINGS) == sorted(name for _, name, _, _ in SECRETS.values())
+    assert mounted(SETTINGS) == sorted(["hub", *(name for _, name, _, _ in SECRETS.values())])
     assert mounted(LEAST) == ["m-peers"]
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pinion_contract.status import Phase
+from pinion_operator.conditions import Reason
 from pinion_operator.reconcile.model.revision import revisions_of
 from pinion_operator.reconcile.model.source import Unresolved
 from pinion_operator.reconcile.plan import Plan
@@ -112,6 +113,20 @@ def test_an_operator_that_has_just_started_knows_nothing_and_leaves_what_was_sai
     world.settle()
     world.upstream = None
     assert world.decide() == Plan(after=15.0)
+
+
+@pytest.mark.parametrize("make", [tracking, pinned])
+def test_that_nobody_asks_is_said_and_moves_nothing(make: type[World]) -> None:
+    world = make()
+    children = dict(world.children)
+    world.unasked = Unresolved(Reason.UNAUTHORIZED, "the token is not sent there", final=True, again_in=60, asked=False)
+    world.settle()
+    assert (world.condition("Ready"), world.condition("SourceDrifted")) == ("True/Serving", "Unknown/Unauthorized")
+    assert world.message("SourceDrifted") == ("nobody asks where org/model at main leads by now: the token is not sent there")
+    assert world.children == children
+    world.unasked = None
+    world.settle()
+    assert world.condition("SourceDrifted") == "False/UpToDate"
 
 
 def test_another_image_does_not_move_a_tracked_commit_by_itself() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pinion_operator.conditions import Reason
 from pinion_operator.controller.model.upstreams import Upstreams
-from pinion_operator.probes.hub import read_token
+from pinion_operator.probes.tokens import Credential, read_hub_token, refusal
 from pinion_operator.reconcile.model.source import SourceFacts, Unresolved
 
 KEY = ("ml", "minilm")
@@ -99,6 +99,23 @@ async def test_no_answer_takes_nothing_away() -> None:
     assert hub.known[1] == NEW, "the same commit is not listed again"
 
 
+async def test_a_question_that_we_do_not_ask_is_told_until_it_is_asked_again() -> None:
+    ours = replace(AWAY, asked=False, message="ours")
+    hub = Asked(NEW, ours, AWAY, ours, NEW)
+    await hub.until(hub.woken, interval=SHORT)
+    assert hub.upstreams.unasked(KEY) is None
+    await hub.until(hub.woken, interval=SHORT)
+    assert (hub.look(interval=SHORT), hub.upstreams.unasked(KEY)) == (NEW, ours), "what was known stands"
+    await hub.until(hub.woken, interval=SHORT)
+    assert hub.upstreams.unasked(KEY) is None, "asked, and no answer"
+    await hub.until(hub.woken, interval=SHORT)
+    assert hub.upstreams.unasked(KEY) == ours
+    await hub.until(hub.woken, interval=SHORT)
+    assert (hub.look(interval=SHORT), hub.upstreams.unasked(KEY)) == (NEW, None)
+    hub.upstreams.forget(KEY)
+    assert hub.upstreams.unasked(KEY) is None
+
+
 async def test_another_branch_is_another_question() -> None:
     hub = Asked()
     hub.upstreams.learned(KEY, "main", "", OLD, LONG)
@@ -121,8 +138,26 @@ def secret(**data: str) -> dict[str, object]:
     return {"data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}}
 
 
-def test_a_token_is_read_with_its_line_end() -> None:
-    assert read_token(secret(token="hf_x\n"), "hub", "token") == "hf_x"
+def read(found: dict[str, object] | None) -> Credential | Unresolved:
+    return read_hub_token(found, "hub", "token", "ml", "http://hub.pinion-hub.svc")
+
+
+def test_a_token_is_read_with_its_line_end_and_its_hosts() -> None:
+    alone, listed = read(secret(token="hf_x\n")), read(secret(token="hf_x", hosts="a.example"))
+    assert isinstance(alone, Credential)
+    assert isinstance(listed, Credential)
+    assert alone.token == listed.token == "hf_x"
+    assert refusal(alone, "http://hub.pinion-hub.svc") == ""
+    assert "so it goes to hub.pinion-hub.svc:80 alone" in refusal(alone, "https://a.example")
+    assert refusal(listed, "https://a.example") == ""
+    assert "its key `hosts` names others" in refusal(listed, "http://hub.pinion-hub.svc")
+    assert "hf_x" not in repr(alone)
+
+
+def test_hosts_that_are_no_text_name_nobody() -> None:
+    found = read({"data": {"token": "aGZfeA==", "hosts": "/w=="}})
+    assert isinstance(found, Credential)
+    assert refusal(found, "http://hub.pinion-hub.svc")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +173,7 @@ def test_a_token_is_read_with_its_line_end() -> None:
     ],
 )
 def test_a_token_that_cannot_be_had_is_said_without_it(found: dict[str, object] | None, word: str) -> None:
-    answer = read_token(found, "hub", "token")
+    answer = read(found)
     assert isinstance(answer, Unresolved)
     assert (answer.reason, answer.final) == ("Unauthorized", True)
     assert word in answer.message

@@ -59,6 +59,7 @@ def test_a_kubo_needs_both_addresses() -> None:
         (["a/b", "--dtype", "int8"], "invalid choice"),
         (["a/b", "--max-body-bytes", "0"], "at least 1"),
         (["a/b", "--kubo-rpc", "http://127.0.0.1:5001"], "go together"),
+        (["a/b", "--kubo-token-file", "/no/such/file"], "there is no file /no/such/file"),
     ],
 )
 def test_a_wrong_use_is_refused_with_words(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

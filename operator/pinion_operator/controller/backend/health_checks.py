@@ -7,10 +7,11 @@ from ...api.ipfsbackend import IpfsBackend
 from ...cluster.errors import ApiError
 from ...probes.gateway import probe_gateways
 from ...probes.kubo import probe_kubo
+from ...probes.tokens import Credential, read_backend_token, refusal
 from ...reconcile.backend.observed import Check
 from ...reconcile.claim import unusable_claim
 from ...resources.kinds import PERSISTENTVOLUMECLAIM, SECRET, STATEFULSET, Object, Ref
-from ...resources.kubo_secret import Credentials, read_value
+from ...resources.kubo_secret import Credentials
 from ...resources.names import kubo_name
 from ..reconciler import Context
 
@@ -39,6 +40,10 @@ class Unreadable(Exception):
     """The Secret that a backend names can't be read; the message says what to do."""
 
 
+class NotAsked(Exception):
+    """The operator does not ask a backend; the message says why, and what to do."""
+
+
 async def check(
     backend: IpfsBackend, around: Surroundings, context: Context, rpc_url: Callable[[str, str], str]
 ) -> Check | None:
@@ -51,11 +56,14 @@ async def check(
         return Check(reachable=not problem, healthy=not problem, problem=problem)
     try:
         if spec.type == "TrustlessGateway" and spec.external is not None:
-            token = await _token(backend, context)
-            return await probe_gateways(meta.name, spec.external.gateway_urls, token, timeout, allow_local_addresses=local)
+            credential = await _credential(backend, context)
+            urls = _permitted(credential, spec.external.gateway_urls)
+            return await probe_gateways(meta.name, urls, credential.token, timeout, allow_local_addresses=local)
         daemon = await daemon_of(backend, around, context, rpc_url)
     except Unreadable as error:
         return Check(reachable=False, healthy=False, problem=str(error))
+    except NotAsked as error:
+        return Check(reachable=False, healthy=False, problem=f"{error}; until then what pods say of it counts", asked=False)
     if daemon is None:
         return None
     ours = spec.managed is not None
@@ -65,21 +73,31 @@ async def check(
 async def daemon_of(
     backend: IpfsBackend, around: Surroundings, context: Context, rpc_url: Callable[[str, str], str]
 ) -> Daemon | None:
-    """Return the daemon of a backend of type Kubo; None while a managed one has no ready pod. Raises Unreadable."""
+    """Return the daemon of a backend of type Kubo; None while a managed one has no ready pod. Raises Unreadable, NotAsked."""
     meta = backend.metadata
     if backend.spec.external is not None:
-        return Daemon(backend.spec.external.api_url, await _token(backend, context))
+        credential = await _credential(backend, context)
+        (url,) = _permitted(credential, (backend.spec.external.api_url,))
+        return Daemon(url, credential.token)
     workload = around.children.get(Ref(STATEFULSET, meta.namespace, kubo_name(meta.name)))
     if workload is None or not workload.get("status", {}).get("readyReplicas"):
         return None
     return Daemon(rpc_url(meta.name, meta.namespace), around.credentials.operator_token)
 
 
-async def _token(backend: IpfsBackend, context: Context) -> str:
-    """Return the bearer token that an external backend names, "" when it names none."""
+def _permitted(credential: Credential, urls: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the URLs that the token may be sent to; raise NotAsked when there is none."""
+    refused = {url: refusal(credential, url) for url in urls}
+    if all(refused.values()):
+        raise NotAsked(next(iter(refused.values())))
+    return tuple(url for url, why in refused.items() if not why)
+
+
+async def _credential(backend: IpfsBackend, context: Context) -> Credential:
+    """Return the bearer token that an external backend names, an empty one when it names none."""
     ref = backend.spec.external.auth_secret_ref if backend.spec.external else None
     if ref is None:
-        return ""
+        return Credential()
     namespace = backend.metadata.namespace
     try:
         secret = await context.api.get(SECRET, (namespace, ref.name))
@@ -87,6 +105,7 @@ async def _token(backend: IpfsBackend, context: Context) -> str:
         raise Unreadable(f"Secret {ref.name} cannot be read: {error}; a Role of {namespace} must let the operator") from error
     if secret is None:
         raise Unreadable(f"Secret {ref.name} does not exist")
-    if not (token := read_value(secret, ref.key)):
-        raise Unreadable(f"Secret {ref.name} has no key {ref.key}")
-    return token
+    credential = read_backend_token(secret, ref.name, ref.key, namespace)
+    if not credential.token:
+        raise Unreadable(f"Secret {ref.name} has no token under the key {ref.key}")
+    return credential

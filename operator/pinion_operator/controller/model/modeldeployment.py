@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from ...api.modeldeployment import ModelDeployment
 from ...api.source import HuggingFaceSource
 from ...cluster.errors import ForbiddenError
-from ...probes.hub import Access, no_token, probe_source, probe_upstream, read_token
+from ...probes.hub import Access, probe_source, probe_upstream
 from ...probes.pods import probe_pods
+from ...probes.tokens import Credential, no_token, read_hub_token
 from ...reconcile.model.annotations import is_paused, reconcile_wish
 from ...reconcile.model.cache import cache_claim
 from ...reconcile.model.decide import decide_model_deployment
@@ -89,7 +90,7 @@ class ModelDeploymentReconciler:
             taken=context.taken,
             backends=backends,
             refused=context.refused,
-            known_cids=_known_cids(context.list(MODELDEPLOYMENT, meta["namespace"]), meta["name"]),
+            known_cids=_known_cids(context.list(MODELDEPLOYMENT, meta["namespace"]), obj, context.defaults.hub_endpoint),
             progress_age=self._progress_age(key, obj),
             runtime_image=context.defaults.runtime_image,
             hub_endpoint=context.defaults.hub_endpoint,
@@ -101,7 +102,8 @@ class ModelDeploymentReconciler:
             return seen
         seen = await self._with_cache_claim(seen, scope.model, context)
         seen = replace(seen, resolution=self._resolution(scope, key, context))
-        seen = replace(seen, upstream=self._upstream(scope, key, context), pods=await self._pods(key, children, context))
+        upstream, unasked = self._upstream(scope, key, context), self._upstreams.unasked(key)
+        seen = replace(seen, upstream=upstream, unasked=unasked, pods=await self._pods(key, children, context))
         if scope.current and any(waits_for_volumes(pod) for pod in seen.pods):
             secret = mounted_peers_secret(scope.current.template)
             gone = await context.api.is_free(build_peers_secret(obj, secret, seen.fresh_token))
@@ -203,23 +205,36 @@ async def _with_access(
     source: HuggingFaceSource, key: Key, context: Context, ask: Callable[[Access], Awaitable[SourceFacts | Unresolved]]
 ) -> SourceFacts | Unresolved:
     """Ask the hub with the token that the object names; a token that cannot be had is an answer too."""
-    token, reference = "", source.token_secret_ref
+    defaults, reference, credential = context.defaults, source.token_secret_ref, Credential()
     if reference:
         try:
             secret = await context.api.get(SECRET, (key[0], reference.name))
         except ForbiddenError as error:
             return no_token(f"Secret {reference.name!r} of tokenSecretRef may not be read by the operator: {error}")
-        found = read_token(secret, reference.name, reference.key)
+        found = read_hub_token(secret, reference.name, reference.key, key[0], defaults.hub_endpoint)
         if isinstance(found, Unresolved):
             return found
-        token = found
-    return await ask(Access(context.defaults.hub_endpoint, token, context.defaults.allow_local_addresses))
+        credential = found
+    return await ask(Access(defaults.hub_endpoint, credential, defaults.allow_local_addresses))
 
 
-def _known_cids(deployments: tuple[Object, ...], but: str) -> Mapping[str, str]:
-    """Return the CID by source digest, as other ModelDeployments of the namespace have learned it."""
-    known = (obj.get("status", {}).get("model") or {} for obj in deployments if obj["metadata"]["name"] != but)
-    return {model["sourceDigest"]: model["cid"] for model in known if model.get("sourceDigest") and model.get("cid")}
+def _known_cids(deployments: tuple[Object, ...], own: Object, default: str) -> Mapping[str, str]:
+    """Return the CID by source digest, as other ModelDeployments of the namespace have learned it from the same hub.
+
+    What another hub says of its files is no proof that it may have those of this one.
+    """
+    found: dict[str, str] = {}
+    for obj in deployments:
+        model = obj.get("status", {}).get("model") or {}
+        same_hub = _hub_of(obj, default) == _hub_of(own, default)
+        if obj["metadata"]["name"] != own["metadata"]["name"] and same_hub and model.get("sourceDigest") and model.get("cid"):
+            found[model["sourceDigest"]] = model["cid"]
+    return found
+
+
+def _hub_of(obj: Object, default: str) -> str:
+    source = obj["spec"].get("model", {}).get("source", {}).get("huggingFace") or {}
+    return str(source.get("endpoint") or default).rstrip("/")
 
 
 def _seconds_since(obj: Object, now: datetime) -> float:

@@ -22,6 +22,7 @@ class _Branch:
     interval: float  # seconds
     due: float  # by the monotonic clock
     facts: SourceFacts | None = None  # the last answer
+    unasked: Unresolved | None = None  # why nobody asks any more, as far as is known
     task: asyncio.Task[None] | None = None
 
 
@@ -62,6 +63,11 @@ class Upstreams:
             branch.task = asyncio.create_task(self._ask(branch, branch.facts or known, probe, enqueue), name="upstream")
         return branch.facts
 
+    def unasked(self, key: Key) -> Unresolved | None:
+        """Return why the last question was not asked; None: it was, or there was none yet."""
+        branch = self._branches.get(key)
+        return branch.unasked if branch else None
+
     def forget(self, key: Key) -> None:
         """Drop a question and its answer."""
         branch = self._branches.pop(key, None)
@@ -76,8 +82,11 @@ class Upstreams:
         if isinstance(answer, Unresolved):  # what was known stands; the next question comes no sooner than the hub wants it
             due = max(due, time.monotonic() + answer.again_in)
         branch.due = due if branch.wish == wish else 0.0  # somebody wished for it while it was being asked
-        if isinstance(answer, SourceFacts) and branch.facts != answer:
+        before = branch.facts, branch.unasked
+        branch.unasked = answer if isinstance(answer, Unresolved) and not answer.asked else None
+        if isinstance(answer, SourceFacts):
             branch.facts = answer
+        if before != (branch.facts, branch.unasked):
             enqueue()
 
 

@@ -60,6 +60,9 @@ def build_conditions(seen: ObservedBackend, backend: IpfsBackend, *, pending: bo
         message = _PROOFS[backend.spec.type].message
         ready = condition(ConditionType.READY, True, Reason.HEALTHY, message, generation=generation)
         return (*summarise(ready), *daemon)
+    if unasked := next((one for one in daemon if one.reason == Reason.NOT_ASKED), None):
+        ready = condition(ConditionType.READY, None, Reason.NOT_ASKED, unasked.message, generation=generation)
+        return (*summarise(ready), *daemon)
     failed = next((one for one in daemon if one.status == "False"), None)
     reason, message = (
         (Reason.FAILED, failed.message) if failed else (Reason.PROGRESSING, "waiting for a health check to succeed")
@@ -83,6 +86,9 @@ def _daemon(health: Health | None, backend: IpfsBackend) -> tuple[Condition, ...
 
 
 def _said(check: Check, proof: "_Proof", generation: int) -> tuple[Condition, ...]:
+    if not check.asked:
+        types = (ConditionType.REACHABLE, ConditionType.ROUND_TRIP_HEALTHY)
+        return tuple(condition(one, None, Reason.NOT_ASKED, check.problem, generation=generation) for one in types)
     reason, message = Reason.ANSWERING, proof.answers
     if not check.reachable:
         reason, message = Reason.UNREACHABLE, check.problem

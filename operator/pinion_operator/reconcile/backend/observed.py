@@ -18,9 +18,10 @@ class Check:
 
     reachable: bool  # it answered; of a volume: its claim is there
     healthy: bool  # what was added came back the same; where the operator cannot write, as much as `reachable`
-    problem: str = ""  # why it is not healthy
+    problem: str = ""  # why it is not healthy, or not asked
     version: str = ""
     peer_id: str = ""
+    asked: bool = True  # False: the operator does not ask it, and claims nothing
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pinion_contract.config import Backend, CacheBackend, CircuitBreaker, GatewayBackend, KuboBackend
+from pinion_contract.config import Backend, CacheBackend, CircuitBreaker, GatewayBackend, KuboBackend, TokenRule
 
 from ...api.ipfsbackend import IpfsBackend
 from ...resources.kinds import Object
 from ...resources.names import kubo_client_secret, kubo_gateway_url, kubo_rpc_url
-from ...resources.podtemplate import TOKEN_KEY, shared_path, token_path
+from ...resources.podtemplate import TOKEN_KEY, TokenSecret, hosts_path, shared_path, token_path
 
 
 def to_message(backend: IpfsBackend, *, allow_local_addresses: bool) -> Backend:
@@ -24,23 +24,29 @@ def to_message(backend: IpfsBackend, *, allow_local_addresses: bool) -> Backend:
     }
     if spec.cache is not None:
         return CacheBackend(path=shared_path(name), **common)
-    token_file = token_path(name) if secret_of(backend) else ""
+    secret = secret_of(backend)
+    token_file = token_path(name) if secret else ""
     if spec.external is None:
         namespace = backend.metadata.namespace
         rpc, gateway = kubo_rpc_url(name, namespace), kubo_gateway_url(name, namespace)
         return KuboBackend(rpc_url=rpc, gateway_url=gateway, token_file=token_file, **common)
-    external: Mapping[str, Any] = {"token_file": token_file, "allow_local_addresses": allow_local_addresses, **common}
+    external: Mapping[str, Any] = {
+        "token_file": token_file,
+        "token_rule": TokenRule(secret=secret.name, hosts_file=hosts_path(name)) if secret else None,
+        "allow_local_addresses": allow_local_addresses,
+        **common,
+    }
     if spec.type == "TrustlessGateway":
         return GatewayBackend(gateway_urls=spec.external.gateway_urls, **external)
     return KuboBackend(rpc_url=spec.external.api_url, gateway_url=spec.external.gateway_urls[0], **external)
 
 
-def secret_of(backend: IpfsBackend) -> tuple[str, str] | None:
-    """Return the Secret, and the key in it, with the bearer token that pods must mount; None when there is none."""
+def secret_of(backend: IpfsBackend) -> TokenSecret | None:
+    """Return the Secret with the bearer token that pods must mount; None when there is none."""
     if backend.spec.managed is not None:
-        return kubo_client_secret(backend.metadata.name), TOKEN_KEY
+        return TokenSecret(kubo_client_secret(backend.metadata.name), TOKEN_KEY, hosts=False)
     ref = backend.spec.external.auth_secret_ref if backend.spec.external else None
-    return (ref.name, ref.key) if ref else None
+    return TokenSecret(ref.name, ref.key, hosts=True) if ref else None
 
 
 def claim_of(backend: IpfsBackend) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...api.modeldeployment import ModelDeploymentSpec
+from ...conditions import ConditionType, Reason
 from ...resources.kinds import Object
 from .backend_messages import can_pin
 
@@ -19,13 +20,15 @@ class Choice:
     from_namespace: bool  # none was named: these are the namespace's
     missing: tuple[str, ...] = ()  # named, and not there
     ready: bool = False  # at least one of them can take the model now
+    unasked: bool = False  # at least one of them is not asked by the operator: pods find out
     fallback: bool = False  # pods may do without
     patience: float = 0.0  # seconds that the newest of them may still take to come up
 
     @property
     def can_start(self) -> bool:
-        """Return whether pods may start: none is missing, and one is ready, or there is none, or it goes without."""
-        return not self.missing and (self.ready or not self.names or (self.fallback and self.patience <= 0))
+        """Return whether pods may start: none is missing, and one is ready or may be, or there is none, or it goes without."""
+        usable = self.ready or self.unasked or not self.names
+        return not self.missing and (usable or (self.fallback and self.patience <= 0))
 
 
 def choose_backends(spec: ModelDeploymentSpec, backends: Sequence[Object], ages: Mapping[str, float] | None = None) -> Choice:
@@ -49,6 +52,7 @@ def choose_backends(spec: ModelDeploymentSpec, backends: Sequence[Object], ages:
         from_namespace=not named and bool(order),
         missing=tuple(name for name in named if name not in known),
         ready=any(is_ready(known[name]) for name in names if name in known),
+        unasked=any(is_unasked(known[name]) for name in names if name in known),
         fallback=spec.storage.fallback == "Automatic",
         patience=max((NEW_SECONDS - (ages or {}).get(name, NEW_SECONDS) for name in names), default=0.0),
     )
@@ -56,12 +60,21 @@ def choose_backends(spec: ModelDeploymentSpec, backends: Sequence[Object], ages:
 
 def is_ready(backend: Object) -> bool:
     """Return whether a backend says of its newest spec that it is Ready; one in deletion is not."""
+    return _ready_of(backend).get("status") == "True"
+
+
+def is_unasked(backend: Object) -> bool:
+    """Return whether the operator does not ask a backend, so that only pods can tell whether it serves."""
+    ready = _ready_of(backend)
+    return (ready.get("status"), ready.get("reason")) == ("Unknown", Reason.NOT_ASKED)
+
+
+def _ready_of(backend: Object) -> Mapping[str, str]:
+    """Return what a backend says of its newest spec as Ready; nothing of one in deletion."""
     meta, status = backend["metadata"], backend.get("status", {})
-    return (
-        "deletionTimestamp" not in meta
-        and status.get("observedGeneration") == meta.get("generation")
-        and any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
-    )
+    if "deletionTimestamp" in meta or status.get("observedGeneration") != meta.get("generation"):
+        return {}
+    return next((one for one in status.get("conditions", ()) if one["type"] == ConditionType.READY), {})
 
 
 def explain_wait(choice: Choice, backends: Sequence[Object]) -> str:

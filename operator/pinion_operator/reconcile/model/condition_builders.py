@@ -6,7 +6,7 @@ from ...api.base import Condition
 from ...api.modeldeployment import ModelDeployment
 from ...conditions import ConditionType, Reason, condition, find
 from .artifact import unexpected_bytes
-from .degraded import backends_ready, build_backend_degraded
+from .degraded import backends_ready, backends_unasked, build_backend_degraded, uses_told
 from .failures import MEANINGS, explain
 from .idle import idle_reason
 from .revision_state import RevisionState
@@ -62,8 +62,12 @@ def build_artifact_pinned(state: RevisionState) -> Condition:
             state, type_, False, Reason.NO_BACKEND, "this namespace has no IpfsBackend: each pod keeps its own copy alone"
         )
     if not backends_ready(state.seen, revision):
-        names = " and ".join(revision.backends)
-        return _set(state, type_, False, Reason.BACKEND_UNAVAILABLE, f"pinned as soon as {names} can take the model")
+        unasked = backends_unasked(state.seen, revision)  # of these the pods' words count
+        why = next(("; ".join(use.reasons) for use in uses_told(state) if unasked and use.degraded and not use.active), "")
+        if why or not unasked:
+            message = f"pinned as soon as {' and '.join(revision.backends)} can take the model"
+            said = f"; pods say: {why[:1000]}" if why else ""
+            return _set(state, type_, False, Reason.BACKEND_UNAVAILABLE, message + said)
     message = (
         "the model is being pinned" if workload.stage == Phase.PINNING else "pinned once a pod has brought and verified it"
     )

@@ -8,7 +8,7 @@ from pinion_contract.status import PodStatus
 from ...resources.kinds import Object, Ref
 from ..refusal import Refusal
 from .scope import Scope
-from .source import Resolution, SourceFacts
+from .source import Resolution, SourceFacts, Unresolved
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Observed:
     refused: Mapping[Ref, Refusal] = field(default_factory=dict)  # children
     resolution: Resolution | None = None  # None: not needed, because the source is known
     upstream: SourceFacts | None = None  # what the branch led to when the hub was asked last; None: this process knows nothing
+    unasked: Unresolved | None = None  # why nobody asks where the branch leads; None: somebody does, or need not
     known_cids: Mapping[str, str] = field(default_factory=dict)  # by source digest: of other ModelDeployments of the namespace
     since_progress: SinceProgress = field(default_factory=SinceProgress)
     cache_claim: Object | None = None  # that pods mount at $HF_HOME; looked at only while the object is not at rest

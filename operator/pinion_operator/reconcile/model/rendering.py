@@ -1,12 +1,12 @@
 """From the spec, the defaults of today and the source to a new revision: the pod's configuration and its template."""
 
-from pinion_contract.config import HuggingFaceSource, Peers, RuntimeConfig, Warmup, config_digest
+from pinion_contract.config import HubTokenRule, HuggingFaceSource, Peers, RuntimeConfig, Warmup, config_digest
 from pinion_contract.names import API_KEYS_PATH, HUB_TOKEN_PATH, PEERS_PATH
 
 from ...api.ipfsbackend import IpfsBackend
 from ...api.modeldeployment import ModelDeployment
 from ...resources.model_names import config_map_name, peers_host, peers_secret_name
-from ...resources.podtemplate import TOKEN_KEY, PodSettings, build_pod_template
+from ...resources.podtemplate import HOSTS_KEY, TOKEN_KEY, PodSettings, build_pod_template
 from .annotations import restart_wish
 from .backend_messages import claim_of, readable, secret_of, to_message
 from .backends import Choice
@@ -17,6 +17,7 @@ from .scope import Scope
 from .source import SourceFacts
 
 HUB_TOKEN_FILE, PEERS_TOKEN_FILE = f"{HUB_TOKEN_PATH}/{TOKEN_KEY}", f"{PEERS_PATH}/{TOKEN_KEY}"
+HUB_HOSTS_FILE = f"{HUB_TOKEN_PATH}/{HOSTS_KEY}"
 
 
 def render_revision(seen: Observed, scope: Scope, source: SourceFacts, name: str, number: int) -> Revision:
@@ -60,6 +61,11 @@ def _config(seen: Observed, model: ModelDeployment, choice: Choice, source: Sour
             ignore_patterns=wanted.ignore_patterns,
             source_digest=source.source_digest,
             token_file=HUB_TOKEN_FILE if wanted.token_secret_ref else "",
+            token_rule=HubTokenRule(
+                secret=wanted.token_secret_ref.name if wanted.token_secret_ref else "",
+                hosts_file=HUB_HOSTS_FILE if wanted.token_secret_ref else "",
+                default_endpoint=seen.hub_endpoint,
+            ),
             allow_local_addresses=seen.allow_local_addresses or not wanted.endpoint,
         ),
         backends=tuple(

@@ -17,12 +17,13 @@ class SourceFacts:
 
 @dataclass(frozen=True)
 class Unresolved:
-    """The hub was asked and the answer is no, or there was none."""
+    """The hub was asked and the answer is no, or there was none; or it was not asked."""
 
     reason: Reason  # SourceNotFound, Unauthorized, OriginRateLimited, OriginUnreachable
     message: str
     final: bool  # another answer only after somebody acts; asked again slowly all the same
     again_in: float  # seconds until the hub is asked again
+    asked: bool = True  # False: it was not, because we do not
 
 
 @dataclass(frozen=True)

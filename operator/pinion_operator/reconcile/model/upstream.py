@@ -39,11 +39,14 @@ def upstream_commit(state: RevisionState) -> str:
 
 
 def build_source_drifted(state: RevisionState) -> Condition | None:
-    """Return SourceDrifted; None for what cannot move, and while the hub has not been asked again."""
+    """Return SourceDrifted, Unknown while we do not ask; None for what cannot move, and while nobody has asked again."""
     source, generation, upstream = state.model.spec.model.source.hugging_face, state.generation, state.seen.upstream
     type_ = ConditionType.SOURCE_DRIFTED
     if not can_move(source):
         return None
+    if unasked := state.seen.unasked:
+        message = f"nobody asks where {source.repo} at {source.revision} leads by now: {unasked.message}"
+        return condition(type_, None, unasked.reason, message, generation=generation)
     if upstream is None:  # what was said last stands
         before = find(state.model.status.conditions, type_) if state.is_told else None
         return before and before.model_copy(update={"observed_generation": generation, "last_transition_time": None})
