@@ -16,6 +16,8 @@ HUB_ENDPOINT = f"http://hub.{HUB_NAMESPACE}.svc"
 SYSTEM_NAMESPACE = "pinion-system"
 RELEASE = "pinion"
 CHART = REPOSITORY / "charts" / "pinion"
+# Whatever network a provider gives its Services: objects here may name gateways and mirrors of the cluster by URL.
+PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 OWN_LABEL = "pinion.dev/devcluster"  # on every namespace that was made here: no other is touched
 
 
@@ -42,6 +44,7 @@ def install_chart(cluster: Cluster, images: ProjectImages, *, settings: dict[str
         **_image_values("runtime", images.runtime),
         **_image_values("kubo", images.kubo),
         "hub.endpoint": HUB_ENDPOINT,
+        "operator.allowedNetworks": f"{{{','.join(PRIVATE_NETWORKS)}}}",
         **(settings or {}),
     }
     arguments = [word for key, value in values.items() for word in ("--set-string", f"{key}={value}")]

@@ -137,6 +137,7 @@ def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: Wor
         settings.image_pull_policy,
         settings.hub_endpoint,
         settings.allow_local_addresses,
+        settings.allowed_networks,
         (settings.lease_namespace, *settings.monitoring_namespaces),
         settings.lease_namespace,
     )

@@ -1,6 +1,7 @@
 """What the operator is told at its start: `PINION_*` variables, and a flag for each."""
 
 import argparse
+import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -27,7 +28,10 @@ class Settings:
     image_pull_policy: str = _setting("IfNotPresent", "pull policy of the two")
     hub_endpoint: str = _setting("", "URL of the model hub for objects that name none; empty: the library's default")
     allow_local_addresses: bool = _setting(
-        False, "let URLs in objects lead to loopback, link-local and the like: for a cluster of one's own only"
+        False, "let URLs in objects lead pods to loopback, link-local and the like: for a cluster of one's own only"
+    )
+    allowed_networks: tuple[str, ...] = _setting(
+        (), "networks that URLs in objects may lead the operator to, beside public addresses; in CIDR notation, comma separated"
     )
     monitoring_namespaces: tuple[str, ...] = _setting(
         ("monitoring",), "namespaces from where pods' metrics are read, for their network policies; comma separated"
@@ -55,6 +59,8 @@ class Settings:
         for name in ("runtime_image", "kubo_image", "lease_name"):
             if not getattr(self, name):
                 raise SettingsError(f"{_variable(name)} is not set")
+        for network in self.allowed_networks:
+            _check_network(network)
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{_variable(name)}: {getattr(self, name)} is not above 0")
@@ -106,6 +112,16 @@ _ALLOWED = {
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
     "log_format": ("json", "text"),
 }
+
+
+def _check_network(text: str) -> None:
+    problem = "" if "/" in text else f"{text!r} has no prefix length"
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        raise SettingsError(f"{_variable('allowed_networks')}: no network in CIDR notation: {problem}")
 
 
 def _variable(name: str) -> str:

@@ -29,6 +29,7 @@ __all__ = [
     "InvalidCid",
     "InvalidRepository",
     "MalformedCar",
+    "NoAnswer",
     "OriginRateLimited",
     "OriginUnreachable",
     "PinFailed",
@@ -79,6 +80,14 @@ class OriginUnreachable(ContentError):
 
     reason = "OriginUnreachable"
     retryable = True
+
+
+class NoAnswer(OriginUnreachable):
+    """A hub that somebody else chose has no answer, or may not be asked: which of them, only the log is told (`cause`)."""
+
+    def __init__(self, message: str, *, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class DownloadFailed(ContentError):
@@ -170,7 +179,7 @@ class BackendBusy(BackendUnavailable):
 
 
 class AddressRefused(BackendUnavailable):
-    """A name or address that somebody else chose leads to this machine, to its network's own services, or nowhere."""
+    """A URL that somebody else wrote is no plain URL of a host."""
 
     reason = "InvalidConfig"
     retryable = False
@@ -200,6 +209,8 @@ def from_report(name: str, message: str, details: Mapping[str, Any]) -> ContentE
             return OriginRateLimited(message, retry_after=details.get("retry_after"))
         case "OriginUnreachable":
             return OriginUnreachable(message)
+        case "NoAnswer":
+            return NoAnswer(message, cause=str(details.get("cause", "")))
         case "DownloadStalled":
             return DownloadStalled(message)
         case "DigestMismatch":

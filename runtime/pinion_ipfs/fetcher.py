@@ -87,7 +87,7 @@ class Fetcher:
                 allow_patterns=request.allow_patterns,
                 ignore_patterns=request.ignore_patterns,
                 timeout=self._hub_timeout,
-                allow_local_addresses=request.allow_local_addresses,
+                policy=request.policy,
             )
         if request.source_digest and listing.source_digest != request.source_digest:
             raise DigestMismatch(

@@ -9,6 +9,7 @@ import httpx2
 from huggingface_hub import HfApi
 from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
 
+from .addresses import AddressPolicy
 from .errors import InvalidRepository, OriginUnreachable, SourceNotFound, Unauthorized
 from .hub_client import get, json_object
 from .hub_errors import map_hub_error
@@ -45,15 +46,16 @@ async def resolve_commit(
     token: str = "",
     token_hosts: TokenHosts | None = None,
     timeout: float = DEFAULT_TIMEOUT,
-    allow_local_addresses: bool = True,
+    policy: AddressPolicy | None = None,
 ) -> Commit:
     """Return the commit of a branch, tag or commit, once access to its files is granted too.
 
     `token` '' sends none: a token stored on this machine never goes to an endpoint that somebody else chose. `token_hosts`
     says who else may not have it; None: whoever gave the token named the endpoint too.
+    With a policy somebody else named the endpoint.
     Raises SourceNotFound, Unauthorized, OriginRateLimited, OriginUnreachable, InvalidRepository, AddressRefused.
     """
-    hub = _Hub(repo, default_endpoint(endpoint), token, token_hosts, timeout, allow_local_addresses)
+    hub = _Hub(repo, default_endpoint(endpoint), token, token_hosts, timeout, policy)
     check_revision(revision)
     info = await _ask(lambda: hub.info(revision), f"{repo}@{revision}", hub)
     try:
@@ -72,10 +74,10 @@ async def list_files(
     ignore_patterns: Sequence[str] = (),
     token_hosts: TokenHosts | None = None,
     timeout: float = DEFAULT_TIMEOUT,
-    allow_local_addresses: bool = True,
+    policy: AddressPolicy | None = None,
 ) -> Listing:
     """Return the selected files of a commit with sizes, oids and the source digest; raises as resolve_commit does."""
-    hub = _Hub(repo, default_endpoint(endpoint), token, token_hosts, timeout, allow_local_addresses)
+    hub = _Hub(repo, default_endpoint(endpoint), token, token_hosts, timeout, policy)
     info = await _ask(lambda: hub.info(str(commit)), f"{repo}@{commit}", hub)
     if info.get("sha") != str(commit):
         raise OriginUnreachable(f"{hub.endpoint} answers for {repo}@{commit} with commit {str(info.get('sha'))[:40]!r}")
@@ -93,13 +95,13 @@ async def auth_check(
     token: str = "",
     token_hosts: TokenHosts | None = None,
     timeout: float = DEFAULT_TIMEOUT,
-    allow_local_addresses: bool = True,
+    policy: AddressPolicy | None = None,
 ) -> None:
     """Return when this token gets the repository's files; raise Unauthorized or SourceNotFound when it doesn't.
 
     A gated repository's tree can be listed by anyone: who wants to reuse bytes that came with another token passes this first.
     """
-    hub = _Hub(repo, default_endpoint(endpoint), token, token_hosts, timeout, allow_local_addresses)
+    hub = _Hub(repo, default_endpoint(endpoint), token, token_hosts, timeout, policy)
     await _ask(hub.auth_check, str(repo), hub)
 
 
@@ -113,12 +115,12 @@ class _Hub:
         token: str,
         token_hosts: TokenHosts | None,
         timeout: float,
-        allow_local_addresses: bool,
+        policy: AddressPolicy | None,
     ) -> None:
         if token and token_hosts is not None:
             token_hosts.check(endpoint)
         self.endpoint, self.token, self.timeout = endpoint, token, timeout
-        self._repo, self._local = repo, allow_local_addresses
+        self._repo, self._policy = repo, policy
 
     def info(self, revision: str) -> dict[str, Any]:
         """Return what the hub says of a revision, once the token was found good for its files."""
@@ -143,7 +145,7 @@ class _Hub:
             f"/api/models/{self._repo}{path}",
             token=token,
             timeout=self.timeout,
-            allow_local_addresses=self._local,
+            policy=self._policy,
             params=params,
         )
 

@@ -1,6 +1,7 @@
 """HTTP towards a hub: each address judged as it is connected to, no redirect to another host, answers of bounded length."""
 
 import json
+import logging
 import ssl
 import time
 import urllib.request
@@ -11,25 +12,29 @@ from typing import Any
 import httpx2
 from huggingface_hub import hf_raise_for_status, is_offline_mode
 
-from .addresses import RefusedConnection, check_url, resolve_checked
-from .errors import AddressRefused, OriginUnreachable, Unauthorized
+from .addresses import AddressPolicy, RefusedConnection, check_url, resolve_checked
+from .errors import NoAnswer, OriginUnreachable, Unauthorized
 
 MAX_ANSWER = 32 * 1024 * 1024  # bytes; the listing of 100,000 files
 _USER_AGENT = "pinion"
 _MAX_REDIRECTS = 5  # of a renamed repository
 _PORTS = {"http": 80, "https": 443}
 
+_log = logging.getLogger(__name__)
+
 
 class CheckedTransport(httpx2.HTTPTransport):
-    """Connects to addresses that a stranger may choose, and to no other: the one that was judged is the one that is used."""
+    """Connects to the addresses that a policy lets a stranger choose: the one that was judged is the one that is used."""
+
+    def __init__(self, policy: AddressPolicy) -> None:
+        super().__init__(verify=_tls())
+        self._policy = policy
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Resolve the name, and send the request to the first address that takes it; TLS still checks the name."""
         host = request.url.host
         try:
-            addresses = resolve_checked(host, request.url.port or _PORTS.get(request.url.scheme, 0))
-        except RefusedConnection as error:
-            raise AddressRefused(str(error)) from error
+            addresses = resolve_checked(host, request.url.port or _PORTS.get(request.url.scheme, 0), self._policy)
         except (OSError, UnicodeError) as error:
             raise httpx2.ConnectError(f"{host}: {error}", request=request) from error
         extensions = {**request.extensions, "sni_hostname": host}
@@ -44,18 +49,31 @@ class CheckedTransport(httpx2.HTTPTransport):
         raise AssertionError("unreachable: a name that resolves has an address")
 
 
-def transport_for(url: str, *, allow_local_addresses: bool) -> httpx2.HTTPTransport | None:
-    """Return the transport for a hub that somebody chose, None for the library's own.
+def transport_for(url: str, policy: AddressPolicy | None) -> httpx2.HTTPTransport | None:
+    """Return the transport for a hub, None for the library's own; blocking where there is a policy, and a proxy.
 
-    Where the environment names a proxy for it, that one connects, and decides what can be reached.
+    Where the environment names a proxy for it, that one connects, and decides what can be reached; a name that leads to
+    refused addresses alone, as far as it resolves here, is not given to it. Raises AddressRefused, NoAnswer.
     """
-    if allow_local_addresses:
+    if policy is None:
         return None
     check_url(url, what="endpoint")
     parts = httpx2.URL(url)
-    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.host):
-        return None
-    return CheckedTransport(verify=_tls())
+    if parts.scheme not in urllib.request.getproxies() or urllib.request.proxy_bypass(parts.host):
+        return CheckedTransport(policy)
+    try:
+        resolve_checked(parts.host, parts.port or _PORTS[parts.scheme], policy)
+    except RefusedConnection as error:
+        raise _no_answer(url, policy, error) from error
+    except (OSError, UnicodeError):
+        pass  # a name that the proxy alone can resolve
+    return None
+
+
+def _no_answer(url: str, policy: AddressPolicy, error: Exception) -> NoAnswer:
+    cause = f"{url}: {type(error).__name__}: {error}"
+    _log.warning("%s", cause)
+    return NoAnswer(policy.no_answer(url), cause=cause)
 
 
 def get(
@@ -64,27 +82,34 @@ def get(
     *,
     token: str,
     timeout: float,
-    allow_local_addresses: bool,
+    policy: AddressPolicy | None,
     params: Mapping[str, str] | None = None,
 ) -> httpx2.Response:
-    """Return a good answer of the hub, read whole; raise what `hf_raise_for_status` and httpx2 raise, and ContentErrors."""
+    """Return a good answer of the hub, read whole; raise what `hf_raise_for_status` and httpx2 raise, and ContentErrors.
+
+    Of a stranger's endpoint whatever keeps it from answering is NoAnswer; the log has the cause.
+    """
     if is_offline_mode():
         raise OriginUnreachable(f"{endpoint}: HF_HUB_OFFLINE is set, so it is not asked")
-    transport = transport_for(endpoint, allow_local_addresses=allow_local_addresses)
-    deadline = time.monotonic() + 2 * timeout
-    headers = _headers(token)
+    try:
+        answer = _follow(httpx2.URL(endpoint + path, params=dict(params or {}) or None), endpoint, token, timeout, policy)
+    except httpx2.TransportError as error:
+        if policy is None:
+            raise
+        raise _no_answer(endpoint, policy, error) from error
+    hf_raise_for_status(answer)
+    return answer
+
+
+def _follow(url: httpx2.URL, endpoint: str, token: str, timeout: float, policy: AddressPolicy | None) -> httpx2.Response:
+    transport, deadline, headers = transport_for(endpoint, policy), time.monotonic() + 2 * timeout, _headers(token)
     with httpx2.Client(transport=transport, timeout=timeout, verify=_tls()) as client:
-        url = httpx2.URL(endpoint + path, params=dict(params or {}) or None)
         for _ in range(_MAX_REDIRECTS + 1):
             with client.stream("GET", url, headers=headers) as response:
                 if not response.is_redirect:
-                    answer = _bounded(response, deadline)
-                    break
+                    return _bounded(response, deadline)
                 url = _next(url, response)
-        else:
-            raise OriginUnreachable(f"{endpoint} redirects more than {_MAX_REDIRECTS} times")
-    hf_raise_for_status(answer)
-    return answer
+    raise OriginUnreachable(f"{endpoint} redirects more than {_MAX_REDIRECTS} times")
 
 
 def _headers(token: str) -> dict[str, str]:

@@ -18,9 +18,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from .addresses import refusal_in
 from .errors import (
-    AddressRefused,
     ContentError,
     DownloadFailed,
     OriginRateLimited,
@@ -59,8 +57,6 @@ def map_hub_error(error: BaseException, what: str, endpoint: str) -> ContentErro
         case httpx2.TimeoutException() | TimeoutError():
             return OriginUnreachable(f"{where}: no answer in time")
         case httpx2.HTTPError() | OfflineModeIsEnabled() | EntryNotFoundError() | httpx2.InvalidURL():
-            if refused := refusal_in(error):
-                return AddressRefused(f"{where}: {refused}")
             return OriginUnreachable(f"{where}: {type(error).__name__}: {error}")
     return DownloadFailed(f"{where}: {type(error).__name__}: {error}")
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .addresses import AddressPolicy
 from .content.cid import Cid
 from .identity import Commit, RepoId
 from .token_hosts import TokenHosts
@@ -27,7 +28,7 @@ class FetchRequest:
     size_limit_bytes: int = 0  # of the store's volume; 0 = its free space alone counts
     owner: str = "local"
     token_hosts: TokenHosts | None = None  # who may have the token; None: the endpoint
-    allow_local_addresses: bool = True  # False: the endpoint is a stranger's, and may not lead to this machine or its network
+    policy: AddressPolicy | None = None  # where the endpoint may lead; None: it is one's own
     fallback: bool = True  # False: when the CID is known and no backend delivers it, wait; the origin is not asked instead
 
     @property

@@ -186,7 +186,7 @@ class Sources:
             self._store.cache_dir,
             tuple(missing),
             token_origins=tuple(sorted(request.token_hosts.origins)) if request.token_hosts is not None else (),
-            allow_local_addresses=request.allow_local_addresses,
+            policy=request.policy,
         )
         total = sum(file.size for file in missing)
         finished = received = 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pinion_contract.config import Backend as BackendConfig
 from pinion_contract.config import CacheBackend, GatewayBackend, KuboBackend
+from pinion_ipfs.addresses import NOT_LOCAL
 from pinion_ipfs.backends.base import Backend
 from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.backends.hf_cache import HfCache
@@ -37,11 +38,11 @@ def _make(config: BackendConfig, on_wrong: Callable[[BlockMismatch], None], name
     match config:
         case KuboBackend():
             token = partial(backend_token, config.token_file, config.token_rule, namespace)
-            local = config.allow_local_addresses
+            policy = None if config.allow_local_addresses else NOT_LOCAL
             stall = float(config.stall_timeout_seconds)
             return [
-                KuboRpc(config.name, config.rpc_url, token=token, allow_local_addresses=local),
-                Gateway(config.name, config.gateway_url, stall_seconds=stall, allow_local_addresses=local),
+                KuboRpc(config.name, config.rpc_url, token=token, policy=policy),
+                Gateway(config.name, config.gateway_url, stall_seconds=stall, policy=policy),
             ]
         case GatewayBackend():
             return [
@@ -50,7 +51,7 @@ def _make(config: BackendConfig, on_wrong: Callable[[BlockMismatch], None], name
                     config.gateway_urls,
                     token=partial(backend_token, config.token_file, config.token_rule, namespace),
                     stall_seconds=float(config.stall_timeout_seconds),
-                    allow_local_addresses=config.allow_local_addresses,
+                    policy=None if config.allow_local_addresses else NOT_LOCAL,
                     on_wrong=on_wrong,
                 )
             ]

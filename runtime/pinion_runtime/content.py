@@ -2,13 +2,15 @@
 
 import logging
 
-from pinion_contract.config import LiveConfig, RuntimeConfig
+from pinion_contract.config import HuggingFaceSource, LiveConfig, RuntimeConfig
 from pinion_contract.status import BackendUse, SourceBytes, SourceType, Transfer
+from pinion_ipfs.addresses import NOT_LOCAL
 from pinion_ipfs.backends.base import Receipt
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import BlockMismatch, PinFailed
 from pinion_ipfs.fetcher import Fetcher, FetchRequest, PinReceipt, Progress, Snapshot
 from pinion_ipfs.findings import Finding, findings_of
+from pinion_ipfs.hub import default_endpoint
 from pinion_ipfs.identity import Commit, RepoId
 from pinion_ipfs.listing import Listing
 from pinion_ipfs.sources import PEERS
@@ -181,9 +183,15 @@ def make_request(config: RuntimeConfig, live: LiveConfig, token: str, token_host
         expected_cid=_cid(live.expected_cid),
         size_limit_bytes=config.cache_limit_bytes,
         owner=f"{live.owner or config.deployment}/{config.revision}",
-        allow_local_addresses=source.allow_local_addresses,
+        policy=None if source.allow_local_addresses or _is_own(source) else NOT_LOCAL,
         fallback=config.fallback == "Automatic",
     )
+
+
+def _is_own(source: HuggingFaceSource) -> bool:
+    """Return whether the endpoint is that of the operator's settings, whoever wrote it down."""
+    rule = source.token_rule
+    return rule is not None and default_endpoint(source.endpoint) == default_endpoint(rule.default_endpoint)
 
 
 def _cid(text: str) -> Cid | None:

@@ -162,7 +162,8 @@ class Operators:
             "PINION_NAMESPACES": self.namespace,
             "PINION_LEASE_NAMESPACE": self.namespace,
             "PINION_LEASE_NAME": f"{self.namespace}-operator",
-            "PINION_ALLOW_LOCAL_ADDRESSES": "true",  # everything here is on loopback
+            "PINION_ALLOWED_NETWORKS": "127.0.0.0/8",  # everything here is on loopback
+            "PINION_ALLOW_LOCAL_ADDRESSES": "true",
             "PINION_HEALTH_HOST": "127.0.0.1",
             "PINION_HEALTH_PORT": str(port),
             **(environment or {}),

@@ -137,7 +137,10 @@ class IpfsBackendSpec(ApiModel):
     managed: Managed | None = None
     """A Kubo that the operator runs; `{}` takes all defaults."""
     external: External | None = None
-    """What somebody else runs."""
+    """What somebody else runs.
+
+    The operator asks it at public addresses and in its allowedNetworks alone; elsewhere pods tell whether it serves.
+    """
     cache: SharedCache | None = None
     """The volume of a HuggingFaceCache."""
     transfer: Transfer = Transfer()

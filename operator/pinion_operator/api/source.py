@@ -53,7 +53,10 @@ class HuggingFaceSource(ApiModel):
     track_interval_seconds: Annotated[int, Field(ge=60, le=604_800)] = 900
     """How often the hub is asked where the branch is."""
     endpoint: Annotated[str, Field(max_length=2048, json_schema_extra=ENDPOINT_RULES)] = ""
-    """URL of the hub or of a mirror of it. Empty: the operator's default."""
+    """URL of the hub or of a mirror of it. Empty: the operator's default.
+
+    The operator asks another one at public addresses and in its allowedNetworks alone.
+    """
     token_secret_ref: SecretKeyRef | None = None
     """The hub token of a gated or private repository. A Role of the namespace must let the operator read the Secret by name.
 

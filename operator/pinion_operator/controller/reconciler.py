@@ -25,7 +25,8 @@ class Defaults:
     kubo_image: str
     image_pull_policy: str = "IfNotPresent"
     hub_endpoint: str = ""  # "" = the library's default hub
-    allow_local_addresses: bool = False  # whether URLs that objects name may lead to loopback, link-local and the like
+    allow_local_addresses: bool = False  # whether URLs that objects name may lead pods to loopback, link-local and the like
+    allowed_networks: tuple[str, ...] = ()  # where such URLs may lead the operator, beside public addresses
     management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked: the operator's own, monitoring
     operator_namespace: str = ""  # from where daemons are asked
 

@@ -1,21 +1,41 @@
 """Trustless gateways: whether one of them answers."""
 
 import asyncio
+import time
+from collections.abc import Mapping
 
+from pinion_ipfs.addresses import AddressPolicy
 from pinion_ipfs.backends.gateway import Gateway
 
 from ..reconcile.backend.observed import Check
 from .kubo import stable
 
 
-async def probe_gateways(name: str, urls: tuple[str, ...], token: str, timeout: float, *, allow_local_addresses: bool) -> Check:
-    """Ask each for the empty block within `timeout` seconds in all; one that answers is enough."""
-    gateway = Gateway(name, urls, token=token, stall_seconds=timeout, allow_local_addresses=allow_local_addresses)
+async def probe_gateways(
+    name: str, urls: tuple[str, ...], unasked: Mapping[str, str], token: str, timeout: float, policy: AddressPolicy
+) -> Check:
+    """Ask for the empty block within `timeout` seconds in all; one answer is enough. `unasked`: why some are not asked."""
+    problems: list[str] = []
+    end, left = time.monotonic() + timeout, len(urls) - len(unasked)
+    for url in urls:
+        if problem := unasked.get(url):
+            problems.append(problem)
+            continue
+        # One that is silent leaves the others their share of the time.
+        problem = await _problem(name, url, token, (end - time.monotonic()) / left, policy)
+        if not problem:
+            return Check(reachable=True, healthy=True)
+        problems.append(problem)
+        left -= 1
+    return Check(reachable=False, healthy=False, problem="; ".join(problems), asked=not unasked)
+
+
+async def _problem(name: str, url: str, token: str, timeout: float, policy: AddressPolicy) -> str:
+    gateway = Gateway(name, url, token=token, stall_seconds=timeout, policy=policy)
     try:
         async with asyncio.timeout(timeout):
-            health = await gateway.probe()
+            return stable((await gateway.probe()).reason, whole=False)
     except TimeoutError:
-        return Check(reachable=False, healthy=False, problem=f"no answer within {timeout:g} s")
+        return policy.no_answer(url)
     finally:
         await gateway.close()
-    return Check(reachable=health.usable, healthy=health.usable, problem=stable(health.reason, whole=False))

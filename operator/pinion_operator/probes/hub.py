@@ -6,6 +6,7 @@ from pinion_ipfs.errors import (
     AddressRefused,
     ContentError,
     InvalidRepository,
+    NoAnswer,
     OriginRateLimited,
     SourceNotFound,
     TokenRefused,
@@ -17,6 +18,7 @@ from pinion_ipfs.hub import Commit, RepoId, list_files, resolve_commit
 from ..api.source import HuggingFaceSource
 from ..conditions import Reason
 from ..reconcile.model.source import SourceFacts, Unresolved
+from .reach import hub_policy
 from .tokens import FINAL_AGAIN, Credential
 
 TIMEOUT_SECONDS = 10.0  # of one request; there are a few at most
@@ -29,7 +31,7 @@ class Access:
 
     default_endpoint: str = ""  # for sources that name none; "" = the library's
     credential: Credential = field(default_factory=Credential)
-    allow_local_addresses: bool = False  # also an endpoint that the object names may be a loopback or link-local address
+    networks: tuple[str, ...] = ()  # beside public addresses, for an endpoint that the object names; in CIDR notation
 
 
 async def probe_source(source: HuggingFaceSource, access: Access, attempt: int) -> SourceFacts | Unresolved:
@@ -61,6 +63,8 @@ def to_unresolved(error: ContentError, attempt: int) -> Unresolved:
             return Unresolved(Reason.SOURCE_NOT_FOUND, str(error), final=True, again_in=FINAL_AGAIN)
         case AddressRefused():
             return Unresolved(Reason.INVALID_SPEC, str(error), final=True, again_in=FINAL_AGAIN)
+        case NoAnswer():
+            return Unresolved(Reason.ORIGIN_UNREACHABLE, str(error), final=False, again_in=backoff, asked=False)
         case OriginRateLimited():
             again = min(3600.0, max(backoff, error.retry_after or 0.0))
             return Unresolved(Reason.ORIGIN_RATE_LIMITED, str(error), final=False, again_in=again)
@@ -75,7 +79,7 @@ async def _resolve(source: HuggingFaceSource, access: Access) -> Commit:
         token=access.credential.token,
         token_hosts=access.credential.hosts,
         timeout=TIMEOUT_SECONDS,
-        allow_local_addresses=access.allow_local_addresses or not source.endpoint,
+        policy=hub_policy(source.endpoint, access.default_endpoint, access.networks),
     )
 
 
@@ -89,6 +93,6 @@ async def _list(source: HuggingFaceSource, access: Access, commit: Commit) -> So
         allow_patterns=source.allow_patterns,
         ignore_patterns=source.ignore_patterns,
         timeout=TIMEOUT_SECONDS,
-        allow_local_addresses=access.allow_local_addresses or not source.endpoint,
+        policy=hub_policy(source.endpoint, access.default_endpoint, access.networks),
     )
     return SourceFacts(str(commit), listing.source_digest, listing.total_bytes, len(listing.files))

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 
+from pinion_ipfs.addresses import AddressPolicy
 from pinion_ipfs.backends.http import HttpClient
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.cid import Cid
@@ -23,16 +24,16 @@ class KuboProbeError(Exception):
     """A daemon did not do what was asked; the message says which one, and why."""
 
 
-async def probe_kubo(
-    name: str, url: str, token: str, timeout: float, *, allow_local_addresses: bool = True, ours: bool = True
-) -> Check:
+async def probe_kubo(name: str, url: str, token: str, timeout: float, policy: AddressPolicy | None = None) -> Check:
     """Make a round trip (add, cat, compare) within `timeout` seconds; a daemon that is down is a result, not an error.
 
-    Of one that is not `ours` nothing is repeated that it said: who names a URL must not read by us what is behind it.
+    With a policy it is somebody else's, and nothing is repeated that it said: who names a URL must not read by us what is
+    behind it, nor tell from our words what kept it from answering.
     """
+    ours = policy is None
     try:
         async with asyncio.timeout(timeout):
-            client = KuboRpc(name, url, token=token, timeout=timeout, allow_local_addresses=allow_local_addresses)
+            client = KuboRpc(name, url, token=token, timeout=timeout, policy=policy)
             try:
                 health = await client.probe()
             finally:
@@ -40,10 +41,11 @@ async def probe_kubo(
             if not health.usable:
                 problem = stable(health.reason, whole=ours)
                 return Check(reachable=bool(health.version), healthy=False, problem=problem, version=health.version)
-            peer_id = await _peer_id(HttpClient(name, url, token=token, allow_local_addresses=allow_local_addresses), timeout)
+            peer_id = await _peer_id(HttpClient(name, url, token=token, policy=policy), timeout)
             return Check(reachable=True, healthy=True, version=health.version, peer_id=peer_id)
     except TimeoutError:
-        return Check(reachable=False, healthy=False, problem=f"no answer within {timeout:g} s")
+        problem = policy.no_answer(url) if policy is not None else f"no answer within {timeout:g} s"
+        return Check(reachable=False, healthy=False, problem=problem)
     except ContentError as error:
         return Check(reachable=True, healthy=False, problem=stable(str(error), whole=ours))
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from typing import TypeVar
 
+from ..addresses import AddressPolicy
 from ..breaker import Circuit
 from ..content.car import section_bytes
 from ..content.car_header import encode_header
@@ -42,13 +43,13 @@ class Gateway:
         *,
         token: Token = "",
         stall_seconds: float = STALL_SECONDS,
-        allow_local_addresses: bool = True,
+        policy: AddressPolicy | None = None,
         on_wrong: Callable[[BlockMismatch], None] = lambda error: None,
     ) -> None:
         self.name = name
         self._on_wrong = on_wrong
         self._clients = [
-            HttpClient(name, url, token=token, stall_seconds=stall_seconds, allow_local_addresses=allow_local_addresses)
+            HttpClient(name, url, token=token, stall_seconds=stall_seconds, policy=policy)
             for url in ([urls] if isinstance(urls, str) else urls)
         ]
         self._circuits = {id(client): Circuit() for client in self._clients}

@@ -2,20 +2,25 @@
 
 import asyncio
 import json
+import logging
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import aiohttp.abc
 
-from ..addresses import check_url, checked_socket, refusal_in
+from ..addresses import AddressPolicy, Resolve, check_url, resolve_checked
 from ..content.cid import Cid
-from ..errors import AddressRefused, BackendUnavailable, BlockMismatch, ContentMissing
+from ..errors import BackendUnavailable, BlockMismatch, ContentMissing
 
 CONNECT_SECONDS = 5.0
 STALL_SECONDS = 30.0
 MAX_BLOCK = 2 * 1024 * 1024
 _MESSAGE_BYTES = 4096
+
+_log = logging.getLogger(__name__)
 
 
 Token = str | Callable[[str], str]  # a bearer token, or who gives it for a base URL; "" = none
@@ -25,8 +30,8 @@ class HttpClient:
     """Requests to one base URL. The session belongs to the loop that first uses it.
 
     A token that is given for the URL is asked for with each request, in a thread: it may have changed, and may be refused.
-    A stream that is silent for `stall_seconds` is dropped. Without `allow_local_addresses` the URL is a stranger's: each
-    address is judged as it is connected to.
+    A stream that is silent for `stall_seconds` is dropped. With a policy the URL is somebody else's: each address is judged as
+    it is connected to, and whatever happens before there is an answer is told alike. The log has the cause.
     """
 
     def __init__(
@@ -36,13 +41,13 @@ class HttpClient:
         *,
         token: Token = "",
         stall_seconds: float = STALL_SECONDS,
-        allow_local_addresses: bool = True,
+        policy: AddressPolicy | None = None,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
         self._token = token
         self._stall = stall_seconds
-        self._local = allow_local_addresses
+        self._policy = policy
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -68,6 +73,7 @@ class HttpClient:
         where = f"{self.name} ({self.base_url}{path})"
         token = self._token if isinstance(self._token, str) else await asyncio.to_thread(self._token, self.base_url)
         proof = {"Authorization": f"Bearer {token}"} if token else {}
+        answered = False
         try:
             async with session.request(
                 method,
@@ -78,25 +84,31 @@ class HttpClient:
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
+                answered = True
                 if response.status != status:
                     message = await _message(response)
                     kind = ContentMissing if response.status in (404, 410) else BackendUnavailable
                     raise kind(f"{where}: HTTP {response.status}{message}")
                 yield response
-        except TimeoutError as error:
-            what = f"no byte for {self._stall:g} s" if isinstance(error, aiohttp.SocketTimeoutError) else "no answer in time"
-            raise BackendUnavailable(f"{where}: {what}") from error
-        except (aiohttp.ClientError, OSError) as error:
-            if refused := refusal_in(error):
-                raise AddressRefused(f"{where}: {refused}") from error
-            raise BackendUnavailable(f"{where}: {type(error).__name__}: {error}") from error
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            if self._policy is not None and not answered:
+                _log.warning("%s: %s: %s", where, type(error).__name__, error)
+                raise BackendUnavailable(self._policy.no_answer(self.base_url)) from error
+            raise BackendUnavailable(f"{where}: {self._explain(error)}") from error
+
+    def _explain(self, error: Exception) -> str:
+        if isinstance(error, aiohttp.SocketTimeoutError):
+            return f"no byte for {self._stall:g} s"
+        return "no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             connector = None
-            if not self._local:
+            if self._policy is not None:
                 check_url(self.base_url, what=f"the URL of {self.name}")
-                connector = aiohttp.TCPConnector(socket_factory=checked_socket)
+                connector = aiohttp.TCPConnector(
+                    resolver=CheckedResolver(self._policy), socket_factory=self._policy.make_socket
+                )
             self._session = aiohttp.ClientSession(auto_decompress=False, connector=connector)
         return self._session
 
@@ -106,6 +118,34 @@ class HttpClient:
             await self._session.close()
             await asyncio.sleep(0)
             self._session = None
+
+
+class CheckedResolver(aiohttp.abc.AbstractResolver):
+    """Gives those addresses of a name that may be connected to."""
+
+    def __init__(self, policy: AddressPolicy, resolve: Resolve = socket.getaddrinfo) -> None:
+        self._policy = policy
+        self._resolve = resolve
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[aiohttp.abc.ResolveResult]:
+        """Return the addresses; raise OSError when there is none."""
+        found = await asyncio.to_thread(resolve_checked, host, port, self._policy, self._resolve)
+        return [
+            aiohttp.abc.ResolveResult(
+                hostname=host,
+                host=text,
+                port=port,
+                family=socket.AF_INET6 if ":" in text else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for text in found
+        ]
+
+    async def close(self) -> None:
+        """Release nothing."""
 
 
 async def read_block(response: aiohttp.ClientResponse, cid: Cid, source: str) -> bytes:

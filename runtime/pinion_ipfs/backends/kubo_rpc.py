@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from ..addresses import AddressPolicy
 from ..content.cid import DAG_PB, RAW, Cid
 from ..content.reading import read_file
 from ..errors import BackendBusy, BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
@@ -38,12 +39,12 @@ class KuboRpc:
         *,
         token: Token = "",
         timeout: float = _CALL_SECONDS,
-        allow_local_addresses: bool = True,
+        policy: AddressPolicy | None = None,
     ) -> None:
         self.name = name
         self._timeout = timeout
         self._importing = 0
-        self._http = HttpClient(name, rpc_url, token=token, allow_local_addresses=allow_local_addresses)
+        self._http = HttpClient(name, rpc_url, token=token, policy=policy)
 
     async def version(self) -> str:
         """Return the daemon's version."""

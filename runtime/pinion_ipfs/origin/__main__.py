@@ -13,7 +13,7 @@ from ..errors import ContentError
 from .download import Downloads
 from .job import OriginJob
 
-DETAILS = ("retry_after", "source", "path", "needed_bytes", "available_bytes")  # of an error, for the parent
+DETAILS = ("retry_after", "source", "path", "needed_bytes", "available_bytes", "cause")  # of an error, for the parent
 
 
 class Events:

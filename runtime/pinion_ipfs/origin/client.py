@@ -9,8 +9,8 @@ from typing import Any, Self
 import httpx2
 from huggingface_hub import constants
 
-from ..addresses import refusal_in
-from ..errors import AddressRefused, DownloadStalled, OriginUnreachable
+from ..addresses import AddressPolicy
+from ..errors import ContentError, DownloadStalled, NoAnswer, OriginUnreachable
 from ..hub_client import transport_for
 from ..hub_errors import map_status
 from ..token_hosts import TokenHosts
@@ -116,16 +116,16 @@ class OriginClient(httpx2.Client):
         counter: Counter,
         stall_seconds: float,
         *,
-        allow_local_addresses: bool,
+        policy: AddressPolicy | None,
     ) -> None:
         super().__init__(
             follow_redirects=True,
             timeout=httpx2.Timeout(stall_seconds, connect=min(_CONNECT_SECONDS, stall_seconds)),
-            transport=transport_for(endpoint, allow_local_addresses=allow_local_addresses),
+            transport=transport_for(endpoint, policy),
             event_hooks={"request": [self._keep_token]},  # called for each hop of a redirect, too
         )
         self._hosts = hosts
-        self._judged = not allow_local_addresses
+        self._policy = policy
         self._sizes = sizes
         self._counter = counter
         self._stall_seconds = stall_seconds
@@ -138,13 +138,10 @@ class OriginClient(httpx2.Client):
         """
         try:
             response = super().send(request, stream=stream, **kwargs)
-        except httpx2.ReadTimeout as error:
-            kind = OriginUnreachable if request.method == "HEAD" else DownloadStalled
-            raise kind(f"no answer in time, {self._stall_seconds:g} s at most") from error
-        except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-            if refused := refusal_in(error):
-                raise AddressRefused(refused) from error
-            raise OriginUnreachable(f"{type(error).__name__}: {error}") from error
+        except httpx2.TransportError as error:
+            if (named := self._named(error, request)) is None:
+                raise
+            raise named from error
         if not self._may_use_xet(request, response):
             response.headers.pop(constants.HUGGINGFACE_HEADER_X_XET_HASH, None)
         if response.status_code in (408, 429) or response.status_code >= 500:
@@ -157,6 +154,19 @@ class OriginClient(httpx2.Client):
             response.stream = _CountedStream(response.stream, self._counter, self._stall_seconds)
         return response
 
+    def _named(self, error: httpx2.TransportError, request: httpx2.Request) -> ContentError | None:
+        """Return what a request without an answer is called, None: as it is; a stranger's hub is told of all alike."""
+        told = f"{type(error).__name__}: {error}"
+        if self._policy is not None:
+            host = f"{request.url.scheme}://{request.url.netloc.decode()}"
+            return NoAnswer(self._policy.no_answer(host), cause=f"{host}: {told}")
+        if isinstance(error, httpx2.ReadTimeout):
+            kind = OriginUnreachable if request.method == "HEAD" else DownloadStalled
+            return kind(f"no answer in time, {self._stall_seconds:g} s at most")
+        if isinstance(error, httpx2.TimeoutException | httpx2.NetworkError | httpx2.RemoteProtocolError):
+            return OriginUnreachable(told)
+        return None
+
     def _keep_token(self, request: httpx2.Request) -> None:
         """Take the token off a request to a host that is not to have it."""
         if not self._hosts.permits(str(request.url)):
@@ -167,7 +177,7 @@ class OriginClient(httpx2.Client):
 
         They are judged by nobody, and the hub's token goes where the answer says that Xet's own is to be had.
         """
-        if self._judged:
+        if self._policy is not None:
             return False
         link = response.links.get(constants.HUGGINGFACE_HEADER_LINK_XET_AUTH_KEY, {})
         route = link.get("url", "") or response.headers.get(constants.HUGGINGFACE_HEADER_X_XET_REFRESH_ROUTE, "")

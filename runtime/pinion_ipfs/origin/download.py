@@ -62,7 +62,7 @@ class Downloads:
                 sizes,
                 self._counter,
                 self._job.stall_seconds,
-                allow_local_addresses=self._job.allow_local_addresses,
+                policy=self._job.policy,
             )
         )
         pool = concurrent.futures.ThreadPoolExecutor(self._job.workers)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ..addresses import AddressPolicy
 from ..identity import Commit, RepoId
 from ..listing import HubFile
 from ..token_hosts import Origin
@@ -26,7 +27,7 @@ class OriginJob:
     workers: int = 4
     stall_seconds: float = 60.0  # a stream without a byte for so long is left
     token_origins: tuple[Origin, ...] = ()  # to whom the token may go; () = to the endpoint alone
-    allow_local_addresses: bool = True  # False: the endpoint is a stranger's
+    policy: AddressPolicy | None = None  # where the endpoint may lead; None: it is one's own
     attempts: int = 4  # at each file
     backoff_seconds: float = 0.5  # the longest wait before the second attempt; it doubles
 
@@ -43,7 +44,7 @@ class OriginJob:
             "workers": self.workers,
             "stall_seconds": self.stall_seconds,
             "token_origins": self.token_origins,
-            "allow_local_addresses": self.allow_local_addresses,
+            "policy": self.policy.encode() if self.policy is not None else None,
             "attempts": self.attempts,
             "backoff_seconds": self.backoff_seconds,
         }
@@ -64,7 +65,7 @@ class OriginJob:
             value["workers"],
             value["stall_seconds"],
             tuple((scheme, host, port) for scheme, host, port in value["token_origins"]),
-            value["allow_local_addresses"],
+            AddressPolicy.decode(value["policy"]) if value["policy"] is not None else None,
             value["attempts"],
             value["backoff_seconds"],
         )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,8 @@ _XET_LIMITS = {
 _NOT_PASSED_ON = ("HF_XET_HIGH_PERFORMANCE", "HF_XET_HP", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE")
 _END_SECONDS = 5.0
 _START_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 class OriginProcess:
@@ -69,6 +72,8 @@ class OriginProcess:
             while line := await self._line(process.stdout, self._stall_seconds):
                 event: dict[str, Any] = json.loads(line)
                 if event["event"] == "error":
+                    if cause := event["details"].get("cause"):
+                        _log.warning("%s", cause)
                     raise from_report(event["name"], event["message"], event["details"])
                 yield event
             code = await process.wait()

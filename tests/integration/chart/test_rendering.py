@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from devcluster.gotools import HELM, HELM_4, ensure
+from pinion_operator.settings import Settings
 from tests.support.helm import CHART
 from tests.support.model_world import World
 
@@ -140,10 +141,34 @@ def test_your_objects_are_its_to_read_and_it_gives_nobody_rights(namespaces: str
     assert not {"pods/exec", "serviceaccounts/token", "nodes", "namespaces"} & verbs.keys()
 
 
-def test_local_addresses_are_refused_until_they_are_allowed() -> None:
+def test_local_addresses_are_refused_to_pods_until_they_are_allowed() -> None:
     for settings, value in (((), "false"), (("operator.allowLocalAddresses=true",), "true")):
         environment = {entry["name"]: entry.get("value") for entry in container(render(*settings))["env"]}
         assert environment["PINION_ALLOW_LOCAL_ADDRESSES"] == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("operator.logLevel=INFO", ""),
+        ("operator.allowedNetworks=null", ""),  # the values of a release from before there was such a value
+        ("operator.allowedNetworks={10.96.0.0/12,fd00::/8,0.0.0.0/0,::/0,::ffff:10.0.0.0/104,1.2.3.4/32}", None),
+    ],
+)
+def test_networks_for_the_operator(setting: str, value: str | None) -> None:
+    environment = {entry["name"]: entry.get("value") for entry in container(render(setting))["env"]}
+    told = value if value is not None else setting.partition("=")[2].strip("{}")
+    assert environment["PINION_ALLOWED_NETWORKS"] == told
+    needed = {"PINION_RUNTIME_IMAGE": "r", "PINION_KUBO_IMAGE": "k", "PINION_ALLOWED_NETWORKS": told}
+    assert set(Settings.load([], needed).allowed_networks) == set(filter(None, told.split(",")))
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0.0/33", "10.0.0.1", "256.0.0.0/8", "10.0.0/8", "hub.example/24", "fd00::/129", "fd00/8", "", "10.0.0.0/8 "]
+)
+def test_what_is_no_network_is_refused(text: str) -> None:
+    with pytest.raises(AssertionError, match="allowedNetworks"):
+        render(f"operator.allowedNetworks[0]={text}")
 
 
 REFUSED = {

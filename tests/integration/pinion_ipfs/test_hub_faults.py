@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from pinion_ipfs.addresses import NOT_LOCAL
 from pinion_ipfs.errors import (
-    AddressRefused,
     ContentError,
     InvalidRepository,
+    NoAnswer,
     OriginRateLimited,
     OriginUnreachable,
     SourceNotFound,
@@ -243,11 +244,11 @@ async def test_a_strangers_endpoint_does_not_reach_this_machine(hub: Hub, host: 
     commit = await resolve_commit(repo, "main", endpoint=endpoint)
     asked = hub.repo_stats("stranger/one")["api_requests"]
     for call in (
-        resolve_commit(repo, "main", endpoint=endpoint, allow_local_addresses=False),
-        list_files(repo, commit, endpoint=endpoint, allow_local_addresses=False),
-        auth_check(repo, endpoint=endpoint, allow_local_addresses=False),
+        resolve_commit(repo, "main", endpoint=endpoint, policy=NOT_LOCAL),
+        list_files(repo, commit, endpoint=endpoint, policy=NOT_LOCAL),
+        auth_check(repo, endpoint=endpoint, policy=NOT_LOCAL),
     ):
-        with pytest.raises(AddressRefused, match="local addresses are not allowed here"):
+        with pytest.raises(NoAnswer, match="does not answer, or leads to an address that is not asked"):
             await call
     assert hub.repo_stats("stranger/one")["api_requests"] == asked
 
@@ -255,5 +256,5 @@ async def test_a_strangers_endpoint_does_not_reach_this_machine(hub: Hub, host: 
 @pytest.mark.parametrize("endpoint", ["file:///etc", "http://user:secret@10.0.0.1", "http://", "gopher://a", "http://a/?x"])
 async def test_what_is_no_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(ContentError) as caught:
-        await resolve_commit(RepoId.parse("a/b"), "main", endpoint=endpoint, allow_local_addresses=False)
+        await resolve_commit(RepoId.parse("a/b"), "main", endpoint=endpoint, policy=NOT_LOCAL)
     assert "secret" not in str(caught.value)

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from pinion_ipfs.addresses import NOT_LOCAL
 from pinion_ipfs.errors import (
-    AddressRefused,
     ContentError,
     DigestMismatch,
     DownloadFailed,
     DownloadStalled,
     InsufficientStorage,
+    NoAnswer,
     OriginRateLimited,
     OriginUnreachable,
     SourceNotFound,
@@ -212,9 +213,9 @@ async def test_a_volume_without_free_space_is_refused_and_one_that_tells_no_size
 async def test_a_strangers_endpoint_on_this_machine_is_not_asked(hub: Hub, tmp_path: Path) -> None:
     make_repo(hub, "faults/local", 1000)
     gets = hub.repo_stats("faults/local").get("file_gets", 0)
-    run = await run_origin(hub, "faults/local", tmp_path / "hf", allow_local_addresses=False)
-    assert isinstance(run.error, AddressRefused)
-    assert "loopback" in str(run.error)
+    run = await run_origin(hub, "faults/local", tmp_path / "hf", policy=NOT_LOCAL)
+    assert isinstance(run.error, NoAnswer)
+    assert "loopback" in run.error.cause
     assert hub.repo_stats("faults/local").get("file_gets", 0) == gets
 
 

@@ -1,16 +1,23 @@
 """Backends that somebody else runs, under the real operator: a Kubo, its gateway, and a volume that pods share."""
 
 import json
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from devcluster.control import ControlPlane
+from tests.support.behind_urls import behind_urls
+from tests.support.hub import Hub
+from tests.support.model_objects import Models
 from tests.support.operator_process import OperatorProcess, Operators, wait_until
 from tests.support.overheard import overheard, run_line
+from tests.support.told_pods import ToldPods, told_pods
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.kubo]
+
+__all__ = ["told_pods"]
 
 OFTEN = {"intervalSeconds": 5, "failureThreshold": 1}
 CLAIM = {
@@ -146,18 +153,82 @@ def test_a_trustless_gateway(running_kubo: Any, backends: Backends, start: Calla
     backends.wait_for("reads", "Ready", "True/Healthy")
 
 
-def test_urls_of_tenants_do_not_lead_into_the_operators_own_machine(
+ALLOWED, INSIDE = "127.0.0.2", "127.0.0.3"
+
+
+def test_urls_of_tenants_lead_the_operator_to_allowed_networks_and_no_further(
     running_kubo: Any, backends: Backends, start: Callable[..., OperatorProcess]
 ) -> None:
-    start(PINION_ALLOW_LOCAL_ADDRESSES="false")
-    gateways = {"gatewayURLs": [running_kubo.gateway_url]}
-    backends.make("gateway", type="TrustlessGateway", external=gateways)
-    backends.make("daemon", type="Kubo", external={"apiURL": running_kubo.rpc_url, **gateways})
-    backends.make("metadata", type="Kubo", external={"apiURL": "http://169.254.169.254", **gateways})
-    backends.make("six", type="Kubo", external={"apiURL": "http://[::1]:5001", **gateways})
-    for name in ("gateway", "daemon", "six"):
-        assert "a loopback address" in backends.wait_for(name, "Ready", "False/Failed")
-    assert "metadata" in backends.wait_for("metadata", "Ready", "False/Failed")
+    operator = start(PINION_ALLOWED_NETWORKS=f"{ALLOWED}/32")
+    with (
+        overheard(ALLOWED, running_kubo.rpc_url) as rpc,
+        overheard(ALLOWED, running_kubo.gateway_url) as gateway,
+        overheard(INSIDE, running_kubo.rpc_url) as inside,
+        behind_urls(ALLOWED, INSIDE) as urls,
+    ):
+        backends.token(running_kubo.credentials.operator_token, hosts=f"{rpc.host} {inside.host}")
+        secret = {"authSecretRef": {"name": "kubo-token", "key": "bearer"}}
+        gateways = {"gatewayURLs": [gateway.url]}
+        backends.make("theirs", type="Kubo", external={"apiURL": rpc.url, **gateways, **secret})
+        backends.make("one-of-two", type="TrustlessGateway", external={"gatewayURLs": [inside.url, gateway.url]})
+        backends.make("inside", type="Kubo", external={"apiURL": inside.url, **gateways, **secret})
+        urls |= {"metadata": "http://169.254.169.254", "six": "http://[::1]:5001", "decimal": "http://2130706435"}
+        for name, url in urls.items():
+            backends.make(name, type="Kubo", external={"apiURL": url, **gateways})
+            backends.make(f"{name}-gateway", type="TrustlessGateway", external={"gatewayURLs": [url]})
+        backends.wait_for("theirs", "Ready", "True/Healthy")
+        backends.wait_for("one-of-two", "Ready", "True/Healthy")
+        said = {backends.wait_for("inside", "Ready", "Unknown/NotAsked").replace(inside.url, "URL")}
+        asked = {"refused", "silent", "no-http"}
+        for name, url in urls.items():
+            wanted = "False/Failed" if name in asked else "Unknown/NotAsked"
+            for each in (name, f"{name}-gateway"):
+                said.add(backends.wait_for(each, "Ready", wanted).replace(url, "URL"))
+        assert len(said) == 1, said
+        assert "operator.allowedNetworks" in next(iter(said))
+        assert inside.heard == []
+    assert "of-the-inside" not in backends.kubectl("get", "ipfsb", "--output=json")
+    log = operator.log.read_text()
+    for cause in ("Connect call failed", "a loopback address", "a cloud's metadata service"):
+        assert cause in log, "whoever runs the operator reads what is behind it"
+
+
+def test_models_go_on_and_start_with_a_backend_that_may_not_be_asked(
+    running_kubo: Any,
+    backends: Backends,
+    operators: Operators,
+    start: Callable[..., OperatorProcess],
+    hub: Hub,
+    told_pods: ToldPods,
+) -> None:
+    """The first two as an upgrade finds them that brings the rule; pods say what the test tells them."""
+    first = start(PINION_HUB_ENDPOINT=hub.endpoint)
+    models = Models(backends.control_plane, backends.namespace)
+    repo = f"pinion-tests/unasked-{secrets.token_hex(4)}"
+    hub.add_repo(repo, {"config.json": b"{}", "model.safetensors": b"weights"})
+    external = {"apiURL": running_kubo.rpc_url, "gatewayURLs": [running_kubo.gateway_url]}
+    token = {"authSecretRef": {"name": "kubo-token", "key": "bearer"}}
+    backends.token(running_kubo.credentials.operator_token, hosts=running_kubo.rpc_url.removeprefix("http://"))
+    backends.make("theirs", type="Kubo", external={**external, **token})
+    backends.wait_for("theirs", "Ready", "True/Healthy")
+    pinned = {"Ready": "True/Serving", "ArtifactPinned": "True/Pinned", "BackendDegraded": "False/PreferredBackendActive"}
+    for name, fallback in (("automatic", "Automatic"), ("none", "None")):
+        models.apply(name, repo, storage={"fallback": fallback})
+        models.wait_for(name, timeout=60, **pinned)
+    before = {pod.name for pod in told_pods.seen}
+
+    first.stop()
+    second = operators.start(environment={"PINION_HUB_ENDPOINT": hub.endpoint, "PINION_ALLOWED_NETWORKS": ""})
+    second.wait_leading()
+    assert "operator.allowedNetworks" in backends.wait_for("theirs", "Ready", "Unknown/NotAsked")
+    wait_until(lambda: "does not ask it" in models.message("none", "BackendDegraded"), "the pods' words count", 60)
+    second.wait_quiet(5.0)
+    for name in ("automatic", "none"):
+        models.wait_for(name, **pinned)
+    assert {pod.name for pod in told_pods.seen} == before, "no pod was replaced"
+
+    models.apply("new", repo, storage={"fallback": "None"})
+    models.wait_for("new", timeout=60, **pinned)
 
 
 def test_a_volume_that_pods_share(backends: Backends, start: Callable[..., OperatorProcess]) -> None:

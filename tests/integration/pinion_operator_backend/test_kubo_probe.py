@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from pinion_operator.probes.kubo import KuboProbeError, list_pins, probe_kubo, unpin
+from pinion_operator.probes.reach import policy_of
 
 pytestmark = pytest.mark.kubo
 
@@ -77,10 +78,10 @@ def pin(kubo: Any, data: bytes, **options: str) -> str:
 
 
 async def test_nothing_is_told_of_what_is_behind_a_url_that_somebody_else_named(running_kubo: Any) -> None:
-    told = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", 5, ours=False)
+    told = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", 5, policy_of(("127.0.0.0/8",)))
     assert told.problem.endswith("HTTP 403"), told.problem
-    refused = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", 5, allow_local_addresses=False, ours=False)
-    assert "loopback" in refused.problem
+    refused = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", 5, policy_of(("127.0.0.2/32",)))
+    assert refused.problem == policy_of(()).no_answer(running_kubo.rpc_url)
     assert not refused.reachable
 
 

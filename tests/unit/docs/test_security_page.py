@@ -134,19 +134,31 @@ HELD_BY = {
         "::test_redirects_stay_on_the_host_with_their_query_and_the_token_never_leaves_it",
     ),
     "a URL in an object": (
-        "unit/pinion_ipfs/test_addresses_policy.py::test_addresses_that_a_stranger_must_not_choose",
+        "unit/pinion_ipfs/test_addresses_policy.py::test_the_operator_asks_nothing_that_is_not_public",
+        "unit/pinion_ipfs/test_addresses_policy.py::test_networks_that_are_allowed",
         "unit/pinion_ipfs/test_addresses_policy.py::test_a_name_is_judged_by_every_address_it_has",
-        "unit/pinion_ipfs/test_addresses_policy.py::test_no_spelling_of_this_machine_is_connected_to",
+        "unit/pinion_ipfs/test_addresses_policy.py::test_a_backends_name_gives_only_the_addresses_that_may_be_connected_to",
+        "unit/pinion_ipfs/test_addresses_policy.py::test_no_spelling_of_an_address_leads_there",
         "unit/pinion_ipfs/test_addresses_policy.py::test_redirects_are_not_followed_and_kubo_has_the_same_policy",
         "unit/pinion_ipfs/test_addresses_policy.py::test_kubos_redirects_are_not_followed_either",
-        "unit/pinion_ipfs/test_origin_client.py::test_where_a_redirect_of_a_strangers_hub_leads_is_judged_again",
-        "integration/pinion_ipfs/test_hub_faults.py::test_a_strangers_endpoint_does_not_reach_this_machine",
         "integration/pinion_ipfs/test_hub_faults.py"
         "::test_redirects_stay_on_the_host_with_their_query_and_the_token_never_leaves_it",
-        "integration/pinion_ipfs/test_origin_faults.py::test_a_strangers_endpoint_on_this_machine_is_not_asked",
+        "integration/pinion_operator_model/test_model_networks.py"
+        "::test_an_endpoint_is_asked_where_it_may_be_and_the_operators_own_always",
+        "integration/pinion_operator_model/test_model_networks.py::test_all_that_does_not_answer_is_told_in_the_same_words",
+        "integration/pinion_operator_model/test_model_networks.py::test_a_hub_does_not_lead_the_operator_inside_by_a_redirect",
         "integration/pinion_operator_backend/test_external_backends.py"
-        "::test_urls_of_tenants_do_not_lead_into_the_operators_own_machine",
-        "integration/chart/test_rendering.py::test_local_addresses_are_refused_until_they_are_allowed",
+        "::test_urls_of_tenants_lead_the_operator_to_allowed_networks_and_no_further",
+        "integration/chart/test_rendering.py::test_networks_for_the_operator",
+        "unit/pinion_operator_core/test_operator_settings.py::test_networks",
+    ),
+    "the same URL is aimed": (
+        "unit/pinion_ipfs/test_addresses_policy.py::test_addresses_that_a_stranger_must_not_choose",
+        "unit/pinion_ipfs/test_addresses_policy.py::test_no_spelling_of_this_machine_is_connected_to",
+        "unit/pinion_ipfs/test_origin_client.py::test_where_a_redirect_of_a_strangers_hub_leads_is_judged_again",
+        "integration/pinion_ipfs/test_hub_faults.py::test_a_strangers_endpoint_does_not_reach_this_machine",
+        "integration/pinion_ipfs/test_origin_faults.py::test_a_strangers_endpoint_on_this_machine_is_not_asked",
+        "integration/chart/test_rendering.py::test_local_addresses_are_refused_to_pods_until_they_are_allowed",
         "unit/pinion_operator_core/test_operator_settings.py::test_a_switch",
     ),
     "the operator is taken over": (

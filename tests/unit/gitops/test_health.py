@@ -32,6 +32,7 @@ STATES: dict[str, tuple[dict[str, Any], str, str]] = {
         "Progressing",
         "InProgress",
     ),
+    "a backend that is not asked": (model(("Ready", "Unknown", "NotAsked")), "Progressing", "InProgress"),
     "stalled": (model(("Ready", "False", "Failed"), ("Stalled", "True", "SourceNotFound")), "Degraded", "Failed"),
     "lost a pod": (model(("Ready", "False", "Degraded"), ("Reconciling", "True", "Progressing")), "Degraded", "InProgress"),
     "serving": (model(SERVING), "Healthy", "Current"),

@@ -8,7 +8,8 @@ import pytest
 
 from devcluster.hubmirror.faults import Fault
 from devcluster.hubmirror.repository import Settings
-from pinion_ipfs.errors import AddressRefused, Unauthorized
+from pinion_ipfs.addresses import NOT_LOCAL
+from pinion_ipfs.errors import AddressRefused, NoAnswer, Unauthorized
 from pinion_ipfs.hub import RepoId, resolve_commit
 from pinion_ipfs.hub_client import CheckedTransport, transport_for
 from pinion_ipfs.hub_errors import retry_after
@@ -37,10 +38,10 @@ async def test_a_token_that_is_none_is_named_and_not_sent(token: str) -> None:
 
 def test_a_strangers_endpoint_has_a_transport_that_checks() -> None:
     with environment(http_proxy=None, HTTP_PROXY=None, all_proxy=None, ALL_PROXY=None):
-        assert transport_for("http://10.0.0.1", allow_local_addresses=True) is None
-        assert isinstance(transport_for("http://10.0.0.1", allow_local_addresses=False), CheckedTransport)
+        assert transport_for("http://10.0.0.1", None) is None
+        assert isinstance(transport_for("http://10.0.0.1", NOT_LOCAL), CheckedTransport)
         with pytest.raises(AddressRefused):
-            transport_for("ftp://10.0.0.1", allow_local_addresses=False)
+            transport_for("ftp://10.0.0.1", NOT_LOCAL)
 
 
 async def test_with_a_proxy_of_the_environment_that_one_connects() -> None:
@@ -57,12 +58,26 @@ async def test_with_a_proxy_of_the_environment_that_one_connects() -> None:
     async with server:
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with environment(http_proxy=address, HTTP_PROXY=None, no_proxy=None, NO_PROXY=None):
-            commit = await resolve_commit(
-                RepoId.parse("a/b"), "main", endpoint="http://hub.invalid", allow_local_addresses=False
-            )
+            commit = await resolve_commit(RepoId.parse("a/b"), "main", endpoint="http://hub.invalid", policy=NOT_LOCAL)
     assert str(commit) == COMMIT
     assert len(heard) == 1  # and nothing else is asked of anybody
     assert heard[0].startswith(b"GET http://hub.invalid/api/models/a/b/revision/main?blobs=true HTTP/1.1")
+
+
+async def test_a_proxy_is_not_given_what_leads_to_an_address_that_is_not_asked() -> None:
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readline())
+        writer.close()
+
+    heard: list[bytes] = []
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    async with server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with environment(http_proxy=address, HTTP_PROXY=None, no_proxy=None, NO_PROXY=None):
+            for host in ("169.254.169.254", "2852039166", "127.1", "localhost"):
+                with pytest.raises(NoAnswer):
+                    await resolve_commit(RepoId.parse("a/b"), "main", endpoint=f"http://{host}", policy=NOT_LOCAL)
+    assert heard == []
 
 
 def test_the_mirror_takes_only_faults_that_it_knows(tmp_path: Path) -> None:

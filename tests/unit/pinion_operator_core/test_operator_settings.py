@@ -36,6 +36,11 @@ def test_variables_and_flags_and_flags_win() -> None:
         ("PINION_RELIST_SECONDS", "-1"),
         ("PINION_WATCH_SECONDS", "0"),
         ("PINION_ALLOW_LOCAL_ADDRESSES", "perhaps"),
+        ("PINION_ALLOWED_NETWORKS", "10.0.0.0/33"),
+        ("PINION_ALLOWED_NETWORKS", "10.0.0.0/8,10.0.0.1/8"),  # of which network?
+        ("PINION_ALLOWED_NETWORKS", "10.0.0.1"),
+        ("PINION_ALLOWED_NETWORKS", "hub.example/24"),
+        ("PINION_ALLOWED_NETWORKS", "fd00::/129"),
         ("PINION_LOG_LEVEL", "loud"),
         ("PINION_IMAGE_PULL_POLICY", "Sometimes"),
         ("PINION_RUNTIME_IMAGE", ""),
@@ -66,6 +71,22 @@ def test_kopf_is_told_to_write_nothing_and_to_filter_on_the_server() -> None:
     assert result.process.ultimate_exiting_timeout is None
     assert result.watching.label_selectors["apps", "v1", "deployments"] == "a=b"
     assert result.watching.label_selectors["", "v1", "configmaps"] == "c=d"
+
+
+def test_networks() -> None:
+    text = " 10.96.0.0/12, fd00::/8,,169.254.169.254/32"
+    settings = Settings.load([], NEEDED | {"PINION_ALLOWED_NETWORKS": text})
+    assert settings.allowed_networks == ("10.96.0.0/12", "169.254.169.254/32", "fd00::/8")
+    assert (
+        Settings.load([], NEEDED).allowed_networks
+        == Settings.load([], NEEDED | {"PINION_ALLOWED_NETWORKS": ""}).allowed_networks
+        == ()
+    )
+
+
+def test_a_network_that_cannot_be_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"10\.0\.0\.1/8 has host bits set"):
+        Settings.load([], NEEDED | {"PINION_ALLOWED_NETWORKS": "fd00::/8,10.0.0.1/8"})
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("False", False), ("", False)])

@@ -4,11 +4,22 @@ import asyncio
 
 import pytest
 
-from pinion_ipfs.errors import ContentError, DownloadFailed, OriginRateLimited, OriginUnreachable, SourceNotFound, Unauthorized
+from pinion_ipfs.errors import (
+    ContentError,
+    DownloadFailed,
+    NoAnswer,
+    OriginRateLimited,
+    OriginUnreachable,
+    SourceNotFound,
+    TokenRefused,
+    Unauthorized,
+)
 from pinion_operator.conditions import Reason
 from pinion_operator.controller.model.resolutions import Resolutions
 from pinion_operator.probes.hub import FINAL_AGAIN, LONGEST, to_unresolved
+from pinion_operator.probes.reach import hub_policy, policy_of
 from pinion_operator.reconcile.model.source import Asking, Resolution, SourceFacts, Unresolved
+from tests.support.environment import environment
 
 KEY = ("ml", "minilm")
 FACTS = SourceFacts("1" * 40, "d" * 64, 100, 3)
@@ -16,7 +27,9 @@ FACTS = SourceFacts("1" * 40, "d" * 64, 100, 3)
 MEANINGS: dict[str, tuple[ContentError, int, str, bool, float]] = {
     "no such repository": (SourceNotFound("x"), 0, "SourceNotFound", True, FINAL_AGAIN),
     "gated": (Unauthorized("x"), 5, "Unauthorized", True, FINAL_AGAIN),
+    "a token that is not sent there": (TokenRefused("x"), 5, "Unauthorized", True, FINAL_AGAIN),
     "no answer": (OriginUnreachable("x"), 0, "OriginUnreachable", False, 2.0),
+    "a stranger's hub": (NoAnswer("x"), 0, "OriginUnreachable", False, 2.0),
     "no answer for the third time": (OriginUnreachable("x"), 2, "OriginUnreachable", False, 8.0),
     "no answer for an hour": (OriginUnreachable("x"), 500, "OriginUnreachable", False, LONGEST),
     "something else": (DownloadFailed("x"), 0, "OriginUnreachable", False, 2.0),
@@ -29,6 +42,31 @@ MEANINGS: dict[str, tuple[ContentError, int, str, bool, float]] = {
 def test_what_an_error_of_the_hub_means(error: ContentError, attempt: int, reason: str, final: bool, again: float) -> None:
     meant = to_unresolved(error, attempt)
     assert (meant.reason, meant.final, meant.again_in, meant.message) == (reason, final, again, "x")
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [(NoAnswer("x"), False), (TokenRefused("x"), False), (OriginUnreachable("x"), True), (Unauthorized("x"), True)],
+)
+def test_what_was_not_asked_or_must_not_be_told_apart_from_that(error: ContentError, asked: bool) -> None:
+    assert to_unresolved(error, 0).asked is asked
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "own", "judged"),
+    [
+        ("", "http://hub.svc", False),
+        ("http://hub.svc", "http://hub.svc", False),
+        ("http://hub.svc/", "http://hub.svc", False),
+        ("https://huggingface.co", "", False),
+        ("http://hub.svc:8080", "http://hub.svc", True),
+        ("http://hub.svc/other", "http://hub.svc", True),
+        ("https://huggingface.co", "http://hub.svc", True),
+    ],
+)
+def test_only_the_operators_own_hub_is_asked_wherever_it_is(endpoint: str, own: str, judged: bool) -> None:
+    with environment(HF_ENDPOINT=None):
+        assert hub_policy(endpoint, own, ()) == (policy_of(()) if judged else None)
 
 
 class Asked:

@@ -1,12 +1,15 @@
 """One health check of an IpfsBackend, whatever its type: all I/O that it takes."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
-from ...api.ipfsbackend import IpfsBackend
+from ...api.ipfsbackend import External, IpfsBackend
 from ...cluster.errors import ApiError
 from ...probes.gateway import probe_gateways
 from ...probes.kubo import probe_kubo
+from ...probes.reach import policy_of, why_unasked
 from ...probes.tokens import Credential, read_backend_token, refusal
 from ...reconcile.backend.observed import Check
 from ...reconcile.claim import unusable_claim
@@ -40,57 +43,49 @@ class Unreadable(Exception):
     """The Secret that a backend names can't be read; the message says what to do."""
 
 
-class NotAsked(Exception):
-    """The operator does not ask a backend; the message says why, and what to do."""
-
-
 async def check(
     backend: IpfsBackend, around: Surroundings, context: Context, rpc_url: Callable[[str, str], str]
 ) -> Check | None:
     """Return the result, or None while there is nothing to check: a managed daemon without a ready pod."""
     spec, meta = backend.spec, backend.metadata
-    timeout, local = float(spec.health_check.timeout_seconds), context.defaults.allow_local_addresses
+    timeout = float(spec.health_check.timeout_seconds)
     if spec.cache is not None:
         claim = await context.api.get(PERSISTENTVOLUMECLAIM, (meta.namespace, spec.cache.claim_name))
         problem = unusable_claim(spec.cache.claim_name, claim)
         return Check(reachable=not problem, healthy=not problem, problem=problem)
     try:
-        if spec.type == "TrustlessGateway" and spec.external is not None:
-            credential = await _credential(backend, context)
-            urls = _permitted(credential, spec.external.gateway_urls)
-            return await probe_gateways(meta.name, urls, credential.token, timeout, allow_local_addresses=local)
-        daemon = await daemon_of(backend, around, context, rpc_url)
+        if spec.external is not None:
+            return await _check_external(backend, spec.external, context, timeout)
     except Unreadable as error:
         return Check(reachable=False, healthy=False, problem=str(error))
-    except NotAsked as error:
-        return Check(reachable=False, healthy=False, problem=f"{error}; until then what pods say of it counts", asked=False)
-    if daemon is None:
-        return None
-    ours = spec.managed is not None
-    return await probe_kubo(meta.name, daemon.url, daemon.token, timeout, allow_local_addresses=local or ours, ours=ours)
+    daemon = daemon_of(backend, around, rpc_url)
+    return await probe_kubo(meta.name, daemon.url, daemon.token, timeout) if daemon is not None else None
 
 
-async def daemon_of(
-    backend: IpfsBackend, around: Surroundings, context: Context, rpc_url: Callable[[str, str], str]
-) -> Daemon | None:
-    """Return the daemon of a backend of type Kubo; None while a managed one has no ready pod. Raises Unreadable, NotAsked."""
+async def _check_external(backend: IpfsBackend, external: External, context: Context, timeout: float) -> Check:
+    """Ask what somebody else runs, as far as its token may be sent there and its URL leads where the operator asks."""
+    name, policy = backend.metadata.name, policy_of(context.defaults.allowed_networks)
+    credential = await _credential(backend, context)
+    urls = external.gateway_urls if backend.spec.type == "TrustlessGateway" else (external.api_url,)
+    refused = {url: f"{why}; until then what pods say of it counts" for url in urls if (why := refusal(credential, url))}
+    others = [url for url in urls if url not in refused]
+    causes = await asyncio.gather(*(why_unasked(url, policy, timeout) for url in others))
+    unasked = refused | {url: policy.no_answer(url) for url, cause in zip(others, causes, strict=True) if cause}
+    cause = "; ".join(filter(None, causes))
+    if backend.spec.type == "TrustlessGateway":
+        return replace(await probe_gateways(name, urls, unasked, credential.token, timeout, policy), cause=cause)
+    if unasked:
+        return Check(reachable=False, healthy=False, problem=unasked[external.api_url], asked=False, cause=cause)
+    return await probe_kubo(name, external.api_url, credential.token, timeout, policy)
+
+
+def daemon_of(backend: IpfsBackend, around: Surroundings, rpc_url: Callable[[str, str], str]) -> Daemon | None:
+    """Return the managed daemon of a backend; None while it has no ready pod."""
     meta = backend.metadata
-    if backend.spec.external is not None:
-        credential = await _credential(backend, context)
-        (url,) = _permitted(credential, (backend.spec.external.api_url,))
-        return Daemon(url, credential.token)
     workload = around.children.get(Ref(STATEFULSET, meta.namespace, kubo_name(meta.name)))
     if workload is None or not workload.get("status", {}).get("readyReplicas"):
         return None
     return Daemon(rpc_url(meta.name, meta.namespace), around.credentials.operator_token)
-
-
-def _permitted(credential: Credential, urls: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the URLs that the token may be sent to; raise NotAsked when there is none."""
-    refused = {url: refusal(credential, url) for url in urls}
-    if all(refused.values()):
-        raise NotAsked(next(iter(refused.values())))
-    return tuple(url for url, why in refused.items() if not why)
 
 
 async def _credential(backend: IpfsBackend, context: Context) -> Credential:

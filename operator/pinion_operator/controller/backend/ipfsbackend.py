@@ -139,7 +139,7 @@ class IpfsBackendReconciler:
 
     async def _check_if_due(self, backend: IpfsBackend, around: Surroundings, memory: _Memory, context: Context) -> None:
         if memory.checked_at is not None and _until_due(backend, memory, context.now()) > 0:
-            if await self._is_there(backend, around, context):
+            if self._is_there(backend, around):
                 return
             memory.health, memory.checked_at = None, None  # the first check comes as soon as a pod is ready
             return
@@ -147,20 +147,23 @@ class IpfsBackendReconciler:
         if found is None:
             memory.health, memory.checked_at = None, None
             return
+        if found.cause and found.cause != (memory.health.check.cause if memory.health else ""):
+            where = {"namespace": backend.metadata.namespace, "object": backend.metadata.name}
+            log.warning("a backend is not asked", extra={**where, "cause": found.cause})
         failures = 0 if found.healthy else 1 + (memory.health.failures if memory.health else 0)
         proven = found.healthy or (memory.health is not None and memory.health.proven)
         memory.health, memory.checked_at = Health(found, failures, proven), context.now()
         if found.healthy and backend.spec.managed is not None:
             await self._look_at_pins(backend, around, memory, context)
 
-    async def _is_there(self, backend: IpfsBackend, around: Surroundings, context: Context) -> bool:
+    def _is_there(self, backend: IpfsBackend, around: Surroundings) -> bool:
         if backend.spec.managed is None:
             return True
-        return await daemon_of(backend, around, context, self._rpc_url) is not None
+        return daemon_of(backend, around, self._rpc_url) is not None
 
     async def _look_at_pins(self, backend: IpfsBackend, around: Surroundings, memory: _Memory, context: Context) -> None:
         """List the pins, and pin again what is wanted, is held whole and has lost its pin; once in each interval."""
-        daemon, meta = await daemon_of(backend, around, context, self._rpc_url), backend.metadata
+        daemon, meta = daemon_of(backend, around, self._rpc_url), backend.metadata
         timeout = float(backend.spec.health_check.timeout_seconds)
         if daemon is None:
             return

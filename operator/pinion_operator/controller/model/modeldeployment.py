@@ -215,7 +215,7 @@ async def _with_access(
         if isinstance(found, Unresolved):
             return found
         credential = found
-    return await ask(Access(defaults.hub_endpoint, credential, defaults.allow_local_addresses))
+    return await ask(Access(defaults.hub_endpoint, credential, defaults.allowed_networks))
 
 
 def _known_cids(deployments: tuple[Object, ...], own: Object, default: str) -> Mapping[str, str]:

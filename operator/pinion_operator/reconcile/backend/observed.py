@@ -22,6 +22,7 @@ class Check:
     version: str = ""
     peer_id: str = ""
     asked: bool = True  # False: the operator does not ask it, and claims nothing
+    cause: str = ""  # why that is so, for the log alone: who named a URL must not learn where it leads
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def to_message(backend: IpfsBackend, *, allow_local_addresses: bool) -> Backend:
     if spec.external is None:
         namespace = backend.metadata.namespace
         rpc, gateway = kubo_rpc_url(name, namespace), kubo_gateway_url(name, namespace)
-        return KuboBackend(rpc_url=rpc, gateway_url=gateway, token_file=token_file, **common)
+        return KuboBackend(rpc_url=rpc, gateway_url=gateway, token_file=token_file, allow_local_addresses=True, **common)
     external: Mapping[str, Any] = {
         "token_file": token_file,
         "token_rule": TokenRule(secret=secret.name, hosts_file=hosts_path(name)) if secret else None,

@@ -52,7 +52,7 @@ class Observed:
     progress_age: float = 0.0  # seconds since the transfer in status last changed, as far as this process knows
     runtime_image: str = ""  # the operator's default
     hub_endpoint: str = ""  # the operator's default; "" = the library's
-    allow_local_addresses: bool = False  # whether URLs in the object may lead to loopback and the like
+    allow_local_addresses: bool = False  # whether URLs in the object may lead pods to loopback and the like
     management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked; () = not known
     fresh_token: str = ""  # a new secret, should one be needed
     peers_secret_gone: bool = False  # looked for only while a pod waits for its volumes

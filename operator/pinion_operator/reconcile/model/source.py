@@ -23,7 +23,7 @@ class Unresolved:
     message: str
     final: bool  # another answer only after somebody acts; asked again slowly all the same
     again_in: float  # seconds until the hub is asked again
-    asked: bool = True  # False: it was not, because we do not
+    asked: bool = True  # False: we do not ask, or, where who named the hub must not learn which, there was no answer
 
 
 @dataclass(frozen=True)
