@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from devcluster.paths import cache_dir
+from devcluster.trees import Trees
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 180
@@ -49,6 +50,7 @@ def environment_of(name: str, requirements: Sequence[str]) -> Path:
     """Return the Python of an environment of a peer's own, made on first use: peers pin other versions than we do."""
     key = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:10]
     folder = cache_dir() / "peers" / f"{name}-{key}"
+    Trees().note("peers", [(name, folder.name)])
     python = folder / "bin" / "python"
     if not (folder / ".ready").exists():
         print(f"making an environment for {name}: {', '.join(requirements)}", flush=True)

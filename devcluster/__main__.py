@@ -15,6 +15,7 @@ from .provider import Cluster
 from .providers import PROVIDERS, choose, choose_cluster
 from .status import print_status
 from .steps import UnfinishedError
+from .tidy import tell_excess, tidy
 
 
 def main() -> int:
@@ -33,6 +34,13 @@ def main() -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    _carry_out(arguments)
+    if arguments.command in ("build", "demo", "down", "demo-down"):
+        tidy()
+        tell_excess()
+
+
+def _carry_out(arguments: argparse.Namespace) -> None:
     match arguments.command:
         case "up" if arguments.mode == "control":
             _hold_control_plane()

@@ -4,30 +4,39 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from .commands import run
+from . import limits
 from .control import PROGRAMS
 from .errors import DevClusterError
+from .gotools import caches_lock
+from .locks import try_lock, unlock
 from .paths import cache_dir, control_dir
 from .removal import remove_tree
+from .sizes import folder_sizes
 from .slots import sweep
 from .steps import Step, take_all
 
 # What we put there. Never the folder itself: PINION_CACHE may name one that holds other things.
-PARTS = ("tools", "go", "local", "models", "evidence", "control", "build-logs", "peers", "uv", "uv-cache")
+PARTS = (*limits.PARTS, "control", "peers", "trees")
 
 
 def cache_sizes() -> dict[str, int]:
     """Return the bytes of each part that is there."""
-    parts = [cache_dir() / name for name in PARTS]
-    return {path.name: int(run("du", "-sk", path, timeout=300).split()[0]) * 1024 for path in parts if path.is_dir()}
+    return {path.name: size for path, size in folder_sizes(cache_dir() / name for name in PARTS).items()}
 
 
 def clean_cache(parts: Iterable[str] = PARTS) -> None:
-    """Delete parts, as far as they can be; refuse while control planes run from there."""
+    """Delete parts, as far as they can be; refuse while control planes run from there, or tools are being built."""
     sweep(control_dir(), PROGRAMS)
     if control_dir().is_dir() and any(control_dir().iterdir()):
         raise DevClusterError(f"control planes run from {control_dir()}: stop them first")
-    take_all(Step(name, partial(_delete, cache_dir() / name)) for name in parts)
+    if not cache_dir().is_dir():
+        return
+    if (held := try_lock(caches_lock())) is None:
+        raise DevClusterError(f"tools are being built in {cache_dir()}: wait until they are")
+    try:
+        take_all(Step(name, partial(_delete, cache_dir() / name)) for name in parts)
+    finally:
+        unlock(caches_lock(), held)
 
 
 def _delete(part: Path) -> None:

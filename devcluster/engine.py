@@ -4,13 +4,14 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .commands import CommandError, MissingProgramError, run
+from .commands import CommandError, MissingProgramError, attempt, run
 from .images.buildkit import ImageError
 from .images.machine import ca_file, package_index, proxies
 from .images.spec import ImageSpec
+from .images.tags import REGISTRY
 from .paths import REPOSITORY
 
 _INDEX_VARIABLE = "PINION_BUILD_INDEX"
@@ -44,6 +45,18 @@ def has(reference: str) -> bool:
     except CommandError:
         return False
     return True
+
+
+def images() -> list[str]:
+    """Return the references of the images that were built for this machine alone."""
+    shown = run("docker", "image", "ls", f"--filter=reference={REGISTRY}/*", "--format={{.Repository}}:{{.Tag}}")
+    return shown.split()
+
+
+def remove_images(references: Iterable[str]) -> None:
+    """Delete images; one that a container is made from stays."""
+    for reference in references:
+        attempt("docker", "image", "rm", reference)
 
 
 def build(spec: ImageSpec, reference: str, log: Path) -> None:

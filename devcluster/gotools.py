@@ -1,5 +1,7 @@
 """Build the Go programs of the dev cluster, each in a module of its own, once, into the cache folder."""
 
+import contextlib
+import functools
 import json
 import os
 import re
@@ -14,6 +16,7 @@ from pathlib import Path
 from .errors import DevClusterError
 from .locks import locked
 from .paths import cache_dir
+from .trees import Trees
 
 KUBERNETES = "1.34.4"
 
@@ -77,6 +80,7 @@ BUILDKIT = GoTool(
     "builds images from the Dockerfiles without a Docker engine",
 )
 TOOLS = {tool.name: tool for tool in (KUBO, ETCD, CONTROL, HELM, HELM_4, NODE, COREDNS, POLICIES, BUILDKIT)}
+_ALL = (*TOOLS.values(), KIND)
 CONTROL_TOOLS = (ETCD, CONTROL)
 
 
@@ -86,16 +90,52 @@ class BuildError(DevClusterError):
 
 def ensure(tools: Iterable[GoTool]) -> None:
     """Build what is not there yet, with a line for each; raise BuildError with the end of the log when one fails."""
+    _note_versions(cache_dir())
     missing = [tool for tool in tools if not _is_built(tool)]
     for number, tool in enumerate(missing, start=1):
         # Several processes may need a tool at once, as the workers of a test run do: one builds, the others wait.
-        with locked(tool.bin.parent.with_name(f"{tool.name}-{tool.version}.lock")):
+        with locked(tool.bin.parent.with_name(f"{tool.name}-{tool.version}.lock")), locked(caches_lock()):
             if _is_built(tool):
                 continue
             started = time.monotonic()
             print(f"building {tool.name} {tool.version} ({number}/{len(missing)}): {tool.why}", flush=True)
             _build(tool)
             print(f"  {tool.name} built in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def is_complete() -> bool:
+    """Tell whether all tools of demo and tests are built."""
+    return all(map(_is_built, TOOLS.values()))
+
+
+def caches_lock() -> Path:
+    """Return the lock that whoever uses Go's caches holds."""
+    return cache_dir() / "go.lock"
+
+
+def own_caches() -> list[Path]:
+    """Return the folders of Go's modules and build cache, as far as they are ours: the user may have said where they are."""
+    return [folder for variable, folder in _cache_folders().items() if variable not in os.environ]
+
+
+def go_environment() -> dict[str, str]:
+    """Return the environment of the go program, with its caches in our folder unless the user has said where."""
+    environment = {**os.environ, "CGO_ENABLED": "0"}
+    for variable, folder in _cache_folders().items():
+        environment.setdefault(variable, str(folder))
+    return environment
+
+
+def _cache_folders() -> dict[str, Path]:
+    # 12 GB while the tools are built: in our folder, where they are found when they are needed no more.
+    return {"GOMODCACHE": cache_dir() / "go" / "modules", "GOCACHE": cache_dir() / "go" / "build"}
+
+
+@functools.cache
+def _note_versions(folder: Path) -> None:
+    """Note once in a process which versions this tree wants: others are deleted when no tree does."""
+    with contextlib.suppress(OSError):  # a full disk keeps nobody from using what is there
+        Trees(folder / "trees").note("tools", [(tool.name, tool.bin.parent.name) for tool in _ALL])
 
 
 def find_go() -> str:
@@ -107,10 +147,11 @@ def find_go() -> str:
 
 
 def _is_built(tool: GoTool) -> bool:
-    return all(tool.program(_binary(package)).exists() for package in tool.packages)
+    return all(tool.program(binary(package)).exists() for package in tool.packages)
 
 
-def _binary(package: str) -> str:
+def binary(package: str) -> str:
+    """Return the name of the program that a package is built into."""
     return re.sub(r"/v\d+$", "", package).rsplit("/", 1)[-1]
 
 
@@ -146,11 +187,10 @@ def _go_mod(tool: GoTool, work: Path, log: Path) -> str:
 
 
 def _go(tool: GoTool, work: Path, log: Path, *arguments: str) -> str:
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": os.environ.get("GOTOOLCHAIN", "auto")}
-    # Modules and build cache are 10 GB: in our folder, where clean-cache finds them, unless the user has said where.
+    environment = {**go_environment(), "GOTOOLCHAIN": os.environ.get("GOTOOLCHAIN", "auto")}
+    # What a build that is killed leaves goes with the folder of the build.
+    environment["GOTMPDIR"] = str(work)
     # Go makes modules read-only by default, and then nobody can delete them.
-    environment.setdefault("GOMODCACHE", str(cache_dir() / "go" / "modules"))
-    environment.setdefault("GOCACHE", str(cache_dir() / "go" / "build"))
     environment["GOFLAGS"] = f"{environment.get('GOFLAGS', '')} -modcacherw".strip()
     with log.open("a") as errors:
         done = subprocess.run(
@@ -163,5 +203,8 @@ def _go(tool: GoTool, work: Path, log: Path, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
+    from .tidy import tidy  # it asks this module which tools there are
+
     names = sys.argv[1:] or list(TOOLS)
     ensure(TOOLS[name] for name in names)
+    tidy()

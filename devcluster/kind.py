@@ -12,10 +12,12 @@ from pytest_kind import KindCluster as Kind
 from . import engine
 from .errors import DevClusterError
 from .gotools import CONTROL, HELM, KIND, KUBO, ensure
+from .images.keeping import note_image, unwanted_images
 from .images.spec import ImageSpec
 from .kubectl import Kubectl, KubectlError, shell_line
 from .paths import cache_dir, make_private
 from .removal import remove_tree
+from .trees import Trees
 
 CLUSTER = "pinion"
 # The node image that this release of kind was made with; our Kubernetes is of the same minor version.
@@ -88,9 +90,11 @@ class KindCluster:
 
     def build_image(self, spec: ImageSpec) -> str:
         """Build an image with the engine, unless it is there, and load it into the node; return its reference."""
-        reference = spec.reference
+        reference, trees = spec.reference, Trees()
+        note_image(trees, reference)
         if not engine.has(reference):
             engine.build(spec, reference, cache_dir() / "build-logs" / f"{spec.name}.log")
+            engine.remove_images(unwanted_images(trees, engine.images()))
         with self._kind(f"load {reference}") as kind:
             kind.load_docker_image(reference)
         return reference

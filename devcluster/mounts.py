@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+_TABLE = Path("/proc/self/mountinfo")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _DETACH = 2  # MNT_DETACH: lazily, because a process that is not ours may still look into it
 
 
 def mount_points() -> list[Path]:
-    """Return every mount point, once for each mount on it: also those that another mount hides."""
-    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    """Return every mount point, once for each mount on it: also those that another mount hides. None where this is no Linux."""
+    if not _TABLE.exists():
+        return []
+    lines = _TABLE.read_bytes().splitlines()
     # Blanks, tabs, line ends and backslashes are octal numbers there, and all other bytes stand for themselves.
     raw = (re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), line.split()[4]) for line in lines)
     return [Path(os.fsdecode(point)) for point in raw]

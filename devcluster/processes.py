@@ -61,9 +61,20 @@ class Process:
 
 
 def all_processes() -> list[Process]:
-    """Return every process of the machine but this one."""
+    """Return every process of the machine but this one; none where this is no Linux."""
+    if not PROC.is_dir():
+        return []
     pids = (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
     return [process for pid in pids if pid != os.getpid() and (process := Process.find(pid))]
+
+
+def running_programs() -> set[Path]:
+    """Return the files that processes of this machine run."""
+    found = set()
+    for process in all_processes():
+        with contextlib.suppress(OSError):  # it is gone, or a thread of the kernel
+            found.add((PROC / str(process.pid) / "exe").readlink())
+    return found
 
 
 def processes_under(folders: Iterable[Path], programs: Iterable[str]) -> list[Process]:

@@ -39,7 +39,7 @@ def _remove(path: Path, mounted: list[Path], keep: Collection[str]) -> list[str]
 
 def _remove_at_once(path: Path) -> list[str]:
     """Delete what nothing is mounted in: however deep it is, a pod may have made it."""
-    command = ["rm", "--recursive", "--force", "--one-file-system", "--", str(path)]
+    command = ["rm", "-rf", "--", str(path)]
     environment = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT, check=False)

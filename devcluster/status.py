@@ -9,6 +9,7 @@ from .local.layout import Layout
 from .paths import cache_dir, control_dir
 from .processes import processes_under
 from .provider import Cluster
+from .sizes import gigabytes
 
 
 def print_status(cluster: Cluster) -> None:
@@ -26,4 +27,4 @@ def print_status(cluster: Cluster) -> None:
     print(f"control planes: {len(processes_under([control_dir()], [PROGRAMS[1]]))}")
     print(f"cache {cache_dir()}")
     for name, size in cache_sizes().items():
-        print(f"  {size / 1e9:6.2f} GB  {name}")
+        print(f"  {gigabytes(size):>8}  {name}")

@@ -11,12 +11,19 @@ from ..commands import attempt, run
 from ..daemons import Daemons, find_program
 from ..errors import DevClusterError
 from ..gotools import BUILDKIT, ensure
+from ..limits import BUILDER
 from .machine import ca_file, package_index, proxies
 from .spec import ImageSpec
 
 _INDEX_VARIABLE = "PINION_BUILD_INDEX"
-# The layers of torch count twice, packed and unpacked, and the package cache once more: 20 GB for one set of dependencies.
-_KEPT_MEGABYTES = 20_000
+# What the builder lets go of, the most easily made again first: builds that no image came of, or none that is there any more;
+# downloaded packages; layers that images have too and that were not used lately; at last all of them.
+PRUNINGS = (
+    ("--filter", "type!=exec.cachemount"),
+    (),
+    ("--all", "--keep-storage", str(BUILDER // 1_000_000)),
+    ("--all",),
+)
 
 
 class ImageError(DevClusterError):
@@ -74,9 +81,9 @@ class Builder:
         """Tell whether the daemon is ready."""
         return attempt(*self._control, "debug", "workers", timeout=10)
 
-    def prune(self) -> None:
-        """Delete cached layers that no recent build used, down to the limit: the daemon's own collector comes too late."""
-        run(*self._control, "prune", "--keep-storage", str(_KEPT_MEGABYTES), timeout=600)
+    def prune(self, *how: str) -> None:
+        """Delete what is cached, as far as `how` says: the daemon's own collector comes too late."""
+        run(*self._control, "prune", *how, timeout=600)
 
     def build(self, spec: ImageSpec, reference: str, log: Path) -> None:
         """Build an image under a reference; the builder's output goes to `log`."""

@@ -1,11 +1,11 @@
 """The images that a node itself needs, packed from single static binaries."""
 
-import os
 import subprocess
 import tempfile
 from pathlib import Path
 
-from ..gotools import COREDNS, find_go
+from ..gotools import COREDNS, caches_lock, find_go, go_environment
+from ..locks import locked
 from .oci import ImageConfig, pack_files, write_archive
 from .tags import REGISTRY, content_tag
 
@@ -27,8 +27,9 @@ def make_pause_archive(archive: Path, architecture: str) -> None:
     with tempfile.TemporaryDirectory(dir=archive.parent) as work:
         program = Path(work) / "pause"
         command = [find_go(), "build", "-trimpath", "-ldflags=-s -w", "-o", str(program), "main.go"]
-        environment = {**os.environ, "CGO_ENABLED": "0", "GO111MODULE": "off"}
-        subprocess.run(command, cwd=_PAUSE_SOURCE, env=environment, timeout=600, check=True)
+        with locked(caches_lock()):
+            environment = {**go_environment(), "GO111MODULE": "off"}
+            subprocess.run(command, cwd=_PAUSE_SOURCE, env=environment, timeout=600, check=True)
         _pack(archive, pause_reference(), "pause", program, architecture)
 
 

@@ -6,15 +6,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..api import ControlProcesses
+from ..commands import CommandError
 from ..daemons import Daemons
 from ..gotools import TOOLS, ensure
 from ..images import base, system
-from ..images.buildkit import builder
-from ..images.newest import NewestImages
+from ..images.buildkit import PRUNINGS, builder
+from ..images.keeping import archive_name, layer_sizes, note_image, outdated_archives, outdated_images
 from ..images.spec import ImageSpec
+from ..images.tags import REGISTRY
 from ..kubectl import Kubectl, KubectlError, shell_line
+from ..limits import PARTS
 from ..locks import try_lock, unlock
 from ..paths import make_private
+from ..sizes import folder_size
+from ..trees import Trees
 from . import containerd
 from .addons import apply_addons
 from .cgroup import make_cgroup
@@ -55,7 +60,7 @@ class LocalCluster:
 
     def __init__(self, layout: Layout | None = None) -> None:
         self.layout = layout or Layout.default()
-        self._in_use = NewestImages(self.layout.root / "images.json")
+        self._trees = Trees(self.layout.root.parent / "trees")
 
     @property
     def kubeconfig(self) -> Path:
@@ -103,7 +108,7 @@ class LocalCluster:
     def build_image(self, spec: ImageSpec) -> str:
         """Build an image in containerd's own store, unless it is there; return its reference."""
         reference = spec.reference
-        self._in_use.add(reference)
+        note_image(self._trees, reference)
         if reference in containerd.images():
             return reference
         logs = self.layout.root / "build-logs"
@@ -111,10 +116,11 @@ class LocalCluster:
         where = (BUILDKIT_SOCKET, self.layout.buildkit, CONTAINERD_SOCKET, containerd.KUBERNETES_NAMESPACE, CGROUP)
         with builder(*where) as running:
             running.build(spec, reference, logs / f"{spec.name}.log")
-            # Each set of dependencies of the runtime takes 12 GB: delete what nothing names any more.
-            outdated = set(self._in_use.outdated(containerd.images()))
-            containerd.remove_images(outdated - containerd.images_in_use())
-            running.prune()
+            self._remove_outdated()
+            for how in PRUNINGS:
+                if folder_size(self.layout.root) <= PARTS["local"]:
+                    break
+                running.prune(*how)
         return reference
 
     def load(self, archive: Path) -> None:
@@ -139,7 +145,7 @@ class LocalCluster:
             # Left by a run whose containerd died first. The CRI plugin remembers them until it starts again.
             daemons.stop(["containerd"], grace=10)
             containerd.start_containerd(layout, daemons, system.pause_reference())
-        containerd.remove_images(self._in_use.outdated(containerd.images()))
+        self._remove_outdated()
         self._provide(system.pause_reference(), system.make_pause_archive)
         self._provide(system.coredns_reference(), system.make_coredns_archive)
         clock("network, containerd and its images")
@@ -159,14 +165,29 @@ class LocalCluster:
 
     def _provide(self, reference: str, make: Callable[[Path, str], None]) -> None:
         """Import an image that we pack ourselves, made when there is no archive of it yet."""
-        self._in_use.add(reference)
+        note_image(self._trees, reference)
         if reference in containerd.images():
             return
         self.layout.archives.mkdir(parents=True, exist_ok=True)
-        archive = self.layout.archives / (reference.rpartition("/")[2].replace(":", "-") + ".tar")
+        archive = self.layout.archives / archive_name(reference)
         if not archive.exists():
             make(archive, architecture())
         self.load(archive)
+
+    def _remove_outdated(self) -> None:
+        """Delete images that no tree wants, and the oldest ones beyond the limit; what containers are made from stays."""
+        known, broken = containerd.images(), []
+        layers: dict[str, dict[str, int]] = {}
+        for reference in known:
+            if reference.startswith(f"{REGISTRY}/"):
+                try:
+                    layers[reference] = layer_sizes(containerd.manifest(known[reference]))
+                except CommandError:  # a disk that was full: whoever wants it makes it anew
+                    broken.append(reference)
+        outdated = outdated_images(self._trees, layers, containerd.images_in_use())
+        containerd.remove_images([*broken, *outdated])
+        for archive in outdated_archives(self._trees, self.layout.archives):
+            archive.unlink(missing_ok=True)
 
     def _node_is_ready(self) -> bool:
         ready = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'

@@ -40,6 +40,11 @@ def images() -> dict[str, str]:
     return {words[0]: words[2] for line in lines if (words := line.split())}
 
 
+def manifest(digest: str) -> str:
+    """Return the manifest that an image stands for."""
+    return ctr("content", "get", digest)
+
+
 def images_in_use() -> set[str]:
     """Return the references that containers were made from."""
     lines = ctr("containers", "list").splitlines()[1:]
@@ -57,7 +62,7 @@ def remove_images(references: Collection[str]) -> None:
     named = {digest for name, digest in known.items() if name not in references and not name.startswith("sha256:")}
     doomed = [name for name, digest in known.items() if name in references or (name[:7] == "sha256:" and digest not in named)]
     if doomed:
-        ctr("images", "delete", *doomed)
+        ctr("images", "delete", "--sync", *doomed, timeout=600)  # what they take is free when it returns
 
 
 def clear_containers(seconds: float = 60) -> int:

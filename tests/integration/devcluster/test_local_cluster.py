@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from devcluster import limits
 from devcluster.daemons import Daemons
 from devcluster.errors import DevClusterError
 from devcluster.images.spec import ImageSpec
+from devcluster.local import containerd
 from devcluster.local.checks import MachineError
 from devcluster.local.cluster import DAEMONS, LocalCluster
 from devcluster.local.layout import Layout
@@ -153,6 +155,21 @@ def test_an_image_is_built_where_pods_find_it(local: LocalCluster) -> None:
     local.kubectl("run", "built", f"--image={reference}", "--restart=Never", "--command", "--", "cat", "/built")
     local.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/built", "--timeout=60s", timeout=70)
     assert local.kubectl("logs", "built").strip() == "built"
+
+
+def test_a_builder_that_had_to_let_go_of_everything_builds_on(local: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cache and containerd's images refer to the same content: what one lets go of must not be missed by the other."""
+    monkeypatch.setitem(limits.PARTS, "local", 0)
+    dockerfile = local.layout.state / "Dockerfile.again"
+    built = []
+    for number in range(3):
+        dockerfile.write_text(f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN echo same > /same\nRUN echo {number} > /built\n")
+        built.append(local.build_image(ImageSpec("again", dockerfile, dockerfile.parent, {"BASE_IMAGE": local.base_image()})))
+    there = containerd.images()
+    assert [reference in there for reference in built] == [False, True, True], "the newest two of each image stay"
+    local.kubectl("run", "again", f"--image={built[-1]}", "--restart=Never", "--command", "--", "cat", "/same", "/built")
+    local.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/again", "--timeout=60s", timeout=70)
+    assert local.kubectl("logs", "again").split() == ["same", "2"]
 
 
 def test_a_broken_dockerfile_is_reported_with_its_output(local: LocalCluster) -> None:

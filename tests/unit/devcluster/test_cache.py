@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from devcluster.cache import PARTS, cache_sizes, clean_cache
+from devcluster.errors import DevClusterError
+from devcluster.gotools import caches_lock
+from devcluster.locks import locked
 from devcluster.paths import REPOSITORY, cache_dir
 
 # Of clusters that run; each goes with its cluster, and the command takes that down first.
@@ -22,6 +25,18 @@ def test_only_our_parts_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert cache_sizes()["tools"] >= 5000
     clean_cache()
     assert [path.name for path in tmp_path.iterdir()] == ["somebodys"]
+    clean_cache()
+
+
+def test_nothing_goes_while_tools_are_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PINION_CACHE", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    with locked(caches_lock()), pytest.raises(DevClusterError, match="tools are being built"):
+        clean_cache()
+    assert (tmp_path / "models").exists()
+    clean_cache()
+    assert list(tmp_path.iterdir()) == []
+    tmp_path.rmdir()
     clean_cache()
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from devcluster.images.newest import NewestImages
+from devcluster.images.keeping import layer_sizes, note_image, outdated_archives, outdated_images, unwanted_images
 from devcluster.images.oci import ImageConfig, pack_files, write_archive
 from devcluster.images.spec import ImageSpec
 from devcluster.images.tags import content_tag, copied_paths
+from devcluster.limits import GIB
 from devcluster.paths import REPOSITORY
+from devcluster.trees import Trees
 
 
 def test_copied_paths_are_those_of_the_own_context() -> None:
@@ -89,13 +91,53 @@ def test_the_same_files_give_the_same_archive(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
-def test_only_own_images_with_two_newer_tags_are_outdated(tmp_path: Path) -> None:
-    newest = NewestImages(tmp_path / "images.json")
-    for reference in ("operator:1", "operator:2", "operator:3", "operator:2", "base:1"):
-        newest.add(f"pinion.local/{reference}")
-    others = ["pinion.local/base:1", "pinion.local/new:1", "other/operator:1"]
-    there = ["pinion.local/operator:1", "pinion.local/operator:2", "pinion.local/operator:3", *others]
-    assert NewestImages(tmp_path / "images.json").outdated(there) == ["pinion.local/operator:1"]
+def image_layers(*, torch: str = "1", gigabytes: float = 5.0) -> dict[str, int]:
+    return {"base": GIB // 4, f"torch {torch}": int(gigabytes * GIB)}
+
+
+def test_images_that_no_tree_wants_go_and_those_that_pods_have_stay(tmp_path: Path) -> None:
+    trees = Trees(tmp_path / "trees")
+    for tag in ("operator:1", "operator:2", "operator:3", "operator:2", "base:1"):
+        note_image(trees, f"pinion.local/{tag}")
+    there = ("operator:1", "operator:2", "operator:3", "operator:4", "operator:5", "base:1")
+    layers = {f"pinion.local/{tag}": image_layers() for tag in there} | {"other/operator:1": image_layers()}
+    assert outdated_images(trees, layers, ["pinion.local/operator:5"]) == ["pinion.local/operator:1", "pinion.local/operator:4"]
+    assert unwanted_images(trees, list(layers)) == [f"pinion.local/operator:{number}" for number in (1, 4, 5)]
+
+
+def test_of_more_sets_of_dependencies_than_there_is_room_for_the_oldest_go(tmp_path: Path) -> None:
+    """Each takes twice its size, packed and unpacked; images with the same ones share them."""
+    layers = {}
+    for number in range(4):
+        (tmp_path / f"tree{number}" / "devcluster").mkdir(parents=True)
+        reference = f"pinion.local/runtime:{number}"
+        note_image(Trees(tmp_path / "trees", tmp_path / f"tree{number}"), reference)
+        layers[reference] = image_layers(torch=str(number))
+    newest = Trees(tmp_path / "trees", tmp_path / "tree3")
+    assert outdated_images(newest, layers, []) == ["pinion.local/runtime:1", "pinion.local/runtime:0"]
+    assert outdated_images(newest, layers, ["pinion.local/runtime:0"]) == ["pinion.local/runtime:2", "pinion.local/runtime:1"]
+    shared = dict.fromkeys(layers, image_layers())
+    assert outdated_images(newest, shared, []) == []
+    oldest = Trees(tmp_path / "trees", tmp_path / "tree0")
+    assert "pinion.local/runtime:0" not in outdated_images(oldest, layers, []), "what this tree has now stays in any case"
+
+
+def test_archives_that_no_tree_wants_go(tmp_path: Path) -> None:
+    trees = Trees(tmp_path / "trees")
+    for tag in ("base:1", "pause:2"):
+        note_image(trees, f"pinion.local/{tag}")
+    for name in ("base-0.tar", "base-1.tar", "pause-2.tar", "notes.txt"):
+        (tmp_path / name).touch()
+    assert outdated_archives(trees, tmp_path) == [tmp_path / "base-0.tar"]
+
+
+def test_sizes_of_layers_are_read_from_the_manifest() -> None:
+    manifest = {
+        "config": {"digest": "sha256:c", "size": 1},
+        "layers": [{"digest": "sha256:a", "size": 2}, {"digest": "b", "size": 3}],
+    }
+    assert layer_sizes(json.dumps(manifest)) == {"sha256:a": 2, "b": 3}
+    assert layer_sizes("{}") == {}
 
 
 def stages(name: str) -> dict[str, str]:

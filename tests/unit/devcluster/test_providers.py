@@ -107,6 +107,26 @@ def test_an_engine_must_build_with_named_contexts(
     assert bool(said) == bool(complaint)
 
 
+def test_only_images_for_this_machine_alone_are_listed_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >> {tmp_path}/said\n'
+        'if [ "$2" = ls ]; then echo pinion.local/hub:1; echo pinion.local/hub:2; fi\n'
+        'if [ "$3" = pinion.local/hub:1 ]; then echo a container is made from it >&2; exit 1; fi\n'
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = engine.images()
+    assert found == ["pinion.local/hub:1", "pinion.local/hub:2"]
+    engine.remove_images(found)
+    assert (tmp_path / "said").read_text().splitlines() == [
+        "image ls --filter=reference=pinion.local/* --format={{.Repository}}:{{.Tag}}",
+        "image rm pinion.local/hub:1",
+        "image rm pinion.local/hub:2",
+    ]
+
+
 def test_the_engines_base_image_is_the_dockerfiles_default() -> None:
     default = f"ARG BASE_IMAGE={engine.base_image()}\n"
     assert all(default in (REPOSITORY / f"Dockerfile.{name}").read_text() for name in ("operator", "runtime"))
