@@ -1,0 +1,53 @@
+"""An operator that is told to end soon after its start is gone at once, whether it imports or waits."""
+
+import json
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support.process_one import BIN, Starter
+from tests.support.serve import free_port, wait_until
+
+AT_ONCE = 1.0  # seconds
+MODULES = {"nothing": "", "the contract": "pydantic_core", "the HTTP client": "aiohttp"}  # the last thing that was imported
+PROGRAM = ("python", "-m", "pinion_operator")
+INIT = (str(BIN / "dumb-init"), "--")
+SETTINGS = {"PINION_RUNTIME_IMAGE": "runtime:1", "PINION_KUBO_IMAGE": "kubo:1", "KUBECONFIG": "/nowhere"}
+
+
+@pytest.mark.parametrize("moment", MODULES.values(), ids=MODULES.keys())
+def test_signals_count_while_it_imports_even_as_process_1(starter: Starter, moment: str) -> None:
+    operator = starter.process_one(*PROGRAM, environment=SETTINGS)
+    wait_until(lambda: operator.handles(signal.SIGTERM), 60, "a handler")
+    if not moment:
+        assert not operator.has_loaded(MODULES["the contract"]), "there was time to import before signals counted"
+    wait_until(lambda: operator.has_loaded(moment), 60, moment)
+    ended = operator.end()
+    assert ended.seconds < AT_ONCE
+    assert (ended.code, operator.output()) == (143, "")
+
+
+def test_a_ctrl_c_while_it_imports_ends_it_in_silence(starter: Starter) -> None:
+    operator = starter.ordinary(*PROGRAM, environment=SETTINGS)
+    wait_until(lambda: operator.handles(signal.SIGTERM), 60, "a handler")
+    ended = operator.end(signal.SIGINT)
+    assert (ended.code, operator.output()) == (130, "")
+
+
+def test_while_the_api_server_is_silent(starter: Starter, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        cluster = {"name": "silent", "cluster": {"server": f"http://127.0.0.1:{server.getsockname()[1]}"}}
+        context = {"name": "silent", "context": {"cluster": "silent", "user": ""}}
+        kubeconfig = {"apiVersion": "v1", "kind": "Config", "current-context": "silent"}
+        (tmp_path / "kubeconfig").write_text(json.dumps({**kubeconfig, "clusters": [cluster], "contexts": [context]}))
+        where = {"KUBECONFIG": str(tmp_path / "kubeconfig"), "PINION_HEALTH_PORT": str(free_port())}
+        operator = starter.process_one(*INIT, *PROGRAM, environment=SETTINGS | where)
+        asked, _ = server.accept()
+        with asked:
+            ended = operator.end()
+    assert ended.seconds < AT_ONCE, f"it took {ended.seconds:.2f} s"
+    assert ended.code == 0, operator.output()
+    assert "Traceback" not in operator.output()
