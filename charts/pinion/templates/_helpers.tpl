@@ -1,22 +1,53 @@
+{{- /* What everything is named after. A Service is, so it begins with a letter and holds no dot, whatever the release is called. */ -}}
 {{- define "pinion.name" -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}-operator
+{{- $release := .Release.Name | replace "." "-" | trunc 40 | trimSuffix "-" }}
+{{- if not (regexMatch "^[a-z]" $release) }}{{ $release = printf "pinion-%s" $release | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- .Values.fullnameOverride | default (printf "%s-%s" $release (.Values.nameOverride | default "operator")) }}
 {{- end }}
 
 {{- define "pinion.selector" -}}
 app.kubernetes.io/name: pinion-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "pinion.labels" -}}
 {{ include "pinion.selector" . }}
 app.kubernetes.io/part-of: pinion
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ include "pinion.version" . | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimAll "-_." }}
 {{- end }}
 
+{{- /* In labels and tags, where a "+" of a version may not stand. */ -}}
+{{- define "pinion.version" -}}
+{{- .Chart.AppVersion | replace "+" "_" | trunc 63 | trimAll "-_." }}
+{{- end }}
+
+{{- /* One of the images by its key in `image`, from the parent chart's registry if it names one. */ -}}
 {{- define "pinion.image" -}}
-{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- $image := index .root.Values.image .name }}
+{{- $default := index (include "pinion.defaults" .root | fromYaml).image .name }}
+{{- $repository := $image.repository | default $default.repository }}
+{{- with (.root.Values.global | default dict).imageRegistry }}
+{{- $parts := splitList "/" $repository }}
+{{- $named := first $parts }}
+{{- if and (rest $parts) (or (contains "." $named) (contains ":" $named) (eq $named "localhost")) }}
+{{- $repository = join "/" (rest $parts) }}
+{{- end }}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) $repository }}
+{{- end }}
+{{- $repository }}:{{ $image.tag | default $default.tag | default (include "pinion.version" .root) }}
+{{- end }}
+
+{{- /* The names of the chart's and of the parent chart's Secrets, each once, as a pod wants them. */ -}}
+{{- define "pinion.imagePullSecrets" -}}
+{{- $names := list }}
+{{- range concat .Values.imagePullSecrets ((.Values.global | default dict).imagePullSecrets | default list) }}
+{{- if kindIs "map" . }}{{ $names = append $names .name }}{{ else }}{{ $names = append $names . }}{{ end }}
+{{- end }}
+{{- range uniq $names }}
+- name: {{ . | quote }}
+{{- end }}
 {{- end }}
 
 {{- /* Whether an object of the Prometheus operator is made: as told, or where its kind exists. */ -}}

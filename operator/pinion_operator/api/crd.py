@@ -128,7 +128,8 @@ def render_chart(crd: Schema) -> str:
     # Before the objects of the same sync that use its fields.
     annotations = '  annotations:\n    argocd.argoproj.io/sync-wave: "-1"\n'
     annotations += "    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
-    return _HEADER + "{{- if .Values.crds.enabled }}\n" + body.replace(name, name + annotations, 1) + "{{- end }}\n"
+    defaults = '{{- include "pinion.setDefaults" . }}\n'
+    return _HEADER + defaults + "{{- if .Values.crds.enabled }}\n" + body.replace(name, name + annotations, 1) + "{{- end }}\n"
 
 
 def files(root: Path) -> Iterator[tuple[Path, str]]:

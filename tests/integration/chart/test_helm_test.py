@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from devcluster.gotools import HELM, ensure
-from tests.support.helm import CHART
+from tests.support.charts import one, render
 from tests.support.hub import Hub
 from tests.support.operator_process import OperatorProcess
 from tests.support.serve import Serve, Served
@@ -20,11 +18,7 @@ KEY = "sk-of-the-test"
 
 def program(*settings: str) -> tuple[str, dict[str, str]]:
     """Return the text of the program and where its environment comes from."""
-    ensure([HELM])
-    command = [str(HELM.program("helm")), "template", "r", str(CHART), "--kube-version", "1.34", "--namespace", "ns"]
-    command += ["--show-only", "templates/tests/request.yaml", *(word for one in settings for word in ("--set", one))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    container = yaml.safe_load(done.stdout)["spec"]["containers"][0]
+    container = one(render(*settings), "Pod")["spec"]["containers"][0]
     assert container["command"] == ["python", "-c"]
     secrets = {one["name"]: one["valueFrom"]["secretKeyRef"]["name"] for one in container.get("env", [])}
     return container["args"][0], secrets

@@ -18,12 +18,18 @@ MODEL = {
 
 
 def test_a_release_from_the_previous_chart_to_its_end(helm: Helm) -> None:
-    helm("install", "pinion", PREVIOUS_CHART, *WHERE)
+    helm("install", "pinion", PREVIOUS_CHART, *WHERE, "--set", "operator.workers=7,operator.affinity=null")
     helm.plane.kubectl("wait", "--for=condition=Established", "crd", *DEFINITIONS, "--timeout=50s")
     helm.plane.kubectl("apply", "-f", "-", input=json.dumps(MODEL))
     before, uid = helm.definitions(), helm.get("mdep", "minilm")["metadata"]["uid"]
     assert len(before) == 2
 
+    # Two ways to keep what was set: all values as they were stored, or only those that somebody gave.
+    for way in ("--reuse-values", "--reset-then-reuse-values"):
+        helm("upgrade", "pinion", CHART, *WHERE, way)
+        (container,) = helm.get("deploy", "pinion-operator", "-n", "pinion-system")["spec"]["template"]["spec"]["containers"]
+        told = {one["name"]: one.get("value") for one in container["env"]}
+        assert (told["PINION_WORKERS"], told["PINION_MONITORING_NAMESPACES"]) == ("7", "monitoring"), way
     helm("upgrade", "pinion", CHART, *WHERE)
     changed = {**MODEL, "spec": {**MODEL["spec"], "storage": {"fallback": "None"}}}
     helm.plane.kubectl("apply", "-f", "-", input=json.dumps(changed))

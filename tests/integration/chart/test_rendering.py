@@ -1,39 +1,17 @@
 """What the values do, from the rendered manifests; each Helm renders the same."""
 
-import subprocess
 from typing import Any
 
 import pytest
-import yaml
 
-from devcluster.gotools import HELM, HELM_4, ensure
+from devcluster.gotools import HELM, HELM_4, GoTool
 from pinion_operator.settings import Settings
-from tests.support.helm import CHART
+from tests.support.charts import WATCHED_KINDS, container, environment, one, render
 from tests.support.model_world import World
-
-
-def render(*settings: str, tool: Any = HELM, api: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    ensure([tool])
-    command = [str(tool.program("helm")), "template", "r", str(CHART), "--namespace", "ns", "--kube-version", "1.34"]
-    command += [word for setting in settings for word in ("--set", setting)]
-    command += [word for version in api for word in ("--api-versions", version)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
 def kinds(documents: list[dict[str, Any]]) -> list[str]:
     return sorted(document["kind"] for document in documents)
-
-
-def one(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = [document for document in documents if document["kind"] == kind]
-    return found
-
-
-def container(documents: list[dict[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = one(documents, "Deployment")["spec"]["template"]["spec"]["containers"][0]
-    return found
 
 
 def test_both_helms_render_the_same() -> None:
@@ -41,11 +19,10 @@ def test_both_helms_render_the_same() -> None:
 
 
 def test_what_watches_is_made_where_its_kind_exists() -> None:
-    monitors = ("monitoring.coreos.com/v1/PodMonitor", "monitoring.coreos.com/v1/PrometheusRule")
     assert not {"PodMonitor", "PrometheusRule"} & set(kinds(render()))
-    assert {"PodMonitor", "PrometheusRule"} <= set(kinds(render(api=monitors)))
+    assert {"PodMonitor", "PrometheusRule"} <= set(kinds(render(api=WATCHED_KINDS)))
     off = ("monitoring.podMonitor=false", "monitoring.prometheusRule=false")
-    assert not {"PodMonitor", "PrometheusRule"} & set(kinds(render(*off, api=monitors)))
+    assert not {"PodMonitor", "PrometheusRule"} & set(kinds(render(*off, api=WATCHED_KINDS)))
 
 
 def test_the_monitors_select_the_pods_that_are_made() -> None:
@@ -75,7 +52,8 @@ def test_one_replica_has_no_budget_and_more_are_spread() -> None:
 def test_each_resource_can_be_set_and_taken_away() -> None:
     assert container(render("operator.resources.limits.memory=1Gi"))["resources"]["limits"] == {"memory": "1Gi"}
     assert "cpu" not in container(render("operator.resources.requests.cpu=null"))["resources"]["requests"]
-    assert not container(render("operator.resources=null"))["resources"]
+    whole = render("operator.resources.requests=null", "operator.resources.limits=null")
+    assert not container(whole)["resources"]
 
 
 def test_only_our_definitions_are_brought_and_they_can_be_left_out() -> None:
@@ -111,10 +89,21 @@ def test_the_operators_pod_is_restricted() -> None:
     assert context["capabilities"] == {"drop": ["ALL"]}
 
 
+def rules_of_the_operator(rendered: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rules of every role that is bound to its account."""
+    bound = {
+        (document["roleRef"]["kind"], document["roleRef"]["name"])
+        for document in rendered
+        if document["kind"] in ("RoleBinding", "ClusterRoleBinding")
+    }
+    roles = [document for document in rendered if (document["kind"], document["metadata"]["name"]) in bound]
+    assert len(roles) >= len(bound) > 1
+    return [rule for role in roles for rule in role["rules"]]
+
+
 @pytest.mark.parametrize("namespaces", ["", "operator.namespaces={models}"])
 def test_no_rule_has_a_wildcard_and_no_secret_is_read_but_its_own_key(namespaces: str) -> None:
-    rendered = render(*filter(None, [namespaces]))
-    rules = [rule for document in rendered if document["kind"] in ("Role", "ClusterRole") for rule in document["rules"]]
+    rules = rules_of_the_operator(render(*filter(None, [namespaces])))
     for rule in rules:
         assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
     secrets = [rule for rule in rules if "secrets" in rule["resources"]]
@@ -126,8 +115,7 @@ def test_no_rule_has_a_wildcard_and_no_secret_is_read_but_its_own_key(namespaces
 
 @pytest.mark.parametrize("namespaces", ["", "operator.namespaces={models}"])
 def test_your_objects_are_its_to_read_and_it_gives_nobody_rights(namespaces: str) -> None:
-    rendered = render(*filter(None, [namespaces]))
-    rules = [rule for document in rendered if document["kind"] in ("Role", "ClusterRole") for rule in document["rules"]]
+    rules = rules_of_the_operator(render(*filter(None, [namespaces])))
     verbs: dict[str, set[str]] = {}
     for rule in rules:
         for resource in rule["resources"]:
@@ -135,7 +123,7 @@ def test_your_objects_are_its_to_read_and_it_gives_nobody_rights(namespaces: str
     assert verbs["modeldeployments"] == {"get", "list", "watch"}
     assert verbs["ipfsbackends"] == {"get", "list", "watch", "patch"}, "a patch brings and takes the finalizer"
     assert verbs["modeldeployments/status"] == verbs["ipfsbackends/status"] == {"patch"}
-    assert verbs["pods"] == {"list", "watch"}
+    assert verbs["pods"] == {"list", "watch", "patch"}, "a patch lets the kubelet look at once"
     assert verbs["persistentvolumeclaims"] == {"get"}
     assert not {"rbac.authorization.k8s.io", "authentication.k8s.io"} & {group for rule in rules for group in rule["apiGroups"]}
     assert not {"pods/exec", "serviceaccounts/token", "nodes", "namespaces"} & verbs.keys()
@@ -143,8 +131,7 @@ def test_your_objects_are_its_to_read_and_it_gives_nobody_rights(namespaces: str
 
 def test_local_addresses_are_refused_to_pods_until_they_are_allowed() -> None:
     for settings, value in (((), "false"), (("operator.allowLocalAddresses=true",), "true")):
-        environment = {entry["name"]: entry.get("value") for entry in container(render(*settings))["env"]}
-        assert environment["PINION_ALLOW_LOCAL_ADDRESSES"] == value
+        assert environment(render(*settings))["PINION_ALLOW_LOCAL_ADDRESSES"] == value
 
 
 @pytest.mark.parametrize(
@@ -156,9 +143,8 @@ def test_local_addresses_are_refused_to_pods_until_they_are_allowed() -> None:
     ],
 )
 def test_networks_for_the_operator(setting: str, value: str | None) -> None:
-    environment = {entry["name"]: entry.get("value") for entry in container(render(setting))["env"]}
     told = value if value is not None else setting.partition("=")[2].strip("{}")
-    assert environment["PINION_ALLOWED_NETWORKS"] == told
+    assert environment(render(setting))["PINION_ALLOWED_NETWORKS"] == told
     needed = {"PINION_RUNTIME_IMAGE": "r", "PINION_KUBO_IMAGE": "k", "PINION_ALLOWED_NETWORKS": told}
     assert set(Settings.load([], needed).allowed_networks) == set(filter(None, told.split(",")))
 
@@ -172,16 +158,31 @@ def test_what_is_no_network_is_refused(text: str) -> None:
 
 
 REFUSED = {
-    "a value that nobody knows": "operator.replica=2",
-    "too many replicas": "operator.replicas=6",
-    "no number": "operator.workers=many",
-    "no URL": "hub.endpoint=hub",
-    "a third state": "monitoring.podMonitor=perhaps",
-    "no namespace": "networkPolicy.monitoringNamespaces={Monitoring}",
+    "a value that nobody knows": ("operator.replica=2", "replica"),
+    "a map that nobody knows": ("operators.replicas=2", "operators"),
+    "an image that nobody knows": ("image.gateway.repository=x", "gateway"),
+    "a part of an image that nobody knows": ("image.operator.digests=x", "digests"),
+    "a switch that nobody knows": ("crds.install=true", "install"),
+    "a part of a Secret's name that nobody knows": ("test.keySecretRef.namespace=x", "namespace"),
+    "a kind of resources that nobody knows": ("operator.resources.request.cpu=1", "request"),
+    "too many replicas": ("operator.replicas=6", "replicas"),
+    "no number": ("operator.workers=many", "workers"),
+    "no URL": ("hub.endpoint=hub", "endpoint"),
+    "a third state": ("monitoring.podMonitor=perhaps", "podMonitor"),
+    "no namespace": ("networkPolicy.monitoringNamespaces={Monitoring}", "monitoringNamespaces"),
+    "a name that no Service may have": ("fullnameOverride=2nd", "fullnameOverride"),
+    "a name that is too long with a release's": ("nameOverride=a-name-of-23-characters", "nameOverride"),
+    "a registry with a scheme": ("global.imageRegistry=https://registry.example", "imageRegistry"),
+    "a Secret without a name": ("global.imagePullSecrets[0].secret=x", "imagePullSecrets"),
 }
 
 
-@pytest.mark.parametrize("setting", REFUSED.values(), ids=REFUSED.keys())
-def test_a_wrong_value_is_refused(setting: str) -> None:
-    with pytest.raises(AssertionError, match=setting.partition("=")[0].split(".")[0]):
-        render(setting)
+@pytest.mark.parametrize("tool", [HELM, HELM_4], ids=["Helm 3", "Helm 4"])
+@pytest.mark.parametrize(("setting", "name"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_wrong_value_is_refused_by_its_name(setting: str, name: str, tool: GoTool) -> None:
+    where = setting.partition("=")[0].partition(".")[0] if "." in setting.partition("=")[0] else ""
+    with pytest.raises(AssertionError) as refused:
+        render(setting, tool=tool)
+    assert "values don't meet the specifications of the schema" in str(refused.value)
+    assert name in str(refused.value)
+    assert where in str(refused.value)

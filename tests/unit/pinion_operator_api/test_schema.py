@@ -104,7 +104,13 @@ def test_chart_copies_are_the_same_crds(tmp_path: Path) -> None:
         wanted = crd.build_crd(definition)
         lines = crd.render_chart(wanted).splitlines()
         templated = [line.strip() for line in lines if "{{" in line]
-        assert templated == ["{{- if .Values.crds.enabled }}", "{{- if .Values.crds.keep }}", "{{- end }}", "{{- end }}"]
+        assert templated == [
+            '{{- include "pinion.setDefaults" . }}',
+            "{{- if .Values.crds.enabled }}",
+            "{{- if .Values.crds.keep }}",
+            "{{- end }}",
+            "{{- end }}",
+        ]
         kept = yaml.safe_load("\n".join(line for line in lines if "{{" not in line))
         assert kept["metadata"].pop("annotations") == {
             "argocd.argoproj.io/sync-wave": "-1",
