@@ -11,6 +11,8 @@ imagePullSecrets: []
 crds:
   enabled: true
   keep: true
+rbac:
+  aggregate: true
 hub:
   endpoint: ""
 networkPolicy:

@@ -10,6 +10,8 @@ from tests.support.helm import CHART, Helm
 
 CLUSTER_WIDE = {
     "ClusterRole r-operator",
+    "ClusterRole r-operator-ns-edit",
+    "ClusterRole r-operator-ns-view",
     "ClusterRoleBinding r-operator",
     "CustomResourceDefinition ipfsbackends.pinion.dev",
     "CustomResourceDefinition modeldeployments.pinion.dev",

@@ -109,7 +109,7 @@ def test_without_any_of_it_nothing_is_added(parent: Parent, values: dict[str, An
     assert not any("imagePullSecrets" in pod for pod in pods(documents))
 
 
-@pytest.mark.parametrize("key", ["operator", "image", "crds", "hub", "networkPolicy", "monitoring", "test"])
+@pytest.mark.parametrize("key", ["operator", "image", "crds", "rbac", "hub", "networkPolicy", "monitoring", "test"])
 def test_a_map_that_the_parent_sets_to_null_is_the_default(parent: Parent, key: str) -> None:
     """Helm takes what is null out of a chart's own values, but hands it on to a chart below."""
     wanted = [one for one in parent() if one["kind"] != "Secret"]

@@ -76,7 +76,7 @@ def test_an_empty_value_is_no_missing_one(tool: GoTool) -> None:
     """Nothing, false and 0 are what somebody wants."""
     told = environment(render(tool=tool, values={"networkPolicy": {"monitoringNamespaces": []}}))
     assert told["PINION_MONITORING_NAMESPACES"] == ""
-    documents = render("operator.replicas=0", "crds.keep=false", "crds.enabled=false", tool=tool)
+    documents = render("operator.replicas=0", "crds.keep=false", "crds.enabled=false", "rbac.aggregate=false", tool=tool)
     assert [one["spec"]["replicas"] for one in documents if one["kind"] == "Deployment"] == [0]
     assert "CustomResourceDefinition" not in {one["kind"] for one in documents}
 

@@ -63,13 +63,15 @@ def test_there_are_manifests_of_both_kinds() -> None:
     assert {document["kind"] for document in MANIFESTS.values()} == {"ModelDeployment", "IpfsBackend"}
 
 
-def test_the_role_for_a_token_is_understood(control_plane: ControlPlane) -> None:
+def test_the_roles_are_understood(control_plane: ControlPlane) -> None:
     lines = [line for page in PAGES for block in blocks(page, "") for line in block.splitlines()]
     commands = [shlex.split(line) for line in lines if line.startswith(("kubectl create role ", "kubectl create rolebinding "))]
-    assert len(commands) == 2
-    for command in commands:
-        made = yaml.safe_load(control_plane.kubectl(*command[1:], "--dry-run=client", "--output=yaml"))
-        assert made["metadata"]["name"] == "pinion-hub-token"
+    made = [yaml.safe_load(control_plane.kubectl(*command[1:], "--dry-run=client", "--output=yaml")) for command in commands]
+    assert sorted((one["kind"], one["metadata"]["name"]) for one in made) == [
+        ("Role", "pinion-hub-token"),
+        ("RoleBinding", "alice"),
+        ("RoleBinding", "pinion-hub-token"),
+    ]
 
 
 def test_the_line_that_names_hosts_is_understood(control_plane: ControlPlane, namespace: str) -> None:
