@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from .base import ATOMIC, ApiModel, rules
+from .base import ATOMIC, LABEL_VALUE_PATTERN, ApiModel, qualified_keys, rules
 
 AUTH_RULES = rules(
     (
@@ -13,8 +13,18 @@ AUTH_RULES = rules(
     )
 )
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
-LabelValue = Annotated[str, Field(max_length=63)]
-Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=16)]
+LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE_PATTERN)]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=16, json_schema_extra=qualified_keys("labels"))]
+
+
+_COUNTED = "(has(one.{0}) && has(one.{0}.matchLabels) ? size(one.{0}.matchLabels) : 0)"
+# Together, since a whole object must fit into the annotation in which `kubectl apply` keeps it.
+_SELECTORS_RULES = rules(
+    (
+        f"self.map(one, {_COUNTED.format('namespaceSelector')} + {_COUNTED.format('podSelector')}).sum() <= 64",
+        "allowFrom must have at most 64 labels together",
+    )
+)
 
 
 class SecretRef(ApiModel):
@@ -68,5 +78,5 @@ class NetworkPolicySpec(ApiModel):
 
     enabled: bool = True
     """Whether a NetworkPolicy is made."""
-    allow_from: Annotated[tuple[AllowFrom, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
-    """Who may send requests. Empty: every pod of the namespace."""
+    allow_from: Annotated[tuple[AllowFrom, ...], Field(max_length=16, json_schema_extra=ATOMIC | _SELECTORS_RULES)] = ()
+    """Who may send requests, by at most 64 labels together. Empty: every pod of the namespace."""

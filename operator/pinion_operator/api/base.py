@@ -30,15 +30,37 @@ def list_map(key: str) -> Schema:
 
 ATOMIC: Schema = {"x-kubernetes-list-type": "atomic"}  # a list that is replaced as a whole
 
+
+def at_most_together(characters: int, what: str) -> Schema:
+    """Return the schema part of a list of strings that share one bound: one long or many short ones.
+
+    A whole object must fit into the annotation in which `kubectl apply` keeps it.
+    """
+    rule = f"self.map(text, size(text)).sum() <= {characters}"
+    return ATOMIC | rules((rule, f"{what} must have at most {characters} characters together"))
+
+
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 Text = Annotated[str, Field(max_length=32768)]
 Short = Annotated[str, Field(max_length=1024)]
 Count = Annotated[int, Field(ge=0)]
+_PREFIX = "([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?"
+QUALIFIED_NAME_PATTERN = f"^{_PREFIX}[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"  # of labels, annotations and resources
+LABEL_VALUE_PATTERN = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+
+
+def qualified_keys(what: str) -> Schema:
+    """Return the schema part of a map whose keys are names with an optional prefix, as labels have them."""
+    rule = f"self.all(key, key.matches('{QUALIFIED_NAME_PATTERN}'))"
+    return rules((rule, f"{what} must be names, with a prefix and '/' or without, for example example.org/name"))
+
+
 ResourceList = Annotated[
-    dict[Annotated[str, Field(max_length=253)], int | str],
+    dict[Annotated[str, Field(max_length=317)], int | str],
     Field(
         max_length=16,
-        json_schema_extra={
+        json_schema_extra=qualified_keys("resources")
+        | {
             "additionalProperties": {
                 "anyOf": [{"type": "integer"}, {"type": "string"}],
                 "x-kubernetes-int-or-string": True,

@@ -6,13 +6,13 @@ from pydantic import ConfigDict, Field
 
 from .access import Auth, NetworkPolicySpec
 from .base import (
-    ATOMIC,
     CHILD_NAME_RULES,
     CID_PATTERN,
     ApiModel,
     Name,
     Resource,
     Resources,
+    at_most_together,
     list_map,
     rules,
 )
@@ -103,8 +103,8 @@ class Warmup(ApiModel):
 
     enabled: bool = True
     """Whether a pod warms up before it becomes ready."""
-    inputs: Annotated[tuple[WarmupInput, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
-    """Texts to run. Empty: built-in ones of several lengths."""
+    inputs: Annotated[tuple[WarmupInput, ...], Field(max_length=16, json_schema_extra=at_most_together(4096, "inputs"))] = ()
+    """Texts to run, of at most 4096 characters together. Empty: built-in ones of several lengths."""
     timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
     """The warm-up fails after this time."""
 

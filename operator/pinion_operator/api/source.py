@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from .access import SecretKeyRef
-from .base import ATOMIC, ApiModel, rules
+from .base import ApiModel, at_most_together, rules
 
 Glob = Annotated[str, Field(min_length=1, max_length=256)]
-Globs = Annotated[tuple[Glob, ...], Field(max_length=64, json_schema_extra=ATOMIC)]
+Globs = Annotated[tuple[Glob, ...], Field(max_length=64, json_schema_extra=at_most_together(2048, "patterns"))]
 
 REPO_RULES = rules(
     (
@@ -63,7 +63,7 @@ class HuggingFaceSource(ApiModel):
     It is sent to the hosts under the key `hosts` of that Secret; without the key, to the operator's default hub alone.
     """
     allow_patterns: Globs = ()
-    """Only files whose path matches one of these patterns.
+    """Only files whose path matches one of these patterns, which have at most 2048 characters together.
 
     Empty: one weight format (safetensors first), tokenizer and configuration.
     """

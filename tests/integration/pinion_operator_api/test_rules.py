@@ -60,6 +60,8 @@ EXTERNAL = {"apiURL": "http://kubo.ipfs.svc:5001", "gatewayURLs": ["http://kubo.
 BRACKETED = {"apiURL": "http://[fd00::5]:5001", "gatewayURLs": ["http://[fd00::5]:8080"]}
 GATEWAYS = {"gatewayURLs": ["https://gateway.example"]}
 CACHE = {"claimName": "models"}
+LABELS = {"app.kubernetes.io/name": "search", "team": "a_B.c-1", "a": "b", "kubernetes.io/metadata.name": "ns"}
+SIXTEEN = {"matchLabels": {f"a{number}": "v" for number in range(16)}}
 KEYS = {"mode": "APIKey", "secretRef": {"name": "keys"}}
 
 CASES = [
@@ -124,6 +126,16 @@ CASES = [
     ),
     (MODEL, f"{SOURCE}.allowPatterns", [[], ["*.json"]], [[""]], "should be at least 1 chars long"),
     (MODEL, f"{SOURCE}.ignorePatterns", [["a"] * 64], [["a"] * 65], "must have at most 64 items"),
+    *(
+        (
+            MODEL,
+            f"{SOURCE}.{name}",
+            [["a" * 32] * 64, ["a" * 256] * 8],
+            [["a" * 33] * 63, ["a" * 256] * 9],
+            "patterns must have at most 2048 characters together",
+        )
+        for name in ("allowPatterns", "ignorePatterns")
+    ),
     (MODEL, "spec.model", [MODEL["spec"]["model"]], [{}], "spec.model.source: Required value"),
     (MODEL, "spec.model.source", [MODEL["spec"]["model"]["source"]], [{}], "huggingFace: Required value"),
     (MODEL, "spec.model.name", ["", "org/my-model:v1"], ["-x", "a b"], "spec.model.name"),
@@ -145,8 +157,26 @@ CASES = [
     (MODEL, "spec.runtime.dtype", ["auto", "bfloat16"], ["int3"], "Unsupported value"),
     (MODEL, "spec.runtime.resources", [CPU_AND_MEMORY], [TOO_MUCH], "requests must not be above limits"),
     (MODEL, "spec.runtime.resources.limits", [{"memory": 1}], [{"memory": "lots"}], "limits.memory"),
+    *(
+        (
+            base,
+            f"{path}.{name}",
+            [{"nvidia.com/gpu": 1, "hugepages-2Mi": "2Mi"}, {f"{'p' * 253}/{'n' * 63}": 1}],
+            [{"": 1}, {"a b": 1}, {"n" * 64: 1}, {"/gpu": 1}, {"Nvidia.com/gpu": 1}, {f"{'p' * 254}/n": 1}],
+            "resources must be names",
+        )
+        for base, path in ((MODEL, "spec.runtime.resources"), (BACKEND, "spec.managed.resources"))
+        for name in ("requests", "limits")
+    ),
     (MODEL, "spec.warmup.timeoutSeconds", [1, 3600], [0, 3601], "spec.warmup.timeoutSeconds"),
     (MODEL, "spec.warmup.inputs", [["a"] * 16], [["a"] * 17], "must have at most 16 items"),
+    (
+        MODEL,
+        "spec.warmup.inputs",
+        [["\U0001f600" * 4096], ["a" * 256] * 16, ["a" * 4095, "b"]],
+        [["a" * 4096, "b"], ["a" * 257] * 16],
+        "inputs must have at most 4096 characters together",
+    ),
     (MODEL, "spec.replicas", [0, 1000], [-1, 1001], "spec.replicas"),
     (MODEL, "spec.limits.maxConcurrentRequests", [1], [0], "maxConcurrentRequests"),
     (MODEL, "spec.limits.maxQueuedRequests", [0], [-1], "maxQueuedRequests"),
@@ -199,6 +229,32 @@ CASES = [
     (MODEL, "spec.auth", [{"mode": "None"}, KEYS], [{"mode": "APIKey"}], "auth.mode APIKey needs auth.secretRef.name"),
     (MODEL, "spec.auth.mode", ["None"], ["Basic"], "Unsupported value"),
     (MODEL, "spec.networkPolicy.allowFrom", [[{"podSelector": {}}] * 16], [[{"podSelector": {}}] * 17], "at most 16 items"),
+    (
+        MODEL,
+        "spec.networkPolicy.allowFrom",
+        [[{"podSelector": SIXTEEN, "namespaceSelector": SIXTEEN}] * 2, [{"podSelector": SIXTEEN}] * 4 + [{"podSelector": {}}]],
+        [[{"podSelector": SIXTEEN}] * 4 + [{"namespaceSelector": {"matchLabels": LABELS}}], [{"podSelector": SIXTEEN}] * 16],
+        "allowFrom must have at most 64 labels together",
+    ),
+    *(
+        (
+            MODEL,
+            "spec.networkPolicy.allowFrom",
+            [
+                [{selector: {"matchLabels": labels}}]
+                for labels in ({}, LABELS, {f"{'p' * 253}/{'n' * 63}": "v" * 63}, {"a": ""})
+            ],
+            [[{selector: {"matchLabels": labels}}] for labels in refused],
+            message,
+        )
+        for selector in ("namespaceSelector", "podSelector")
+        for refused, message in (
+            ([{"": "v"}, {"a b": "v"}, {"n" * 64: "v"}, {"a/b/c": "v"}, {"-a": "v"}], "labels must be names"),
+            ([{"a": "v" * 64}], "may not be more than 63"),
+            ([{"a": "v w"}, {"a": "-v"}, {"a": "v."}], "matchLabels.a"),
+            ([{**SIXTEEN["matchLabels"], "another": "v"}], "must have at most 16 items"),
+        )
+    ),
     (BACKEND, "spec.managed.replicas", [1], [0, 2], "spec.managed.replicas"),
     (BACKEND, "spec.managed.resources", [CPU_AND_MEMORY], [TOO_MUCH], "requests must not be above limits"),
     (BACKEND, "spec.managed.storage.size", ["1Gi"], ["0", "large"], "size must be a Kubernetes quantity above zero"),

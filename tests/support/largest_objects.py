@@ -1,0 +1,64 @@
+"""The largest object of each kind; of a kind that is one of several things, the largest of each."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pinion_operator.api.crd import DEFINITIONS, build_crd
+from tests.support.largest import largest
+
+NAMESPACE = "n" * 63
+_SPECS: dict[str, Any] = {
+    definition.model.__name__: build_crd(definition)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    for definition in DEFINITIONS
+}
+
+
+def _object(kind: str, character: str, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    spec = largest(_SPECS[kind], "spec", character)
+    change(spec)
+    return {
+        "apiVersion": "pinion.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": "m" * 40, "namespace": NAMESPACE},
+        "spec": spec,
+    }
+
+
+def _model(character: str) -> dict[str, Any]:
+    def shape(spec: dict[str, Any]) -> None:
+        spec["model"]["source"]["huggingFace"]["revisionPolicy"] = "Pin"  # Track goes without `expected`, which is longer
+        spec["storage"]["cache"] |= {
+            "type": "PVC",
+            "sizeLimit": "",
+        }  # a claim that is made, which is more than one that is named
+        spec["storage"]["cache"]["pvc"]["claimName"] = ""
+        selectors = [selector for one in spec["networkPolicy"]["allowFrom"] for selector in one.values()]
+        assert len(selectors[0]["matchLabels"]) == 16
+        for selector in selectors[4:]:  # 64 labels together
+            selector["matchLabels"] = {}
+
+    return _object("ModelDeployment", character, shape)
+
+
+def _backend(type_: str, *parts: str, gateways: int = 8, api: bool = False) -> Callable[[str], dict[str, Any]]:
+    def make(character: str) -> dict[str, Any]:
+        def shape(spec: dict[str, Any]) -> None:
+            spec["type"] = type_
+            for name in {"managed", "external", "cache"} - set(parts):
+                del spec[name]
+            if "external" in spec:
+                del spec["external"]["gatewayURLs"][gateways:]
+                spec["external"] |= {} if api else {"apiURL": ""}
+
+        return _object("IpfsBackend", character, shape)
+
+    return make
+
+
+LARGEST: dict[str, Callable[[str], dict[str, Any]]] = {
+    "a ModelDeployment": _model,
+    "a managed Kubo": _backend("Kubo", "managed"),
+    "an external Kubo": _backend("Kubo", "external", gateways=1, api=True),
+    "gateways": _backend("TrustlessGateway", "external"),
+    "a shared cache": _backend("HuggingFaceCache", "cache"),
+}
