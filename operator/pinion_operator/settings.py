@@ -25,7 +25,7 @@ class Settings:
 
     runtime_image: str = _setting("", "image of runtime pods whose object names none (required)")
     kubo_image: str = _setting("", "image of managed Kubo daemons whose object names none (required)")
-    image_pull_policy: str = _setting("IfNotPresent", "pull policy of the two")
+    image_pull_policy: str = _setting("IfNotPresent", "pull policy of pods whose object names none")
     hub_endpoint: str = _setting("", "URL of the model hub for objects that name none; empty: the library's default")
     allow_local_addresses: bool = _setting(
         False, "let URLs in objects lead pods to loopback, link-local and the like: for a cluster of one's own only"

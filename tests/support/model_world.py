@@ -76,6 +76,7 @@ class World:
         self.renaming_age = 0.0
         self.cache_claim: dict[str, Any] | None = None
         self.image = "runtime:1"
+        self.image_pull_policy = "IfNotPresent"
 
     # what happens around it
 
@@ -242,6 +243,7 @@ class World:
             cache_claim=self.cache_claim,
             cache_looked_at=not is_at_rest(ModelDeployment.parse(self.obj)),
             runtime_image=self.image,
+            image_pull_policy=self.image_pull_policy,
         )
 
     def decide(self) -> Plan:

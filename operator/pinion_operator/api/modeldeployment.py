@@ -87,8 +87,11 @@ class Runtime(ApiModel):
 
     image: Annotated[str, Field(max_length=1024, pattern="^[^ ]*$")] = ""
     """Container image. Empty: the operator's default at the time the revision was made."""
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
-    """When the node pulls the image."""
+    image_pull_policy: Literal["", "Always", "IfNotPresent", "Never"] = ""
+    """When the node pulls the image. Empty: the operator's default at the time the revision was made.
+
+    A change from empty to IfNotPresent, or back, replaces no pods: it counts from the next revision on.
+    """
     resources: Resources = Resources()
     """Compute resources of the serving container."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

@@ -153,7 +153,7 @@ CASES = [
     (ON_VOLUME, f"{PVC}.claimName", [], ["A", "-a", "a_b"], "claimName"),
     (MODEL, "spec.storage.cache.sizeLimit", ["", "1Gi", "500M"], ["0", "-1Gi", "big"], "sizeLimit must be"),
     (MODEL, "spec.runtime.image", ["", "pinion-runtime:1"], ["a b"], "spec.runtime.image"),
-    (MODEL, "spec.runtime.imagePullPolicy", ["Never"], ["Sometimes"], "Unsupported value"),
+    (MODEL, "spec.runtime.imagePullPolicy", ["", "Never"], ["Sometimes"], "Unsupported value"),
     (MODEL, "spec.runtime.dtype", ["auto", "bfloat16"], ["int3"], "Unsupported value"),
     (MODEL, "spec.runtime.resources", [CPU_AND_MEMORY], [TOO_MUCH], "requests must not be above limits"),
     (MODEL, "spec.runtime.resources.limits", [{"memory": 1}], [{"memory": "lots"}], "limits.memory"),

@@ -74,6 +74,23 @@ def test_the_longest_names_give_valid_children(control_plane: ControlPlane, oper
     control_plane.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
+def test_the_operators_pull_policy_reaches_pods_of_both_kinds(
+    control_plane: ControlPlane, operators: Operators, hub: Hub, namespace: str
+) -> None:
+    environment = {"PINION_IMAGE_PULL_POLICY": "Always", "PINION_HUB_ENDPOINT": hub.endpoint}
+    operators.start(environment=environment).wait_leading()
+    models = Models(control_plane, namespace)
+    models.apply("minilm", hub.minilm)
+    models.apply("own", hub.minilm, runtime={"imagePullPolicy": "Never"})
+    models.apply_object(kubo_backend("ipfs"))
+    assert models.get("mdep", "minilm")["spec"]["runtime"]["imagePullPolicy"] == ""
+    for selector, wanted in (("deployment=minilm", "Always"), ("deployment=own", "Never"), ("backend=ipfs", "Always")):
+        path = "jsonpath={.items[*].spec.containers[*].imagePullPolicy}"
+        where = ("get", "pods", f"--selector=pinion.dev/{selector}", "-o", path)
+        wait_until(lambda where=where: models.kubectl(*where), f"a pod of {selector}")
+        assert set(models.kubectl(*where).split()) == {wanted}
+
+
 def test_its_pods_pass_the_restricted_standard(models: Models, hub: Hub) -> None:
     """The namespace enforces it: the API server would refuse the pods."""
     models.control_plane.kubectl("label", "namespace", models.namespace, "pod-security.kubernetes.io/enforce=restricted")

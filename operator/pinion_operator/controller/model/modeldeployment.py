@@ -93,6 +93,7 @@ class ModelDeploymentReconciler:
             known_cids=_known_cids(context.list(MODELDEPLOYMENT, meta["namespace"]), obj, context.defaults.hub_endpoint),
             progress_age=self._progress_age(key, obj),
             runtime_image=context.defaults.runtime_image,
+            image_pull_policy=context.defaults.image_pull_policy,
             hub_endpoint=context.defaults.hub_endpoint,
             allow_local_addresses=context.defaults.allow_local_addresses,
             management_namespaces=context.defaults.management_namespaces,

@@ -73,6 +73,10 @@ def _shaping(spec: ModelDeploymentSpec, *, first_form: bool = False) -> dict[str
     if claim := shaping.get("storage", {}).get("cache", {}).get("pvc"):
         for name in _OF_THE_CLAIM:
             claim.pop(name, None)
+    # IfNotPresent was the schema's default for a time, so API servers have written it into objects whose users said nothing.
+    if shaping.get("runtime", {}).get("imagePullPolicy") == "IfNotPresent":
+        del shaping["runtime"]["imagePullPolicy"]
+        shaping = {name: value for name, value in shaping.items() if name != "runtime" or value}
     for name in () if first_form else LIVE_OF_MODEL:
         shaping["model"].pop(name, None)
     return shaping

@@ -91,7 +91,7 @@ def _pod_settings(seen: Observed, model: ModelDeployment, choice: Choice, name: 
         config_map=config_map,
         peers_secret=peers_secret_name(model.metadata.name, model.metadata.uid),
         image=spec.runtime.image or seen.runtime_image,
-        image_pull_policy=spec.runtime.image_pull_policy,
+        image_pull_policy=spec.runtime.image_pull_policy or seen.image_pull_policy,
         resources=spec.runtime.resources.model_dump(mode="json", exclude_defaults=True),
         cache_limit=spec.storage.cache.size_limit,
         cache_claim=cache_claim(model),
