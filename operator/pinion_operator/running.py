@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from . import health
 from .cluster.api import Api
 from .cluster.lease import Lease, Timing
 from .cluster.own_key import OwnKey
+from .cluster.patience import IMPATIENT
 from .controller.enqueue import refs_to_enqueue
 from .controller.events import Events
 from .controller.executor import Executor
@@ -24,6 +26,7 @@ from .controller.kopf_settings import kopf_settings
 from .controller.ownership import Ownership
 from .controller.queue import WorkQueue
 from .controller.reconciler import Context, Defaults, Reconciler
+from .controller.slots import Slots
 from .controller.store import Store
 from .controller.watch import SELECTORS, WATCHED, Watch
 from .controller.watch_liveness import WatchLiveness
@@ -32,6 +35,8 @@ from .metrics import Metrics
 from .resources.kinds import Kind, Object
 from .resources.names import FIELD_MANAGER
 from .settings import Settings
+
+PARKED = 8  # passes for each worker that may be begun: one works, the others wait because the API server asked them to
 
 log = logging.getLogger(__name__)
 
@@ -42,17 +47,20 @@ async def run(settings: Settings, reconcilers: Iterable[Reconciler[Any]]) -> boo
     take_signals(stop)
     identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"  # new with each start: a restarted container is a stranger
     metrics = Metrics()
-    api = await Api.connect(
+    connect = partial(
+        Api.connect,
         kubeconfig=os.environ.get("KUBECONFIG", ""),
         agent=f"pinion-operator/{identity}",
-        connections=settings.workers + 2,
         manager=FIELD_MANAGER,
-        timeout=settings.request_timeout_seconds,
         on_request=metrics.requested,
         service_account=Path(settings.service_account_path),
     )
+    api = await connect(connections=settings.workers + 2, timeout=settings.request_timeout_seconds)
     timing = Timing(settings.lease_seconds, settings.lease_deadline, settings.lease_seconds * 2 / 15)
-    lease = Lease(api, (settings.lease_namespace, settings.lease_name), identity, timing=timing, on_renewal=metrics.renewed)
+    # Connections of its own, and no waiting inside a request: what slows the work down must not cost the Lease.
+    lease_api = await connect(connections=1, timeout=min(settings.request_timeout_seconds, timing.attempt), patience=IMPATIENT)
+    key = (settings.lease_namespace, settings.lease_name)
+    lease = Lease(lease_api, key, identity, timing=timing, on_renewal=metrics.renewed)
     queue, liveness = WorkQueue(on_wait=metrics.waited), WatchLiveness(settings.watch_limit)
 
     def refresh() -> None:
@@ -78,6 +86,7 @@ async def run(settings: Settings, reconcilers: Iterable[Reconciler[Any]]) -> boo
                 await lead(build(settings, reconcilers, queue, outside), lease, stop)
     finally:
         await server.cleanup()
+        await lease_api.close()
         await api.close()
     log.info("stopped", extra={"asked": stop.is_set()})
     return stop.is_set()
@@ -144,7 +153,9 @@ def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: Wor
     key = OwnKey(api, settings.lease_namespace, f"{settings.lease_name}-key")
     context = Context(store, api, http, defaults, queue.add, lambda: datetime.now(UTC), key.get)
     executor = Executor(api, store, ownership, events, metrics, WATCHED)
-    worker = Worker(reconcilers, context, queue, executor, ownership, metrics, settings.reconcile_timeout_seconds)
+    slots = Slots(settings.workers)
+    api.while_waiting = slots.parked
+    worker = Worker(reconcilers, context, queue, executor, ownership, metrics, slots, settings.reconcile_timeout_seconds)
     return Parts(settings, queue, watch, worker, events)
 
 
@@ -160,7 +171,7 @@ async def lead(parts: Parts, lease: Lease, stop: asyncio.Event) -> None:
     tasks, workers = {stopping, refilling, filled, telling}, set[asyncio.Task[Any]]()
     await first(held, stopping, refilling, filled)  # all is known before anything is decided
     if filled.done():
-        workers = {asyncio.create_task(worker.run()) for _ in range(settings.workers)}
+        workers = {asyncio.create_task(worker.run()) for _ in range(PARKED * settings.workers)}
         ready = asyncio.Event()
         kopf_ready = asyncio.create_task(ready.wait())
         kopf = asyncio.create_task(watch.run(kopf_settings(settings.watch_seconds, SELECTORS), ready))

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -13,24 +14,42 @@ from kubernetes.aio import client
 
 from ..resources.kinds import Key, Kind, Object, Ref, ref_of
 from .credentials import Credentials
-from .errors import ApiError, ConflictError, NotFoundError, UnreachableError, error_for
+from .errors import ApiError, ConflictError, ExpiredError, NotFoundError, UnreachableError, error_for
+from .patience import LONGEST, PATIENT, Answer, Patience, wait_after, wait_after_drop
 from .service_account import SERVICE_ACCOUNT
 
 JSON, APPLY, MERGE = "application/json", "application/apply-patch+yaml", "application/merge-patch+json"
 PAGE = 500  # objects of one list request: bounds the memory of an answer
+LISTS = 3  # how often a list is begun at most: it takes too long, and the moment that its pages show is forgotten
 
+T = TypeVar("T")
 OnRequest = Callable[[str, str, int, float], None]  # method, plural, HTTP status (0: no answer), seconds
 
 
 class Api:
-    """Requests on Kinds and Refs. Typed models of the client raise on null lists, so answers stay plain JSON."""
+    """Requests on Kinds and Refs. Typed models of the client raise on null lists, so answers stay plain JSON.
 
-    def __init__(self, credentials: Credentials, *, manager: str, agent: str, timeout: float, on_request: OnRequest) -> None:
+    A server that asks to come back later is asked again, within the request: neither a pass nor a list is thrown away for it.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        manager: str,
+        agent: str,
+        connections: int,
+        timeout: float,
+        patience: Patience,
+        on_request: OnRequest,
+    ) -> None:
         self.credentials = credentials
+        self._gate = asyncio.Semaphore(connections)  # before the clock of a request starts: a full pool is no slow server
         self._transport = client.ApiClient(credentials.settings)
         self._transport.user_agent = agent
-        self._manager, self._timeout, self._on_request = manager, timeout, on_request
+        self._manager, self._timeout, self._patience, self._on_request = manager, timeout, patience, on_request
         self.before_write: Callable[[], None] = lambda: None  # the Lease, once there is one: ends a process that lost it
+        self.while_waiting: Callable[[], AbstractContextManager[None]] = nullcontext  # entered while a request waits
 
     @classmethod
     async def connect(
@@ -42,11 +61,12 @@ class Api:
         manager: str,
         timeout: float,
         on_request: OnRequest,
+        patience: Patience = PATIENT,
         service_account: Path = SERVICE_ACCOUNT,
     ) -> Self:
         """Return a client for the kubeconfig if one is given, else for the cluster of this pod, else for ~/.kube/config.
 
-        NoCredentialsError when there is none of the three.
+        `timeout` limits each attempt, `patience` the waits between them. NoCredentialsError when there is none of the three.
         """
 
         async def at_the_wire(*_: object) -> None:
@@ -56,12 +76,34 @@ class Api:
         trace.on_request_chunk_sent.append(at_the_wire)
         options = {"connection_pool_maxsize": connections, "trace_configs": [trace]}
         credentials = await Credentials.load(kubeconfig, service_account, **options)
-        api = cls(credentials, manager=manager, agent=agent, timeout=timeout, on_request=on_request)
+        api = cls(
+            credentials,
+            manager=manager,
+            agent=agent,
+            connections=connections,
+            timeout=timeout,
+            patience=patience,
+            on_request=on_request,
+        )
         return api
 
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.close()
+
+    async def together(self, requests: Iterable[Awaitable[T]]) -> list[T]:
+        """Return the answers of requests made at once; the first failure, in their order, is raised when all have ended."""
+        requests = tuple(requests)
+        if len(requests) < 2:
+            return [await request for request in requests]
+        with self.while_waiting():
+            answers = await asyncio.gather(*requests, return_exceptions=True)
+        good: list[T] = []
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            good.append(answer)
+        return good
 
     async def get(self, kind: Kind, key: Key) -> Object | None:
         """Return one object by (namespace, name), or None."""
@@ -70,8 +112,7 @@ class Api:
         except NotFoundError:
             return None
 
-    async def list(self, kind: Kind, namespace: str = "", selector: str = "", fields: str = "") -> tuple[int, list[Object]]:
-        """Return (the resourceVersion that it is complete up to, the objects of a kind); namespace "" = all namespaces."""
+    async def _list(self, kind: Kind, namespace: str, selector: str, fields: str) -> tuple[int, list[Object]]:
         items: list[Object] = []
         query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE), "continue": ""}
         while True:
@@ -81,6 +122,13 @@ class Api:
             query["continue"] = page["metadata"].get("continue") or ""
             if not query["continue"]:  # every page shows the same moment
                 return int(page["metadata"]["resourceVersion"]), items
+
+    async def list(self, kind: Kind, namespace: str = "", selector: str = "", fields: str = "") -> tuple[int, list[Object]]:
+        """Return (the resourceVersion that it is complete up to, the objects of a kind); namespace "" = all namespaces."""
+        for _ in range(LISTS - 1):
+            with suppress(ExpiredError):
+                return await self._list(kind, namespace, selector, fields)
+        return await self._list(kind, namespace, selector, fields)
 
     async def create(self, obj: Object) -> Object:
         """Create; ConflictError when the name is there already."""
@@ -136,23 +184,45 @@ class Api:
         query: Mapping[str, str] | None = None,
         subresource: str = "",
     ) -> dict[str, Any]:
-        path, started, status = _path(kind, key, subresource), time.monotonic(), 0
-        try:
-            async with asyncio.timeout(self._timeout):
-                status, retry_after, data = await self._send(method, path, body, content, query or {})
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnreachableError(f"{method} {path}: {str(error).strip() or type(error).__name__}") from error
-        finally:
-            self._on_request(
-                method, kind.plural + (f"/{subresource}" if subresource else ""), status, time.monotonic() - started
-            )
-        if status >= 400:
-            raise error_for(status, f"{method} {path}: {status} {_message(data)}", retry_after)
-        return _parse(data, path)
+        path, query = _path(kind, key, subresource), query or {}
+        resource = kind.plural + (f"/{subresource}" if subresource else "")
+        reads = method == "GET" or "dryRun" in query
+        attempt = drops = 0
+        waited = 0.0
+        while True:
+            attempt += 1
+            try:
+                answer = await self._attempt(method, path, resource, body, content, query)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                wait, drops = wait_after_drop(error, repeatable=reads or content == APPLY, drops=drops), drops + 1
+                failure: ApiError = UnreachableError(f"{method} {path}: {str(error).strip() or type(error).__name__}")
+                failure.__cause__ = error
+            else:
+                if answer.status < 400:
+                    return _parse(answer.body, path)
+                wait = wait_after(answer, reads=reads, attempt=attempt)
+                after = None if answer.asks_for is None else min(LONGEST, answer.asks_for)
+                failure = error_for(answer.status, f"{method} {path}: {answer.status} {_message(answer.body)}", after)
+            if wait is None or attempt >= self._patience.attempts or waited + wait > self._patience.seconds:
+                raise failure
+            waited += wait
+            with self.while_waiting():
+                await asyncio.sleep(wait)
 
-    async def _send(
-        self, method: str, path: str, body: Object | None, content: str, query: Mapping[str, str]
-    ) -> tuple[int, float | None, bytes]:
+    async def _attempt(
+        self, method: str, path: str, resource: str, body: Object | None, content: str, query: Mapping[str, str]
+    ) -> Answer:
+        async with self._gate:
+            started, status = time.monotonic(), 0
+            try:
+                async with asyncio.timeout(self._timeout):
+                    answer = await self._send(method, path, body, content, query)
+                status = answer.status
+            finally:
+                self._on_request(method, resource, status, time.monotonic() - started)
+            return answer
+
+    async def _send(self, method: str, path: str, body: Object | None, content: str, query: Mapping[str, str]) -> Answer:
         _, url, headers, payload, _ = await self._transport.param_serialize(
             method,
             path,
@@ -162,8 +232,7 @@ class Api:
             header_params={"Accept": JSON, "Content-Type": content},
         )
         response = await self._transport.call_api(method, url, headers, payload, _request_timeout=self._timeout)
-        after = response.headers.get("Retry-After", "")
-        return response.status, float(after) if after.isdigit() else None, await response.read()
+        return Answer(response.status, response.headers, await response.read())
 
 
 def _path(kind: Kind, key: Key, subresource: str) -> str:

@@ -1,5 +1,6 @@
 """Who we are to the Kubernetes API: a kubeconfig, or the service account of a pod, whose token rotates."""
 
+import asyncio
 import os
 import ssl
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
 from .errors import NoCredentialsError
+from .patience import Answer, wait_after
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Credentials:
     def session(self, trace: aiohttp.TraceConfig) -> aiohttp.ClientSession:
         """Return a session for long requests, with as many connections as it wants; whoever asks for it closes it."""
         connector = aiohttp.TCPConnector(limit=0, ssl=self._tls())
-        return aiohttp.ClientSession(connector=connector, trace_configs=[trace], middlewares=(self._prove,))
+        return aiohttp.ClientSession(connector=connector, trace_configs=[trace], middlewares=(wait_when_asked, self._prove))
 
     async def _prove(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         if token := await self.settings.get_api_key_with_prefix("BearerToken"):
@@ -57,6 +59,20 @@ class Credentials:
         if not settings.verify_ssl:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
+
+
+async def wait_when_asked(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Sit a server's wish for patience out, and let the caller take the rest for a connection that broke: it will try again.
+
+    kopf would sleep for an hour where a proxy says so, and end at a time that is a date.
+    """
+    response = await handler(request)
+    if response.status in (429, 503):
+        answer = Answer(response.status, response.headers, await response.read())
+        if (wait := wait_after(answer, reads=True, attempt=1)) is not None:
+            await asyncio.sleep(wait)
+            raise aiohttp.ClientConnectionError(f"HTTP {response.status}: the API server asks to come back later")
+    return response
 
 
 def _load_service_account(settings: client.Configuration, folder: Path) -> bool:

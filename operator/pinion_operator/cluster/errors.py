@@ -24,6 +24,10 @@ class ConflictError(ApiError):
     """409: the object exists already, or has changed since it was read."""
 
 
+class ExpiredError(ApiError):
+    """410: what was to be continued is forgotten; only from the beginning."""
+
+
 class ForbiddenError(ApiError):
     """401 or 403. Transient: an API server or a CRD that has just come up answers so; a quota can be raised."""
 
@@ -55,6 +59,7 @@ def error_for(status: int, message: str, retry_after: float | None = None) -> Ap
         403: ForbiddenError,
         404: NotFoundError,
         409: ConflictError,
+        410: ExpiredError,
         429: ThrottledError,
     }
     return types.get(status, ServerError if status >= 500 else RefusedError)(message, status=status, retry_after=retry_after)

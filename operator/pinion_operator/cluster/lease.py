@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 
 from ..resources.kinds import LEASE, Key, Object
 from .api import Api
-from .errors import ApiError, ConflictError
+from .errors import ApiError, ConflictError, ThrottledError
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,12 @@ class Timing:
 
     duration: int = 15
     deadline: float = 12.0
-    retry: float = 2.0  # between attempts; half of it after one that failed
+    retry: float = 2.0  # between attempts; sooner after one that failed
+
+    @property
+    def attempt(self) -> float:
+        """Return the limit of one request: after one that hangs there is time for another."""
+        return (self.deadline - self.retry) / 2
 
 
 class Lease:
@@ -51,7 +57,7 @@ class Lease:
         """Renew until the process ends."""
         renewed = True
         while True:
-            await asyncio.sleep(self._timing.retry if renewed else self._timing.retry / 2)
+            await asyncio.sleep(self._timing.retry if renewed else min(self._timing.retry / 2, _soon()))
             renewed = await self._renewed()
             self.require()
 
@@ -67,13 +73,19 @@ class Lease:
 
     async def release(self) -> None:
         """Give the Lease back, so that a standby need not wait."""
-        try:
-            lease = await self._api.get(LEASE, self._key)
-            if lease and lease["spec"].get("holderIdentity") == self._identity:
-                spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
-                await self._api.replace({**lease, **_NAMED, "spec": spec})
-        except ApiError as error:
-            log.warning("lease not released", extra={"error": str(error)})
+        for last in (False, False, True):
+            try:
+                lease = await self._api.get(LEASE, self._key)
+                if lease and lease["spec"].get("holderIdentity") == self._identity:
+                    spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
+                    await self._api.replace({**lease, **_NAMED, "spec": spec})
+            except ApiError as error:
+                if last or not isinstance(error, ThrottledError | ConflictError):
+                    log.warning("lease not released", extra={"error": str(error)})
+                    return
+                await asyncio.sleep(_soon())
+            else:
+                return
 
     async def _renewed(self) -> bool:
         started = time.monotonic()  # from before the request: others count from when they see its result
@@ -117,6 +129,11 @@ class Lease:
         if spec != self._seen[0]:
             self._seen = (spec, time.monotonic())
         return not holder or time.monotonic() - self._seen[1] > spec.get("leaseDurationSeconds", self._timing.duration)
+
+
+def _soon() -> float:
+    """Return a short wait, not the same for all."""
+    return random.uniform(0.1, 0.5)
 
 
 def _die(why: str) -> NoReturn:

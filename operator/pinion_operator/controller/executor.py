@@ -9,13 +9,15 @@ from ..cluster.api import Api
 from ..cluster.errors import ApiError, ConflictError, NotFoundError, RefusedError
 from ..metrics import Metrics
 from ..reconcile.plan import Plan
-from ..resources.kinds import SECRET, Kind, Object, Ref, ref_of
+from ..resources.kinds import DEPLOYMENT, SECRET, STATEFULSET, Kind, Object, Ref, ref_of
 from .events import Events
 from .ownership import Ownership, is_ours, is_stranger
 from .reconciler import Context, Reconciler
 from .refusals import Refusals
 from .statuses import Path, dated, same, state, timestamp, transitions, unknown_fields, without
 from .store import Store
+
+_MAKE_PODS = (DEPLOYMENT, STATEFULSET)
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +60,16 @@ class Executor:
             if (ref := ref_of(child)) not in leave:
                 changed |= await self._delete(owner, ref, obj)
                 changed |= await self._create(owner, ref, child, obj)
-        for child in plan.create:
-            if (ref := ref_of(child)) not in leave:
-                changed |= await self._create(owner, ref, child, obj)
-        for child in plan.apply:
-            if (ref := ref_of(child)) not in leave:
+        create, apply = ([child for child in children if ref_of(child) not in leave] for children in (plan.create, plan.apply))
+        # What pods mount and need comes before what makes pods.
+        early = [child for child in apply if ref_of(child).kind not in _MAKE_PODS]
+        made = await self._api.together(
+            [self._create(owner, ref_of(child), child, obj) for child in create]
+            + [self._apply(owner, ref_of(child), child) for child in early]
+        )
+        changed |= any(made)
+        for child in apply:
+            if (ref := ref_of(child)).kind in _MAKE_PODS:
                 changed |= await self._apply(owner, ref, child)
         for ref, annotations in plan.annotate.items():
             changed |= await self._annotate(owner, ref, annotations)
@@ -74,13 +81,17 @@ class Executor:
         body = {"metadata": {"finalizers": list(finalizers)}}
         answer = await self._api.patch(owner, body, resource_version=obj["metadata"]["resourceVersion"])
         self._did(owner, "finalizers", owner, finalizers=",".join(finalizers))
-        self._store.saw(owner.kind, answer)
+        if "deletionTimestamp" in answer["metadata"] and not finalizers:
+            self._store.saw_deleted(owner.kind, answer)  # nothing keeps it any more: this was its last version
+        else:
+            self._store.saw(owner.kind, answer)
         return answer
 
     async def _set_status(self, owner: Ref, obj: Object, wanted: Object, now: str) -> bool:
         current = obj.get("status", {})
         status = dated(without(wanted, self._unknown.get(owner.kind, ())), current, now)
         if same(status, current):
+            await self._check_unchanged(owner, obj)
             return False
         meta = {"namespace": owner.namespace, "name": owner.name, "resourceVersion": obj["metadata"]["resourceVersion"]}
         body = {"apiVersion": owner.kind.api_version, "kind": owner.kind.name, "metadata": meta, "status": status}
@@ -99,6 +110,12 @@ class Executor:
             log.info("condition changed", extra={**_naming(owner), **fields})
             self._events.transition(answer, condition, new, old)
         return True
+
+    async def _check_unchanged(self, owner: Ref, obj: Object) -> None:
+        """Raise ConflictError when the object is no longer as it was seen: no write of its own has shown that it is."""
+        now = await self._api.get(owner.kind, (owner.namespace, owner.name))
+        if now is None or now["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
+            raise ConflictError(f"{owner.kind.name} {owner.namespace}/{owner.name} has changed meanwhile")
 
     def _learnt_unknown(self, kind: Kind, error: ApiError) -> bool:
         """Whether the API server refused the status for fields that it does not know: then the rest of it is written alone."""

@@ -32,9 +32,8 @@ class Ownership:
 
         Of those in `adopt` an orphan is no stranger, if it was this operator that applied it.
         """
-        taken, vanishing = set(), set()
-        for ref in wanted:
-            bearer = await self.bearer(ref)
+        taken, vanishing, wanted = set(), set(), tuple(wanted)
+        for ref, bearer in zip(wanted, await self._api.together(map(self.bearer, wanted)), strict=True):
             if is_predecessors(bearer, owner, obj):
                 vanishing.add(ref)
             elif is_stranger(bearer, obj) and not (ref in adopt and await self._is_our_orphan(ref)):

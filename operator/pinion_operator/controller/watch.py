@@ -10,7 +10,7 @@ from typing import Any
 import kopf
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError, ForbiddenError
+from ..cluster.errors import ApiError, ForbiddenError, UnreachableError
 from ..metrics import Metrics
 from ..resources.kinds import (
     CONFIGMAP,
@@ -52,18 +52,20 @@ class Watch:
         self.filled, self._wanted = asyncio.Event(), asyncio.Event()
 
     async def refill(self, every: float) -> None:
-        """List everything now, every so many seconds, and soon after kopf had to list (it reports no deletions then)."""
-        failures, said = 0, ""
+        """List everything now, every so many seconds, and soon after kopf had to list (it reports no deletions then).
+
+        What could be listed is not listed again because of what could not.
+        """
+        loop = asyncio.get_running_loop()
+        failures, said, left, began = 0, "", self._everything(), loop.time()
         while True:
-            try:
-                await self._list_all()
-            except ApiError as error:  # also 403, 404 and 429 of a server or a CRD that has just come up
+            left, error = await self._list(left)
+            if error:  # also 403, 404 and 429 of a server or a CRD that has just come up
                 if said != (said := str(error)):
                     log.warning("list failed", extra={"error": said})
                 self._metrics.listed("failed")
                 failures += 1
-                self._wanted.set()
-                if isinstance(error, ForbiddenError) and failures >= _REFUSALS and self._refusing < set(self._namespaces):
+                if self._refusing and failures >= _REFUSALS and self._refusing < set(self._namespaces):
                     self._go_on_without()
             else:
                 if failures:
@@ -73,9 +75,12 @@ class Watch:
                 self.filled.set()
             # Many events of one kopf list lead to one list of ours; what fails is tried less and less often.
             await asyncio.sleep(min(2.0 ** max(0, failures - 3), 8.0))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), every)
-            self._wanted.clear()
+            if not failures:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wanted.wait(), every)
+            if not failures or self._wanted.is_set() or loop.time() - began > every:
+                left, began = self._everything(), loop.time()
+                self._wanted.clear()
 
     def _go_on_without(self) -> None:
         """Serve the other namespaces: one that was deleted took its Role along, and must not stop them for ever."""
@@ -84,21 +89,28 @@ class Watch:
             log.warning("some namespaces refuse every list, the others are served", extra={"namespaces": refusing})
             self.filled.set()
 
-    async def _list_all(self) -> None:
+    def _everything(self) -> list[tuple[str, Kind]]:
+        return [(namespace, kind) for namespace in self._namespaces or ("",) for kind in _IN_ORDER]
+
+    async def _list(self, wanted: Sequence[tuple[str, Kind]]) -> tuple[list[tuple[str, Kind]], ApiError | None]:
+        """List these and return (what could not be listed, why the first of it could not)."""
         self._refusing.clear()
-        forbidden: ForbiddenError | None = None
-        for namespace in self._namespaces or ("",):
-            for kind in _IN_ORDER:
-                try:
-                    as_of, items = await self._api.list(kind, namespace, SELECTORS.get(kind, ""))
-                except ForbiddenError as error:  # a Role that has gone with its namespace: what is left must still be known
-                    forbidden = forbidden or error
+        left: list[tuple[str, Kind]] = []
+        first: ApiError | None = None
+        for at, (namespace, kind) in enumerate(wanted):
+            try:
+                as_of, items = await self._api.list(kind, namespace, SELECTORS.get(kind, ""))
+            except UnreachableError as error:  # so it is for the others
+                return [*left, *wanted[at:]], first or error
+            except ApiError as error:  # a Role that has gone with its namespace, for one: what is left must still be known
+                first = first or error
+                left.append((namespace, kind))
+                if isinstance(error, ForbiddenError):
                     self._refusing.add(namespace)
-                    continue
+            else:
                 self._store.replace(kind, items, as_of, namespace)
                 self._count(kind)
-        if forbidden:
-            raise forbidden
+        return left, first
 
     async def run(self, settings: kopf.OperatorSettings, ready: asyncio.Event) -> None:
         """Run kopf inside this loop until it is cancelled, or until a signal reaches it before `ready`."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError, ConflictError
+from ..cluster.errors import ApiError, ConflictError, NotFoundError
 from ..metrics import Metrics
 from ..reconcile.plan import Plan
 from ..resources.kinds import Kind, Object, Ref, ref_of
@@ -16,6 +16,7 @@ from .executor import Executor
 from .ownership import Ownership
 from .queue import WorkQueue
 from .reconciler import Context, Reconciler
+from .slots import Slots
 from .store import Store
 
 PREDECESSOR = 1.0  # seconds: how often to look whether the garbage collector has taken a predecessor's children
@@ -43,26 +44,37 @@ class Worker:
         executor: Executor,
         ownership: Ownership,
         metrics: Metrics,
+        slots: Slots,
         timeout: float,
     ) -> None:
         self._reconcilers: Mapping[Kind, Reconciler[Any]] = {reconciler.kind: reconciler for reconciler in reconcilers}
         self._context, self._queue, self._executor, self._ownership = context, queue, executor, ownership
-        self._metrics, self._timeout = metrics, timeout
+        self._metrics, self._slots, self._timeout = metrics, slots, timeout
         self._store: Store = context.store
         self._api: Api = context.api
 
     async def run(self) -> None:
         """Work until the queue is closed."""
-        while ref := await self._queue.get():
-            started = time.monotonic()
-            try:
-                async with asyncio.timeout(self._timeout):
-                    ended = await self.reconcile(ref)
-            except Exception as error:  # the boundary: whatever went wrong with one object is tried again, later
-                self._failed(ref, error, time.monotonic() - started)
-            else:
-                self._metrics.reconciled(ref.kind.name, ended.result, time.monotonic() - started)
-                self._queue.done(ref, after=ended.after)
+        more = True
+        while more:
+            async with self._slots:
+                more = await self._next()
+
+    async def _next(self) -> bool:
+        """Work on the next object; return False when there is none because the queue is closed."""
+        ref = await self._queue.get()
+        if ref is None:
+            return False
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeout):
+                ended = await self.reconcile(ref)
+        except Exception as error:  # the boundary: whatever went wrong with one object is tried again, later
+            self._failed(ref, error, time.monotonic() - started)
+        else:
+            self._metrics.reconciled(ref.kind.name, ended.result, time.monotonic() - started)
+            self._queue.done(ref, after=ended.after)
+        return True
 
     async def reconcile(self, ref: Ref) -> Pass:
         """Make one pass over one object."""
@@ -75,21 +87,34 @@ class Worker:
         plan = self._executor.possible(reconciler.decide(await reconciler.observe(seen, context)), seen)
         if _is_empty(plan):
             return Pass("unchanged", plan.after)
-        obj = await self._api.get(ref.kind, key)  # never write for an object that is gone, nor on an old picture of it
-        if obj is None:
-            self._store.saw_deleted(ref.kind, seen)
-            return self._gone(ref)
-        if obj["metadata"]["resourceVersion"] != seen["metadata"]["resourceVersion"]:
-            self._store.saw(ref.kind, obj)
-            plan = reconciler.decide(await reconciler.observe(obj, context))
-        plan, leave, waits = await self._without_names_of_others(plan, ref, obj, reconciler, context)
-        if await self._executor.carry_out(plan, obj, reconciler, context, leave):
+        plan, leave, waits = await self._without_names_of_others(plan, ref, seen, reconciler, context)
+        if not _begins_conditionally(plan):  # never write for an object that is gone, nor on an old picture of it
+            if (obj := await self._look_again(ref, seen)) is None:
+                return self._gone(ref)
+            if obj["metadata"]["resourceVersion"] != seen["metadata"]["resourceVersion"]:
+                return Pass("changed", 0.0)
+        try:
+            changed = await self._executor.carry_out(plan, seen, reconciler, context, leave)
+        except (ConflictError, NotFoundError):
+            if await self._look_again(ref, seen) is None:
+                return self._gone(ref)
+            raise
+        if changed:
             return Pass("changed", 0.0)  # once more, until there is nothing to do
         if waits:
             return Pass("changed", PREDECESSOR)
-        if not _is_empty(self._executor.possible(plan, obj)):
+        if not _is_empty(self._executor.possible(plan, seen)):
             return self._ineffective(ref, plan)
         return Pass("unchanged", plan.after)
+
+    async def _look_again(self, ref: Ref, seen: Object) -> Object | None:
+        """Read the object and remember it as it is now."""
+        obj = await self._api.get(ref.kind, (ref.namespace, ref.name))
+        if obj is None:
+            self._store.saw_deleted(ref.kind, seen)
+        else:
+            self._store.saw(ref.kind, obj)
+        return obj
 
     async def _without_names_of_others(
         self, plan: Plan, ref: Ref, obj: Object, reconciler: Reconciler[Any], context: Context
@@ -140,6 +165,11 @@ def _shortest_wait(error: Exception) -> float:
     if not isinstance(error, ApiError):
         return 0.0
     return error.retry_after or (0.0 if error.transient else REFUSED)
+
+
+def _begins_conditionally(plan: Plan) -> bool:
+    """Return whether the first write tells by its resourceVersion whether the object is still as it was seen."""
+    return not plan.unpin and (plan.status is not None or plan.finalizers is not None)
 
 
 def _is_empty(plan: Plan) -> bool:

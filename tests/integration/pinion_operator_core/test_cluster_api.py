@@ -12,6 +12,7 @@ from pinion_operator.cluster.api import PAGE, Api
 from pinion_operator.cluster.errors import (
     ApiError,
     ConflictError,
+    ExpiredError,
     ForbiddenError,
     NoCredentialsError,
     NotFoundError,
@@ -20,6 +21,7 @@ from pinion_operator.cluster.errors import (
     ThrottledError,
     UnreachableError,
 )
+from pinion_operator.cluster.patience import IMPATIENT, PATIENT, Patience
 from pinion_operator.resources.kinds import CONFIGMAP, IPFSBACKEND, SECRET, Object, Ref
 from tests.support.api_proxy import ApiProxy, Fault
 
@@ -39,15 +41,23 @@ async def api(proxy: ApiProxy) -> AsyncIterator[Api]:
     await api.close()
 
 
-async def connect(proxy: ApiProxy, timeout: float = 5.0) -> Api:
+async def connect(proxy: ApiProxy, timeout: float = 5.0, patience: Patience = PATIENT) -> Api:
     return await Api.connect(
         kubeconfig=str(proxy.client_config),
         agent="tests",
         connections=4,
         manager="tests",
         timeout=timeout,
+        patience=patience,
         on_request=lambda *_: None,
     )
+
+
+@pytest.fixture
+async def impatient(proxy: ApiProxy) -> AsyncIterator[Api]:
+    api = await connect(proxy, patience=IMPATIENT)
+    yield api
+    await api.close()
 
 
 def configmap(namespace: str, name: str, **data: str) -> dict[str, Any]:
@@ -142,17 +152,18 @@ async def test_every_write_asks_the_guard_before_a_byte_of_it_leaves(api: Api, p
         (403, ForbiddenError, True),
         (404, NotFoundError, True),
         (409, ConflictError, True),
+        (410, ExpiredError, True),
         (422, RefusedError, False),
         (429, ThrottledError, True),
         (503, ServerError, True),
     ],
 )
 async def test_answers_become_errors(
-    api: Api, proxy: ApiProxy, namespace: str, status: int, error: type[ApiError], transient: bool
+    impatient: Api, proxy: ApiProxy, namespace: str, status: int, error: type[ApiError], transient: bool
 ) -> None:
     proxy.faults.append(Fault(lambda request: True, status=status, retry_after="7"))
     with pytest.raises(error, match=f"{status} put here by a test") as raised:
-        await api.create(configmap(namespace, "f"))
+        await impatient.create(configmap(namespace, "f"))
     assert raised.value.transient is transient
     assert raised.value.retry_after == 7
 

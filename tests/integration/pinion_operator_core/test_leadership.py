@@ -135,6 +135,7 @@ def test_two_namespaces_of_one_operator_and_the_whole_cluster(operators: Operato
         assert made == "7"
         assert not [one for one in running.proxy.asked if one.status == 403]
         plane.kubectl("-n", other, "delete", "ipfsbackend", "one", "--timeout=50s")
+        running.stop()  # before its rights go: namespaces of other tests may still be on their way out
     finally:
         plane.kubectl("delete", "namespace", other, "--wait=false")
         plane.kubectl("delete", "clusterrole,clusterrolebinding", f"{own}-small", "--ignore-not-found")

@@ -25,7 +25,9 @@ def test_from_apply_to_deletion(small: Small) -> None:
     # The finalizer, Progressing, two children, Ready. A status comes before a child is touched.
     steps = [(one.method, one.path.rsplit("/", 1)[-1]) for one in operator.writes()]
     assert operator.metric("pinion_operator_objects", kind="IpfsBackend") == 1
-    assert steps == [("PATCH", "one"), ("PATCH", "status"), ("POST", "secrets"), ("PATCH", "one-small"), ("PATCH", "status")]
+    assert steps[:2] == [("PATCH", "one"), ("PATCH", "status")]
+    assert sorted(steps[2:4]) == [("PATCH", "one-small"), ("POST", "secrets")], "at once, in any order"
+    assert steps[4:] == [("PATCH", "status")]
 
     (small.outside / owner["metadata"]["uid"]).touch()
     small.kubectl("delete", "ipfsbackend", "one", "--timeout=50s")
@@ -157,7 +159,7 @@ def test_refusals_of_a_server_that_has_just_come_up_are_transient(small: Small) 
     operator.wait_leading()
     small.wait_ready("eight")
     assert [fault.met for fault in asks_backends[2:]] == [1, 1, 1]
-    assert operator.metric("pinion_operator_reconcile_total", result="failed") >= 3
+    assert operator.metric("pinion_operator_reconcile_total", result="failed") >= 2
     assert operator.metric("pinion_operator_api_requests_total", code="429") >= 1
 
 
