@@ -34,6 +34,7 @@ from .controller.worker import Worker
 from .metrics import Metrics
 from .resources.kinds import Kind, Object
 from .resources.names import FIELD_MANAGER
+from .resources.platform import Platform
 from .settings import Settings
 
 PARKED = 8  # passes for each worker that may be begun: one works, the others wait because the API server asked them to
@@ -149,6 +150,7 @@ def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: Wor
         settings.allowed_networks,
         (settings.lease_namespace, *settings.monitoring_namespaces),
         settings.lease_namespace,
+        Platform(image_pull_secrets=settings.image_pull_secrets),
     )
     key = OwnKey(api, settings.lease_namespace, f"{settings.lease_name}-key")
     context = Context(store, api, http, defaults, queue.add, lambda: datetime.now(UTC), key.get)

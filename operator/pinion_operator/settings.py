@@ -2,6 +2,7 @@
 
 import argparse
 import ipaddress
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -26,6 +27,9 @@ class Settings:
     runtime_image: str = _setting("", "image of runtime pods whose object names none (required)")
     kubo_image: str = _setting("", "image of managed Kubo daemons whose object names none (required)")
     image_pull_policy: str = _setting("IfNotPresent", "pull policy of pods whose object names none")
+    image_pull_secrets: tuple[str, ...] = _setting(
+        (), "Secrets with which nodes pull these, in the namespace of each object; comma separated"
+    )
     hub_endpoint: str = _setting("", "URL of the model hub for objects that name none; empty: the library's default")
     allow_local_addresses: bool = _setting(
         False, "let URLs in objects lead pods to loopback, link-local and the like: for a cluster of one's own only"
@@ -61,6 +65,9 @@ class Settings:
                 raise SettingsError(f"{_variable(name)} is not set")
         for network in self.allowed_networks:
             _check_network(network)
+        for secret in self.image_pull_secrets:
+            if not _SECRET_NAME.fullmatch(secret):
+                raise SettingsError(f"{_variable('image_pull_secrets')}: {secret!r} is not the name of a Secret")
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{_variable(name)}: {getattr(self, name)} is not above 0")
@@ -106,6 +113,7 @@ class SettingsError(ValueError):
 _POSITIVE = (
     "workers", "lease_seconds", "relist_seconds", "watch_seconds", "request_timeout_seconds", "reconcile_timeout_seconds",
 )  # fmt: skip
+_SECRET_NAME = re.compile("[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 _TYPES: dict[type, Callable[[str], Any]] = {str: str, int: int, float: float}
 _ALLOWED = {
     "image_pull_policy": ("Always", "IfNotPresent", "Never"),

@@ -39,6 +39,7 @@ from pinion_operator.resources.kinds import (
     ref_of,
 )
 from pinion_operator.resources.model_names import live_name
+from pinion_operator.resources.platform import PLAIN, Platform
 
 NAMESPACE, NAME, UID = "ml", "minilm", "uid-of-minilm"
 CID = "bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
@@ -77,6 +78,7 @@ class World:
         self.cache_claim: dict[str, Any] | None = None
         self.image = "runtime:1"
         self.image_pull_policy = "IfNotPresent"
+        self.platform: Platform = PLAIN
 
     # what happens around it
 
@@ -244,6 +246,7 @@ class World:
             cache_looked_at=not is_at_rest(ModelDeployment.parse(self.obj)),
             runtime_image=self.image,
             image_pull_policy=self.image_pull_policy,
+            platform=self.platform,
         )
 
     def decide(self) -> Plan:

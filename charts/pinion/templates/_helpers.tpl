@@ -50,6 +50,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 
+{{- /* The same names for pods that the operator makes: those Secrets are of each object's namespace. */ -}}
+{{- define "pinion.pullSecretNames" -}}
+{{- $names := list }}{{ range include "pinion.imagePullSecrets" . | fromYamlArray }}{{ $names = append $names .name }}{{ end }}{{ join "," $names }}
+{{- end }}
+
 {{- /* Whether an object of the Prometheus operator is made: as told, or where its kind exists. */ -}}
 {{- define "pinion.monitors" -}}
 {{- if eq (toString .wish) "auto" }}{{ .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) }}{{ else }}{{ .wish }}{{ end }}

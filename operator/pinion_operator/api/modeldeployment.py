@@ -18,6 +18,7 @@ from .base import (
 )
 from .cache import Cache
 from .modeldeployment_status import ModelDeploymentStatus
+from .pod import Pod
 from .rollout import Rollout
 from .source import Source
 
@@ -157,6 +158,8 @@ class ModelDeploymentSpec(ApiModel):
     """Admission limits of one pod. A change replaces no pod."""
     network_policy: NetworkPolicySpec = NetworkPolicySpec()
     """Who reaches the pods, where the cluster enforces network policies. A change replaces no pod."""
+    pod: Pod = Pod()
+    """What shapes the pods beside the runtime. A change replaces the pods."""
     termination_grace_period_seconds: Annotated[int, Field(ge=21, le=7200)] = 320
     """How long a stopping pod may take to finish the requests it has. A change replaces the pods."""
 

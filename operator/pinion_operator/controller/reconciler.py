@@ -12,6 +12,7 @@ from ..reconcile.orphans import is_orphan
 from ..reconcile.plan import Plan
 from ..reconcile.refusal import Refusal
 from ..resources.kinds import POD, Key, Kind, Object, Ref, ref_of
+from ..resources.platform import PLAIN, Platform
 from .store import Store
 
 ObservedT = TypeVar("ObservedT")
@@ -29,6 +30,7 @@ class Defaults:
     allowed_networks: tuple[str, ...] = ()  # where such URLs may lead the operator, beside public addresses
     management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked: the operator's own, monitoring
     operator_namespace: str = ""  # from where daemons are asked
+    platform: Platform = PLAIN  # what pods are fitted to
 
 
 @dataclass(frozen=True)

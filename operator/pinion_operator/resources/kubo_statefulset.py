@@ -9,6 +9,7 @@ from .kubo_configmap import SCRIPT_NAME
 from .kubo_service import GATEWAY_PORT, RPC_PORT
 from .names import APP_NAME, BACKEND_LABEL, DIGEST_ANNOTATION, GROUP, MANAGED_BY, MANAGER, PART_OF, kubo_name
 from .owner import build_child, digest
+from .platform import PLAIN, Platform, fit_pod, name_secrets
 
 USER = 65532  # of the image
 SECRETS = "secrets"  # the volume
@@ -34,6 +35,8 @@ class KuboSettings:
     reclaim_policy: Literal["Retain", "Delete"]
     secret_name: str  # with swarm key and tokens
     config_digest: str
+    image_pull_secrets: tuple[str, ...] = ()  # () = the platform's
+    platform: Platform = PLAIN
 
 
 def build_kubo_statefulset(owner: Object, settings: KuboSettings) -> dict[str, Any]:
@@ -93,7 +96,7 @@ def _pod(backend: str, settings: KuboSettings) -> dict[str, Any]:
     ]
     if settings.storage_type == "EmptyDir":
         volumes.append({"name": "data", "emptyDir": {"sizeLimit": settings.storage_size}})
-    return {
+    pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 60,
@@ -109,6 +112,9 @@ def _pod(backend: str, settings: KuboSettings) -> dict[str, Any]:
         "containers": [_daemon(settings)],
         "volumes": volumes,
     }
+    if settings.image_pull_secrets:
+        pod["imagePullSecrets"] = name_secrets(settings.image_pull_secrets)
+    return fit_pod(pod, settings.platform)
 
 
 def _configure(settings: KuboSettings) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from pinion_contract.names import (
 from .kinds import Object
 from .model_names import CONTAINER, live_name, revision_labels, service_account_name
 from .names import MANAGED_BY, MANAGER, PART_OF
+from .platform import PLAIN, Platform, fit_pod, name_secrets
 
 USER = 65532  # of both images
 INIT = "dumb-init"  # process 1: the kernel keeps from process 1 each signal that it does not handle yet
@@ -60,6 +61,8 @@ class PodSettings:
     hub_token_secret: str = ""  # "" = the repository is public
     hub_token_key: str = TOKEN_KEY
     termination_grace_period_seconds: int = 320
+    image_pull_secrets: tuple[str, ...] = ()  # () = the platform's
+    platform: Platform = PLAIN
 
 
 def build_pod_template(settings: PodSettings) -> dict[str, Any]:
@@ -82,9 +85,11 @@ def build_pod_template(settings: PodSettings) -> dict[str, Any]:
         "containers": [_container(settings)],
         "volumes": _volumes(settings),
     }
+    if settings.image_pull_secrets:
+        spec["imagePullSecrets"] = name_secrets(settings.image_pull_secrets)
     # Whatever else a policy puts into the pod: `kubectl logs` and `exec` mean this one.
     annotations = {DEFAULT_CONTAINER: CONTAINER}
-    return {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
+    return {"metadata": {"labels": labels, "annotations": annotations}, "spec": fit_pod(spec, settings.platform)}
 
 
 def mounted_peers_secret(template: Object) -> str:

@@ -157,6 +157,15 @@ def test_what_is_no_network_is_refused(text: str) -> None:
         render(f"operator.allowedNetworks[0]={text}")
 
 
+def test_secrets_of_a_registry_reach_the_operator_and_the_pods_that_it_makes() -> None:
+    documents = render("imagePullSecrets[0].name=registry", "imagePullSecrets[1].name=mirror")
+    named = [{"name": "registry"}, {"name": "mirror"}]
+    assert [one["spec"]["imagePullSecrets"] for one in documents if one["kind"] == "Pod"] == [named]
+    assert one(documents, "Deployment")["spec"]["template"]["spec"]["imagePullSecrets"] == named
+    assert environment(documents)["PINION_IMAGE_PULL_SECRETS"] == "registry,mirror"
+    assert environment(render())["PINION_IMAGE_PULL_SECRETS"] == ""
+
+
 REFUSED = {
     "a value that nobody knows": ("operator.replica=2", "replica"),
     "a map that nobody knows": ("operators.replicas=2", "operators"),

@@ -116,6 +116,14 @@ CASES = [
         "must not both be 0",
     ),
     (MODEL, "spec.rollout.progressDeadlineSeconds", [1], [0], "progressDeadlineSeconds"),
+    *(
+        case
+        for base, path in ((MODEL, "spec.pod.imagePullSecrets"), (BACKEND, "spec.managed.imagePullSecrets"))
+        for case in (
+            (base, path, [[], [{"name": "a.b-c"}]], [[{"name": "A"}], [{"name": ""}], [{}]], "imagePullSecrets"),
+            (base, path, [[{"name": "a"}, {"name": "b"}]], [SAME_TWICE], "Duplicate value"),
+        )
+    ),
     (MODEL, "spec.rollout.revisionHistoryLimit", [0, 10], [-1, 11], "revisionHistoryLimit"),
     (
         MODEL,

@@ -44,6 +44,8 @@ def test_variables_and_flags_and_flags_win() -> None:
         ("PINION_LOG_LEVEL", "loud"),
         ("PINION_IMAGE_PULL_POLICY", "Sometimes"),
         ("PINION_RUNTIME_IMAGE", ""),
+        ("PINION_IMAGE_PULL_SECRETS", "registry,My Registry"),
+        ("PINION_IMAGE_PULL_SECRETS", "a" * 254),
         ("PINION_LEASE_NAME", ""),
         ("PINION_REQUEST_TIMEOUT_SECONDS", "12"),  # a renewal must end within four fifths of 15 s
     ],

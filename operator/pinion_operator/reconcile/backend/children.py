@@ -113,6 +113,8 @@ def settings_of(seen: ObservedBackend, spec: IpfsBackendSpec) -> KuboSettings:
         reclaim_policy=spec.reclaim_policy,
         secret_name=kubo_secret_name(seen.obj["metadata"]["name"], credentials),
         config_digest=digest(script_and_secrets),
+        image_pull_secrets=tuple(secret.name for secret in managed.image_pull_secrets),
+        platform=seen.platform,
     )
 
 

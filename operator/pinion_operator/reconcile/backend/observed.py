@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ...api.ipfsbackend import IpfsBackend
 from ...resources.kinds import Object, Ref
 from ...resources.kubo_secret import Credentials
+from ...resources.platform import PLAIN, Platform
 from .users import User
 
 # A pod pins a moment before its CID is in any status; only a pin that nobody has wanted for this long goes.
@@ -59,6 +60,7 @@ class ObservedBackend:
     kubo_image: str = ""  # the operator's default
     operator_namespace: str = ""  # from where the operator asks daemons; "" = not known
     image_pull_policy: str = "IfNotPresent"
+    platform: Platform = PLAIN  # what pods are fitted to
 
     @property
     def workloads(self) -> Mapping[Ref, Object]:

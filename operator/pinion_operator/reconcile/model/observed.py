@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pinion_contract.status import PodStatus
 
 from ...resources.kinds import Object, Ref
+from ...resources.platform import PLAIN, Platform
 from ..refusal import Refusal
 from .scope import Scope
 from .source import Resolution, SourceFacts, Unresolved
@@ -55,5 +56,6 @@ class Observed:
     hub_endpoint: str = ""  # the operator's default; "" = the library's
     allow_local_addresses: bool = False  # whether URLs in the object may lead pods to loopback and the like
     management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked; () = not known
+    platform: Platform = PLAIN  # what new pods are fitted to
     fresh_token: str = ""  # a new secret, should one be needed
     peers_secret_gone: bool = False  # looked for only while a pod waits for its volumes

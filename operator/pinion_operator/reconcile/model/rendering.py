@@ -101,6 +101,8 @@ def _pod_settings(seen: Observed, model: ModelDeployment, choice: Choice, name: 
         hub_token_secret=token.name if token else "",
         hub_token_key=token.key if token else TOKEN_KEY,
         termination_grace_period_seconds=spec.termination_grace_period_seconds,
+        image_pull_secrets=tuple(secret.name for secret in spec.pod.image_pull_secrets),
+        platform=seen.platform,
     )
 
 
