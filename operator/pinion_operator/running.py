@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from pinion_ipfs.trust import VARIABLE as CA_VARIABLE
+
 from . import health
 from .cluster.api import Api
 from .cluster.lease import Lease, Timing
@@ -32,6 +34,8 @@ from .controller.watch import SELECTORS, WATCHED, Watch
 from .controller.watch_liveness import WatchLiveness
 from .controller.worker import Worker
 from .metrics import Metrics
+from .probes.authorities import Authorities
+from .resources.extra_env import parse_extra_env
 from .resources.kinds import Kind, Object
 from .resources.names import FIELD_MANAGER
 from .resources.platform import Platform
@@ -44,6 +48,7 @@ log = logging.getLogger(__name__)
 
 async def run(settings: Settings, reconcilers: Iterable[Reconciler[Any]]) -> bool:
     """Serve health, wait for the Lease, lead; return whether we were asked to stop."""
+    take_effect(settings)
     stop = asyncio.Event()
     take_signals(stop)
     identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"  # new with each start: a restarted container is a stranger
@@ -150,15 +155,28 @@ def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: Wor
         settings.allowed_networks,
         (settings.lease_namespace, *settings.monitoring_namespaces),
         settings.lease_namespace,
-        Platform(image_pull_secrets=settings.image_pull_secrets),
     )
     key = OwnKey(api, settings.lease_namespace, f"{settings.lease_name}-key")
-    context = Context(store, api, http, defaults, queue.add, lambda: datetime.now(UTC), key.get)
+    platform = partial(platform_of, settings, Authorities(settings.ca_file), os.environ.get("KUBERNETES_SERVICE_HOST", ""))
+    context = Context(store, api, http, defaults, queue.add, lambda: datetime.now(UTC), key.get, platform)
     executor = Executor(api, store, ownership, events, metrics, WATCHED)
     slots = Slots(settings.workers)
     api.while_waiting = slots.parked
     worker = Worker(reconcilers, context, queue, executor, ownership, metrics, slots, settings.reconcile_timeout_seconds)
     return Parts(settings, queue, watch, worker, events)
+
+
+def platform_of(settings: Settings, authorities: Authorities, api_server: str) -> Platform:
+    """Return what pods are fitted to now."""
+    proxies = ({"name": name, "value": value} for name, value in settings.proxy.variables(api_server).items())
+    return Platform(settings.image_pull_secrets, (*proxies, *parse_extra_env(settings.extra_env)), authorities.read())
+
+
+def take_effect(settings: Settings) -> None:
+    """Let the libraries of this process know the proxies and authorities; requests to the Kubernetes API ask no proxy."""
+    os.environ.update(settings.proxy.variables(os.environ.get("KUBERNETES_SERVICE_HOST", "")))
+    if settings.ca_file:
+        os.environ[CA_VARIABLE] = settings.ca_file
 
 
 async def lead(parts: Parts, lease: Lease, stop: asyncio.Event) -> None:

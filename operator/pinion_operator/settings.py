@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pinion_ipfs.distribution import ShowVersion
+from pinion_ipfs.trust import InvalidAuthorities, read_authorities
 
 from .cluster.service_account import SERVICE_ACCOUNT
+from .resources.extra_env import parse_extra_env
+from .resources.proxy import Proxy, is_proxy_url
 
 PROGRAM = "pinion_operator"  # in messages
 TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0", "")
@@ -31,6 +34,13 @@ class Settings:
         (), "Secrets with which nodes pull these, in the namespace of each object; comma separated"
     )
     hub_endpoint: str = _setting("", "URL of the model hub for objects that name none; empty: the library's default")
+    http_proxy: str = _setting("", "proxy that http URLs outside the cluster are asked through, here and in pods")
+    https_proxy: str = _setting("", "the same for https URLs")
+    no_proxy: tuple[str, ...] = _setting(
+        (), "hosts and domains that are asked directly, beside the cluster's own; comma separated"
+    )
+    ca_file: str = _setting("", "file with PEM certificates that are trusted beside the system's own, here and in pods")
+    extra_env: str = _setting("", "JSON list of variables for every container, each {name, value} or {name, valueFrom}")
     allow_local_addresses: bool = _setting(
         False, "let URLs in objects lead pods to loopback, link-local and the like: for a cluster of one's own only"
     )
@@ -65,6 +75,13 @@ class Settings:
                 raise SettingsError(f"{_variable(name)} is not set")
         for network in self.allowed_networks:
             _check_network(network)
+        for name in ("http_proxy", "https_proxy"):
+            if (url := getattr(self, name)) and not is_proxy_url(url):
+                raise SettingsError(f"{_variable(name)}: not a URL like http://proxy.example:3128")
+        try:
+            parse_extra_env(self.extra_env)
+        except ValueError as error:
+            raise SettingsError(f"{_variable('extra_env')}: {error}") from None
         for secret in self.image_pull_secrets:
             if not _SECRET_NAME.fullmatch(secret):
                 raise SettingsError(f"{_variable('image_pull_secrets')}: {secret!r} is not the name of a Secret")
@@ -76,6 +93,11 @@ class Settings:
                 f"{_variable('request_timeout_seconds')}: a renewal of {self.request_timeout_seconds:g} s does not fit into"
                 f" {self.lease_deadline:g} s, four fifths of {_variable('lease_seconds')}"
             )
+
+    @property
+    def proxy(self) -> Proxy:
+        """Return the proxies of the network."""
+        return Proxy(self.http_proxy, self.https_proxy, self.no_proxy)
 
     @property
     def lease_deadline(self) -> float:
@@ -101,6 +123,11 @@ class Settings:
             given = flags[item.name] if flags[item.name] is not None else environment.get(_variable(item.name))
             if given is not None:
                 values[item.name] = _convert(item, given)
+        if values.get("ca_file"):
+            try:
+                read_authorities(Path(values["ca_file"]))
+            except InvalidAuthorities as error:
+                raise SettingsError(f"{_variable('ca_file')}: {error}") from None
         folder = Path(values.get("service_account_path") or SERVICE_ACCOUNT)
         values["lease_namespace"] = values.get("lease_namespace") or _own_namespace(folder)
         return cls(**values)

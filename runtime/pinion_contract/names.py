@@ -10,5 +10,6 @@ BACKENDS_PATH = "/etc/pinion/backends"  # <backend>/token: the bearer token of i
 PEERS_PATH = "/etc/pinion/peers"  # token: the bearer token of the deployment's content ports
 API_KEYS_PATH = "/etc/pinion/api-keys"  # one file per client
 HUB_TOKEN_PATH = "/etc/pinion/hub"  # token: of a gated or private repository; hosts: to whom it may be sent
+AUTHORITIES_PATH = "/etc/pinion/authorities/ca.crt"  # certificates of who is trusted beside the system's own; may change
 SHARED_PATH = "/var/lib/pinion-shared"  # <backend>: the volume of a HuggingFaceCache backend
 STATE_PATH = "/var/lib/pinion"  # the store ($HF_HOME is STATE_PATH/hf) and staging, an emptyDir

@@ -2,18 +2,19 @@
 
 import json
 import logging
-import ssl
 import time
-import urllib.request
 from collections.abc import Mapping
-from functools import lru_cache
+from types import TracebackType
 from typing import Any
 
 import httpx2
 from huggingface_hub import hf_raise_for_status, is_offline_mode
 
-from .addresses import AddressPolicy, RefusedConnection, check_url, resolve_checked
+from .addresses import AddressPolicy, check_url, resolve_checked
+from .connection_errors import explain
 from .errors import NoAnswer, OriginUnreachable, Unauthorized
+from .proxies import check_before_proxy, proxy_for
+from .trust import tls_context
 
 MAX_ANSWER = 32 * 1024 * 1024  # bytes; the listing of 100,000 files
 _USER_AGENT = "pinion"
@@ -24,17 +25,42 @@ _log = logging.getLogger(__name__)
 
 
 class CheckedTransport(httpx2.HTTPTransport):
-    """Connects to the addresses that a policy lets a stranger choose: the one that was judged is the one that is used."""
+    """Connects to the addresses that a policy lets a stranger choose: the one that was judged is the one that is used.
+
+    Where the environment names a proxy for a host, that one connects, and decides what can be reached.
+    """
 
     def __init__(self, policy: AddressPolicy) -> None:
-        super().__init__(verify=_tls())
+        super().__init__(verify=tls_context())
         self._policy = policy
+        self._proxied: dict[str, httpx2.HTTPTransport] = {}  # by the proxy's URL
+
+    def close(self) -> None:
+        """Close the connections."""
+        super().close()
+        self._close_proxied()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        super().__exit__(exc_type, exc_value, traceback)
+        self._close_proxied()
+
+    def _close_proxied(self) -> None:
+        for transport in self._proxied.values():
+            transport.close()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Resolve the name, and send the request to the first address that takes it; TLS still checks the name."""
-        host = request.url.host
+        host, port = request.url.host, request.url.port or _PORTS.get(request.url.scheme, 0)
         try:
-            addresses = resolve_checked(host, request.url.port or _PORTS.get(request.url.scheme, 0), self._policy)
+            if proxy := proxy_for(str(request.url)):
+                check_before_proxy(host, port, self._policy)
+                return self._through(proxy).handle_request(request)
+            addresses = resolve_checked(host, port, self._policy)
         except (OSError, UnicodeError) as error:
             raise httpx2.ConnectError(f"{host}: {error}", request=request) from error
         extensions = {**request.extensions, "sni_hostname": host}
@@ -48,30 +74,22 @@ class CheckedTransport(httpx2.HTTPTransport):
                     raise
         raise AssertionError("unreachable: a name that resolves has an address")
 
+    def _through(self, proxy: str) -> httpx2.HTTPTransport:
+        if proxy not in self._proxied:
+            self._proxied[proxy] = httpx2.HTTPTransport(verify=tls_context(), proxy=proxy)
+        return self._proxied[proxy]
+
 
 def transport_for(url: str, policy: AddressPolicy | None) -> httpx2.HTTPTransport | None:
-    """Return the transport for a hub, None for the library's own; blocking where there is a policy, and a proxy.
-
-    Where the environment names a proxy for it, that one connects, and decides what can be reached; a name that leads to
-    refused addresses alone, as far as it resolves here, is not given to it. Raises AddressRefused, NoAnswer.
-    """
+    """Return the transport for a hub, None for the library's own. Raises AddressRefused."""
     if policy is None:
         return None
     check_url(url, what="endpoint")
-    parts = httpx2.URL(url)
-    if parts.scheme not in urllib.request.getproxies() or urllib.request.proxy_bypass(parts.host):
-        return CheckedTransport(policy)
-    try:
-        resolve_checked(parts.host, parts.port or _PORTS[parts.scheme], policy)
-    except RefusedConnection as error:
-        raise _no_answer(url, policy, error) from error
-    except (OSError, UnicodeError):
-        pass  # a name that the proxy alone can resolve
-    return None
+    return CheckedTransport(policy)
 
 
 def _no_answer(url: str, policy: AddressPolicy, error: Exception) -> NoAnswer:
-    cause = f"{url}: {type(error).__name__}: {error}"
+    cause = f"{url}: {explain(error, url)}"
     _log.warning("%s", cause)
     return NoAnswer(policy.no_answer(url), cause=cause)
 
@@ -103,7 +121,7 @@ def get(
 
 def _follow(url: httpx2.URL, endpoint: str, token: str, timeout: float, policy: AddressPolicy | None) -> httpx2.Response:
     transport, deadline, headers = transport_for(endpoint, policy), time.monotonic() + 2 * timeout, _headers(token)
-    with httpx2.Client(transport=transport, timeout=timeout, verify=_tls()) as client:
+    with httpx2.Client(transport=transport, timeout=timeout, verify=tls_context()) as client:
         for _ in range(_MAX_REDIRECTS + 1):
             with client.stream("GET", url, headers=headers) as response:
                 if not response.is_redirect:
@@ -156,8 +174,3 @@ def _bounded(response: httpx2.Response, deadline: float) -> httpx2.Response:
             raise httpx2.ReadTimeout("the answer takes too long", request=response.request)
     kept = {key: value for key, value in response.headers.items() if key.lower() not in ("content-encoding", "content-length")}
     return httpx2.Response(response.status_code, headers=kept, content=bytes(body), request=response.request)
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    return httpx2.create_ssl_context()

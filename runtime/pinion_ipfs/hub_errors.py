@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from .connection_errors import explain, explain_status
 from .errors import (
     ContentError,
     DownloadFailed,
@@ -57,22 +58,32 @@ def map_hub_error(error: BaseException, what: str, endpoint: str) -> ContentErro
         case httpx2.TimeoutException() | TimeoutError():
             return OriginUnreachable(f"{where}: no answer in time")
         case httpx2.HTTPError() | OfflineModeIsEnabled() | EntryNotFoundError() | httpx2.InvalidURL():
-            return OriginUnreachable(f"{where}: {type(error).__name__}: {error}")
+            return OriginUnreachable(f"{where}: {explain(error, _url_of(error) or endpoint)}")
     return DownloadFailed(f"{where}: {type(error).__name__}: {error}")
 
 
 def map_status(response: httpx2.Response, where: str) -> ContentError:
     """Return what an HTTP status means that has no name of its own."""
-    status = response.status_code
+    status, said = response.status_code, explain_status(response.status_code, str(response.request.url))
+    if status == 407:  # of a proxy on the way
+        return OriginUnreachable(f"{where}: {said}")
     if status == 429:
         return OriginRateLimited(f"{where}: too many requests (HTTP 429)", retry_after=retry_after(response))
     if status in (401, 403):
-        return Unauthorized(f"{where}: HTTP {status}: the token is missing, expired or has no access")
+        return Unauthorized(f"{where}: {said}: the token is missing, expired or has no access")
     if status in (404, 410):
-        return SourceNotFound(f"{where}: HTTP {status}")
+        return SourceNotFound(f"{where}: {said}")
     if status >= 500 or status == 408:
-        return OriginUnreachable(f"{where}: HTTP {status}")
-    return DownloadFailed(f"{where}: HTTP {status}")
+        return OriginUnreachable(f"{where}: {said}")
+    return DownloadFailed(f"{where}: {said}")
+
+
+def _url_of(error: BaseException) -> str:
+    """Return the URL of the request that failed, '' when the error does not know it: a redirect may have led elsewhere."""
+    try:
+        return str(error.request.url) if isinstance(error, httpx2.RequestError) else ""
+    except RuntimeError:
+        return ""
 
 
 def retry_after(response: httpx2.Response) -> float | None:

@@ -13,6 +13,7 @@ from pinion_contract.names import CONTENT_PORT, INFERENCE_PORT, MANAGEMENT_PORT,
 from pinion_ipfs.distribution import ShowVersion
 from pinion_ipfs.errors import ContentError
 from pinion_ipfs.identity import Commit, RepoId
+from pinion_ipfs.trust import InvalidAuthorities, read_authorities
 
 PROGRAM = "pinion-serve"
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -113,6 +114,8 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         parser.error("--config and --live go together")
     source = _model_flags(parser, given) if given.model is not None else ConfigFiles(given.config, given.live)
     laptop = isinstance(source, ModelFlags)
+    if laptop and (problem := _problem_of_authorities(environment)):
+        parser.error(problem)
     host = given.host or ("127.0.0.1" if laptop else "0.0.0.0")
     return Settings(
         source=source,
@@ -129,6 +132,17 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         hub_token=environment.get("HF_TOKEN", ""),
         progress=laptop and sys.stderr.isatty(),
     )
+
+
+def _problem_of_authorities(environment: Mapping[str, str]) -> str:
+    """Return what is wrong with the file that the environment names, '' when nothing is. A pod's may still come."""
+    if not (path := environment.get("PINION_CA_FILE")):
+        return ""
+    try:
+        read_authorities(Path(path))
+    except InvalidAuthorities as error:
+        return f"PINION_CA_FILE: {error}"
+    return ""
 
 
 def _default_cache(environment: Mapping[str, str], laptop: bool) -> Path:
@@ -185,7 +199,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Fetch a model, verify it, load it and serve it over HTTP.",
-        epilog="Gated repositories: set HF_TOKEN. A pod runs: pinion-serve --config FILE --live FILE",
+        epilog="Gated repositories: set HF_TOKEN. Behind a proxy: HTTPS_PROXY, NO_PROXY; with authorities of your own:"
+        " PINION_CA_FILE, a file with PEM certificates. A pod runs: pinion-serve --config FILE --live FILE",
     )
     parser.add_argument("--version", action=ShowVersion, program=PROGRAM)
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a repository of the hub, ORG/NAME")

@@ -15,6 +15,15 @@ rbac:
   aggregate: true
 hub:
   endpoint: ""
+proxy:
+  http: ""
+  https: ""
+  noProxy: []
+extraCA:
+  configMap: ""
+  secret: ""
+  key: ca.crt
+extraEnv: []
 networkPolicy:
   monitoringNamespaces: [monitoring]
 operator:

@@ -75,6 +75,9 @@ class Api:
         trace = aiohttp.TraceConfig()
         trace.on_request_chunk_sent.append(at_the_wire)
         options = {"connection_pool_maxsize": connections, "trace_configs": [trace]}
+        options["client_session_kwargs"] = {
+            "trust_env": False
+        }  # proxies are for what is outside; it would look at each request
         credentials = await Credentials.load(kubeconfig, service_account, **options)
         api = cls(
             credentials,

@@ -30,7 +30,6 @@ class Defaults:
     allowed_networks: tuple[str, ...] = ()  # where such URLs may lead the operator, beside public addresses
     management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked: the operator's own, monitoring
     operator_namespace: str = ""  # from where daemons are asked
-    platform: Platform = PLAIN  # what pods are fitted to
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class Context:
     enqueue: Callable[[Ref], None]  # another object of a reconciled kind: look at it soon
     now: Callable[[], datetime]  # aware, UTC
     key: Callable[[], Awaitable[bytes]]  # of this installation: what daemons are told is derived from it
+    platform: Callable[[], Platform] = lambda: PLAIN  # what pods are fitted to, as it is now
     taken: frozenset[Ref] = (
         frozenset()
     )  # children that this object wants and whose names belong to strangers: Stalled/NameTaken

@@ -9,13 +9,14 @@ from .kubo_configmap import SCRIPT_NAME
 from .kubo_service import GATEWAY_PORT, RPC_PORT
 from .names import APP_NAME, BACKEND_LABEL, DIGEST_ANNOTATION, GROUP, MANAGED_BY, MANAGER, PART_OF, kubo_name
 from .owner import build_child, digest
-from .platform import PLAIN, Platform, fit_pod, name_secrets
+from .platform import AUTHORITIES_FOLDER, PLAIN, Platform, fit_pod, name_secrets
 
 USER = 65532  # of the image
 SECRETS = "secrets"  # the volume
 DATA_PATH, SECRETS_PATH, SETUP_PATH = "/data", "/secrets", "/setup"
 REPO_PATH = f"{DATA_PATH}/ipfs"
 CONFIG_ANNOTATION = f"{GROUP}/config"  # on the pod: digest of script and Secret, so that a change of them restarts it
+_AUTHORITIES = {"SSL_CERT_DIR": f"/etc/ssl/certs:{AUTHORITIES_FOLDER}"}  # Go reads these beside the system's own file
 # A CID that holds its (empty) content itself: what Kubo's own images ask the gateway to see that the daemon works.
 _HEALTH_PATH = "/ipfs/bafkqaaa"
 
@@ -114,7 +115,7 @@ def _pod(backend: str, settings: KuboSettings) -> dict[str, Any]:
     }
     if settings.image_pull_secrets:
         pod["imagePullSecrets"] = name_secrets(settings.image_pull_secrets)
-    return fit_pod(pod, settings.platform)
+    return fit_pod(pod, settings.platform, authorities_map=kubo_name(backend), authorities_env=_AUTHORITIES)
 
 
 def _configure(settings: KuboSettings) -> dict[str, Any]:

@@ -42,6 +42,11 @@ def cache_claim_name(deployment: str) -> str:
     return f"{deployment}-cache"
 
 
+def authorities_name(deployment: str) -> str:
+    """Return the ConfigMap of the certificates that the installation adds."""
+    return f"{deployment}-authorities"
+
+
 def peers_name(deployment: str) -> str:
     """Return the headless Service over the pods' content ports."""
     return f"{deployment}-peers"

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pinion_contract.names import (
     API_KEYS_PATH,
+    AUTHORITIES_PATH,
     BACKENDS_PATH,
     CONFIG_PATH,
     CONTENT_PORT,
@@ -20,7 +21,7 @@ from pinion_contract.names import (
 )
 
 from .kinds import Object
-from .model_names import CONTAINER, live_name, revision_labels, service_account_name
+from .model_names import CONTAINER, authorities_name, live_name, revision_labels, service_account_name
 from .names import MANAGED_BY, MANAGER, PART_OF
 from .platform import PLAIN, Platform, fit_pod, name_secrets
 
@@ -87,9 +88,15 @@ def build_pod_template(settings: PodSettings) -> dict[str, Any]:
     }
     if settings.image_pull_secrets:
         spec["imagePullSecrets"] = name_secrets(settings.image_pull_secrets)
+    fitted = fit_pod(
+        spec,
+        settings.platform,
+        authorities_map=authorities_name(settings.deployment),
+        authorities_env={"PINION_CA_FILE": AUTHORITIES_PATH},
+    )
     # Whatever else a policy puts into the pod: `kubectl logs` and `exec` mean this one.
     annotations = {DEFAULT_CONTAINER: CONTAINER}
-    return {"metadata": {"labels": labels, "annotations": annotations}, "spec": fit_pod(spec, settings.platform)}
+    return {"metadata": {"labels": labels, "annotations": annotations}, "spec": fitted}
 
 
 def mounted_peers_secret(template: Object) -> str:

@@ -7,13 +7,17 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import aiohttp.abc
 
 from ..addresses import AddressPolicy, Resolve, check_url, resolve_checked
+from ..connection_errors import explain
 from ..content.cid import Cid
 from ..errors import BackendUnavailable, BlockMismatch, ContentMissing
+from ..proxies import check_before_proxy, proxy_for
+from ..trust import tls_context
 
 CONNECT_SECONDS = 5.0
 STALL_SECONDS = 30.0
@@ -32,6 +36,7 @@ class HttpClient:
     A token that is given for the URL is asked for with each request, in a thread: it may have changed, and may be refused.
     A stream that is silent for `stall_seconds` is dropped. With a policy the URL is somebody else's: each address is judged as
     it is connected to, and whatever happens before there is an answer is told alike. The log has the cause.
+    Where the environment names a proxy for it, that one connects, and decides what can be reached; with `direct` none is asked.
     """
 
     def __init__(
@@ -42,12 +47,15 @@ class HttpClient:
         token: Token = "",
         stall_seconds: float = STALL_SECONDS,
         policy: AddressPolicy | None = None,
+        direct: bool = False,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
         self._token = token
         self._stall = stall_seconds
         self._policy = policy
+        self._proxy = "" if direct else proxy_for(base_url)
+        self._encrypted = base_url.startswith("https:")
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -75,6 +83,9 @@ class HttpClient:
         proof = {"Authorization": f"Bearer {token}"} if token else {}
         answered = False
         try:
+            if self._proxy and self._policy is not None:
+                host = urlsplit(self.base_url)
+                await asyncio.to_thread(check_before_proxy, host.hostname or "", host.port or 0, self._policy)
             async with session.request(
                 method,
                 self.base_url + path,
@@ -83,6 +94,8 @@ class HttpClient:
                 data=data,
                 timeout=timeout,
                 allow_redirects=False,
+                proxy=self._proxy or None,
+                ssl=tls_context() if self._encrypted else True,
             ) as response:
                 answered = True
                 if response.status != status:
@@ -92,20 +105,21 @@ class HttpClient:
                 yield response
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             if self._policy is not None and not answered:
-                _log.warning("%s: %s: %s", where, type(error).__name__, error)
+                _log.warning("%s: %s", where, explain(error, self.base_url))
                 raise BackendUnavailable(self._policy.no_answer(self.base_url)) from error
             raise BackendUnavailable(f"{where}: {self._explain(error)}") from error
 
     def _explain(self, error: Exception) -> str:
         if isinstance(error, aiohttp.SocketTimeoutError):
             return f"no byte for {self._stall:g} s"
-        return "no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+        return "no answer in time" if isinstance(error, TimeoutError) else explain(error, self.base_url)
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             connector = None
             if self._policy is not None:
                 check_url(self.base_url, what=f"the URL of {self.name}")
+            if self._policy is not None and not self._proxy:
                 connector = aiohttp.TCPConnector(
                     resolver=CheckedResolver(self._policy), socket_factory=self._policy.make_socket
                 )

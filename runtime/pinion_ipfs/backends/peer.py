@@ -19,7 +19,7 @@ class Peer:
     def __init__(self, url: str, *, token: str, stall_seconds: float = 30.0) -> None:
         self.url = url
         self.name = url.partition("://")[2]
-        self._http = HttpClient(self.name, url, token=token, stall_seconds=stall_seconds)
+        self._http = HttpClient(self.name, url, token=token, stall_seconds=stall_seconds, direct=True)
 
     async def revision(self, digest: str) -> tuple[str, Revision]:
         """Return the peer's instance, and what it has of a source digest."""

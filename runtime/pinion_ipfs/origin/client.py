@@ -10,6 +10,7 @@ import httpx2
 from huggingface_hub import constants
 
 from ..addresses import AddressPolicy
+from ..connection_errors import explain
 from ..errors import ContentError, DownloadStalled, NoAnswer, OriginUnreachable
 from ..hub_client import transport_for
 from ..hub_errors import map_status
@@ -144,7 +145,7 @@ class OriginClient(httpx2.Client):
             raise named from error
         if not self._may_use_xet(request, response):
             response.headers.pop(constants.HUGGINGFACE_HEADER_X_XET_HASH, None)
-        if response.status_code in (408, 429) or response.status_code >= 500:
+        if response.status_code in (407, 408, 429) or response.status_code >= 500:
             response.close()
             raise map_status(response, request.url.host)
         if request.method == "HEAD" and (size := self._sizes.get(request.url.path)) is not None:
@@ -156,14 +157,14 @@ class OriginClient(httpx2.Client):
 
     def _named(self, error: httpx2.TransportError, request: httpx2.Request) -> ContentError | None:
         """Return what a request without an answer is called, None: as it is; a stranger's hub is told of all alike."""
-        told = f"{type(error).__name__}: {error}"
+        told = explain(error, str(request.url))
         if self._policy is not None:
             host = f"{request.url.scheme}://{request.url.netloc.decode()}"
             return NoAnswer(self._policy.no_answer(host), cause=f"{host}: {told}")
         if isinstance(error, httpx2.ReadTimeout):
             kind = OriginUnreachable if request.method == "HEAD" else DownloadStalled
             return kind(f"no answer in time, {self._stall_seconds:g} s at most")
-        if isinstance(error, httpx2.TimeoutException | httpx2.NetworkError | httpx2.RemoteProtocolError):
+        if isinstance(error, httpx2.TimeoutException | httpx2.NetworkError | httpx2.ProxyError | httpx2.RemoteProtocolError):
             return OriginUnreachable(told)
         return None
 

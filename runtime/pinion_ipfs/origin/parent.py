@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DownloadFailed, DownloadStalled, from_report
+from ..trust import child_variables
 from .job import OriginJob
 
 # Without these Xet's buffers grow to gigabytes.
@@ -103,6 +104,7 @@ def child_environment(home: Path, stall_seconds: float = 60.0) -> dict[str, str]
     environment = {key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON}
     return (
         environment
+        | child_variables(home)
         | _XET_LIMITS
         | {
             "HF_HOME": str(home),

@@ -1,5 +1,6 @@
 """What the values do, from the rendered manifests; each Helm renders the same."""
 
+import json
 from typing import Any
 
 import pytest
@@ -166,6 +167,43 @@ def test_secrets_of_a_registry_reach_the_operator_and_the_pods_that_it_makes() -
     assert environment(render())["PINION_IMAGE_PULL_SECRETS"] == ""
 
 
+def test_proxies_and_variables_reach_the_operator_and_what_it_tells_pods() -> None:
+    named = ("proxy.http=http://p:1", "proxy.https=http://u:s@p:2", "proxy.noProxy={corp.example,10.1.2.3}")
+    told = environment(render(*named, "extraEnv[0].name=TEAM", "extraEnv[0].value=nlp"))
+    assert (told["PINION_HTTP_PROXY"], told["PINION_HTTPS_PROXY"]) == ("http://p:1", "http://u:s@p:2")
+    assert told["PINION_NO_PROXY"] == "corp.example,10.1.2.3"
+    assert environment(render(r"proxy.noProxy=a\,b"))["PINION_NO_PROXY"] == "a,b"
+    assert json.loads(told["PINION_EXTRA_ENV"]) == [{"name": "TEAM", "value": "nlp"}]
+    assert told["TEAM"] == "nlp"
+    nothing = environment(render())
+    assert {nothing[f"PINION_{name}"] for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")} == {""}
+    assert nothing["PINION_EXTRA_ENV"] == "[]"
+
+
+@pytest.mark.parametrize(("kind", "reference"), [("configMap", "name"), ("secret", "secretName")])
+def test_authorities_are_mounted_where_the_operator_looks(kind: str, reference: str) -> None:
+    documents = render(f"extraCA.{kind}=corp", "extraCA.key=bundle.pem")
+    pod = one(documents, "Deployment")["spec"]["template"]["spec"]
+    (volume,) = [volume for volume in pod["volumes"] if volume["name"] == "authorities"]
+    assert volume[kind] == {reference: "corp", "items": [{"key": "bundle.pem", "path": "bundle.pem"}]}
+    (mount,) = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "authorities"]
+    assert environment(documents)["PINION_CA_FILE"] == f"{mount['mountPath']}/bundle.pem"
+    assert mount["readOnly"]
+    assert "PINION_CA_FILE" not in environment(render())
+
+
+def test_what_is_installed_is_what_the_operator_takes() -> None:
+    """Each variable of the chart is a setting, and its values are ones that the operator accepts."""
+    documents = render(
+        "proxy.https=http://u:s@p:2", "extraEnv[0].name=TEAM", "extraEnv[0].value=nlp", "imagePullSecrets[0].name=a"
+    )
+    settings = Settings.load([], environment(documents))
+    assert (settings.https_proxy, settings.image_pull_secrets) == ("http://u:s@p:2", ("a",))
+    known = {f"PINION_{name.upper()}" for name in Settings.__dataclass_fields__}
+    everything = environment(render("extraCA.secret=corp"))
+    assert {name for name in everything if name.startswith("PINION_")} <= known
+
+
 REFUSED = {
     "a value that nobody knows": ("operator.replica=2", "replica"),
     "a map that nobody knows": ("operators.replicas=2", "operators"),
@@ -174,6 +212,12 @@ REFUSED = {
     "a switch that nobody knows": ("crds.install=true", "install"),
     "a part of a Secret's name that nobody knows": ("test.keySecretRef.namespace=x", "namespace"),
     "a kind of resources that nobody knows": ("operator.resources.request.cpu=1", "request"),
+    "no proxy": ("proxy.https=proxy:3128", "https"),
+    "a name with a blank in noProxy": ("proxy.noProxy={a b}", "noProxy"),
+    "a variable of ours": ("extraEnv[0].name=PINION_WORKERS,extraEnv[0].value=1", "extraEnv"),
+    "a proxy among the variables": ("extraEnv[0].name=https_proxy,extraEnv[0].value=x", "extraEnv"),
+    "a variable without a value": ("extraEnv[0].name=TEAM", "extraEnv"),
+    "two sources of authorities": ("extraCA.configMap=a,extraCA.secret=b", "extraCA"),
     "too many replicas": ("operator.replicas=6", "replicas"),
     "no number": ("operator.workers=many", "workers"),
     "no URL": ("hub.endpoint=hub", "endpoint"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pinion_operator.reconcile.backend.children import pending_children
+from pinion_operator.resources.extra_env import parse_extra_env
 from pinion_operator.resources.platform import PLAIN, Platform
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "data/golden/kubo-statefulsets.json").read_text())
@@ -42,3 +43,32 @@ def test_secrets_of_a_registry(backends: Any) -> None:
     assert pod(backends, {}, SECRETS)["imagePullSecrets"] == [{"name": "registry"}]
     assert pod(backends, mine, SECRETS)["imagePullSecrets"] == [{"name": "mine"}]
     assert pod(backends, mine)["imagePullSecrets"] == [{"name": "mine"}]
+
+
+def test_variables_and_authorities(backends: Any) -> None:
+    team = {"name": "TEAM", "value": "nlp"}
+    spec = pod(backends, {}, Platform(env=(team,), authorities="PEM"))
+    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == "authorities"]
+    assert volume["configMap"] == {"name": "b-kubo", "items": [{"key": "ca.crt", "path": "ca.crt"}], "optional": True}
+    for container in (*spec["initContainers"], *spec["containers"]):
+        assert team in container["env"]
+        assert {"name": "SSL_CERT_DIR", "value": "/etc/ssl/certs:/etc/pinion/authorities"} in container["env"]
+        mounts = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "authorities"]
+        assert mounts == ["/etc/pinion/authorities"]
+
+
+def test_other_authorities_restart_no_daemon(backends: Any) -> None:
+    one, other = Platform(authorities="one"), Platform(authorities="other")
+    assert statefulset(backends, {}, one) == statefulset(backends, {}, other)
+    for platform in (PLAIN, one, other):
+        seen = backends.observed(backends.make(), platform=platform)
+        (data,) = [child["data"] for child in pending_children(seen, seen.backend).apply if child["kind"] == "ConfigMap"]
+        assert data.get("ca.crt", "") == platform.authorities
+        assert "configure.sh" in data
+
+
+def test_no_variable_of_the_daemon_can_be_given_to_every_container(backends: Any) -> None:
+    spec = pod(backends, {}, Platform(authorities="PEM"))
+    for entry in (entry for container in (*spec["initContainers"], *spec["containers"]) for entry in container["env"]):
+        with pytest.raises(ValueError, match=entry["name"]):
+            parse_extra_env(json.dumps([{"name": entry["name"], "value": "x"}]))

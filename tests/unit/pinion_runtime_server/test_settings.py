@@ -82,3 +82,11 @@ def test_nobody_can_let_the_code_of_a_repository_run(capsys: pytest.CaptureFixtu
         for changed in ({**config, name: True}, {**config, "source": {**config["source"], name: True}}):
             with pytest.raises(ValidationError, match=name):
                 RuntimeConfig.model_validate(changed)
+
+
+def test_a_file_without_certificates_is_refused_on_a_laptop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    environment = {"PINION_CA_FILE": str(tmp_path / "missing.crt")}
+    with pytest.raises(SystemExit):
+        parse_settings(["a/b"], environment)
+    assert f"PINION_CA_FILE: {tmp_path / 'missing.crt'}: No such file" in capsys.readouterr().err
+    assert parse_settings(["--config", "c", "--live", "l"], environment), "a pod's file may come later"

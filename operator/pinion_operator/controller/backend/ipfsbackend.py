@@ -97,7 +97,7 @@ class IpfsBackendReconciler:
             kubo_image=context.defaults.kubo_image,
             operator_namespace=context.defaults.operator_namespace,
             image_pull_policy=context.defaults.image_pull_policy,
-            platform=context.defaults.platform,
+            platform=context.platform(),
         )
 
     def decide(self, observed: ObservedBackend) -> Plan:

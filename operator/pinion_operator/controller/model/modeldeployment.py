@@ -97,7 +97,7 @@ class ModelDeploymentReconciler:
             hub_endpoint=context.defaults.hub_endpoint,
             allow_local_addresses=context.defaults.allow_local_addresses,
             management_namespaces=context.defaults.management_namespaces,
-            platform=context.defaults.platform,
+            platform=context.platform(),
             fresh_token=secrets.token_urlsafe(32),
         )
         if scope is None or scope.model.deleting or is_paused(scope.model.metadata.annotations):

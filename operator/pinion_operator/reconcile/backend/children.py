@@ -40,7 +40,7 @@ def pending_children(seen: ObservedBackend, backend: IpfsBackend) -> Pending:
     if old := _outdated(seen):
         return Pending(delete=old)
     wanted = (
-        build_kubo_configmap(seen.obj),
+        build_kubo_configmap(seen.obj, seen.platform.authorities),
         build_kubo_service(seen.obj),
         build_kubo_network_policy(seen.obj, seen.operator_namespace),
         build_kubo_statefulset(seen.obj, settings_of(seen, backend.spec)),

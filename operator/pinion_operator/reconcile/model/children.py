@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...api.modeldeployment import ModelDeployment
+from ...resources.authorities import build_authorities_config_map
 from ...resources.cache_claim import is_made_for
 from ...resources.configmap import build_config_map, build_live_config_map
 from ...resources.deployment import build_deployment
 from ...resources.kinds import CONFIGMAP, DEPLOYMENT, NETWORKPOLICY, PERSISTENTVOLUMECLAIM, Object, Ref, kind_of, ref_of
-from ...resources.model_names import live_name, peers_name
+from ...resources.model_names import authorities_name, live_name, peers_name
 from ...resources.names import REVISION_LABEL
 from ...resources.networkpolicy import build_network_policy
 from ...resources.peers import build_peers_secret, build_peers_service
@@ -54,6 +55,7 @@ def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact:
         build_service_account(owner),
         build_config_map(owner, revision.name, revision.config_map_of(model.metadata.name), revision.config),
         build_live_config_map(owner, revision.name, live, first_fields=revision.is_first_form),
+        *_authorities(seen),
         build_service(owner),
         build_peers_service(owner),
         *_network_policy(seen, model),
@@ -131,11 +133,21 @@ def _network_policy(seen: Observed, model: ModelDeployment) -> list[dict[str, An
     return [build_network_policy(seen.obj, allowed, seen.management_namespaces)]
 
 
+def _authorities(seen: Observed) -> list[dict[str, Any]]:
+    return [build_authorities_config_map(seen.obj, seen.platform.authorities)] if seen.platform.authorities else []
+
+
 def _unwanted(seen: Observed, model: ModelDeployment) -> tuple[Ref, ...]:
-    """Return children of whole kinds that the spec has switched off."""
-    switched_off = set() if model.spec.network_policy.enabled else {NETWORKPOLICY}
+    """Return children that the spec, or the installation, has switched off."""
+
+    def is_unwanted(ref: Ref) -> bool:
+        if ref.kind == NETWORKPOLICY:
+            return not model.spec.network_policy.enabled
+        named = ref.kind == CONFIGMAP and ref.name == authorities_name(model.metadata.name)
+        return named and not seen.platform.authorities
+
     return tuple(
-        ref for ref, child in seen.children.items() if ref.kind in switched_off and "deletionTimestamp" not in child["metadata"]
+        ref for ref, child in seen.children.items() if is_unwanted(ref) and "deletionTimestamp" not in child["metadata"]
     )
 
 
