@@ -79,6 +79,7 @@ class World:
         self.image = "runtime:1"
         self.image_pull_policy = "IfNotPresent"
         self.platform: Platform = PLAIN
+        self.limit_ranges: tuple[dict[str, Any], ...] = ()
 
     # what happens around it
 
@@ -247,6 +248,7 @@ class World:
             runtime_image=self.image,
             image_pull_policy=self.image_pull_policy,
             platform=self.platform,
+            limit_ranges=self.limit_ranges,
         )
 
     def decide(self) -> Plan:

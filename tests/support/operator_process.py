@@ -140,6 +140,16 @@ class Operators:
         assert len(kept) < len(rules), f"the Role grants nothing of {api_group}"
         self.control_plane.kubectl("patch", *role, "--type=merge", "-p", json.dumps({"rules": kept}))
 
+    def take_resource_away(self, resource: str) -> None:
+        """Leave out of the Role what it grants of one resource, as the chart of before a kind was used."""
+        self.may_lack_rights = True
+        role = ("-n", self.namespace, "role", f"{self.namespace}-operator")
+        rules = json.loads(self.control_plane.kubectl("get", *role, "--output=json"))["rules"]
+        kept = [{**rule, "resources": [one for one in rule["resources"] if one != resource]} for rule in rules]
+        assert kept != rules, f"the Role grants nothing of {resource}"
+        patch = json.dumps({"rules": [rule for rule in kept if rule["resources"]]})
+        self.control_plane.kubectl("patch", *role, "--type=merge", "-p", patch)
+
     def give_rights_back(self) -> None:
         """Grant and bind all of it again, as installing the chart again does."""
         grant(self.control_plane, self.namespace, namespaces=[self.namespace])

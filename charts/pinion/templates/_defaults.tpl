@@ -49,6 +49,9 @@ monitoring:
 test:
   namespace: ""
   model: ""
+  resources:
+    requests: {cpu: 10m, memory: 32Mi}
+    limits: {cpu: 500m, memory: 128Mi}
   keySecretRef: {name: "", key: ""}
 {{- end }}
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .base import ATOMIC, ApiModel, Conditions, Count, Short, Text, list_map
+from .base import ATOMIC, ApiModel, Conditions, Count, ResourceList, Short, Text, list_map
 
 
 class ModelStatus(ApiModel):
@@ -101,6 +101,15 @@ class RevisionStatus(ApiModel):
     """What came of it: Progressing, Serving or Failed."""
 
 
+class ResourcesStatus(ApiModel):
+    """What each pod of the current revision asks for."""
+
+    requests: ResourceList = Field(default_factory=dict)
+    """What the scheduler reserves. CPU and memory of which the spec says nothing follow from the model's size."""
+    limits: ResourceList = Field(default_factory=dict)
+    """What the container may use at most: only what the spec says."""
+
+
 class PerformanceStatus(ApiModel):
     """Seconds that the slowest of the current pods took."""
 
@@ -184,6 +193,8 @@ class ModelDeploymentStatus(ApiModel):
     """How the next revision would replace this one."""
     restart: Short = ""
     """The `pinion.dev/restart` that the current revision was made for."""
+    resources: ResourcesStatus | None = None
+    """What each pod of the current revision asks for."""
     performance: PerformanceStatus | None = None
     """What the last start took."""
     last_failure: FailureStatus | None = None

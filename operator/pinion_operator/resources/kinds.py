@@ -41,6 +41,7 @@ CONFIGMAP = Kind("", "v1", "configmaps", "ConfigMap")
 SECRET = Kind("", "v1", "secrets", "Secret")
 SERVICEACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount")
 POD = Kind("", "v1", "pods", "Pod")
+LIMITRANGE = Kind("", "v1", "limitranges", "LimitRange")
 PERSISTENTVOLUMECLAIM = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 NETWORKPOLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
@@ -50,7 +51,7 @@ _ALL = {
     (kind.api_version, kind.name): kind
     for kind in (
         MODELDEPLOYMENT, IPFSBACKEND, DEPLOYMENT, REPLICASET, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SECRET,
-        SERVICEACCOUNT, POD, PERSISTENTVOLUMECLAIM, NETWORKPOLICY, LEASE, EVENT,
+        SERVICEACCOUNT, POD, PERSISTENTVOLUMECLAIM, LIMITRANGE, NETWORKPOLICY, LEASE, EVENT,
     )
 }  # fmt: skip
 

@@ -125,7 +125,8 @@ def test_your_objects_are_its_to_read_and_it_gives_nobody_rights(namespaces: str
     assert verbs["ipfsbackends"] == {"get", "list", "watch", "patch"}, "a patch brings and takes the finalizer"
     assert verbs["modeldeployments/status"] == verbs["ipfsbackends/status"] == {"patch"}
     assert verbs["pods"] == {"list", "watch", "patch"}, "a patch lets the kubelet look at once"
-    assert verbs["persistentvolumeclaims"] == {"get"}
+    assert verbs["limitranges"] == {"list"}
+    assert verbs["persistentvolumeclaims"] == {"get", "create", "patch"}, "the caches of models; never deleted"
     assert not {"rbac.authorization.k8s.io", "authentication.k8s.io"} & {group for rule in rules for group in rule["apiGroups"]}
     assert not {"pods/exec", "serviceaccounts/token", "nodes", "namespaces"} & verbs.keys()
 
@@ -204,6 +205,17 @@ def test_what_is_installed_is_what_the_operator_takes() -> None:
     assert {name for name in everything if name.startswith("PINION_")} <= known
 
 
+def test_every_pod_of_the_chart_asks_for_cpu_and_memory() -> None:
+    """A namespace with a quota takes it."""
+    documents = render("test.model=minilm")
+    specs = [one(documents, "Deployment")["spec"]["template"]["spec"], one(documents, "Pod")["spec"]]
+    for each in (each for spec in specs for each in spec["containers"]):
+        assert each["resources"]["requests"].keys() == {"cpu", "memory"}
+        assert "memory" in each["resources"]["limits"]
+    changed = one(render("test.resources.limits.memory=1Gi"), "Pod")["spec"]["containers"][0]
+    assert changed["resources"]["limits"]["memory"] == "1Gi"
+
+
 REFUSED = {
     "a value that nobody knows": ("operator.replica=2", "replica"),
     "a map that nobody knows": ("operators.replicas=2", "operators"),
@@ -233,7 +245,8 @@ REFUSED = {
 @pytest.mark.parametrize("tool", [HELM, HELM_4], ids=["Helm 3", "Helm 4"])
 @pytest.mark.parametrize(("setting", "name"), REFUSED.values(), ids=REFUSED.keys())
 def test_a_wrong_value_is_refused_by_its_name(setting: str, name: str, tool: GoTool) -> None:
-    where = setting.partition("=")[0].partition(".")[0] if "." in setting.partition("=")[0] else ""
+    key = setting.partition("=")[0]
+    where = key.partition(".")[0].partition("[")[0] if "." in key else ""
     with pytest.raises(AssertionError) as refused:
         render(setting, tool=tool)
     assert "values don't meet the specifications of the schema" in str(refused.value)

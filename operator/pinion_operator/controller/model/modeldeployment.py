@@ -15,6 +15,7 @@ from ...cluster.errors import ForbiddenError
 from ...probes.hub import Access, probe_source, probe_upstream
 from ...probes.pods import probe_pods
 from ...probes.tokens import Credential, no_token, read_hub_token
+from ...reconcile.model import limit_ranges
 from ...reconcile.model.annotations import is_paused, reconcile_wish
 from ...reconcile.model.cache import cache_claim
 from ...reconcile.model.decide import decide_model_deployment
@@ -30,6 +31,7 @@ from ...reconcile.plan import Plan
 from ...resources.kinds import (
     DEPLOYMENT,
     IPFSBACKEND,
+    LIMITRANGE,
     MODELDEPLOYMENT,
     PERSISTENTVOLUMECLAIM,
     POD,
@@ -106,6 +108,8 @@ class ModelDeploymentReconciler:
         seen = replace(seen, resolution=self._resolution(scope, key, context))
         upstream, unasked = self._upstream(scope, key, context), self._upstreams.unasked(key)
         seen = replace(seen, upstream=upstream, unasked=unasked, pods=await self._pods(key, children, context))
+        if limit_ranges.matter(seen):
+            seen = replace(seen, limit_ranges=await _limit_ranges(meta["namespace"], context))
         if scope.current and any(waits_for_volumes(pod) for pod in seen.pods):
             secret = mounted_peers_secret(scope.current.template)
             gone = await context.api.is_free(build_peers_secret(obj, secret, seen.fresh_token))
@@ -196,6 +200,15 @@ class ModelDeploymentReconciler:
             self._shown[key] = (transfer, now)
             return 0.0
         return now - since
+
+
+async def _limit_ranges(namespace: str, context: Context) -> tuple[Object, ...]:
+    """Return the namespace's; none where the operator may not list them, as an older chart has it."""
+    try:
+        _, found = await context.api.list(LIMITRANGE, namespace)
+    except ForbiddenError:
+        return ()
+    return tuple(found)
 
 
 def _asked(scope: Scope) -> str:

@@ -14,6 +14,7 @@ from .cache import cache_claim, is_for_one_pod
 from .observed import Observed
 from .revision import Revision, cache_limit_bytes
 from .scope import Scope
+from .sizing import sized_resources
 from .source import SourceFacts
 
 HUB_TOKEN_FILE, PEERS_TOKEN_FILE = f"{HUB_TOKEN_PATH}/{TOKEN_KEY}", f"{PEERS_PATH}/{TOKEN_KEY}"
@@ -37,7 +38,7 @@ def render_revision(seen: Observed, scope: Scope, source: SourceFacts, name: str
         config=config,
         config_digest=digest,
         config_map=config_map,
-        template=build_pod_template(_pod_settings(seen, model, choice, name, config_map)),
+        template=build_pod_template(_pod_settings(seen, model, choice, source, name, config_map)),
         source=source,
         backends=choice.names,
         from_namespace=choice.from_namespace,
@@ -82,7 +83,9 @@ def _config(seen: Observed, model: ModelDeployment, choice: Choice, source: Sour
     )
 
 
-def _pod_settings(seen: Observed, model: ModelDeployment, choice: Choice, name: str, config_map: str) -> PodSettings:
+def _pod_settings(
+    seen: Observed, model: ModelDeployment, choice: Choice, source: SourceFacts, name: str, config_map: str
+) -> PodSettings:
     spec, token = model.spec, model.spec.model.source.hugging_face.token_secret_ref
     backends = _chosen(seen, choice)
     return PodSettings(
@@ -92,7 +95,7 @@ def _pod_settings(seen: Observed, model: ModelDeployment, choice: Choice, name: 
         peers_secret=peers_secret_name(model.metadata.name, model.metadata.uid),
         image=spec.runtime.image or seen.runtime_image,
         image_pull_policy=spec.runtime.image_pull_policy or seen.image_pull_policy,
-        resources=spec.runtime.resources.model_dump(mode="json", exclude_defaults=True),
+        resources=sized_resources(spec.runtime.resources, source.total_bytes, spec.runtime.dtype, seen.limit_ranges),
         cache_limit=spec.storage.cache.size_limit,
         cache_claim=cache_claim(model),
         backend_secrets={one.metadata.name: secret for one in backends if (secret := secret_of(one))},

@@ -12,12 +12,14 @@ from ...api.modeldeployment_status import (
     ModelDeploymentStatus,
     ModelStatus,
     PerformanceStatus,
+    ResourcesStatus,
     RevisionStatus,
     RolloutStatus,
     ServingStatus,
 )
 from ...conditions import summarise
 from ...resources.kinds import Object
+from ...resources.model_names import CONTAINER
 from ...resources.names import DEPLOYMENT_LABEL
 from ...resources.service import service_url
 from .annotations import shown_restart
@@ -31,6 +33,7 @@ from .readiness import Readiness
 from .revision import Revision, wants_restart
 from .revision_state import RevisionState
 from .scope import Scope
+from .sizing import effective_resources
 from .transfer import sum_transfers, throttle
 from .upstream import upstream_commit
 from .workload import deployment_of
@@ -87,6 +90,7 @@ def full_status(
         ),
         rollout=RolloutStatus(strategy="Recreate" if revision.one_pod else "RollingUpdate"),
         restart=_restart(state),
+        resources=_resources(revision),
         performance=_performance(workload.serving),
         last_failure=_failure(state),
     )
@@ -171,6 +175,13 @@ def _backend(state: RevisionState) -> BackendStatus | None:
         degraded=use.degraded,
         reasons=use.reasons[:MAX_ITEMS],
     )
+
+
+def _resources(revision: Revision) -> ResourcesStatus | None:
+    """Return what the scheduler sees; None for a revision of before there were defaults, where nothing was said."""
+    containers = revision.template["spec"]["containers"]
+    found = effective_resources(next(container for container in containers if container["name"] == CONTAINER))
+    return ResourcesStatus(**found) if any(found.values()) else None
 
 
 def _performance(serving: tuple[Pod, ...]) -> PerformanceStatus | None:

@@ -9,6 +9,7 @@ from pinion_contract.status import Failure, Phase
 from ...api.modeldeployment import ModelDeployment
 from ...conditions import ConditionType, Reason, find
 from ...resources.kinds import DEPLOYMENT, Object, Ref
+from ..quota import is_of_quota, what_to_set
 from ..refusal import Refusal
 from .artifact import Artifact
 from .idle import wanted_replicas
@@ -157,8 +158,9 @@ def _refused(deployment: Object | None) -> Trouble | None:
     if failure.get("status") != "True":
         return None
     message = failure.get("message", "")
-    reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in message else Reason.INVALID_POD_OVERRIDE
-    return Trouble(reason, f"the API server refuses the pods: {message}")
+    reason = Reason.QUOTA_EXCEEDED if is_of_quota(message) else Reason.INVALID_POD_OVERRIDE
+    advice = what_to_set(message, "spec.runtime.resources", "spec.replicas")
+    return Trouble(reason, f"the API server refuses the pods: {message}" + (f"; {advice}" if advice else ""))
 
 
 def _condition(obj: Object | None, type_: str) -> Mapping[str, Any]:
