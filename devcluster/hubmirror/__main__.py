@@ -1,9 +1,10 @@
-"""`python -m devcluster.hubmirror --root DIR --host 127.0.0.1 --port N [--rate BYTES_PER_S]`."""
+"""`python -m devcluster.hubmirror --root DIR --host 127.0.0.1 --port N [--rate BYTES_PER_S] [--certificate F --key F]`."""
 
 import argparse
 import asyncio
 import os
 import signal
+import ssl
 import sys
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from aiohttp import web
 from .server import Mirror
 
 
-async def serve(root: Path, host: str, port: int, rate: int, until_eof: bool = False) -> None:
+async def serve(
+    root: Path, host: str, port: int, rate: int, until_eof: bool = False, tls: ssl.SSLContext | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT; print the address once it answers (port 0 takes a free one)."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -29,10 +32,10 @@ async def serve(root: Path, host: str, port: int, rate: int, until_eof: bool = F
     runner = web.AppRunner(Mirror(root, rate).app(), access_log=None, shutdown_timeout=2)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, host, port, ssl_context=tls)
         await site.start()
         address = runner.addresses[0]
-        print(f"hub mirror of {root} on http://{address[0]}:{address[1]}", flush=True)
+        print(f"hub mirror of {root} on http{'s' if tls else ''}://{address[0]}:{address[1]}", flush=True)
         await stop.wait()
     finally:
         await runner.cleanup()
@@ -46,10 +49,18 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port; the address is printed")
     parser.add_argument("--rate", type=int, default=0, help="bytes per second of all file bodies together; 0 = no limit")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input does")
+    parser.add_argument("--certificate", type=Path, help="PEM; with --key: HTTPS")
+    parser.add_argument("--key", type=Path, help="PEM")
     arguments = parser.parse_args()
     if not arguments.root.is_dir():
         parser.error(f"--root {arguments.root} is not a folder")
-    asyncio.run(serve(arguments.root, arguments.host, arguments.port, arguments.rate, arguments.until_eof))
+    if (arguments.certificate is None) != (arguments.key is None):
+        parser.error("--certificate and --key go together")
+    tls = None
+    if arguments.certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(arguments.certificate, arguments.key)
+    asyncio.run(serve(arguments.root, arguments.host, arguments.port, arguments.rate, arguments.until_eof, tls))
 
 
 if __name__ == "__main__":
