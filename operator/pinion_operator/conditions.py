@@ -67,6 +67,7 @@ class Reason(StrEnum):
     INSUFFICIENT_STORAGE = "InsufficientStorage"  # the model does not fit; refused before the download
     VOLUME_NOT_SHAREABLE = "VolumeNotShareable"  # more pods are wanted than can mount the volume
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # the engine cannot load these files
+    ADMISSION_CONFLICT = "AdmissionConflict"  # a webhook or policy changes a child in what this object rests on
     NAME_TAKEN = "NameTaken"  # a child's name belongs to an object that is not ours
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # no progress for too long
     # SourceResolved
@@ -103,6 +104,9 @@ class Reason(StrEnum):
     INVALID_POD_OVERRIDE = (
         "InvalidPodOverride"  # the API server refuses the pod as specified, or the node cannot start its container
     )
+    FAILED_MOUNT = "FailedMount"  # a volume of the pod cannot be mounted: what is in it is missing, mostly
+    FAILED_ATTACH_VOLUME = "FailedAttachVolume"  # a volume cannot be attached to the node: another has it, mostly
+    FAILED_CREATE_POD_SAND_BOX = "FailedCreatePodSandBox"  # the node cannot give the pod its network
     QUOTA_EXCEEDED = "QuotaExceeded"  # the namespace's quota refuses the pod
     # Warm
     WARMED_UP = "WarmedUp"  # done

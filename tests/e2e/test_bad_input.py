@@ -72,6 +72,23 @@ def test_stalled_with_a_reason(cluster: Cluster, namespace: str, wish: dict[str,
     cluster.kubectl("delete", "-n", namespace, f"mdep/{name}", "--timeout=60s")
 
 
+def test_a_secret_that_is_missing_is_named_and_served_with_once_it_is_there(cluster: Cluster, namespace: str) -> None:
+    """The kubelet says so in events alone."""
+    keys = {"mode": "APIKey", "secretRef": {"name": "no-keys"}}
+    cluster.apply(manifest("keyless", MINILM, auth=keys), namespace)
+
+    def found() -> dict[str, Any]:
+        return cluster.get("mdep", "keyless", namespace)
+
+    wait_until(
+        "FailedMount", lambda: condition(found(), "WorkloadReady") == ("False", "FailedMount"), timeout=90, describe=found
+    )
+    assert 'secret "no-keys" not found' in message(found(), "WorkloadReady")
+    cluster.kubectl("create", "-n", namespace, "secret", "generic", "no-keys", "--from-literal=one=a-key-of-sixteen-letters")
+    wait_until("Ready", lambda: condition(found(), "Ready") == ("True", "Serving"), timeout=300, describe=found)
+    cluster.kubectl("delete", "-n", namespace, "mdep/keyless", "secret/no-keys", "--timeout=60s")
+
+
 INVALID = {
     "two words for a repository": (manifest("x", "no slash"), "repo"),
     "more grace wanted for requests than the pod has": (

@@ -1,6 +1,8 @@
 """One ModelDeployment and its surroundings as plain data, for tests of pure decisions: what a plan asks for is done at once."""
 
 import copy
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 from pinion_contract.config import Limits, LiveConfig
@@ -18,6 +20,9 @@ from pinion_contract.status import (
 )
 from pinion_operator.api.modeldeployment import ModelDeployment
 from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
+from pinion_operator.conditions import Reason
+from pinion_operator.controller.answers import Answers
+from pinion_operator.reconcile.admission import explain
 from pinion_operator.reconcile.model.decide import decide_model_deployment
 from pinion_operator.reconcile.model.idle import is_at_rest
 from pinion_operator.reconcile.model.observed import Observed, Pod, SinceProgress
@@ -39,6 +44,7 @@ from pinion_operator.resources.kinds import (
     ref_of,
 )
 from pinion_operator.resources.model_names import live_name
+from pinion_operator.resources.names import DIGEST_ANNOTATION
 from pinion_operator.resources.platform import PLAIN, Platform
 
 NAMESPACE, NAME, UID = "ml", "minilm", "uid-of-minilm"
@@ -70,6 +76,12 @@ class World:
         self.upstream: SourceFacts | None = None
         self.unasked: Unresolved | None = None
         self.refused: dict[Ref, Refusal] = {}
+        self.admission: Callable[[dict[str, Any]], None] = lambda child: None  # what a webhook does to what is applied
+        self.answers = Answers()
+        self.claims: dict[str, dict[str, Any] | None] = {}
+        self.deployments: tuple[dict[str, Any], ...] = ()  # of other ModelDeployments
+        self.warnings: dict[str, tuple[dict[str, Any], ...]] = {}
+        self.applied: list[Ref] = []
         self.known_cids: dict[str, str] = {}
         self.backend_ages: dict[str, float] = {}
         self.since_progress = SinceProgress()
@@ -138,6 +150,7 @@ class World:
             "metadata": {
                 "namespace": NAMESPACE,
                 "name": name,
+                "uid": f"uid-of-{name}",
                 "labels": {"pinion.dev/revision": revision or self.revision.name},
                 **({"deletionTimestamp": EARLIER} if state.get("leaving") else {}),
             },
@@ -169,6 +182,11 @@ class World:
             Pod(pod.obj, self.says(served_names=(), expected_cid=""), pod.problem) if pod.status else pod for pod in self.pods
         ]
         self.roll_out().settle()
+        return self
+
+    def warn(self, uid: str, reason: str, note: str) -> Self:
+        """Let Kubernetes say something in a Warning event about what has this uid, instead of what it said before."""
+        self.warnings[uid] = ({"reason": reason, "note": note},)
         return self
 
     def no_pods(self) -> Self:
@@ -237,6 +255,10 @@ class World:
             upstream=self.upstream,
             unasked=self.unasked,
             refused=self.refused,
+            answers=self.answers.of(ref_of(self.obj)),
+            warnings=self.warnings,
+            claims={} if is_at_rest(ModelDeployment.parse(self.obj)) else self.claims,
+            deployments=(*self.deployments, *(child for ref, child in self.children.items() if ref.kind == DEPLOYMENT)),
             known_cids=self.known_cids,
             since_progress=self.since_progress,
             fresh_token="a-token",
@@ -260,8 +282,11 @@ class World:
         if plan.status is not None:
             conditions = [{**condition, "lastTransitionTime": EARLIER} for condition in plan.status["conditions"]]
             self.obj["status"] = {**plan.status, "conditions": conditions}
-        for child in (*plan.replace, *plan.create, *plan.apply):
+        for child in (*plan.replace, *plan.create):
             self._put(child)
+        for child in plan.apply:
+            self.applied.append(ref_of(child))
+            self._hear(child, self._put(child))
         for pod in self.pods:
             annotations = plan.annotate.get(Ref(POD, NAMESPACE, pod.obj["metadata"]["name"]), {})
             pod.obj["metadata"].setdefault("annotations", {}).update(annotations)
@@ -288,11 +313,31 @@ class World:
         self.roll_out().settle()
         return self
 
-    def _put(self, child: Object) -> None:
+    def restart(self) -> Self:
+        """Forget what only a process knows."""
+        self.answers, self.refused = Answers(), {}
+        return self
+
+    def try_again(self) -> Self:
+        """Let so much time pass that what was refused is tried once more."""
+        self.refused = {ref: replace(refusal, again=True) for ref, refusal in self.refused.items()}
+        return self
+
+    def _hear(self, child: Object, answer: Object) -> None:
+        ref = ref_of(child)
+        mutation, vital, _ = self.answers.note(ref_of(self.obj), self.obj, child, answer)
+        self.refused.pop(ref, None)
+        if mutation and vital:
+            digest = child["metadata"]["annotations"][DIGEST_ANNOTATION]
+            message = explain(vital, mutation.answer.varying)
+            self.refused[ref] = Refusal(digest, message, reason=Reason.ADMISSION_CONFLICT)
+
+    def _put(self, child: Object) -> Object:
         obj = copy.deepcopy(dict(child))
+        self.admission(obj)
         if kind_of(child) == PERSISTENTVOLUMECLAIM:  # not watched, and not always owned
             self.cache_claim = obj
-            return
+            return obj
         have = self.children.get(ref_of(child)) or self.orphans.pop(ref_of(child), None)
         if have is None:
             obj["metadata"] |= {"uid": f"uid-{len(self.children)}", "generation": 1, "creationTimestamp": EARLIER}
@@ -302,6 +347,7 @@ class World:
             obj["metadata"] |= {**kept, "generation": have["metadata"]["generation"] + int(changed)}
             obj |= {"status": have["status"]} if "status" in have else {}
         self.children[ref_of(child)] = obj
+        return obj
 
     # what is asked about it
 

@@ -111,6 +111,24 @@ class Condition(ApiModel):
 Conditions = Annotated[tuple[Condition, ...], Field(max_length=32, json_schema_extra=list_map("type"))]
 
 
+class MutatedChild(ApiModel):
+    """A child that admission (a webhook, a policy) changed when it was applied, and that is left so."""
+
+    child: Short
+    """Kind and name."""
+    wanted: Short
+    """Digest of what was applied."""
+    changes: Short
+    """Digest of the values that came back instead."""
+    message: Text = ""
+    """Which fields are what, instead of what."""
+    varying: Annotated[tuple[Short, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
+    """Fields that came back with another value each time."""
+
+
+MutatedChildren = Annotated[tuple[MutatedChild, ...], Field(max_length=32, json_schema_extra=list_map("child"))]
+
+
 class Resources(ApiModel):
     """Compute resources of a container."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from .access import SecretKeyRef
-from .base import ATOMIC, CHILD_NAME_RULES, ApiModel, Conditions, Count, Resource, Resources, Short, rules
+from .base import ATOMIC, CHILD_NAME_RULES, ApiModel, Conditions, Count, MutatedChildren, Resource, Resources, Short, rules
 from .pod import ImagePullSecrets
 
 SIZE_RULES = rules(
@@ -169,6 +169,8 @@ class IpfsBackendStatus(ApiModel):
     """The daemon's peer ID."""
     bound_models: Count = 0
     """Number of ModelDeployments that use it."""
+    mutated_children: MutatedChildren = ()
+    """Children that admission changed, and that are left so."""
 
 
 class IpfsBackend(Resource):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .base import ATOMIC, ApiModel, Conditions, Count, ResourceList, Short, Text, list_map
+from .base import ATOMIC, ApiModel, Conditions, Count, MutatedChildren, ResourceList, Short, Text, list_map
 
 
 class ModelStatus(ApiModel):
@@ -197,5 +197,7 @@ class ModelDeploymentStatus(ApiModel):
     """What each pod of the current revision asks for."""
     performance: PerformanceStatus | None = None
     """What the last start took."""
+    mutated_children: MutatedChildren = ()
+    """Children that admission changed, and that are left so."""
     last_failure: FailureStatus | None = None
     """The last failure of a pod."""

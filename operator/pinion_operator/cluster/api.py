@@ -14,7 +14,7 @@ from kubernetes.aio import client
 
 from ..resources.kinds import Key, Kind, Object, Ref, ref_of
 from .credentials import Credentials
-from .errors import ApiError, ConflictError, ExpiredError, NotFoundError, UnreachableError, error_for
+from .errors import ApiError, ConflictError, DeniedError, ExpiredError, NotFoundError, UnreachableError, error_for
 from .patience import LONGEST, PATIENT, Answer, Patience, wait_after, wait_after_drop
 from .service_account import SERVICE_ACCOUNT
 
@@ -139,11 +139,14 @@ class Api:
         return await self._request("POST", ref.kind, (ref.namespace, ""), obj, query={"fieldManager": self._manager})
 
     async def is_free(self, obj: Object) -> bool:
-        """Return whether nothing bears the name of an object: creates it for show, which takes no right to read."""
+        """Return whether nothing bears the name of an object: creates it for show, which takes no right to read.
+
+        Where admission would not let it be created nobody can tell: False, since it may be there.
+        """
         ref = ref_of(obj)
         try:
             await self._request("POST", ref.kind, (ref.namespace, ""), obj, query={"dryRun": "All"})
-        except ConflictError:
+        except (ConflictError, DeniedError):
             return False
         return True
 

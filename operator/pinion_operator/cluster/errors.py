@@ -1,5 +1,12 @@
 """What a request to the Kubernetes API can end in: a small tree under ApiError."""
 
+import re
+
+# How admission words a 403; and how it, and others, word one that is not about what was sent: no right, a namespace that is
+# going, a server that has just come up.
+_DENIED = re.compile(r" is forbidden: | denied (?:the )?request")
+_NOT_NOW = re.compile(r" cannot |being terminated|not yet ready|status unknown for quota")
+
 
 class ApiError(Exception):
     """A request that did not succeed; `transient` tells whether the same request may succeed later."""
@@ -42,6 +49,10 @@ class RefusedError(ApiError):
     transient = False
 
 
+class DeniedError(RefusedError):
+    """403 by admission: a quota is used up, or a policy or webhook denies the request. Both may change."""
+
+
 class ServerError(ApiError):
     """5xx."""
 
@@ -56,7 +67,7 @@ def error_for(status: int, message: str, retry_after: float | None = None) -> Ap
     """Return the error of an HTTP status of 400 and above."""
     types: dict[int, type[ApiError]] = {
         401: ForbiddenError,
-        403: ForbiddenError,
+        403: DeniedError if _DENIED.search(message) and not _NOT_NOW.search(message) else ForbiddenError,
         404: NotFoundError,
         409: ConflictError,
         410: ExpiredError,

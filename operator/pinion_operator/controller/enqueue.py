@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, REPLICASET, Kind, Object, Ref
+from ..resources.kinds import CONTROLLERREVISION, IPFSBACKEND, MODELDEPLOYMENT, POD, REPLICASET, Kind, Object, Ref
 from ..resources.names import BACKEND_LABEL, DEPLOYMENT_LABEL
 from .store import Store
 
@@ -20,6 +20,8 @@ def refs_to_enqueue(kind: Kind, before: Object | None, after: Object | None, sto
             refs.update(_directly(kind, obj))
     if kind == IPFSBACKEND and _tells(kind, before) != _tells(kind, after):
         refs.update(_users(before, after, store))
+    if kind == CONTROLLERREVISION or (kind == POD and after is None):
+        refs.update(_going(before, after, store))
     if kind == MODELDEPLOYMENT and _tells(kind, before) != _tells(kind, after):
         refs.update(_used(before, after, store))
     return refs
@@ -59,6 +61,14 @@ def _used(before: Object | None, after: Object | None, store: Store) -> Iterator
         name = backend["metadata"]["name"]
         if any(obj is not None and uses(obj, name) for obj in (before, after)):
             yield Ref(IPFSBACKEND, meta["namespace"], name)
+
+
+def _going(before: Object | None, after: Object | None, store: Store) -> Iterator[Ref]:
+    """The backends of the namespace that wait in deletion: for what was rendered with them, and what of it runs."""
+    meta = (after or before or {})["metadata"]
+    for backend in store.list(IPFSBACKEND, meta["namespace"]):
+        if "deletionTimestamp" in backend["metadata"]:
+            yield Ref(IPFSBACKEND, meta["namespace"], backend["metadata"]["name"])
 
 
 def _tells(kind: Kind, obj: Object | None) -> object:

@@ -6,17 +6,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from ..cluster.api import Api
 from ..cluster.errors import ApiError, ConflictError
 from ..conditions import TRUE_IS_BAD, ConditionType, Reason
 from ..metrics import Metrics
+from ..reconcile.admission import Mutation
 from ..resources.kinds import EVENT, Object
 
 QUEUED = 500  # events that wait; more are dropped and counted
 BURST, REFILL = 30.0, 1 / 10  # for one object: so many at once, then one in ten seconds
 REMEMBERED = 5000  # objects whose rates are known
+MUTATED = "ChangedByAdmission"  # a reason of Events alone
 NOTE, NAME = 1024, 253  # bytes, as the API server limits them
 
 # Not True, and nothing is wrong.
@@ -47,13 +49,19 @@ class Events:
 
     def transition(self, obj: Object, condition: str, new: Object | None, old: Object | None) -> None:
         """Tell that a condition has changed, if that says anything to a person; None = it is not, or was not, there."""
-        if new is None or not is_told(condition, new, old):
-            return
+        if new is not None and is_told(condition, new, old):
+            self._put(obj, describe_transition(condition, new, old))
+
+    def mutated(self, obj: Object, mutation: Mutation) -> None:
+        """Tell that a child of this object is not what was applied, and is left so."""
+        self._put(obj, describe_mutation(mutation))
+
+    def _put(self, obj: Object, story: "Story") -> None:
         if not self._may(obj["metadata"]["uid"]):
             self._metrics.told_event("dropped")
             return
         try:
-            self._queue.put_nowait(build_event(obj, condition, new, old, self._instance, self._moment()))
+            self._queue.put_nowait(build_event(obj, story, self._instance, self._moment()))
         except asyncio.QueueFull:
             self._metrics.told_event("dropped")
 
@@ -87,6 +95,15 @@ class Events:
         return left >= 1
 
 
+class Story(NamedTuple):
+    """What an Event tells."""
+
+    action: str
+    reason: str
+    note: str
+    warning: bool = False
+
+
 def is_told(condition: str, new: Object, old: Object | None) -> bool:
     """Return whether a person needs it: what went wrong, what is right again, and the milestones of a start or a rollout."""
     if _is_bad(condition, new, old) or (old is not None and _is_bad(condition, old, None)):
@@ -96,10 +113,20 @@ def is_told(condition: str, new: Object, old: Object | None) -> bool:
     return new["status"] == "True" and new["reason"] in _MILESTONES
 
 
-def build_event(obj: Object, condition: str, new: Object, old: Object | None, instance: str, now: datetime) -> Object:
-    """Return the Event of one transition. Names sort by time, since the API server lists, and kubectl shows, by name."""
-    meta = obj["metadata"]
+def describe_transition(condition: str, new: Object, old: Object | None) -> Story:
+    """Return the story of a transition."""
     text = new.get("message") or f"{condition} is {new['status']}"
+    return Story(f"{condition}Changed", new["reason"] or condition, text, _is_bad(condition, new, old))
+
+
+def describe_mutation(mutation: Mutation) -> Story:
+    """Return the story of a change by admission."""
+    return Story("Apply", MUTATED, mutation.message)
+
+
+def build_event(obj: Object, story: Story, instance: str, now: datetime) -> Object:
+    """Return the Event of a story. Names sort by time, since the API server lists, and kubectl shows, by name."""
+    meta = obj["metadata"]
     suffix = f"{int(now.timestamp() * 1_000_000):016x}"
     return {
         "apiVersion": EVENT.api_version,
@@ -111,10 +138,10 @@ def build_event(obj: Object, condition: str, new: Object, old: Object | None, in
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": "pinion.dev/operator",
         "reportingInstance": instance[-128:],
-        "action": f"{condition}Changed",
-        "reason": new["reason"] or condition,
-        "type": "Warning" if _is_bad(condition, new, old) else "Normal",
-        "note": text.encode()[:NOTE].decode(errors="ignore"),
+        "action": story.action,
+        "reason": story.reason,
+        "type": "Warning" if story.warning else "Normal",
+        "note": story.note.encode()[:NOTE].decode(errors="ignore"),
         "regarding": {
             "apiVersion": obj["apiVersion"],
             "kind": obj["kind"],

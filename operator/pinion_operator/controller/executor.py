@@ -7,9 +7,14 @@ from typing import Any
 
 from ..cluster.api import Api
 from ..cluster.errors import ApiError, ConflictError, NotFoundError, RefusedError
+from ..conditions import Reason
 from ..metrics import Metrics
+from ..reconcile.admission import explain, tells_of
+from ..reconcile.drift import covers
 from ..reconcile.plan import Plan
+from ..reconcile.unchangeable import with_unchangeable
 from ..resources.kinds import DEPLOYMENT, SECRET, STATEFULSET, Kind, Object, Ref, ref_of
+from .answers import Answers
 from .events import Events
 from .ownership import Ownership, is_ours, is_stranger
 from .reconciler import Context, Reconciler
@@ -31,7 +36,12 @@ class Executor:
         self._api, self._store, self._ownership, self._events = api, store, ownership, events
         self._metrics, self._watched = metrics, watched
         self._unknown: dict[Kind, frozenset[Path]] = {}  # fields of a status that the installed CRD lacks
-        self.refusals = Refusals()  # a decision reads them
+        self.refusals, self.answers = Refusals(), Answers()  # a decision reads them
+
+    def forget(self, owner: Ref) -> None:
+        """Drop what is remembered for an owner that is gone."""
+        self.refusals.forget(owner)
+        self.answers.forget(owner)
 
     def possible(self, plan: Plan, obj: Object) -> Plan:
         """Return the plan without a status that only differs in fields that the installed CRD cannot hold."""
@@ -53,7 +63,7 @@ class Executor:
             changed = True
         if plan.finalizers is not None:
             obj = await self._set_finalizers(owner, obj, plan.finalizers)
-            changed = True
+            changed |= set(obj["metadata"].get("finalizers", ())) == set(plan.finalizers)  # else admission has its own mind
         if plan.status is not None:
             changed |= await self._set_status(owner, obj, plan.status, timestamp(context.now()))
         for child in plan.replace:
@@ -65,12 +75,12 @@ class Executor:
         early = [child for child in apply if ref_of(child).kind not in _MAKE_PODS]
         made = await self._api.together(
             [self._create(owner, ref_of(child), child, obj) for child in create]
-            + [self._apply(owner, ref_of(child), child) for child in early]
+            + [self._apply(owner, ref_of(child), child, obj) for child in early]
         )
         changed |= any(made)
         for child in apply:
             if (ref := ref_of(child)).kind in _MAKE_PODS:
-                changed |= await self._apply(owner, ref, child)
+                changed |= await self._apply(owner, ref, child, obj)
         for ref, annotations in plan.annotate.items():
             changed |= await self._annotate(owner, ref, annotations)
         for ref in plan.delete:
@@ -105,6 +115,9 @@ class Executor:
         self._store.saw(owner.kind, answer)
         if answer["metadata"]["resourceVersion"] == obj["metadata"]["resourceVersion"]:
             return False
+        if not covers(answer.get("status", {}), status):
+            log.warning("admission changed the status that was written", extra=_naming(owner))
+            return False
         for condition, old, new in transitions(current, status):
             fields = {"condition": condition, "from": state(old), "to": state(new), "detail": (new or {}).get("message", "")}
             log.info("condition changed", extra={**_naming(owner), **fields})
@@ -137,23 +150,37 @@ class Executor:
             if is_stranger(await self._ownership.bearer(ref), obj):
                 self._ownership.remember(owner, {ref})
             return True  # there already: look again, at what it is
+        except RefusedError as error:
+            return self.refusals.note(owner, child, str(error))
+        self.refusals.accepted(owner, ref)
         self._did(owner, "create", ref)
         self._saw(ref.kind, answer)
         return True
 
-    async def _apply(self, owner: Ref, ref: Ref, child: Object) -> bool:
+    async def _apply(self, owner: Ref, ref: Ref, child: Object, obj: Object) -> bool:
         key = (ref.namespace, ref.name)  # of a watched kind, and not in the store: there was nothing of ours by that name
         before = self._store.get(ref.kind, key) if ref.kind in self._watched else await self._api.get(ref.kind, key)
         try:
-            answer = await self._api.apply(child)
+            answer = await self._api.apply(with_unchangeable(child, before))
         except RefusedError as error:  # the other children may be accepted all the same
-            return self.refusals.note(owner, child, error)
-        self.refusals.accepted(owner, ref)
+            return self.refusals.note(owner, child, str(error))
         self._saw(ref.kind, answer)
+        learnt = self._heard(owner, obj, child, answer)
         if before and before["metadata"]["resourceVersion"] == answer["metadata"]["resourceVersion"]:
-            return False
+            return learnt
         self._did(owner, "apply", ref)
         return True
+
+    def _heard(self, owner: Ref, obj: Object, child: Object, answer: Object) -> bool:
+        """Remember whether a child came back as it was sent; return whether that is news."""
+        mutation, vital, is_news = self.answers.note(owner, obj, child, answer)
+        if mutation and vital:
+            return self.refusals.note(owner, child, explain(vital, mutation.answer.varying), Reason.ADMISSION_CONFLICT)
+        self.refusals.accepted(owner, ref_of(child))
+        if mutation and is_news and not tells_of(obj, mutation):
+            log.info("changed by admission", extra={**_naming(owner), "detail": mutation.message})
+            self._events.mutated(obj, mutation)
+        return is_news
 
     async def _annotate(self, owner: Ref, ref: Ref, annotations: Mapping[str, str]) -> bool:
         known = self._store.get(ref.kind, (ref.namespace, ref.name))
@@ -164,9 +191,12 @@ class Executor:
             answer = await self._api.patch(ref, body, resource_version=known["metadata"]["resourceVersion"])
         except (NotFoundError, ConflictError):
             return True  # it has gone, or changed meanwhile: look again
+        except RefusedError as error:  # the kubelet brings what the annotation is for in its own time
+            log.info("not annotated", extra={**_naming(owner), "child": f"{ref.kind.name}/{ref.name}", "error": str(error)})
+            return False
         self._did(owner, "annotate", ref)
         self._saw(ref.kind, answer)
-        return True
+        return bool(annotations.items() <= answer["metadata"].get("annotations", {}).items())
 
     async def _delete(self, owner: Ref, ref: Ref, obj: Object) -> bool:
         if ref.kind == SECRET:  # never read; only names that an object of ours says are its own get here

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 import aiohttp
 
 from ..cluster.api import Api
+from ..reconcile.admission import Answer
 from ..reconcile.orphans import is_orphan
 from ..reconcile.plan import Plan
 from ..reconcile.refusal import Refusal
@@ -49,6 +50,7 @@ class Context:
     )  # children that this object wants and whose names belong to strangers: Stalled/NameTaken
 
     refused: Mapping[Ref, Refusal] = field(default_factory=dict)  # children of this object, as they were sent last
+    answers: Mapping[Ref, Answer] = field(default_factory=dict)  # children that came back otherwise than they were sent
 
     def children(self, owner_uid: str) -> tuple[Object, ...]:
         """Return the watched objects whose ownerReferences name this uid, sorted by kind and name.

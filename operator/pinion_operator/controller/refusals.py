@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..cluster.errors import RefusedError
+from ..conditions import Reason
 from ..reconcile.refusal import Refusal
+from ..reconcile.warning_events import is_over_quota
 from ..resources.kinds import Object, Ref, ref_of
 from ..resources.names import DIGEST_ANNOTATION
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 class _Refused:
     digest: str
     message: str
+    reason: Reason
     at: float
 
 
@@ -33,17 +35,19 @@ class Refusals:
         """Return the children that were refused last time."""
         now = self._clock()
         return {
-            ref: Refusal(known.digest, known.message, again=now - known.at >= AGAIN)
+            ref: Refusal(known.digest, known.message, again=now - known.at >= AGAIN, reason=known.reason)
             for ref, known in self._known.get(owner, {}).items()
         }
 
-    def note(self, owner: Ref, child: Object, error: RefusedError) -> bool:
+    def note(self, owner: Ref, child: Object, message: str, reason: Reason = Reason.INVALID_SPEC) -> bool:
         """Remember a refusal; return whether it says anything new."""
         known, ref = self._known.setdefault(owner, {}), ref_of(child)
         digest = str(child["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, ""))
-        before, now = known.get(ref), _Refused(digest, str(error), self._clock())
+        if reason == Reason.INVALID_SPEC and is_over_quota(message):
+            reason = Reason.QUOTA_EXCEEDED
+        before, now = known.get(ref), _Refused(digest, message, reason, self._clock())
         known[ref] = now
-        if before and (before.digest, before.message) == (now.digest, now.message):
+        if before and (before.digest, before.message, before.reason) == (now.digest, now.message, now.reason):
             return False
         fields = {"kind": owner.kind.name, "namespace": owner.namespace, "object": owner.name}
         log.warning("refused", extra={**fields, "child": f"{ref.kind.name}/{ref.name}", "error": now.message})

@@ -21,7 +21,7 @@ from .store import Store
 
 PREDECESSOR = 1.0  # seconds: how often to look whether the garbage collector has taken a predecessor's children
 REFUSED = 30.0  # seconds: the API server did not accept what we sent; only a change of something helps, and that is an event
-INEFFECTIVE = 60.0  # seconds: when a plan was carried out and nothing changed by it
+INEFFECTIVE = 60.0  # seconds, unless something happens: when a plan was carried out and nothing changed by it
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,12 @@ class Worker:
         seen = self._store.get(ref.kind, key)
         if seen is None:
             return self._gone(ref)
-        refused = self._executor.refusals.of(ref)
-        context = replace(self._context, taken=await self._ownership.still_taken(ref, seen), refused=refused)
+        context = replace(
+            self._context,
+            taken=await self._ownership.still_taken(ref, seen),
+            refused=self._executor.refusals.of(ref),
+            answers=self._executor.answers.of(ref),
+        )
         plan = self._executor.possible(reconciler.decide(await reconciler.observe(seen, context)), seen)
         if _is_empty(plan):
             return Pass("unchanged", plan.after)
@@ -130,7 +134,7 @@ class Worker:
     def _gone(self, ref: Ref) -> Pass:
         self._reconcilers[ref.kind].forget((ref.namespace, ref.name))
         self._ownership.forget(ref)
-        self._executor.refusals.forget(ref)
+        self._executor.forget(ref)
         return Pass("gone")
 
     def _ineffective(self, ref: Ref, plan: Plan) -> Pass:
@@ -139,7 +143,7 @@ class Worker:
         log.warning(
             "plan changed nothing", extra={"kind": ref.kind.name, "object": f"{ref.namespace}/{ref.name}", "apply": children}
         )
-        return Pass("ineffective", min(plan.after or INEFFECTIVE, INEFFECTIVE))
+        return Pass("ineffective", INEFFECTIVE)
 
     def _failed(self, ref: Ref, error: Exception, seconds: float) -> None:
         conflict = isinstance(error, ConflictError)  # somebody else wrote meanwhile: how it should be

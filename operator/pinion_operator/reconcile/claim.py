@@ -1,10 +1,10 @@
-"""A PersistentVolumeClaim: whether pods can mount it, and what it lacks where we made it."""
+"""A PersistentVolumeClaim: whether pods can mount it, how many at a time, and what it lacks where we made it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from ..resources.kinds import Object
 
-_NOTE = 300  # characters of an event that go into a condition
+ONE_POD = "ReadWriteOncePod"  # an access mode that stands alone
 
 
 def unusable_claim(name: str, claim: Object | None) -> str:
@@ -36,16 +36,13 @@ def is_waiting(claim: Object | None) -> bool:
     return claim is None or claim.get("status", {}).get("phase", "Pending") == "Pending"
 
 
-def newest_warning(events: Sequence[Object]) -> str:
-    """Return `reason: note` of the newest event (events.k8s.io/v1), cut to a length; "" when there is none."""
-    if not events:
+def what_to_set(modes: Collection[str], replicas: int, max_surge: int) -> str:
+    """Return what must be set so that one pod at a time mounts a claim of these access modes; "" when nothing must.
+
+    ReadWriteOnce binds pods to a node, not to one another: whether that keeps one from starting only the cluster can tell.
+    """
+    if ONE_POD not in modes or not replicas:
         return ""
-    newest = max(events, key=_last_seen)
-    text = f"{newest.get('reason', '')}: {' '.join(newest.get('note', '').split())}"
-    return text if len(text) <= _NOTE else f"{text[: _NOTE - 1]}…"
-
-
-def _last_seen(event: Object) -> str:
-    """Return when an event was seen last, RFC 3339, which sorts to the second; most controllers write the old fields still."""
-    series = (event.get("series") or {}).get("lastObservedTime")
-    return str(series or event.get("deprecatedLastTimestamp") or event.get("eventTime") or "")
+    fewer = ["spec.replicas to 1 (an autoscaler's maximum too)"] if replicas > 1 else []
+    before = ["spec.rollout.maxSurge to 0 and spec.rollout.maxUnavailable to 1"] if max_surge else []
+    return ", ".join([*fewer, *before])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ..resources.kinds import Object, Ref
+from .admission import Mutation
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,7 @@ class Pending:
     create: tuple[Object, ...] = ()
     apply: tuple[Object, ...] = ()
     delete: tuple[Ref, ...] = ()
+    mutated: tuple[Mutation, ...] = ()  # children that stay as admission made them
     only_replicas: bool = False  # nothing but the number of pods changes
 
     @property

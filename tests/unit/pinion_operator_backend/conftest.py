@@ -50,7 +50,8 @@ def make_settled(obj: Object, *, ready: bool = True, **more: Any) -> ObservedBac
     wanted = pending_children(blank, blank.backend)
     children = {ref_of(child): dict(child) for child in wanted.apply}
     for child in children.values():
-        child["metadata"] = {**child["metadata"], "generation": 1}
+        uid = {"uid": "u-workload"} if child["kind"] == "StatefulSet" else {}
+        child["metadata"] = {**child["metadata"], **uid, "generation": 1}
         if child["kind"] == "StatefulSet":
             count = 1 if ready else 0
             child["status"] = {"observedGeneration": 1, "replicas": 1, "readyReplicas": count, "updatedReplicas": 1}

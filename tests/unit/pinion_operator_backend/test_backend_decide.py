@@ -97,7 +97,7 @@ def test_troubles_of_the_pod(backends: Any, status: Any, message: str) -> None:
     assert message in plan.status["conditions"][0]["message"]
 
 
-PENDING = {"metadata": {}, "spec": {"storageClassName": "nosuch"}, "status": {"phase": "Pending"}}
+PENDING = {"metadata": {"uid": "u-claim"}, "spec": {"storageClassName": "nosuch"}, "status": {"phase": "Pending"}}
 CLAIMS: list[tuple[Any, str, str]] = [
     (None, "", "its claim data-b-kubo-0 is not there"),
     (None, "FailedCreate: exceeded quota: q", "its claim data-b-kubo-0 is not there (FailedCreate: exceeded quota: q)"),
@@ -110,7 +110,10 @@ CLAIMS: list[tuple[Any, str, str]] = [
 @pytest.mark.parametrize(("claim", "warning", "message"), CLAIMS)
 def test_a_volume_that_does_not_come_is_named(backends: Any, claim: Any, warning: str, message: str) -> None:
     pod = {"metadata": {"name": "b-kubo-0"}, "status": {"conditions": [UNSCHEDULED]}}
-    plan = decide(backends.settled(backends.make(), ready=False, pods=(pod,), claim=claim, claim_warning=warning))
+    seen = backends.settled(backends.make(), ready=False, pods=(pod,), claim=claim)
+    reason, _, note = warning.partition(": ")
+    told = {"u-claim" if claim else "u-workload": ({"reason": reason, "note": note},)} if warning else {}
+    plan = decide(replace(seen, warnings=told))
     assert plan.status is not None
     assert plan.status["conditions"][0]["message"].startswith("pod b-kubo-0 is not scheduled: 0/1 nodes; its claim")
     assert plan.status["conditions"][0]["message"].endswith(message)
@@ -275,3 +278,16 @@ class TestPins:
     def test_nothing_goes_when_the_daemon_does_not_answer(self, backends: Any, health: Health | None) -> None:
         seen = backends.settled(backends.make(), health=health, unwanted={"old": 1e6})
         assert decide(seen).unpin == ()
+
+
+def test_who_was_never_rendered_with_it_keeps_nobody_from_deleting_it(backends: Any) -> None:
+    """A model that names no backend uses all of its namespace, and its pods may know nothing of this one."""
+    obj = backends.make(deleting=True)
+    bystander = replace(USER, blocks=False)
+    assert decide(backends.settled(obj, ready=False, users=(bystander,))).finalizers == ()
+    plan = decide(backends.settled(obj, users=(bystander, replace(USER, name="n"))))
+    assert plan.finalizers is None
+    assert conditions(plan)["DeletionBlocked"] == ("True", "InUse")
+    assert plan.status is not None
+    message = next(one["message"] for one in plan.status["conditions"] if one["type"] == "DeletionBlocked")
+    assert message.startswith("used by ModelDeployment n:")

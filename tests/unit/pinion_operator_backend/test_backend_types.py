@@ -8,7 +8,7 @@ from pinion_contract.config import CacheBackend, GatewayBackend, KuboBackend, To
 from pinion_operator.api.ipfsbackend import IpfsBackend
 from pinion_operator.reconcile.backend.decide import decide
 from pinion_operator.reconcile.backend.observed import Check, Health
-from pinion_operator.reconcile.claim import newest_warning, unusable_claim
+from pinion_operator.reconcile.claim import unusable_claim
 from pinion_operator.reconcile.model.backend_messages import claim_of, secret_of, to_message
 from pinion_operator.resources.names import BACKEND_FINALIZER
 
@@ -120,21 +120,3 @@ CLAIMS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize(("claim", "problem"), CLAIMS.values(), ids=CLAIMS.keys())
 def test_a_claim(claim: Any, problem: str) -> None:
     assert unusable_claim("models", claim) == (f"PersistentVolumeClaim models {problem}" if problem else "")
-
-
-OLD = {"reason": "Old", "note": "said first", "deprecatedLastTimestamp": "2026-01-01T00:00:01Z"}
-ONCE = {"reason": "Once", "note": "said once", "eventTime": "2026-01-01T00:00:02.000000Z"}
-AGAIN = {**OLD, "reason": "Again", "series": {"count": 2, "lastObservedTime": "2026-01-01T00:00:03.000000Z"}}
-WARNINGS: dict[str, tuple[list[Any], str]] = {
-    "none": ([], ""),
-    "the newest": ([ONCE, OLD], "Once: said once"),
-    "one that was repeated": ([AGAIN, ONCE], "Again: said first"),
-    "on several lines": ([{**ONCE, "note": "a\nb\t c"}], "Once: a b c"),
-    "a long one": ([{**ONCE, "note": "x" * 2000}], f"Once: {'x' * 293}…"),
-    "one without a note": ([{"reason": "Bare"}], "Bare: "),
-}
-
-
-@pytest.mark.parametrize(("events", "text"), WARNINGS.values(), ids=WARNINGS.keys())
-def test_what_kubernetes_said_last(events: Any, text: str) -> None:
-    assert newest_warning(events) == text

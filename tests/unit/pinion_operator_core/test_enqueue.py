@@ -2,7 +2,7 @@ from typing import Any
 
 from pinion_operator.controller.enqueue import refs_to_enqueue
 from pinion_operator.controller.store import Store
-from pinion_operator.resources.kinds import DEPLOYMENT, IPFSBACKEND, MODELDEPLOYMENT, POD, Ref
+from pinion_operator.resources.kinds import CONTROLLERREVISION, DEPLOYMENT, IPFSBACKEND, MODELDEPLOYMENT, POD, Ref
 
 
 def make_object(name: str, *, namespace: str = "ns", generation: int = 1, **content: Any) -> dict[str, Any]:
@@ -81,3 +81,13 @@ def test_progress_of_a_model_enqueues_no_backend_and_its_cid_does() -> None:
     known = make_deployment("m", "one", status={"transfer": {"percent": 10}, "model": {"cid": "bafy"}})
     assert names(refs_to_enqueue(MODELDEPLOYMENT, before, later, filled())) == {"ModelDeployment/m"}
     assert names(refs_to_enqueue(MODELDEPLOYMENT, later, known, filled())) == {"ModelDeployment/m", "IpfsBackend/one"}
+
+
+def test_a_revision_or_a_pod_that_goes_enqueues_backends_that_wait_in_deletion() -> None:
+    store, child = filled(), make_object("c", metadata={"labels": {"pinion.dev/deployment": "m"}})
+    going = make_object("three", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    store.saw(IPFSBACKEND, going)
+    waits = {"ModelDeployment/m", "IpfsBackend/three"}
+    assert names(refs_to_enqueue(CONTROLLERREVISION, child, child, store)) == waits
+    assert names(refs_to_enqueue(POD, child, None, store)) == waits
+    assert names(refs_to_enqueue(POD, child, child, store)) == {"ModelDeployment/m"}

@@ -6,8 +6,19 @@ import pytest
 
 from pinion_operator.cluster.api import Api
 from pinion_operator.cluster.credentials import Credentials
-from pinion_operator.controller.events import BURST, QUEUED, Events, build_event, is_told
+from pinion_operator.cluster.patience import IMPATIENT
+from pinion_operator.controller.events import (
+    BURST,
+    QUEUED,
+    Events,
+    build_event,
+    describe_mutation,
+    describe_transition,
+    is_told,
+)
 from pinion_operator.metrics import Metrics
+from pinion_operator.reconcile.admission import Answer, Mutation
+from pinion_operator.resources.kinds import DEPLOYMENT, Ref
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
@@ -22,7 +33,8 @@ def make_condition(status: str, reason: str, message: str = "") -> dict[str, str
 
 
 def build(condition: str, new: Any, old: Any = None, **obj: Any) -> dict[str, Any]:
-    return dict(build_event(make_object(**obj), condition, new, old, "host_1", NOW))
+    about = make_object(**obj)
+    return dict(build_event(about, describe_transition(condition, new, old), "host_1", NOW))
 
 
 def test_an_event_says_what_became_of_which_object() -> None:
@@ -96,11 +108,19 @@ async def test_names_sort_by_time_and_none_comes_twice() -> None:
     assert names == sorted(set(names))
 
 
+def test_what_admission_changed_is_told_as_it_is() -> None:
+    mutation = Mutation(Ref(DEPLOYMENT, "ml", "minilm"), Answer("w", "c"), 'spec.image is "b:1" instead of "a:1"')
+    event = build_event(make_object(), describe_mutation(mutation), "host_1", NOW)
+    assert event["note"] == 'admission changed Deployment minilm: spec.image is "b:1" instead of "a:1"'
+    assert (event["type"], event["reason"], event["action"]) == ("Normal", "ChangedByAdmission", "Apply")
+
+
 def unconnected(metrics: Metrics, clock: list[float]) -> Events:
     """Return Events on a client that nobody runs: what is queued stays queued."""
     from kubernetes.aio import client
 
-    api = Api(Credentials(client.Configuration()), manager="m", agent="a", timeout=1, on_request=lambda *_: None)
+    credentials = Credentials(client.Configuration())
+    api = Api(credentials, manager="m", agent="a", connections=1, timeout=1, patience=IMPATIENT, on_request=lambda *_: None)
     return Events(api, metrics, "host_1", lambda: clock[0])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pinion_operator.reconcile.drift import covers
+from pinion_operator.reconcile.drift import covers, differences, leaves
 from pinion_operator.reconcile.quantity import parse_quantity
 
 COVERED: dict[str, tuple[Any, Any, bool]] = {
@@ -16,8 +16,30 @@ COVERED: dict[str, tuple[Any, Any, bool]] = {
     "there is nothing": (None, {"a": 1}, False),
     "an empty field is wanted": ({"emptyDir": {}}, {"emptyDir": {}}, True),
     "an empty field is missing": ({}, {"emptyDir": {}}, False),
-    "list items with defaults": ([{"name": "x", "mode": 420}, {"name": "y"}], [{"name": "x"}], True),
-    "a list item is missing": ([{"name": "y"}], [{"name": "x"}], False),
+    "a merged list, with defaults and others' items": (
+        {"volumes": [{"name": "y"}, {"name": "x", "mode": 420}]},
+        {"volumes": [{"name": "x"}]},
+        True,
+    ),
+    "an item of a merged list is missing": ({"volumes": [{"name": "y"}]}, {"volumes": [{"name": "x"}]}, False),
+    "an item of a merged list differs": ({"env": [{"name": "x", "value": "2"}]}, {"env": [{"name": "x", "value": "1"}]}, False),
+    "ports of two protocols": (
+        {"ports": [{"port": 1, "protocol": "UDP"}, {"port": 1, "protocol": "TCP", "nodePort": 30000}]},
+        {"ports": [{"port": 1, "protocol": "TCP"}]},
+        True,
+    ),
+    "a list that is one value, with defaults": ({"ingress": [{"a": 1, "b": 2}]}, {"ingress": [{"a": 1}]}, True),
+    "a list that is one value, with another item": ({"ingress": [{"a": 1}, {"b": 1}]}, {"ingress": [{"a": 1}]}, False),
+    "below a list that is one value no list is merged": (
+        {"ingress": [{"ports": [{"port": 1}, {"port": 2}]}]},
+        {"ingress": [{"ports": [{"port": 1}]}]},
+        False,
+    ),
+    "words in another order": ({"command": ["b", "a"]}, {"command": ["a", "b"]}, False),
+    "a word more": ({"command": ["sh", "a"]}, {"command": ["a"]}, False),
+    "a label more in a selector": ({"selector": {"a": "1", "b": "2"}}, {"selector": {"a": "1"}}, False),
+    "a label more elsewhere": ({"labels": {"a": "1", "b": "2"}}, {"labels": {"a": "1"}}, True),
+    "a mapping where a list is wanted": ({"command": {}}, {"command": ["a"]}, False),
     "a tuple is wanted": (["a"], ("a",), True),
     "a quantity in other words": ({"cpu": "1", "memory": "1Gi"}, {"cpu": "1000m", "memory": "1024Mi"}, True),
     "a quantity as a number": ({"cpu": "2"}, {"cpu": 2}, True),
@@ -30,6 +52,36 @@ COVERED: dict[str, tuple[Any, Any, bool]] = {
 @pytest.mark.parametrize(("have", "want", "covered"), COVERED.values(), ids=COVERED.keys())
 def test_covers(have: Any, want: Any, covered: bool) -> None:
     assert covers(have, want) is covered
+
+
+def test_each_difference_names_its_field_and_both_values() -> None:
+    want = {
+        "metadata": {"labels": {"pinion.dev/revision": "r1"}},
+        "spec": {"containers": [{"name": "runtime", "image": "a:1", "command": ["x"]}], "replicas": 1, "selector": {"a": "1"}},
+    }
+    have = {
+        "metadata": {"labels": {}},
+        "spec": {"containers": [{"name": "side"}, {"name": "runtime", "image": "b:1", "command": ["x", "y"]}],
+                 "replicas": 1, "selector": {"a": "1", "b": "2"}},
+    }  # fmt: skip
+    assert [(one.field, one.wanted, one.got) for one in differences(have, want)] == [
+        ("metadata.labels[pinion.dev/revision]", "r1", None),
+        ("spec.containers[runtime].image", "a:1", "b:1"),
+        ("spec.containers[runtime].command", ["x"], ["x", "y"]),
+        ("spec.selector.b", None, "2"),
+    ]
+
+
+def test_all_that_a_missing_item_had_has_a_path() -> None:
+    container = {"name": "a", "ports": [{"containerPort": 1, "protocol": "TCP"}], "command": ["x"], "env": [], "limits": {}}
+    assert set(leaves([container], ("containers",))) == {
+        ("containers", "[a]", "name"),
+        ("containers", "[a]", "ports", "[1/TCP]", "containerPort"),
+        ("containers", "[a]", "ports", "[1/TCP]", "protocol"),
+        ("containers", "[a]", "command", "[0]"),
+        ("containers", "[a]", "env"),
+        ("containers", "[a]", "limits"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """A child that the API server does not accept: told, tried again now and then, never in a loop."""
 
-from pinion_operator.cluster.errors import RefusedError
 from pinion_operator.controller.refusals import AGAIN, Refusals
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.reconcile.refusal import Refusal
@@ -98,15 +97,15 @@ def test_what_is_remembered_of_refusals() -> None:
         "kind": "Deployment",
         "metadata": {"namespace": NAMESPACE, "name": NAME, "annotations": {DIGEST_ANNOTATION: "d1"}},
     }
-    assert refusals.note(OWNER, child, RefusedError("no", status=422)), "news"
-    assert not refusals.note(OWNER, child, RefusedError("no", status=422)), "the same again"
-    assert refusals.note(OWNER, child, RefusedError("no, because", status=422))
+    assert refusals.note(OWNER, child, "no"), "news"
+    assert not refusals.note(OWNER, child, "no"), "the same again"
+    assert refusals.note(OWNER, child, "no, because")
     assert refusals.of(OWNER) == {CHILD: Refusal("d1", "no, because", again=False)}
     now[0] += AGAIN
     assert refusals.of(OWNER)[CHILD].again
     refusals.accepted(OWNER, CHILD)
     assert refusals.of(OWNER) == {}
-    refusals.note(OWNER, child, RefusedError("no", status=422))
+    refusals.note(OWNER, child, "no")
     refusals.forget(OWNER)
     refusals.accepted(OWNER, CHILD)
     assert refusals.of(OWNER) == {}

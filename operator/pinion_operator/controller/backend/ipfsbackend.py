@@ -3,8 +3,9 @@
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -14,14 +15,28 @@ from ...reconcile.backend.children import build_secrets, is_outdated
 from ...reconcile.backend.decide import decide
 from ...reconcile.backend.health import check_interval
 from ...reconcile.backend.observed import GRACE_SECONDS, Health, ObservedBackend
-from ...reconcile.backend.users import User, users_of, wanted_cids
+from ...reconcile.backend.troubles import waiting_objects, wants_claim
+from ...reconcile.backend.users import Rendered, User, rendered_with, users_of, wanted_cids
 from ...reconcile.plan import Plan
-from ...resources.kinds import IPFSBACKEND, MODELDEPLOYMENT, POD, STATEFULSET, Key, Kind, Object, Ref, ref_of
+from ...resources.kinds import (
+    CONTROLLERREVISION,
+    IPFSBACKEND,
+    MODELDEPLOYMENT,
+    PERSISTENTVOLUMECLAIM,
+    POD,
+    STATEFULSET,
+    Key,
+    Kind,
+    Object,
+    Ref,
+    ref_of,
+)
 from ...resources.kubo_secret import derive_credentials
-from ...resources.names import BACKEND_LABEL, kubo_name, kubo_rpc_url
+from ...resources.names import BACKEND_LABEL, kubo_claim, kubo_name, kubo_rpc_url
 from ...resources.owner import controller_of
 from ..reconciler import Context
-from ..volume import look_at_volume
+from ..store import key_of
+from ..warning_events import WarningEvents, warnings_about
 from .health_checks import Surroundings, check, daemon_of
 
 _UNPIN_SECONDS = 30.0
@@ -50,6 +65,7 @@ class IpfsBackendReconciler:
     def __init__(self, rpc_url: Callable[[str, str], str] = kubo_rpc_url, grace: float = GRACE_SECONDS) -> None:
         self._rpc_url, self._grace = rpc_url, grace  # (backend, namespace) -> URL; seconds
         self._memories: dict[Key, _Memory] = {}
+        self._warning_events = WarningEvents()
 
     @property
     def kind(self) -> Kind:
@@ -62,22 +78,19 @@ class IpfsBackendReconciler:
         backend, problem = _parse(obj)
         children = {ref_of(child): child for child in context.children(meta["uid"])}
         orphans = context.orphans(BACKEND_LABEL, meta["namespace"], meta["name"])
-        users = users_of(meta["name"], context.list(MODELDEPLOYMENT, meta["namespace"]))
+        users = _users(obj, context)
         memory = self._memory(obj)
         # To let it go nothing must be asked: a namespace that is deleted may have taken our rights in it already.
-        goes = "deletionTimestamp" in meta and not users
+        goes = "deletionTimestamp" in meta and not any(user.blocks for user in users)
         managed = backend is not None and backend.spec.managed is not None and not goes
         credentials = derive_credentials(await context.key() if managed else b"", meta["uid"])
         around = Surroundings(children, orphans, credentials)
         missing = await self._missing(obj, around, memory, context) if managed else frozenset[str]()
         if backend is not None and not goes:
             await self._check_if_due(backend, around, memory, context)
-        claim, warning = None, ""
-        if backend is not None and memory.health is None and not goes:
-            claim, warning = await look_at_volume(backend, children, context.api)
         now = context.now()
         memory.unwanted_since = _unwanted(memory, users, now)
-        return ObservedBackend(
+        seen = ObservedBackend(
             obj=obj,
             backend=backend,
             problem=problem,
@@ -87,8 +100,8 @@ class IpfsBackendReconciler:
             missing=missing,
             taken=context.taken,
             pods=_pods(obj, children, context),
-            claim=claim,
-            claim_warning=warning,
+            refused=context.refused,
+            answers=context.answers,
             users=users,
             health=memory.health,
             unwanted={cid: (now - since).total_seconds() for cid, since in memory.unwanted_since.items()},
@@ -99,6 +112,20 @@ class IpfsBackendReconciler:
             image_pull_policy=context.defaults.image_pull_policy,
             platform=context.platform(),
         )
+        if backend is None or not managed or memory.health is not None:
+            self._warning_events.forget(key_of(obj))
+            return seen
+        return await self._with_what_waits(seen, backend, context)
+
+    async def _with_what_waits(self, seen: ObservedBackend, backend: IpfsBackend, context: Context) -> ObservedBackend:
+        """Look at the claim, and at what Kubernetes says in events: neither is watched, nor asked for once a pod is ready."""
+        meta = backend.metadata
+        if wants_claim(backend):
+            claim = await context.api.get(PERSISTENTVOLUMECLAIM, (meta.namespace, kubo_claim(meta.name)))
+            seen = replace(seen, claim=claim)
+        waiting = waiting_objects(seen, backend)
+        ask = partial(warnings_about, context.api)
+        return replace(seen, warnings=await self._warning_events.look((meta.namespace, meta.name), waiting, ask))
 
     def decide(self, observed: ObservedBackend) -> Plan:
         """Return the plan."""
@@ -110,7 +137,7 @@ class IpfsBackendReconciler:
         credentials = derive_credentials(await context.key(), meta["uid"])
         url = self._rpc_url(meta["name"], meta["namespace"])
         for cid in cids:
-            users = users_of(meta["name"], context.list(MODELDEPLOYMENT, meta["namespace"]))
+            users = _users(obj, context)
             if cid in wanted_cids(users) or not all(user.settled for user in users):
                 continue
             await unpin(meta["name"], url, credentials.operator_token, cid, _UNPIN_SECONDS)
@@ -120,6 +147,7 @@ class IpfsBackendReconciler:
     def forget(self, key: Key) -> None:
         """Drop what is remembered of a backend that is gone."""
         self._memories.pop(key, None)
+        self._warning_events.forget(key)
 
     def _memory(self, obj: Object) -> _Memory:
         key, uid = (obj["metadata"]["namespace"], obj["metadata"]["name"]), obj["metadata"]["uid"]
@@ -172,7 +200,7 @@ class IpfsBackendReconciler:
             memory.pins = await list_pins(context.http, *daemon, timeout)
         except KuboProbeError:
             return  # the pins as they were known stay; the next check lists again
-        wanted = wanted_cids(users_of(meta.name, context.list(MODELDEPLOYMENT, meta.namespace)))
+        wanted = wanted_cids(users_of(meta.name, context.list(MODELDEPLOYMENT, meta.namespace), Rendered()))
         for cid in sorted(wanted - memory.pins)[:_REPAIRS]:
             with contextlib.suppress(KuboProbeError):  # not held whole: the pods bring it, and pin it themselves
                 await pin(meta.name, *daemon, cid, timeout)
@@ -187,6 +215,15 @@ def _pods(obj: Object, children: Mapping[Ref, Object], context: Context) -> tupl
     tied = context.store.labelled(BACKEND_LABEL, namespace, name)
     makers = ((pod, controller_of(pod)) for pod in tied if pod["kind"] == POD.name)
     return tuple(pod for pod, maker in makers if workload and maker and maker["uid"] == workload["metadata"]["uid"])
+
+
+def _users(obj: Object, context: Context) -> tuple[User, ...]:
+    """Return who uses the backend; who was rendered with it counts, and is looked up, once it is to go."""
+    namespace, name, rendered = obj["metadata"]["namespace"], obj["metadata"]["name"], Rendered()
+    if "deletionTimestamp" in obj["metadata"]:
+        revisions, pods = context.list(CONTROLLERREVISION, namespace), context.list(POD, namespace)
+        rendered = rendered_with(name, revisions, pods)
+    return users_of(name, context.list(MODELDEPLOYMENT, namespace), rendered)
 
 
 def _parse(obj: Object) -> tuple[IpfsBackend | None, str]:

@@ -25,8 +25,10 @@ from ...reconcile.model.observed import Observed, Pod
 from ...reconcile.model.pods import waits_for_volumes
 from ...reconcile.model.progress import progress_marks
 from ...reconcile.model.scope import Scope, build_scope
+from ...reconcile.model.shared_claims import mounted_claims
 from ...reconcile.model.source import Resolution, SourceFacts, Unresolved
 from ...reconcile.model.upstream import can_move
+from ...reconcile.model.waiting import waiting_objects
 from ...reconcile.plan import Plan
 from ...resources.kinds import (
     DEPLOYMENT,
@@ -48,6 +50,7 @@ from ...resources.owner import controller_of
 from ...resources.peers import build_peers_secret
 from ...resources.podtemplate import mounted_peers_secret
 from ..reconciler import Context
+from ..warning_events import WarningEvents, warnings_about
 from .progress import Progress
 from .resolutions import Resolutions
 from .upstreams import Upstreams
@@ -60,6 +63,7 @@ class ModelDeploymentReconciler:
         self._resolutions = Resolutions()
         self._upstreams = Upstreams()
         self._progress = Progress()
+        self._warning_events = WarningEvents()
         self._renaming: dict[Key, float] = {}  # since when all pods answer to the old name and the new one
         self._shown: dict[Key, tuple[object, float]] = {}  # the transfer in status, and since when
 
@@ -92,6 +96,7 @@ class ModelDeploymentReconciler:
             taken=context.taken,
             backends=backends,
             refused=context.refused,
+            answers=context.answers,
             known_cids=_known_cids(context.list(MODELDEPLOYMENT, meta["namespace"]), obj, context.defaults.hub_endpoint),
             progress_age=self._progress_age(key, obj),
             runtime_image=context.defaults.runtime_image,
@@ -114,6 +119,9 @@ class ModelDeploymentReconciler:
             secret = mounted_peers_secret(scope.current.template)
             gone = await context.api.is_free(build_peers_secret(obj, secret, seen.fresh_token))
             seen = replace(seen, peers_secret_gone=gone)
+        seen = await self._with_mounted_claims(seen, scope, context)
+        ask = partial(warnings_about, context.api)
+        seen = replace(seen, warnings=await self._warning_events.look(key, waiting_objects(seen), ask))
         if scope.current and is_renaming(seen, scope.model, scope.current):
             since = self._renaming.setdefault(key, time.monotonic())
             seen = replace(seen, renaming_age=time.monotonic() - since)
@@ -134,6 +142,7 @@ class ModelDeploymentReconciler:
         self._resolutions.forget(key)
         self._upstreams.forget(key)
         self._progress.forget(key)
+        self._warning_events.forget(key)
         self._shown.pop(key, None)
         self._renaming.pop(key, None)
 
@@ -144,6 +153,15 @@ class ModelDeploymentReconciler:
             return seen
         claim = await context.api.get(PERSISTENTVOLUMECLAIM, (model.metadata.namespace, name))
         return replace(seen, cache_claim=claim, cache_looked_at=True)
+
+    async def _with_mounted_claims(self, seen: Observed, scope: Scope, context: Context) -> Observed:
+        """Look at the claims of backends and others that the pods mount, and at who else mounts them; not at rest."""
+        namespace = scope.model.metadata.namespace
+        names = mounted_claims(scope.model, scope.current) if scope.current and not is_at_rest(scope.model) else ()
+        if not names:
+            return seen
+        claims = {name: await context.api.get(PERSISTENTVOLUMECLAIM, (namespace, name)) for name in names}
+        return replace(seen, claims=claims, deployments=context.list(DEPLOYMENT, namespace))
 
     async def _pods(self, key: Key, children: Mapping[Ref, Object], context: Context) -> tuple[Pod, ...]:
         deployment = children.get(Ref(DEPLOYMENT, *key))

@@ -17,7 +17,6 @@ from ...resources.kubo_service import build_kubo_service
 from ...resources.kubo_statefulset import KuboSettings, build_kubo_statefulset, mounted_secret
 from ...resources.names import kubo_client_secret, kubo_name
 from ...resources.owner import digest
-from ..drift import covers
 from ..orphans import agreeing
 from ..pending import Pending
 from ..quantity import parse_quantity
@@ -45,8 +44,10 @@ def pending_children(seen: ObservedBackend, backend: IpfsBackend) -> Pending:
         build_kubo_network_policy(seen.obj, seen.operator_namespace),
         build_kubo_statefulset(seen.obj, settings_of(seen, backend.spec)),
     )
-    changed = tuple(child for child in wanted if not covers(seen.children.get(ref_of(child)), child))
-    return Pending(create=create, apply=changed)
+    admission = seen.admission
+    changed = tuple(child for child in wanted if not admission.accepts(seen.children.get(ref_of(child)), child))
+    mutated = (admission.mutation(seen.children.get(ref_of(child)), child) for child in wanted)
+    return Pending(create=create, apply=changed, mutated=tuple(one for one in mutated if one))
 
 
 def adoptable_children(seen: ObservedBackend, wanted: Sequence[Object]) -> frozenset[Ref]:

@@ -9,10 +9,12 @@ from ...resources.names import BACKEND_FINALIZER
 from ..drift import covers
 from ..pending import Pending
 from ..plan import Plan
+from ..refused_children import Refused, refused_children, without_refused
 from .children import adoptable_children, pending_children
 from .health import build_conditions
 from .observed import ObservedBackend
 
+WAITING = 5.0  # seconds between two looks while a pod is on its way
 _NAMED_USERS = 10  # in a message
 
 
@@ -20,26 +22,33 @@ def decide(seen: ObservedBackend) -> Plan:
     """Return the plan. Pure and total."""
     if seen.backend is None:
         return _invalid(seen)
-    if seen.backend.deleting and not seen.users:
+    if seen.backend.deleting and not seen.blocked_by:
         return Plan(finalizers=_without_ours(seen.obj))
     # What is being deleted gets no children again, but keeps serving while others need it.
     managed = seen.backend.spec.managed is not None and not seen.backend.deleting
     children = pending_children(seen, seen.backend) if managed else Pending()
+    refused = refused_children(seen.refused, children)
+    now = without_refused(children, refused)
     return Plan(
         unpin=_removable(seen),
         finalizers=None if seen.backend.deleting else _with_ours(seen.obj),
-        status=_changed(seen.obj, _status(seen, seen.backend, children)),
-        create=children.create,
-        apply=children.apply,
-        adopt=adoptable_children(seen, children.apply),
-        delete=children.delete,
-        after=max(seen.next_check, 0.5),
+        status=_changed(seen.obj, _status(seen, seen.backend, children, refused)),
+        create=now.create,
+        apply=now.apply,
+        adopt=adoptable_children(seen, now.apply),
+        delete=now.delete,
+        after=max(0.5, min(seen.next_check, WAITING) if _waits(seen, seen.backend) else seen.next_check),
     )
 
 
-def _status(seen: ObservedBackend, backend: IpfsBackend, children: Pending) -> Object:
+def _waits(seen: ObservedBackend, backend: IpfsBackend) -> bool:
+    """Return whether a pod of ours is on its way: what is wrong with it may stand in events alone, which wake nobody."""
+    return backend.spec.managed is not None and seen.health is None and not backend.deleting and not seen.taken
+
+
+def _status(seen: ObservedBackend, backend: IpfsBackend, children: Pending, refused: Refused) -> Object:
     generation = backend.metadata.generation
-    conditions = build_conditions(seen, backend, pending=not children.complete)
+    conditions = build_conditions(seen, backend, children, refused)
     if backend.deleting:
         blocked = condition(ConditionType.DELETION_BLOCKED, True, Reason.IN_USE, _used_by(seen), generation=generation)
         conditions = (*conditions, blocked)
@@ -51,12 +60,13 @@ def _status(seen: ObservedBackend, backend: IpfsBackend, children: Pending) -> O
         version=(check and check.version) or backend.status.version,
         peer_id=(check and check.peer_id) or backend.status.peer_id,
         bound_models=len(seen.users),
+        mutated_children=seen.admission.to_status(children.mutated, children.apply),
     ).to_object()
 
 
 def _invalid(seen: ObservedBackend) -> Plan:
     """Stop at an object that this operator cannot read; one that is being deleted must still be able to go."""
-    if "deletionTimestamp" in seen.obj["metadata"] and not seen.users:
+    if "deletionTimestamp" in seen.obj["metadata"] and not seen.blocked_by:
         return Plan(finalizers=_without_ours(seen.obj))
     generation = seen.obj["metadata"].get("generation", 1)
     ready = condition(ConditionType.READY, False, Reason.FAILED, seen.problem, generation=generation)
@@ -78,7 +88,7 @@ def _removable(seen: ObservedBackend) -> tuple[str, ...]:
 
 
 def _used_by(seen: ObservedBackend) -> str:
-    names = [user.name for user in seen.users]
+    names = [user.name for user in seen.blocked_by]
     more = f" and {len(names) - _NAMED_USERS} more" if len(names) > _NAMED_USERS else ""
     return f"used by ModelDeployment {', '.join(names[:_NAMED_USERS])}{more}: delete them, or let them name other backends"
 

@@ -1,18 +1,17 @@
 """What to say about a backend, from its health checks, and for a managed Kubo from its StatefulSet and pods."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...api.base import Condition
 from ...api.ipfsbackend import IpfsBackend
 from ...conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true, summarise
-from ...resources.kinds import STATEFULSET, Object, Ref
-from ...resources.names import kubo_claim, kubo_name
-from ..claim import explain_claim
-from ..container_start import why_not_started
+from ...resources.names import kubo_claim
 from ..orphans import explain_taken
+from ..pending import Pending
+from ..refused_children import Refused
 from .children import is_claim_going
 from .observed import Check, Health, ObservedBackend
+from .troubles import find_trouble, lacking_volume, workload_of
 
 
 class _Proof(NamedTuple):
@@ -23,13 +22,20 @@ class _Proof(NamedTuple):
     answers: str  # of Reachable
 
 
+class _Waiting(NamedTuple):
+    """What keeps it from being checked."""
+
+    message: str
+    step: Reason = Reason.PROGRESSING  # of Reconciling
+    reason: Reason = Reason.PROGRESSING  # of Ready
+
+
 _PROOFS = {
     "Kubo": _Proof(ConditionType.ROUND_TRIP_HEALTHY, "add, cat and compare succeed", "the RPC API answers"),
     "TrustlessGateway": _Proof(ConditionType.REACHABLE, "a gateway answers", "a gateway answers"),
     "HuggingFaceCache": _Proof(ConditionType.REACHABLE, "its claim is there", "its claim is there"),
 }
 _FIRST_RETRY = 0.5  # seconds; doubled with each failure
-_CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 
 
 def check_interval(interval: float, health: Health | None) -> float:
@@ -42,20 +48,38 @@ def check_interval(interval: float, health: Health | None) -> float:
     return min(interval, _FIRST_RETRY * 2.0 ** min(health.failures - 1, 10))
 
 
-def build_conditions(seen: ObservedBackend, backend: IpfsBackend, *, pending: bool) -> tuple[Condition, ...]:
-    """Return the conditions; `pending` says that children are about to be written."""
+def build_conditions(seen: ObservedBackend, backend: IpfsBackend, children: Pending, refused: Refused) -> tuple[Condition, ...]:
+    """Return the conditions; what is pending of the children is about to be written, but for those that are refused.
+
+    Ready's message tells what of the children admission has changed.
+    """
+    said = _build_conditions(seen, backend, children, refused)
+    changed = [one.message for one in children.mutated]
+    return tuple(
+        one.model_copy(update={"message": "; ".join((one.message, *changed))}) if one.type == ConditionType.READY else one
+        for one in said
+    )
+
+
+def _build_conditions(
+    seen: ObservedBackend, backend: IpfsBackend, children: Pending, refused: Refused
+) -> tuple[Condition, ...]:
     generation = backend.metadata.generation
     daemon = _daemon(seen.health, backend)
     if seen.taken:
         message = explain_taken(seen.taken)
         ready = condition(ConditionType.READY, False, Reason.FAILED, message, generation=generation)
         return (*summarise(ready, Stalled(Reason.NAME_TAKEN, message)), *daemon)
-    state = Reconciling(Reason.PROGRESSING, "making its children") if pending else None
-    if state is None and backend.spec.managed is not None:
-        state = _starting(seen, backend)
-    if state is not None:
-        ready = condition(ConditionType.READY, False, Reason.PROGRESSING, state.message, generation=generation)
-        return (*summarise(ready, state), *daemon)
+    if refused:
+        ref, refusal = min(refused.items())
+        ready = condition(ConditionType.READY, False, Reason.FAILED, refusal.explain(ref), generation=generation)
+        return (*summarise(ready, Stalled(refusal.reason, refusal.explain(ref))), *daemon)
+    waits = None if children.complete else _Waiting("making its children")
+    if waits is None and backend.spec.managed is not None:
+        waits = _starting(seen, backend)
+    if waits is not None:
+        ready = condition(ConditionType.READY, False, waits.reason, waits.message, generation=generation)
+        return (*summarise(ready, Reconciling(waits.step, waits.message)), *daemon)
     if is_true(daemon, _PROOFS[backend.spec.type].condition):
         message = _PROOFS[backend.spec.type].message
         ready = condition(ConditionType.READY, True, Reason.HEALTHY, message, generation=generation)
@@ -105,50 +129,21 @@ def _kept(known: Condition | None, type_: ConditionType, generation: int) -> Con
     return known.model_copy(update={"observed_generation": generation, "last_transition_time": None})
 
 
-def _starting(seen: ObservedBackend, backend: IpfsBackend) -> Reconciling | None:
+def _starting(seen: ObservedBackend, backend: IpfsBackend) -> _Waiting | None:
     """Return what the StatefulSet is still waiting for; None when its newest pod is ready."""
-    meta = backend.metadata
-    workload = seen.children.get(Ref(STATEFULSET, meta.namespace, kubo_name(meta.name)))
+    meta, workload = backend.metadata, workload_of(seen, backend)
     if workload is None and is_claim_going(seen):
         going = f"claim {kubo_claim(meta.name)} is being deleted"
-        return Reconciling(Reason.PROGRESSING, f"waiting until the volume of its predecessor has gone: {going}")
+        return _Waiting(f"waiting until the volume of its predecessor has gone: {going}")
     if workload is None:
-        return Reconciling(Reason.PROGRESSING, "its StatefulSet is gone")
+        return _Waiting("its StatefulSet is gone")
     status = workload.get("status", {})
     current = status.get("observedGeneration") == workload["metadata"].get("generation")
     counts = [status.get(name, 0) for name in ("replicas", "readyReplicas", "updatedReplicas")]
     if current and counts == [1, 1, 1]:
         return None
-    troubles = [trouble for pod in seen.pods if (trouble := _trouble(pod))]
-    said = [troubles[0] if troubles else "waiting for its pod"]
-    if backend.spec.managed and backend.spec.managed.storage.type == "PVC" and current:
-        said.append(explain_claim(kubo_claim(meta.name), seen.claim, seen.claim_warning))
-    return Reconciling(Reason.STARTING, "; ".join(filter(None, said)))
-
-
-def _trouble(pod: Object) -> str:
-    """Return why a pod does not get on, without anything that changes by itself; "" when nothing is wrong so far."""
-    name, status = pod["metadata"]["name"], pod.get("status", {})
-    for known in status.get("conditions") or ():
-        if (known["type"], known["status"]) == ("PodScheduled", "False"):
-            return f"pod {name} is not scheduled: {known.get('message', '')}"
-    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        if text := _container_trouble(container):
-            return f"pod {name}, container {container['name']}: {text}"
-    return ""
-
-
-def _container_trouble(container: Mapping[str, Any]) -> str:
-    waiting = container.get("state", {}).get("waiting") or {}
-    if waiting.get("reason") in _CANNOT_PULL:  # the kubelet alternates between them
-        return f"the image {container.get('image', '')} cannot be pulled"
-    if why := why_not_started(container):
-        return f"cannot be started: {why}"
-    # A crash shows as `terminated` now, or as `lastState` while the next start waits.
-    ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated") or {}
-    if container.get("ready") or not ended.get("exitCode"):
-        return ""
-    if ended.get("reason") == "OOMKilled":
-        return "killed for memory: raise spec.managed.resources.limits.memory"
-    said = [line.strip() for line in str(ended.get("message", "")).splitlines() if line.startswith("Error:")]
-    return f"ended with exit code {ended['exitCode']}{f': {said[-1][7:300]}' if said else ''}"
+    trouble = find_trouble(seen, backend)
+    message = trouble.message if trouble else "waiting for its pod"
+    if current and (lacks := lacking_volume(seen, backend, message)):
+        message = f"{message}; {lacks}"
+    return _Waiting(message, Reason.STARTING, trouble.reason if trouble else Reason.PROGRESSING)

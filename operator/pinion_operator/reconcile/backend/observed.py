@@ -7,6 +7,8 @@ from ...api.ipfsbackend import IpfsBackend
 from ...resources.kinds import Object, Ref
 from ...resources.kubo_secret import Credentials
 from ...resources.platform import PLAIN, Platform
+from ..admission import Admission, Answer
+from ..refusal import Refusal
 from .users import User
 
 # A pod pins a moment before its CID is in any status; only a pin that nobody has wanted for this long goes.
@@ -47,9 +49,11 @@ class ObservedBackend:
     orphans: Mapping[Ref, Object] = field(default_factory=dict)  # that our label ties to this object, and nobody controls
     missing: frozenset[str] = frozenset()  # Secrets of ours that are not there
     taken: frozenset[Ref] = frozenset()  # names that we want and strangers bear
+    refused: Mapping[Ref, Refusal] = field(default_factory=dict)  # children
+    answers: Mapping[Ref, Answer] = field(default_factory=dict)  # children that came back otherwise than they were sent
     pods: tuple[Object, ...] = ()
     claim: Object | None = None  # of a managed daemon's volume; looked at only while its pod is not ready
-    claim_warning: str = ""  # the newest Warning event of that claim or, while there is none, of the StatefulSet that makes it
+    warnings: Mapping[str, tuple[Object, ...]] = field(default_factory=dict)  # Warning events, by the uid of what waits
     users: tuple[User, ...] = ()  # ModelDeployments that use it, those in deletion left out
     health: Health | None = None  # None: not checked, because no pod is ready
     unwanted: Mapping[str, float] = field(
@@ -63,6 +67,16 @@ class ObservedBackend:
     platform: Platform = PLAIN  # what pods are fitted to
 
     @property
+    def blocked_by(self) -> tuple[User, ...]:
+        """Return the users that keep it from going."""
+        return tuple(user for user in self.users if user.blocks)
+
+    @property
     def workloads(self) -> Mapping[Ref, Object]:
         """Return the children, and what a predecessor has left of them."""
         return {**self.orphans, **self.children}
+
+    @property
+    def admission(self) -> Admission:
+        """Return what is remembered of how the API server answered when children were applied."""
+        return Admission.of(self.obj, self.answers, self.backend.status.mutated_children if self.backend else ())

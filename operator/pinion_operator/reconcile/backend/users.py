@@ -1,11 +1,13 @@
 """What an IpfsBackend has to know of the ModelDeployments that use it."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...conditions import ConditionType
 from ...resources.kinds import Object
+from ...resources.names import DEPLOYMENT_LABEL, REVISION_LABEL
+from ..rendered import backend_order
 
 
 @dataclass(frozen=True)
@@ -15,15 +17,49 @@ class User:
     name: str
     wanted: frozenset[str]  # CIDs that must stay pinned: of the model and its manifest, of retained revisions too
     settled: bool  # its pods pin nothing that its status does not name yet
+    blocks: bool = True  # the backend cannot go while it is there
 
 
-def users_of(backend: str, deployments: Iterable[Object]) -> tuple[User, ...]:
+@dataclass(frozen=True)
+class Rendered:
+    """Which ModelDeployments were rendered with a backend."""
+
+    current: frozenset[str] = frozenset()  # uids of those whose revision that was current last was
+    running: frozenset[str] = frozenset()  # uids of those that have pods of a revision that was
+
+
+def rendered_with(backend: str, revisions: Iterable[Object], pods: Iterable[Object]) -> Rendered:
+    """Return who was rendered with the backend, by the ControllerRevisions and pods of the namespace."""
+    newest: dict[str, tuple[int, bool]] = {}  # by uid of the ModelDeployment
+    made: dict[tuple[str, str], str] = {}  # uid, by name of the ModelDeployment and revision: those with the backend
+    for one in revisions:
+        labels = one["metadata"].get("labels", {})
+        if REVISION_LABEL not in labels or DEPLOYMENT_LABEL not in labels:
+            continue
+        has = backend in backend_order(str(one["data"].get("config", "")))
+        for owner in one["metadata"].get("ownerReferences", ()):
+            newest[owner["uid"]] = max(newest.get(owner["uid"], (0, False)), (int(one["revision"]), has))
+            if has:
+                made[labels[DEPLOYMENT_LABEL], labels[REVISION_LABEL]] = owner["uid"]
+    run = {(labels.get(DEPLOYMENT_LABEL), labels.get(REVISION_LABEL)) for labels in map(_labels, pods)}
+    return Rendered(
+        current=frozenset(uid for uid, (_, has) in newest.items() if has),
+        running=frozenset(uid for key, uid in made.items() if key in run),
+    )
+
+
+def users_of(backend: str, deployments: Iterable[Object], rendered: Rendered) -> tuple[User, ...]:
     """Return the users among the ModelDeployments of the backend's namespace, by name; what is being deleted uses nothing.
 
-    One that names no backend uses all of its namespace. Objects are read raw: one that this operator's schema does not accept
-    still wants what its status says.
+    One that names no backend uses all of its namespace, and keeps those that it was rendered with from going. Objects are read
+    raw: one that this operator's schema does not accept still wants what its status says.
     """
-    users = (to_user(obj) for obj in deployments if "deletionTimestamp" not in obj["metadata"] and _uses(obj, backend))
+    users = []
+    for one in deployments:
+        named, uid = [ref.get("name") for ref in _refs(one)], one["metadata"].get("uid")
+        blocks = backend in named or uid in rendered.running or (not named and uid in rendered.current)
+        if "deletionTimestamp" not in one["metadata"] and (blocks or not named):
+            users.append(replace(to_user(one), blocks=blocks))
     return tuple(sorted(users, key=lambda user: user.name))
 
 
@@ -37,9 +73,13 @@ def wanted_cids(users: Iterable[User]) -> frozenset[str]:
     return frozenset().union(*(user.wanted for user in users))
 
 
-def _uses(deployment: Object, backend: str) -> bool:
-    named: Sequence[Any] = deployment.get("spec", {}).get("storage", {}).get("backendRefs") or ()
-    return not named or any(ref.get("name") == backend for ref in named)
+def _refs(deployment: Object) -> Sequence[Any]:
+    return deployment.get("spec", {}).get("storage", {}).get("backendRefs") or ()
+
+
+def _labels(obj: Object) -> Mapping[str, str]:
+    labels: Mapping[str, str] = obj["metadata"].get("labels", {})
+    return labels
 
 
 def _cids(status: Object) -> Iterator[str]:

@@ -16,6 +16,7 @@ from ...resources.peers import build_peers_secret, build_peers_service
 from ...resources.podtemplate import mounted_peers_secret
 from ...resources.service import build_service
 from ...resources.serviceaccount import build_service_account
+from ..admission import Admission
 from ..drift import covers
 from ..orphans import agreeing
 from ..pending import Pending
@@ -51,7 +52,7 @@ def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact:
     owner, model = seen.obj, scope.model
     replicas = _replicas_now(seen, model, revision, artifact)
     live = wanted_live(seen, model, revision, artifact)
-    wanted = [
+    wanted: list[Object] = [
         build_service_account(owner),
         build_config_map(owner, revision.name, revision.config_map_of(model.metadata.name), revision.config),
         build_live_config_map(owner, revision.name, live, first_fields=revision.is_first_form),
@@ -61,10 +62,15 @@ def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact:
         *_network_policy(seen, model),
         build_deployment(owner, revision.template, replicas, replacement(model, revision, artifact)),
     ]
-    apply: tuple[Object, ...] = tuple(child for child in wanted if not covers(seen.children.get(ref_of(child)), child))
     claim = wanted_cache_claim(seen, model)
-    if claim and seen.cache_looked_at and not _is_as_wanted(seen.cache_claim, claim):
-        apply = (claim, *apply)
+    admission, found = seen.admission, dict(seen.children)
+    if claim and seen.cache_looked_at:
+        wanted.insert(0, claim)
+        found |= {ref_of(claim): seen.cache_claim} if seen.cache_claim else {}
+    mutated = [admission.mutation(found.get(ref_of(child)), child) for child in wanted]
+    if claim and not seen.cache_looked_at:
+        mutated.append(admission.unseen(claim))
+    apply = tuple(child for child in wanted if not _is_there(found.get(ref_of(child)), child, admission))
     # The Secret is made once: it is there when the Deployment is, unless somebody took it away, and then pods wait for it.
     missing = deployment_of(seen, model) is None or seen.peers_secret_gone
     secret = build_peers_secret(owner, mounted_peers_secret(revision.template), seen.fresh_token)
@@ -74,7 +80,8 @@ def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact:
         create=(secret,) if missing and not left else (),
         apply=apply,
         delete=_unwanted(seen, model),
-        only_replicas=bool(apply) and all(_differs_in_replicas(seen, child) for child in apply),
+        mutated=tuple(one for one in mutated if one),
+        only_replicas=bool(apply) and all(_differs_in_replicas(seen, admission, child) for child in apply),
     )
 
 
@@ -93,10 +100,10 @@ def adoptable_children(seen: Observed, scope: Scope, wanted: Sequence[Object]) -
     return found
 
 
-def _is_as_wanted(have: Object | None, claim: Object) -> bool:
-    """Return whether the claim is there, and tied to its owner, or not, as its reclaim policy says."""
-    tied = [bool(one and one["metadata"].get("ownerReferences")) for one in (have, claim)]
-    return covers(have, claim) and tied[0] == tied[1]
+def _is_there(have: Object | None, child: Object, admission: Admission) -> bool:
+    """Return whether a child is as it is to be; a claim also tied to its owner, or not, as its reclaim policy says."""
+    tied = [bool(one and one["metadata"].get("ownerReferences")) for one in (have, child)]
+    return admission.accepts(have, child) and tied[0] == tied[1]
 
 
 def _is_left_by_predecessor(seen: Observed, model: ModelDeployment, secret: str) -> bool:
@@ -151,11 +158,11 @@ def _unwanted(seen: Observed, model: ModelDeployment) -> tuple[Ref, ...]:
     )
 
 
-def _differs_in_replicas(seen: Observed, child: Object) -> bool:
+def _differs_in_replicas(seen: Observed, admission: Admission, child: Object) -> bool:
     have = seen.children.get(ref_of(child))
     if have is None or kind_of(child) != DEPLOYMENT:
         return False
-    return covers(have, {**child, "spec": {**child["spec"], "replicas": have["spec"].get("replicas", 1)}})
+    return admission.accepts(have, {**child, "spec": {**child["spec"], "replicas": have["spec"].get("replicas", 1)}})
 
 
 def _revision_label(child: Object) -> str:

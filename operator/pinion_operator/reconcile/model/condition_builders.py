@@ -97,7 +97,12 @@ def build_artifact_verified(state: RevisionState) -> Condition:
 
 
 def build_workload_ready(state: RevisionState) -> Condition:
-    """Return WorkloadReady: the wanted pods run."""
+    """Return WorkloadReady: the wanted pods run; and what of the children admission has changed."""
+    said = _build_workload_ready(state)
+    return said.model_copy(update={"message": "; ".join((said.message, *(one.message for one in state.mutated)))})
+
+
+def _build_workload_ready(state: RevisionState) -> Condition:
     type_, workload, wanted = ConditionType.WORKLOAD_READY, state.workload, state.workload.wanted
     if workload.troubles:
         trouble = workload.troubles[0]

@@ -7,9 +7,9 @@ from ...conditions import ConditionType, Reason, condition
 from ...resources.kinds import CONFIGMAP, POD, Object, Ref, ref_of
 from ...resources.model_names import live_name
 from ...resources.names import LIVE_ANNOTATION
-from ..drift import covers
 from ..orphans import explain_taken
 from ..plan import Plan
+from ..refused_children import is_refused, without_refused
 from .annotations import is_paused
 from .children import adoptable_children, stale_children
 from .condition_builders import build_conditions
@@ -17,8 +17,6 @@ from .idle import idle_reason
 from .live import pods_to_tell
 from .observed import Observed
 from .readiness import SOON, Readiness, decide_readiness, stalled
-from .refused_children import is_refused, without_refused
-from .revision import as_current
 from .revision_state import RevisionState, build_revision_state
 from .scope import Scope
 from .sourcing import decide_facts, decide_source, early_plan, waiting
@@ -93,10 +91,9 @@ def _annotations(state: RevisionState) -> dict[Ref, dict[str, str]]:
 
 def _made_current(state: RevisionState) -> tuple[Object, ...]:
     """Return the ControllerRevision where it does not say yet that it is the current one: after going back, for one."""
-    seen, model = state.seen, state.model
-    wanted = as_current(state.revision, model, state.scope.revisions).to_object(seen.obj)
-    there = covers(seen.children.get(ref_of(wanted)), wanted)
-    return () if there or idle_reason(model) or is_refused(seen, wanted) else (wanted,)
+    seen, wanted = state.seen, state.record
+    there = seen.admission.accepts(seen.children.get(ref_of(wanted)), wanted)
+    return () if there or idle_reason(state.model) or is_refused(seen.refused, wanted) else (wanted,)
 
 
 def _decide_invalid(seen: Observed) -> Plan:

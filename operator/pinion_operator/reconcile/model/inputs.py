@@ -7,10 +7,11 @@ facts about a revision: learning them rolls nothing.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...api.modeldeployment import ModelDeploymentSpec
+from ...api.modeldeployment import BackendRef, ModelDeploymentSpec
 
 SHAPING = {"model", "storage", "runtime", "warmup", "auth", "pod", "termination_grace_period_seconds"}
 LIVE_OF_MODEL = ("name", "expected")  # of spec.model: pods read them in live.json
@@ -47,6 +48,12 @@ def hash_inputs(spec: ModelDeploymentSpec) -> InputHashes:
     source = _without_following(spec.model.source.model_dump(mode="json", by_alias=True, exclude_defaults=True))
     without = {**first, "model": {name: value for name, value in first["model"].items() if name != "expected"}}
     return InputHashes(hashes.own, hashes.namespace, _hash(source), (_hashes(first), _hashes(without)))
+
+
+def naming(spec: ModelDeploymentSpec, backends: Sequence[str]) -> ModelDeploymentSpec:
+    """Return the spec as it would be if it named just these backends."""
+    refs = tuple(BackendRef(name=name) for name in backends)
+    return spec.model_copy(update={"storage": spec.storage.model_copy(update={"backend_refs": refs})})
 
 
 def revision_name(spec: ModelDeploymentSpec, source_digest: str, *, namespace_backends: bool, restart: str = "") -> str:

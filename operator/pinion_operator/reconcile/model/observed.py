@@ -7,6 +7,7 @@ from pinion_contract.status import PodStatus
 
 from ...resources.kinds import Object, Ref
 from ...resources.platform import PLAIN, Platform
+from ..admission import Admission, Answer
 from ..refusal import Refusal
 from .scope import Scope
 from .source import Resolution, SourceFacts, Unresolved
@@ -42,10 +43,14 @@ class Observed:
     pods: tuple[Pod, ...] = ()  # of all revisions, oldest first; those in deletion too
     backends: tuple[Object, ...] = ()  # every IpfsBackend of the namespace
     refused: Mapping[Ref, Refusal] = field(default_factory=dict)  # children
+    answers: Mapping[Ref, Answer] = field(default_factory=dict)  # children that came back otherwise than they were sent
     resolution: Resolution | None = None  # None: not needed, because the source is known
     upstream: SourceFacts | None = None  # what the branch led to when the hub was asked last; None: this process knows nothing
     unasked: Unresolved | None = None  # why nobody asks where the branch leads; None: somebody does, or need not
     known_cids: Mapping[str, str] = field(default_factory=dict)  # by source digest: of other ModelDeployments of the namespace
+    claims: Mapping[str, Object | None] = field(default_factory=dict)  # that pods mount beside their cache; not at rest
+    deployments: tuple[Object, ...] = ()  # those of ours in the namespace, of other ModelDeployments too
+    warnings: Mapping[str, tuple[Object, ...]] = field(default_factory=dict)  # Warning events, by the uid of what waits
     since_progress: SinceProgress = field(default_factory=SinceProgress)
     cache_claim: Object | None = None  # that pods mount at $HF_HOME; looked at only while the object is not at rest
     cache_looked_at: bool = False
@@ -60,3 +65,8 @@ class Observed:
     limit_ranges: tuple[Object, ...] = ()  # of the namespace; looked at only before a revision is rendered
     fresh_token: str = ""  # a new secret, should one be needed
     peers_secret_gone: bool = False  # looked for only while a pod waits for its volumes
+
+    @property
+    def admission(self) -> Admission:
+        """Return what is remembered of how the API server answered when children were applied."""
+        return Admission.of(self.obj, self.answers, self.scope.model.status.mutated_children if self.scope else ())

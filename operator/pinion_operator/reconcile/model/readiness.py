@@ -9,12 +9,12 @@ from ...api.base import Condition
 from ...api.modeldeployment import ModelDeployment
 from ...api.modeldeployment_status import Phase
 from ...conditions import ConditionType, Reason, Reconciling, Stalled, condition, find, is_true
+from ..refused_children import Refused
 from .artifact import unexpected_bytes
 from .cache import too_many_pods
 from .failures import MEANINGS, explain
 from .idle import idle_reason
 from .pods import is_ready
-from .refused_children import Refused
 from .revision_state import RevisionState
 from .workload import Workload
 
@@ -61,6 +61,8 @@ def decide_readiness(state: RevisionState) -> Readiness:
     workload, pending, artifact = state.workload, state.pending, state.artifact
     if state.refused:
         return _refused(state.refused)
+    if state.unshareable:
+        return stalled(Reason.VOLUME_NOT_SHAREABLE, state.unshareable, AT_REST)
     if pending.apply and not pending.only_replicas:
         return _progressing(workload, "the children are being applied")
     if reason := idle_reason(state.model):
@@ -89,10 +91,9 @@ def decide_readiness(state: RevisionState) -> Readiness:
 
 
 def _refused(refused: Refused) -> Readiness:
-    """The same bytes will not be accepted later: somebody has to change the spec, or what refuses it."""
-    ref, refusal = sorted(refused.items())[0]
-    message = f"the API server refuses {ref.kind.name} {ref.name}: {refusal.message}"
-    return stalled(Reason.INVALID_SPEC, message, REFUSED)
+    """The same bytes will not be accepted later: somebody has to change the spec, or what refuses or changes it."""
+    ref, refusal = min(refused.items())
+    return stalled(refusal.reason, refusal.explain(ref), REFUSED)
 
 
 def _is_safe(state: RevisionState) -> bool:
@@ -117,6 +118,9 @@ def _idle(state: RevisionState, reason: Reason) -> Readiness:
 
 def _failed(workload: Workload) -> Readiness | None:
     """Return the readiness when a pod has given up, or when the cluster has not got anywhere for too long."""
+    for trouble in workload.troubles:
+        if trouble.reason == Reason.VOLUME_NOT_SHAREABLE:
+            return stalled(trouble.reason, trouble.message, AT_REST)
     for pod, failure in workload.failures:
         if not failure.retrying:
             return stalled(MEANINGS[failure.reason].stalled, explain(pod, failure), AT_REST)

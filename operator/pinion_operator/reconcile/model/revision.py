@@ -11,9 +11,10 @@ from ...resources.kinds import CONTROLLERREVISION, Object
 from ...resources.model_names import SOURCE_ANNOTATION, revision_name
 from ...resources.names import INPUTS_ANNOTATION, RESTART_ANNOTATION, REVISION_LABEL
 from ..quantity import parse_quantity
+from ..rendered import backend_order
 from .annotations import restart_wish
 from .backends import Choice
-from .inputs import InputHashes
+from .inputs import Hashes, InputHashes, hash_inputs, naming
 from .source import SourceFacts
 
 
@@ -104,9 +105,17 @@ def revisions_of(children: Iterable[Object]) -> tuple[Revision, ...]:
     found = [
         Revision.from_object(child)
         for child in children
-        if child["kind"] == CONTROLLERREVISION.name and "deletionTimestamp" not in child["metadata"]
+        if child["kind"] == CONTROLLERREVISION.name
+        and "deletionTimestamp" not in child["metadata"]
+        and _is_named_as_labelled(child["metadata"])
     ]
     return tuple(sorted(found, key=lambda revision: revision.number, reverse=True))
+
+
+def _is_named_as_labelled(meta: Object) -> bool:
+    """Return whether the label is there that names the revision: admission, or somebody, may have changed it."""
+    label = meta.get("labels", {}).get(REVISION_LABEL, "")
+    return bool(label) and str(meta["name"]).endswith(f"-{label}")
 
 
 def find_revision(
@@ -122,10 +131,39 @@ def find_revision(
     own_too = not choice.from_namespace or (choice.fallback and not choice.ready)
 
     def answers(revision: Revision) -> bool:
-        hashes = inputs.first_forms if revision.is_first_form else (inputs,)
+        hashes = _forms(inputs, revision)
         return any(revision.inputs == one.namespace or (own_too and revision.inputs == one.own) for one in hashes)
 
-    return next((revision for revision in revisions if answers(revision)), None)
+    exact = next((revision for revision in revisions if answers(revision)), None)
+    return exact or _find_by_order(model, inputs, choice, revisions)
+
+
+def _find_by_order(
+    model: ModelDeployment, inputs: InputHashes, choice: Choice, revisions: Sequence[Revision]
+) -> Revision | None:
+    """Return the revision that has just the backends that are wanted now, in order, said another way.
+
+    To name the backends of the namespace that are used already, or to name none again where the namespace has just these,
+    replaces no pod. What led to it is from then on what is said now.
+    """
+    if not choice.order:
+        return None
+    other = hash_inputs(naming(model.spec, choice.order if choice.from_namespace else ()))
+
+    def answers(revision: Revision) -> bool:
+        forms = _forms(other, revision)
+        said = any(revision.inputs == (one.own if choice.from_namespace else one.namespace) for one in forms)
+        return said and backend_order(revision.config) == choice.order
+
+    found = next((revision for revision in revisions if answers(revision)), None)
+    if found is None:
+        return None
+    now = _forms(inputs, found)[0]
+    return replace(found, inputs=now.over(namespace_backends=choice.from_namespace))
+
+
+def _forms(inputs: InputHashes, revision: Revision) -> tuple[Hashes, ...]:
+    return inputs.first_forms if revision.is_first_form else (inputs,)
 
 
 def find_source(inputs: InputHashes, revisions: Iterable[Revision]) -> SourceFacts | None:

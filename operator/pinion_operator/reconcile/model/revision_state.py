@@ -1,15 +1,18 @@
 """What is known of the current revision: its bytes, its children and its pods, computed once a pass."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...api.modeldeployment import ModelDeployment
+from ...resources.kinds import DEPLOYMENT, Object, kind_of, ref_of
+from ..admission import Mutation
 from ..pending import Pending
+from ..refused_children import Refused, refused_children
 from .artifact import Artifact, known_artifact
 from .children import pending_children
 from .observed import Observed
-from .refused_children import Refused, refused_children
-from .revision import Revision
+from .revision import Revision, as_current
 from .scope import Scope
+from .shared_claims import explain_unshareable
 from .workload import Workload, measure
 
 
@@ -24,6 +27,9 @@ class RevisionState:
     pending: Pending
     refused: Refused  # of the pending children
     workload: Workload
+    record: Object  # its ControllerRevision, as it says that this is the current one
+    mutated: tuple[Mutation, ...] = ()  # children, and the record, that stay as admission made them
+    unshareable: str = ""  # why its pods would wait for a volume that others have, and what to set
 
     @property
     def model(self) -> ModelDeployment:
@@ -46,6 +52,23 @@ def build_revision_state(seen: Observed, scope: Scope, revision: Revision) -> Re
     """Return the state of the revision that answers the inputs, or that served last."""
     artifact = known_artifact(seen, scope, revision)
     pending = pending_children(seen, scope, revision, artifact)
-    refused = refused_children(seen, pending)
+    if unshareable := explain_unshareable(seen, scope.model, revision):
+        pending = _without_more_pods(seen, pending)
+    refused = refused_children(seen.refused, pending)
     workload = measure(seen, scope.model, revision, artifact, refused)
-    return RevisionState(seen, scope, revision, artifact, pending, refused, workload)
+    record = as_current(revision, scope.model, scope.revisions).to_object(seen.obj)
+    changed = seen.admission.mutation(seen.children.get(ref_of(record)), record)
+    mutated = (*pending.mutated, changed) if changed else pending.mutated
+    return RevisionState(seen, scope, revision, artifact, pending, refused, workload, record, mutated, unshareable)
+
+
+def _without_more_pods(seen: Observed, pending: Pending) -> Pending:
+    """Return what is to be done without what would make pods, and what is made for their sake; fewer are always possible."""
+
+    def makes_pods(child: Object) -> bool:
+        have = seen.children.get(ref_of(child))
+        fewer = pending.only_replicas and have is not None and child["spec"]["replicas"] < have["spec"].get("replicas", 1)
+        return kind_of(child) == DEPLOYMENT and not fewer
+
+    apply = tuple(child for child in pending.apply if not makes_pods(child))
+    return pending if apply == pending.apply else replace(pending, replace=(), create=(), apply=apply)

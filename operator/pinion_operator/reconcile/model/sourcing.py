@@ -6,14 +6,15 @@ from ...api.base import Condition
 from ...api.modeldeployment import ModelDeployment
 from ...api.modeldeployment_status import Phase
 from ...conditions import ConditionType, Reason, Reconciling, condition, find
+from ...resources.kinds import Object, ref_of
 from ..plan import Plan
+from ..refused_children import is_refused
 from .annotations import restart_wish
 from .backends import explain_wait
 from .cache import is_for_one_pod, too_many_pods, too_small, unusable_cache
 from .inputs import revision_name
 from .observed import Observed
-from .readiness import AT_REST, SOON, Readiness, stalled
-from .refused_children import is_refused
+from .readiness import AT_REST, REFUSED, SOON, Readiness, stalled
 from .rendering import render_revision
 from .revision import as_current, wants_restart
 from .scope import Scope
@@ -75,15 +76,33 @@ def _make_revision(seen: Observed, scope: Scope, source: SourceFacts, resolved: 
         hashes = scope.inputs.first_forms[0] if known.is_first_form else scope.inputs
         inputs = hashes.over(namespace_backends=choice.from_namespace)
         again = replace(as_current(known, model, revisions), inputs=inputs, asked=scope.inputs.source)
-        if known.serves_as(model) and not is_refused(seen, again.to_object(seen.obj)):
-            return replace(plan, apply=(again.to_object(seen.obj),))
+        record = again.to_object(seen.obj)
+        changed = _is_changed_by_admission(seen, record)
+        if known.serves_as(model) and (changed or not is_refused(seen.refused, record)):
+            return _record(seen, scope, record, plan, resolved)
         # It can never be changed (made for another served name, or by an operator that spelled it its own way): another one
         # takes its place.
         name = revision_name(
             model.spec, source.source_digest, namespace_backends=choice.from_namespace, restart=f"again/{number}"
         )
     # Applied, not created: the API server compares `data` byte by byte, and only its own spelling is the same the next time.
-    return replace(plan, apply=(render_revision(seen, scope, source, name, number).to_object(seen.obj),))
+    record = render_revision(seen, scope, source, name, number).to_object(seen.obj)
+    return _record(seen, scope, record, plan, resolved)
+
+
+def _record(seen: Observed, scope: Scope, record: Object, plan: Plan, resolved: Condition) -> Plan:
+    """Return the plan that applies the ControllerRevision, or says that the API server does not take it, or not as it is."""
+    refusal = seen.refused.get(ref_of(record))
+    if refusal is None:
+        return replace(plan, apply=(record,))
+    plan = early_plan(seen, scope, stalled(refusal.reason, refusal.explain(ref_of(record)), REFUSED), resolved)
+    return replace(plan, apply=(record,) if refusal.again else ())
+
+
+def _is_changed_by_admission(seen: Observed, record: Object) -> bool:
+    """Return whether no other name would help: the next one would be changed as well."""
+    refusal = seen.refused.get(ref_of(record))
+    return refusal is not None and refusal.reason == Reason.ADMISSION_CONFLICT
 
 
 def _unresolved(seen: Observed, scope: Scope, source: Unresolved) -> Plan:

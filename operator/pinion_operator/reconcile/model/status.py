@@ -57,6 +57,7 @@ def early_status(seen: Observed, scope: Scope, readiness: Readiness, others: Ite
         restart=model.status.restart,
         revisions=tuple(_revision_status(seen, model, revision, None, readiness) for revision in scope.revisions[:MAX_ITEMS]),
         last_failure=model.status.last_failure,
+        mutated_children=model.status.mutated_children,
     )
 
 
@@ -93,6 +94,7 @@ def full_status(
         resources=_resources(revision),
         performance=_performance(workload.serving),
         last_failure=_failure(state),
+        mutated_children=seen.admission.to_status(state.mutated, (*state.pending.apply, state.record)),
     )
 
 

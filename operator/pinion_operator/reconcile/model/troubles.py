@@ -30,7 +30,7 @@ class Trouble:
 def trouble_of(pod: Pod) -> Trouble | None:
     """Return why a pod that is not ready does not run; None when nothing is wrong so far."""
     name, scheduled = name_of(pod), condition_of(pod, "PodScheduled")
-    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+    if scheduled.get("status") == "False" and scheduled.get("reason") in ("Unschedulable", "SchedulingGated"):
         return Trouble(Reason.UNSCHEDULABLE, f"no node takes pod {name}: {scheduled.get('message', '')}", name)
     if is_ready(pod):
         return None

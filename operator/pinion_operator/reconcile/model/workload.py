@@ -27,7 +27,8 @@ from .pods import (
     serves_bytes,
 )
 from .revision import Revision
-from .troubles import Trouble, eviction_of, starved_pod, trouble_of
+from .troubles import Trouble, eviction_of, starved_pod
+from .waiting import find_trouble
 
 _ORDER = list(Phase)  # declared in the order of a start
 
@@ -96,7 +97,7 @@ def measure(
     deployment = deployment_of(seen, model)
     serving = tuple(pod for pod in current if serves(pod, want))
     stages = [pod.status.phase for pod in current if pod.status and not serves_bytes(pod, want)]
-    troubles = tuple(trouble for pod in current if (trouble := trouble_of(pod)))
+    troubles = tuple(trouble for pod in current if (trouble := find_trouble(seen, model, pod)))
     told = [_refused(deployment), *map(_refused_child, refused.items())]
     if len(serving) < wanted_replicas(model):  # pods that were evicted stay there for long
         told += [eviction_of(pod) for pod in seen.pods if revision_of(pod) == revision.name][-1:]
@@ -150,7 +151,8 @@ def _refused_child(refusal: tuple[Ref, Refusal]) -> Trouble | None:
     ref, refused = refusal
     if ref.kind != DEPLOYMENT:
         return None
-    return Trouble(Reason.INVALID_POD_OVERRIDE, f"the API server refuses Deployment {ref.name}: {refused.message}")
+    reason = Reason.INVALID_POD_OVERRIDE if refused.reason == Reason.INVALID_SPEC else refused.reason
+    return Trouble(reason, refused.explain(ref))
 
 
 def _refused(deployment: Object | None) -> Trouble | None:

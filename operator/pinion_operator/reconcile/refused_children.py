@@ -3,24 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ...resources.kinds import Object, Ref, ref_of
-from ...resources.names import DIGEST_ANNOTATION
-from ..pending import Pending
-from ..refusal import Refusal
-from .observed import Observed
+from ..resources.kinds import Object, Ref, ref_of
+from ..resources.names import DIGEST_ANNOTATION
+from .pending import Pending
+from .refusal import Refusal
 
 Refused = Mapping[Ref, Refusal]
 
 
-def refused_children(seen: Observed, pending: Pending) -> Refused:
+def refused_children(refused: Refused, pending: Pending) -> Refused:
     """Return those of the wanted children that were refused in just this form."""
-    found = {ref_of(child): child["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, "") for child in pending.apply}
-    return {ref: refusal for ref, refusal in seen.refused.items() if ref in found and found[ref] == refusal.digest}
+    found = {
+        ref_of(child): child["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, "")
+        for child in (*pending.create, *pending.apply)
+    }
+    return {ref: refusal for ref, refusal in refused.items() if ref in found and found[ref] == refusal.digest}
 
 
-def is_refused(seen: Observed, child: Object) -> bool:
+def is_refused(refused: Refused, child: Object) -> bool:
     """Return whether the API server did not accept a child of this name lately."""
-    refusal = seen.refused.get(ref_of(child))
+    refusal = refused.get(ref_of(child))
     return refusal is not None and not refusal.again
 
 
