@@ -18,6 +18,7 @@ WRITTEN: dict[str, Callable[[int, str], str]] = {
     "Ref.name": lambda length, _: "a" * length,
     "Ref.key": lambda length, _: "a" * length,
     "Refs[].name": lambda length, _: "a" * length,
+    "Secrets[].name": lambda length, _: "a" * length,
     "model.name": lambda length, _: "a" * length,
     "expected.cid": lambda _, __: CID,
     "cache.sizeLimit": lambda length, _: "1" * (length - 2) + "Gi",
