@@ -25,6 +25,7 @@ from .controller.enqueue import refs_to_enqueue
 from .controller.events import Events
 from .controller.executor import Executor
 from .controller.kopf_settings import kopf_settings
+from .controller.listed_kinds import ListedKinds
 from .controller.ownership import Ownership
 from .controller.queue import WorkQueue
 from .controller.reconciler import Context, Defaults, Reconciler
@@ -129,6 +130,7 @@ class Parts(NamedTuple):
     watch: Watch
     worker: Worker
     events: Events
+    listed: ListedKinds
 
 
 def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: WorkQueue, outside: Outside) -> Parts:
@@ -158,12 +160,14 @@ def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: Wor
     )
     key = OwnKey(api, settings.lease_namespace, f"{settings.lease_name}-key")
     platform = partial(platform_of, settings, Authorities(settings.ca_file), os.environ.get("KUBERNETES_SERVICE_HOST", ""))
-    context = Context(store, api, http, defaults, queue.add, lambda: datetime.now(UTC), key.get, platform)
+    listed = ListedKinds(api, store, settings.namespaces)
+    now = partial(datetime.now, UTC)
+    context = Context(store, api, http, defaults, queue.add, now, key.get, listing=listed.problem, platform=platform)
     executor = Executor(api, store, ownership, events, metrics, WATCHED)
     slots = Slots(settings.workers)
     api.while_waiting = slots.parked
     worker = Worker(reconcilers, context, queue, executor, ownership, metrics, slots, settings.reconcile_timeout_seconds)
-    return Parts(settings, queue, watch, worker, events)
+    return Parts(settings, queue, watch, worker, events, listed)
 
 
 def platform_of(settings: Settings, authorities: Authorities, api_server: str) -> Platform:
@@ -181,14 +185,15 @@ def take_effect(settings: Settings) -> None:
 
 async def lead(parts: Parts, lease: Lease, stop: asyncio.Event) -> None:
     """Reconcile until we are asked to stop, or until a part ends that should go on for ever; then give the Lease back."""
-    settings, queue, watch, worker, events = parts
+    settings, queue, watch, worker, events, listed = parts
     # All of ours start before kopf: when it stops, it waits for, then cancels, every task that was started after it.
     held = asyncio.create_task(lease.hold())
     stopping = asyncio.create_task(stop.wait())
     refilling = asyncio.create_task(watch.refill(settings.relist_seconds))
     filled = asyncio.create_task(watch.filled.wait())
     telling = asyncio.create_task(events.run())
-    tasks, workers = {stopping, refilling, filled, telling}, set[asyncio.Task[Any]]()
+    listing = asyncio.create_task(listed.refill(settings.relist_seconds))
+    tasks, workers = {stopping, refilling, filled, telling, listing}, set[asyncio.Task[Any]]()
     await first(held, stopping, refilling, filled)  # all is known before anything is decided
     if filled.done():
         workers = {asyncio.create_task(worker.run()) for _ in range(PARKED * settings.workers)}
@@ -199,7 +204,7 @@ async def lead(parts: Parts, lease: Lease, stop: asyncio.Event) -> None:
         await first(held, stopping, refilling, kopf, kopf_ready)
         take_signals(stop)  # kopf has put its own in their place
         log.info("watching", extra={"namespaces": ",".join(settings.namespaces) or "all"})
-        await first(held, stopping, refilling, kopf, telling, *workers)
+        await first(held, stopping, refilling, kopf, telling, listing, *workers)
         if kopf.done() and kopf.exception() is None:
             stop.set()  # a signal came while kopf still had its own handlers
     queue.close()

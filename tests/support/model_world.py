@@ -37,6 +37,7 @@ from pinion_operator.resources.kinds import (
     DEPLOYMENT,
     PERSISTENTVOLUMECLAIM,
     POD,
+    PODDISRUPTIONBUDGET,
     SECRET,
     Object,
     Ref,
@@ -91,6 +92,8 @@ class World:
         self.image = "runtime:1"
         self.image_pull_policy = "IfNotPresent"
         self.platform: Platform = PLAIN
+        self.other_budgets: list[dict[str, Any]] = []
+        self.budgets_problem: str | None = ""  # None: nobody has looked yet
         self.limit_ranges: tuple[dict[str, Any], ...] = ()
 
     # what happens around it
@@ -241,6 +244,12 @@ class World:
             ModelDeployment.parse(self.obj), self.children.values(), self.orphans.values(), self.backends, self.backend_ages
         )
 
+    @property
+    def budgets(self) -> tuple[Object, ...] | None:
+        """Return every PodDisruptionBudget of the namespace, None when they are not known."""
+        ours = [child for ref, child in self.children.items() if ref.kind == PODDISRUPTIONBUDGET]
+        return (*ours, *self.other_budgets) if self.budgets_problem == "" else None
+
     def seen(self) -> Observed:
         """Return what a decision looks at."""
         return Observed(
@@ -270,6 +279,8 @@ class World:
             runtime_image=self.image,
             image_pull_policy=self.image_pull_policy,
             platform=self.platform,
+            budgets=self.budgets,
+            budgets_problem=self.budgets_problem or "",
             limit_ranges=self.limit_ranges,
         )
 

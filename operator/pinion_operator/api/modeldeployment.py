@@ -17,6 +17,7 @@ from .base import (
     rules,
 )
 from .cache import Cache
+from .disruption import Disruption
 from .modeldeployment_status import ModelDeploymentStatus
 from .pod import Pod
 from .rollout import Rollout
@@ -158,6 +159,8 @@ class ModelDeploymentSpec(ApiModel):
     """Admission limits of one pod. A change replaces no pod."""
     network_policy: NetworkPolicySpec = NetworkPolicySpec()
     """Who reaches the pods, where the cluster enforces network policies. A change replaces no pod."""
+    disruption: Disruption = Disruption()
+    """What may happen to the pods when a node is drained. A change replaces no pod."""
     pod: Pod = Pod()
     """What shapes the pods beside the runtime. A change replaces the pods."""
     termination_grace_period_seconds: Annotated[int, Field(ge=21, le=7200)] = 320

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError, ConflictError, NotFoundError, RefusedError
+from ..cluster.errors import ApiError, ConflictError, ForbiddenError, NotFoundError, RefusedError
 from ..conditions import Reason
 from ..metrics import Metrics
 from ..reconcile.admission import explain, tells_of
 from ..reconcile.drift import covers
 from ..reconcile.plan import Plan
 from ..reconcile.unchangeable import with_unchangeable
-from ..resources.kinds import DEPLOYMENT, SECRET, STATEFULSET, Kind, Object, Ref, ref_of
+from ..resources.kinds import DEPLOYMENT, LISTED, SECRET, STATEFULSET, Kind, Object, Ref, ref_of
 from .answers import Answers
 from .events import Events
 from .ownership import Ownership, is_ours, is_stranger
@@ -75,12 +75,12 @@ class Executor:
         early = [child for child in apply if ref_of(child).kind not in _MAKE_PODS]
         made = await self._api.together(
             [self._create(owner, ref_of(child), child, obj) for child in create]
-            + [self._apply(owner, ref_of(child), child, obj) for child in early]
+            + [self._apply(owner, ref_of(child), child, obj, plan.adopt) for child in early]
         )
         changed |= any(made)
         for child in apply:
             if (ref := ref_of(child)).kind in _MAKE_PODS:
-                changed |= await self._apply(owner, ref, child, obj)
+                changed |= await self._apply(owner, ref, child, obj, plan.adopt)
         for ref, annotations in plan.annotate.items():
             changed |= await self._annotate(owner, ref, annotations)
         for ref in plan.delete:
@@ -157,7 +157,9 @@ class Executor:
         self._saw(ref.kind, answer)
         return True
 
-    async def _apply(self, owner: Ref, ref: Ref, child: Object, obj: Object) -> bool:
+    async def _apply(self, owner: Ref, ref: Ref, child: Object, obj: Object, adopt: Set[Ref]) -> bool:
+        if ref.kind in LISTED:
+            return await self._apply_aside(owner, ref, child, obj, adopt)
         key = (ref.namespace, ref.name)  # of a watched kind, and not in the store: there was nothing of ours by that name
         before = self._store.get(ref.kind, key) if ref.kind in self._watched else await self._api.get(ref.kind, key)
         try:
@@ -181,6 +183,20 @@ class Executor:
             log.info("changed by admission", extra={**_naming(owner), "detail": mutation.message})
             self._events.mutated(obj, mutation)
         return is_news
+
+    async def _apply_aside(self, owner: Ref, ref: Ref, child: Object, obj: Object, adopt: Set[Ref]) -> bool:
+        """Apply what nothing else waits for: whatever keeps it from being applied is told, and stops nothing."""
+        try:
+            if bearer := await self._ownership.taken_by(ref, obj, adopt):
+                self._store.saw(ref.kind, bearer)  # the next decision knows whose it is
+                return True
+            answer = await self._api.apply(child)
+        except (RefusedError, ForbiddenError) as error:
+            return self.refusals.note(owner, child, str(error))
+        self._store.saw(ref.kind, answer)
+        self._heard(owner, obj, child, answer)
+        self._did(owner, "apply", ref)
+        return True
 
     async def _annotate(self, owner: Ref, ref: Ref, annotations: Mapping[str, str]) -> bool:
         known = self._store.get(ref.kind, (ref.namespace, ref.name))
@@ -208,13 +224,13 @@ class Executor:
             return False
         if await self._api.delete(ref, uid=child["metadata"]["uid"]):
             self._did(owner, "delete", ref)
-        if ref.kind in self._watched:
+        if ref.kind in self._watched or ref.kind in LISTED:
             now = await self._api.get(ref.kind, (ref.namespace, ref.name))
             self._saw(ref.kind, now) if now else self._store.saw_deleted(ref.kind, child)
         return True
 
     def _saw(self, kind: Kind, obj: Object) -> None:
-        if kind in self._watched:  # of the others no event would ever tell that they changed
+        if kind in self._watched or kind in LISTED:  # of the others no event would ever tell that they changed
             self._store.saw(kind, obj)
 
     def _did(self, owner: Ref, step: str, what: Ref, **fields: object) -> None:

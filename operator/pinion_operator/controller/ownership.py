@@ -4,7 +4,7 @@ from collections.abc import Iterable, Set
 
 from ..cluster.api import Api
 from ..reconcile.orphans import is_orphan
-from ..resources.kinds import SECRET, Object, Ref
+from ..resources.kinds import LISTED, SECRET, Object, Ref
 from ..resources.names import FIELD_MANAGER, MANAGED_BY, MANAGER
 from .store import Store, owner_uids
 
@@ -41,6 +41,13 @@ class Ownership:
         self.remember(owner, taken)
         return frozenset(taken), frozenset(vanishing)
 
+    async def taken_by(self, ref: Ref, obj: Object, adopt: Set[Ref]) -> Object | None:
+        """Return the stranger that bears a name, asked of the API server; None when there is none. Nothing is remembered."""
+        bearer = await self.bearer(ref)
+        if not is_stranger(bearer, obj) or (ref in adopt and await self._is_our_orphan(ref)):
+            return None
+        return bearer
+
     async def _is_our_orphan(self, ref: Ref) -> bool:
         """Ask the API server, since the store keeps no managedFields, and somebody may have taken it over meanwhile."""
         found = await self._api.get(ref.kind, (ref.namespace, ref.name))
@@ -55,7 +62,7 @@ class Ownership:
         """
         if ref.kind == SECRET:
             return None
-        known = self._store.get(ref.kind, (ref.namespace, ref.name))
+        known = None if ref.kind in LISTED else self._store.get(ref.kind, (ref.namespace, ref.name))
         return known or await self._api.get(ref.kind, (ref.namespace, ref.name))
 
     def remember(self, owner: Ref, taken: Iterable[Ref]) -> None:

@@ -44,6 +44,7 @@ class Context:
     enqueue: Callable[[Ref], None]  # another object of a reconciled kind: look at it soon
     now: Callable[[], datetime]  # aware, UTC
     key: Callable[[], Awaitable[bytes]]  # of this installation: what daemons are told is derived from it
+    listing: Callable[[Kind, str], str | None] = lambda kind, namespace: None  # why a kind that is listed only is not known
     platform: Callable[[], Platform] = lambda: PLAIN  # what pods are fitted to, as it is now
     taken: frozenset[Ref] = (
         frozenset()

@@ -11,9 +11,9 @@ from ..cluster.api import Api
 from ..cluster.errors import ApiError, ConflictError, NotFoundError
 from ..metrics import Metrics
 from ..reconcile.plan import Plan
-from ..resources.kinds import Kind, Object, Ref, ref_of
+from ..resources.kinds import LISTED, Kind, Object, Ref, ref_of
 from .executor import Executor
-from .ownership import Ownership
+from .ownership import Ownership, is_predecessors
 from .queue import WorkQueue
 from .reconciler import Context, Reconciler
 from .slots import Slots
@@ -125,7 +125,11 @@ class Worker:
     ) -> tuple[Plan, frozenset[Ref], bool]:
         """Return (the plan, decided again when names are taken; children not to touch; whether some of these will be free)."""
         wanted = [ref_of(child) for child in (*plan.create, *plan.apply)]
-        taken, vanishing = await self._ownership.find(ref, obj, wanted, plan.adopt)
+        needed = [child for child in wanted if child.kind not in LISTED]  # nothing stops for the others
+        taken, vanishing = await self._ownership.find(ref, obj, needed, plan.adopt)
+        for child in set(wanted) - set(needed):
+            if is_predecessors(await self._ownership.bearer(child), ref, obj):
+                vanishing |= {child}
         if taken:
             context = replace(context, taken=context.taken | taken)
             plan = reconciler.decide(await reconciler.observe(obj, context))

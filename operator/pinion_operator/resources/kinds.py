@@ -44,6 +44,7 @@ POD = Kind("", "v1", "pods", "Pod")
 LIMITRANGE = Kind("", "v1", "limitranges", "LimitRange")
 PERSISTENTVOLUMECLAIM = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 NETWORKPOLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+PODDISRUPTIONBUDGET = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT = Kind("events.k8s.io", "v1", "events", "Event")
 
@@ -51,9 +52,14 @@ _ALL = {
     (kind.api_version, kind.name): kind
     for kind in (
         MODELDEPLOYMENT, IPFSBACKEND, DEPLOYMENT, REPLICASET, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SECRET,
-        SERVICEACCOUNT, POD, PERSISTENTVOLUMECLAIM, LIMITRANGE, NETWORKPOLICY, LEASE, EVENT,
+        SERVICEACCOUNT, POD, PERSISTENTVOLUMECLAIM, LIMITRANGE, NETWORKPOLICY, PODDISRUPTIONBUDGET, LEASE, EVENT,
     )
 }  # fmt: skip
+
+
+# Kept by lists alone, and done without where a cluster's rights lack them. Everybody's objects, not ours alone: two budgets
+# over one pod keep it from ever being evicted.
+LISTED = frozenset({PODDISRUPTIONBUDGET})
 
 
 def kind_of(obj: Object) -> Kind:

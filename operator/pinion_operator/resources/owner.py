@@ -33,6 +33,15 @@ def is_owned(child: Object, owner: Object) -> bool:
     return any(reference.get("uid") == uid for reference in child["metadata"].get("ownerReferences", ()))
 
 
+def is_namesakes(child: Object, owner: Object) -> bool:
+    """Return whether the child belongs to a deleted object of this name: the garbage collector will take it."""
+    named = (owner["apiVersion"], owner["kind"], owner["metadata"]["name"])
+    return not is_owned(child, owner) and any(
+        (reference.get("apiVersion"), reference.get("kind"), reference.get("name")) == named
+        for reference in child["metadata"].get("ownerReferences", ())
+    )
+
+
 def build_child(
     owner: Object, api_version: str, kind: str, name: str, content: Mapping[str, Any], *, labels: Mapping[str, str]
 ) -> dict[str, Any]:

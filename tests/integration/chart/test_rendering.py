@@ -126,6 +126,7 @@ def test_your_objects_are_its_to_read_and_it_gives_nobody_rights(namespaces: str
     assert verbs["modeldeployments/status"] == verbs["ipfsbackends/status"] == {"patch"}
     assert verbs["pods"] == {"list", "watch", "patch"}, "a patch lets the kubelet look at once"
     assert verbs["limitranges"] == {"list"}
+    assert verbs["poddisruptionbudgets"] == {"get", "list", "create", "patch", "delete"}
     assert verbs["persistentvolumeclaims"] == {"get", "create", "patch"}, "the caches of models; never deleted"
     assert not {"rbac.authorization.k8s.io", "authentication.k8s.io"} & {group for rule in rules for group in rule["apiGroups"]}
     assert not {"pods/exec", "serviceaccounts/token", "nodes", "namespaces"} & verbs.keys()

@@ -124,6 +124,7 @@ CASES = [
             (base, path, [[{"name": "a"}, {"name": "b"}]], [SAME_TWICE], "Duplicate value"),
         )
     ),
+    (MODEL, "spec.disruption", [{}, {"enabled": False}, {"maxUnavailable": 1000}], [{"maxUnavailable": 0}], "maxUnavailable"),
     (MODEL, "spec.rollout.revisionHistoryLimit", [0, 10], [-1, 11], "revisionHistoryLimit"),
     (
         MODEL,

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -37,6 +38,7 @@ from ...resources.kinds import (
     MODELDEPLOYMENT,
     PERSISTENTVOLUMECLAIM,
     POD,
+    PODDISRUPTIONBUDGET,
     REPLICASET,
     SECRET,
     Key,
@@ -104,6 +106,7 @@ class ModelDeploymentReconciler:
             hub_endpoint=context.defaults.hub_endpoint,
             allow_local_addresses=context.defaults.allow_local_addresses,
             management_namespaces=context.defaults.management_namespaces,
+            **_budgets(meta["namespace"], context),
             platform=context.platform(),
             fresh_token=secrets.token_urlsafe(32),
         )
@@ -218,6 +221,12 @@ class ModelDeploymentReconciler:
             self._shown[key] = (transfer, now)
             return 0.0
         return now - since
+
+
+def _budgets(namespace: str, context: Context) -> dict[str, Any]:
+    problem = context.listing(PODDISRUPTIONBUDGET, namespace)
+    known = context.list(PODDISRUPTIONBUDGET, namespace) if problem == "" else None
+    return {"budgets": known, "budgets_problem": problem or ""}
 
 
 async def _limit_ranges(namespace: str, context: Context) -> tuple[Object, ...]:

@@ -110,7 +110,8 @@ def _build_workload_ready(state: RevisionState) -> Condition:
     if reason := idle_reason(state.model):
         return _set(state, type_, False, reason, "no pod is wanted")
     if workload.running >= wanted:
-        return _set(state, type_, True, Reason.RUNNING, f"{wanted} of {wanted} pods run")
+        unprotected = f"; no PodDisruptionBudget protects them: {state.budget.missing}" if state.budget.missing else ""
+        return _set(state, type_, True, Reason.RUNNING, f"{wanted} of {wanted} pods run{unprotected}")
     return _set(state, type_, False, Reason.STARTING, f"{workload.running} of {wanted} pods run")
 
 

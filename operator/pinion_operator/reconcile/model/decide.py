@@ -71,10 +71,10 @@ def _decide_revision(state: RevisionState) -> Plan:
         status=to_write(status, scope.model.status),
         replace=now.replace,
         create=now.create,
-        apply=(*_made_current(state), *now.apply),
-        adopt=adoptable_children(seen, scope, now.apply),
+        apply=(*_made_current(state), *now.apply, *state.budget.apply),
+        adopt=adoptable_children(seen, scope, (*now.apply, *state.budget.apply)),
         annotate=_annotations(state),
-        delete=(*pending.delete, *(ref_of(child) for child in stale)),
+        delete=(*pending.delete, *state.budget.delete, *(ref_of(child) for child in stale)),
         after=readiness.after,
     )
 

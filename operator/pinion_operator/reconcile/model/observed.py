@@ -62,6 +62,8 @@ class Observed:
     allow_local_addresses: bool = False  # whether URLs in the object may lead pods to loopback and the like
     management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked; () = not known
     platform: Platform = PLAIN  # what new pods are fitted to
+    budgets: tuple[Object, ...] | None = None  # every PodDisruptionBudget of the namespace; None: not known
+    budgets_problem: str = ""  # why they are not known; "" = they will be, soon
     limit_ranges: tuple[Object, ...] = ()  # of the namespace; looked at only before a revision is rendered
     fresh_token: str = ""  # a new secret, should one be needed
     peers_secret_gone: bool = False  # looked for only while a pod waits for its volumes

@@ -8,6 +8,7 @@ from ..admission import Mutation
 from ..pending import Pending
 from ..refused_children import Refused, refused_children
 from .artifact import Artifact, known_artifact
+from .budget import Budget, decide_budget
 from .children import pending_children
 from .observed import Observed
 from .revision import Revision, as_current
@@ -28,6 +29,7 @@ class RevisionState:
     refused: Refused  # of the pending children
     workload: Workload
     record: Object  # its ControllerRevision, as it says that this is the current one
+    budget: Budget
     mutated: tuple[Mutation, ...] = ()  # children, and the record, that stay as admission made them
     unshareable: str = ""  # why its pods would wait for a volume that others have, and what to set
 
@@ -58,8 +60,9 @@ def build_revision_state(seen: Observed, scope: Scope, revision: Revision) -> Re
     workload = measure(seen, scope.model, revision, artifact, refused)
     record = as_current(revision, scope.model, scope.revisions).to_object(seen.obj)
     changed = seen.admission.mutation(seen.children.get(ref_of(record)), record)
-    mutated = (*pending.mutated, changed) if changed else pending.mutated
-    return RevisionState(seen, scope, revision, artifact, pending, refused, workload, record, mutated, unshareable)
+    budget = decide_budget(seen, scope.model, revision)
+    mutated = (*pending.mutated, *(one for one in (changed, budget.mutation) if one))
+    return RevisionState(seen, scope, revision, artifact, pending, refused, workload, record, budget, mutated, unshareable)
 
 
 def _without_more_pods(seen: Observed, pending: Pending) -> Pending:
