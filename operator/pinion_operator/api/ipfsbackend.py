@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from .access import SecretKeyRef
 from .base import ATOMIC, CHILD_NAME_RULES, ApiModel, Conditions, Count, MutatedChildren, Resource, Resources, Short, rules
 from .pod import ImagePullSecrets
+from .probes import DaemonProbes
 
 SIZE_RULES = rules(
     (
@@ -49,6 +50,8 @@ class Managed(ApiModel):
     """Which other IPFS nodes it talks to."""
     resources: Resources = Resources()
     """Compute resources of the container. What is not given: requests of 100m CPU and 256Mi, a limit of 1Gi memory."""
+    probes: DaemonProbes = DaemonProbes()
+    """How patiently the kubelet asks the daemon how it is. A change restarts the daemon."""
     image_pull_secrets: ImagePullSecrets = ()
     """Secrets of this namespace with which nodes pull the image. Empty: those that the operator was installed with, by name."""
 

@@ -20,6 +20,7 @@ from .cache import Cache
 from .disruption import Disruption
 from .modeldeployment_status import ModelDeploymentStatus
 from .pod import Pod
+from .probes import Probes
 from .rollout import Rollout
 from .source import Source
 
@@ -159,6 +160,8 @@ class ModelDeploymentSpec(ApiModel):
     """Admission limits of one pod. A change replaces no pod."""
     network_policy: NetworkPolicySpec = NetworkPolicySpec()
     """Who reaches the pods, where the cluster enforces network policies. A change replaces no pod."""
+    probes: Probes = Probes()
+    """How patiently the kubelet asks pods how they are. A change replaces the pods."""
     disruption: Disruption = Disruption()
     """What may happen to the pods when a node is drained. A change replaces no pod."""
     pod: Pod = Pod()

@@ -10,6 +10,7 @@ from .kubo_service import GATEWAY_PORT, RPC_PORT
 from .names import APP_NAME, BACKEND_LABEL, DIGEST_ANNOTATION, GROUP, MANAGED_BY, MANAGER, PART_OF, kubo_name
 from .owner import build_child, digest
 from .platform import AUTHORITIES_FOLDER, PLAIN, Platform, fit_pod, name_secrets
+from .probe import ProbesTimes
 
 USER = 65532  # of the image
 SECRETS = "secrets"  # the volume
@@ -36,6 +37,7 @@ class KuboSettings:
     reclaim_policy: Literal["Retain", "Delete"]
     secret_name: str  # with swarm key and tokens
     config_digest: str
+    probes: ProbesTimes
     image_pull_secrets: tuple[str, ...] = ()  # () = the platform's
     platform: Platform = PLAIN
 
@@ -147,9 +149,9 @@ def _daemon(settings: KuboSettings) -> dict[str, Any]:
             {"name": "gateway", "containerPort": GATEWAY_PORT, "protocol": "TCP"},
         ],
         # The RPC asks for a token, which a probe cannot carry; whether it works is for the operator's round trip to say.
-        "startupProbe": _probe(period=1, timeout=3, failures=300),
-        "readinessProbe": _probe(period=5, timeout=3, failures=3),
-        "livenessProbe": _probe(period=20, timeout=10, failures=6),
+        "startupProbe": settings.probes.startup.of(_HEALTH_PATH, "gateway"),
+        "readinessProbe": settings.probes.readiness.of(_HEALTH_PATH, "gateway"),
+        "livenessProbe": settings.probes.liveness.of(_HEALTH_PATH, "gateway"),
         "volumeMounts": list(_MOUNTS),
     }
 
@@ -173,8 +175,3 @@ def _container(name: str, settings: KuboSettings, command: list[str], environmen
             "capabilities": {"drop": ["ALL"]},
         },
     }
-
-
-def _probe(*, period: int, timeout: int, failures: int) -> dict[str, Any]:
-    get = {"path": _HEALTH_PATH, "port": "gateway", "scheme": "HTTP"}
-    return {"httpGet": get, "periodSeconds": period, "timeoutSeconds": timeout, "failureThreshold": failures}

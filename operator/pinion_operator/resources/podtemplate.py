@@ -24,8 +24,10 @@ from .kinds import Object
 from .model_names import CONTAINER, authorities_name, live_name, revision_labels, service_account_name
 from .names import MANAGED_BY, MANAGER, PART_OF
 from .platform import PLAIN, Platform, fit_pod, name_secrets
+from .probe import ProbesTimes, ProbeTimes
 
 USER = 65532  # of both images
+PROBES = ProbesTimes(ProbeTimes(1, 2, 120), ProbeTimes(1, 2, 2), ProbeTimes(10, 5, 6))
 INIT = "dumb-init"  # process 1: the kernel keeps from process 1 each signal that it does not handle yet
 READABLE = 0o440  # mode of Secrets: for this user's group
 TOKEN_KEY = "token"
@@ -62,6 +64,7 @@ class PodSettings:
     hub_token_secret: str = ""  # "" = the repository is public
     hub_token_key: str = TOKEN_KEY
     termination_grace_period_seconds: int = 320
+    probes: ProbesTimes = PROBES
     image_pull_secrets: tuple[str, ...] = ()  # () = the platform's
     platform: Platform = PLAIN
 
@@ -143,9 +146,9 @@ def _container(settings: PodSettings) -> dict[str, Any]:
             "capabilities": {"drop": ["ALL"]},
         },
         # HTTP is up from the first second; how long the model takes is told by readiness and /status, never by a kill.
-        "startupProbe": _probe("/livez", period=1, timeout=2, failures=120),
-        "readinessProbe": _probe("/readyz", period=1, timeout=2, failures=2),
-        "livenessProbe": _probe("/livez", period=10, timeout=5, failures=6),
+        "startupProbe": settings.probes.startup.of("/livez", MANAGEMENT_PORT),
+        "readinessProbe": settings.probes.readiness.of("/readyz", MANAGEMENT_PORT),
+        "livenessProbe": settings.probes.liveness.of("/livez", MANAGEMENT_PORT),
         "volumeMounts": [
             {"name": CONFIG_VOLUME, "mountPath": str(PurePosixPath(CONFIG_PATH).parent), "readOnly": True},
             {"name": "live", "mountPath": str(PurePosixPath(LIVE_PATH).parent), "readOnly": True},
@@ -202,8 +205,3 @@ def _items(*items: tuple[str, str]) -> dict[str, Any]:
 
 def _secret(name: str) -> dict[str, Any]:
     return {"secretName": name, "defaultMode": READABLE}
-
-
-def _probe(path: str, *, period: int, timeout: int, failures: int) -> dict[str, Any]:
-    get = {"path": path, "port": MANAGEMENT_PORT, "scheme": "HTTP"}
-    return {"httpGet": get, "periodSeconds": period, "timeoutSeconds": timeout, "failureThreshold": failures}

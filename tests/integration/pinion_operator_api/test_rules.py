@@ -124,6 +124,25 @@ CASES = [
             (base, path, [[{"name": "a"}, {"name": "b"}]], [SAME_TWICE], "Duplicate value"),
         )
     ),
+    *(
+        case
+        for base, path in ((MODEL, "spec.probes"), (BACKEND, "spec.managed.probes"))
+        for case in (
+            (base, path, [{}, {"startup": {}, "readiness": {"initialDelaySeconds": 600}}], [{"liveness": 1}], "liveness"),
+            (base, f"{path}.startup", [{"failureThreshold": 30}], [{"failureThreshold": 29}], "must be at least 30"),
+            (base, f"{path}.startup", [{"periodSeconds": 30, "failureThreshold": 1}], [{"periodSeconds": 0}], "periodSeconds"),
+            (
+                base,
+                f"{path}.liveness",
+                [{"periodSeconds": 2, "failureThreshold": 5}],
+                [{"periodSeconds": 3, "failureThreshold": 3}],
+                "must be at least 10",
+            ),
+            (base, f"{path}.readiness", [{"failureThreshold": 100}], [{"failureThreshold": 0}], "failureThreshold"),
+            (base, f"{path}.readiness", [{"timeoutSeconds": 60}], [{"timeoutSeconds": 61}], "timeoutSeconds"),
+            (base, f"{path}.readiness", [{}], [{"initialDelaySeconds": 601}], "initialDelaySeconds"),
+        )
+    ),
     (MODEL, "spec.disruption", [{}, {"enabled": False}, {"maxUnavailable": 1000}], [{"maxUnavailable": 0}], "maxUnavailable"),
     (MODEL, "spec.rollout.revisionHistoryLimit", [0, 10], [-1, 11], "revisionHistoryLimit"),
     (

@@ -72,3 +72,10 @@ def test_no_variable_of_the_daemon_can_be_given_to_every_container(backends: Any
     for entry in (entry for container in (*spec["initContainers"], *spec["containers"]) for entry in container["env"]):
         with pytest.raises(ValueError, match=entry["name"]):
             parse_extra_env(json.dumps([{"name": entry["name"], "value": "x"}]))
+
+
+def test_a_daemon_with_much_to_migrate_gets_more_time(backends: Any) -> None:
+    daemon = pod(backends, {"probes": {"startup": {"failureThreshold": 3600}}})["containers"][0]
+    assert daemon["startupProbe"]["failureThreshold"] == 3600
+    assert daemon["startupProbe"]["timeoutSeconds"] == 3
+    assert (daemon["livenessProbe"]["periodSeconds"], daemon["livenessProbe"]["timeoutSeconds"]) == (20, 10)

@@ -129,6 +129,7 @@ ROLLING: dict[str, dict[str, Any]] = {
     "the resources": {"runtime": {"resources": {"limits": {"memory": "2Gi"}}}},
     "the warm-up": {"warmup": {"enabled": False}},
     "the cache": {"storage": {"cache": {"sizeLimit": "1Gi"}}},
+    "the probes": {"probes": {"liveness": {"failureThreshold": 12}}},
     "Secrets of a registry": {"pod": {"imagePullSecrets": [{"name": "registry"}]}},
     "the grace period": {"terminationGracePeriodSeconds": 400},
 }

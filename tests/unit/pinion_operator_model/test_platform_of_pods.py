@@ -135,7 +135,7 @@ NAMES: dict[str, tuple[dict[str, Any], str]] = {
         },
         "fedf9faf01",
     ),
-    "empty parents": ({"pod": {}, "runtime": {}, "storage": {}}, "ec33ef7477"),
+    "empty parents": ({"pod": {}, "runtime": {}, "storage": {}, "probes": {"startup": {}}, "disruption": {}}, "ec33ef7477"),
 }
 
 

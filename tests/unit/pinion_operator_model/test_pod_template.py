@@ -14,6 +14,7 @@ from pinion_contract.names import (
     STATE_PATH,
 )
 from pinion_operator.resources.podtemplate import PodSettings, TokenSecret, build_pod_template, shared_path, token_path
+from tests.support.model_world import World
 
 SETTINGS = PodSettings(
     deployment="minilm",
@@ -35,6 +36,14 @@ SETTINGS = PodSettings(
 
 
 LEAST = PodSettings("m", "r", "m-r", "m-peers", "i", "Always")
+
+
+# Of every revision that says nothing of them, since the first.
+PROBES = {
+    "startup": {"periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 120},
+    "readiness": {"periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 2},
+    "liveness": {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
+}
 
 
 def spec(settings: PodSettings = SETTINGS) -> dict[str, Any]:
@@ -127,6 +136,19 @@ def test_probes_ask_the_management_port() -> None:
     ports = {container[name]["httpGet"]["port"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
     assert ports == {MANAGEMENT_PORT}
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_how_patiently_they_ask() -> None:
+    world = World().serve()
+    (container,) = world.deployment["spec"]["template"]["spec"]["containers"]
+    times = {name: {key: value for key, value in container[f"{name}Probe"].items() if key != "httpGet"} for name in PROBES}
+    assert times == PROBES
+    said = {"readiness": {"initialDelaySeconds": 3, "periodSeconds": 4, "timeoutSeconds": 5, "failureThreshold": 6}}
+    (container,) = World(probes=said).serve().deployment["spec"]["template"]["spec"]["containers"]
+    probe = container["readinessProbe"]
+    assert {name: probe[name] for name in said["readiness"]} == said["readiness"]
+    assert probe["httpGet"]["path"] == "/readyz", "what is asked is not a user's to say"
+    assert container["livenessProbe"]["periodSeconds"] == 10
 
 
 def test_without_a_limit_the_node_is_the_limit() -> None:

@@ -19,6 +19,7 @@ from ...resources.names import kubo_client_secret, kubo_name
 from ...resources.owner import digest
 from ..orphans import agreeing
 from ..pending import Pending
+from ..probes import to_times
 from ..quantity import parse_quantity
 from .observed import ObservedBackend
 
@@ -114,6 +115,7 @@ def settings_of(seen: ObservedBackend, spec: IpfsBackendSpec) -> KuboSettings:
         reclaim_policy=spec.reclaim_policy,
         secret_name=kubo_secret_name(seen.obj["metadata"]["name"], credentials),
         config_digest=digest(script_and_secrets),
+        probes=to_times(managed.probes),
         image_pull_secrets=tuple(secret.name for secret in managed.image_pull_secrets),
         platform=seen.platform,
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...api.modeldeployment import BackendRef, ModelDeploymentSpec
 
-SHAPING = {"model", "storage", "runtime", "warmup", "auth", "pod", "termination_grace_period_seconds"}
+SHAPING = {"model", "storage", "runtime", "warmup", "auth", "probes", "pod", "termination_grace_period_seconds"}
 LIVE_OF_MODEL = ("name", "expected")  # of spec.model: pods read them in live.json
 _OF_THE_CLAIM = ("size", "reclaimPolicy")  # of spec.storage.cache.pvc: they shape no pod
 NAME_DIGITS = 10

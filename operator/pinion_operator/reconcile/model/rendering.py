@@ -7,6 +7,7 @@ from ...api.ipfsbackend import IpfsBackend
 from ...api.modeldeployment import ModelDeployment
 from ...resources.model_names import config_map_name, peers_host, peers_secret_name
 from ...resources.podtemplate import HOSTS_KEY, TOKEN_KEY, PodSettings, build_pod_template
+from ..probes import to_times
 from .annotations import restart_wish
 from .backend_messages import claim_of, readable, secret_of, to_message
 from .backends import Choice
@@ -104,6 +105,7 @@ def _pod_settings(
         hub_token_secret=token.name if token else "",
         hub_token_key=token.key if token else TOKEN_KEY,
         termination_grace_period_seconds=spec.termination_grace_period_seconds,
+        probes=to_times(spec.probes),
         image_pull_secrets=tuple(secret.name for secret in spec.pod.image_pull_secrets),
         platform=seen.platform,
     )
