@@ -138,7 +138,17 @@ class Resources(ApiModel):
                 "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || "
                 "quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)",
                 "requests must not be above limits",
-            )
+            ),
+            (
+                "!has(self.requests) || self.requests.all(name, !name.contains('/') || has(self.limits) && name in self.limits "
+                "&& quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) == 0)",
+                "a device (nvidia.com/gpu and the like) is named in limits; a request for it must be the same",
+            ),
+            (
+                "!has(self.limits) || self.limits.all(name, "
+                "!name.contains('/') || quantity(string(self.limits[name])).isInteger())",
+                "devices (nvidia.com/gpu and the like) are whole ones",
+            ),
         )
     )
 

@@ -11,12 +11,12 @@ from .base import (
     ApiModel,
     Name,
     Resource,
-    Resources,
     at_most_together,
     list_map,
     rules,
 )
 from .cache import Cache
+from .devices import CLAIM_RULE, RuntimeResources
 from .disruption import Disruption
 from .modeldeployment_status import ModelDeploymentStatus
 from .pod import Pod
@@ -95,7 +95,7 @@ class Runtime(ApiModel):
 
     A change from empty to IfNotPresent, or back, replaces no pods: it counts from the next revision on.
     """
-    resources: Resources = Resources()
+    resources: RuntimeResources = RuntimeResources()
     """Compute resources of the serving container."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the weights. auto: the checkpoint's own."""
@@ -136,7 +136,8 @@ class ModelDeploymentSpec(ApiModel):
             (
                 "self.terminationGracePeriodSeconds >= self.limits.requestTimeoutSeconds + 20",
                 "terminationGracePeriodSeconds must be at least limits.requestTimeoutSeconds + 20, for requests to finish",
-            )
+            ),
+            CLAIM_RULE,
         )
     )
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from .base import ApiModel, list_map
+from .devices import PodResourceClaims
 
 
 class ImagePullSecret(ApiModel):
@@ -20,5 +21,7 @@ ImagePullSecrets = Annotated[tuple[ImagePullSecret, ...], Field(max_length=16, j
 class Pod(ApiModel):
     """What shapes the pods beside the runtime. A change makes a new revision."""
 
+    resource_claims: PodResourceClaims = ()
+    """Devices that each pod is given, by claims of Dynamic Resource Allocation. Kubernetes 1.34 or later."""
     image_pull_secrets: ImagePullSecrets = ()
     """Secrets of this namespace with which nodes pull the image. Empty: those that the operator was installed with, by name."""

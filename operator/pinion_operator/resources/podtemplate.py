@@ -64,6 +64,7 @@ class PodSettings:
     hub_token_secret: str = ""  # "" = the repository is public
     hub_token_key: str = TOKEN_KEY
     termination_grace_period_seconds: int = 320
+    resource_claims: tuple[Mapping[str, str], ...] = ()  # as pods have them
     probes: ProbesTimes = PROBES
     image_pull_secrets: tuple[str, ...] = ()  # () = the platform's
     platform: Platform = PLAIN
@@ -89,6 +90,8 @@ def build_pod_template(settings: PodSettings) -> dict[str, Any]:
         "containers": [_container(settings)],
         "volumes": _volumes(settings),
     }
+    if settings.resource_claims:
+        spec["resourceClaims"] = [dict(claim) for claim in settings.resource_claims]
     if settings.image_pull_secrets:
         spec["imagePullSecrets"] = name_secrets(settings.image_pull_secrets)
     fitted = fit_pod(

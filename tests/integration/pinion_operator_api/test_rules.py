@@ -64,6 +64,8 @@ LABELS = {"app.kubernetes.io/name": "search", "team": "a_B.c-1", "a": "b", "kube
 SIXTEEN = {"matchLabels": {f"a{number}": "v" for number in range(16)}}
 KEYS = {"mode": "APIKey", "secretRef": {"name": "keys"}}
 
+ONE_GPU = {"name": "gpu", "resourceClaimTemplateName": "one-gpu"}
+
 CASES = [
     # (object, path, values that are accepted, values that are refused, a part of the message)
     (MODEL, "metadata.name", ["m" * 40], ["m" * 41], "at most 40 characters"),
@@ -143,6 +145,39 @@ CASES = [
             (base, f"{path}.readiness", [{}], [{"initialDelaySeconds": 601}], "initialDelaySeconds"),
         )
     ),
+    (
+        MODEL,
+        "spec.runtime.resources",
+        [
+            {"limits": {"nvidia.com/gpu": 1}},
+            {"requests": {"a.b/c": "2"}, "limits": {"a.b/c": 2}},
+            {"requests": {"cpu": "100m"}},
+        ],
+        [{"requests": {"nvidia.com/gpu": 1}}, {"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": 2}}],
+        "is named in limits",
+    ),
+    (MODEL, "spec.runtime.resources", [{"limits": {"a.b/c": "3"}}], [{"limits": {"nvidia.com/gpu": "500m"}}], "whole ones"),
+    (
+        MODEL,
+        "spec",
+        [
+            {**MODEL["spec"], "pod": {"resourceClaims": [ONE_GPU]}},
+            {**MODEL["spec"], "pod": {"resourceClaims": [ONE_GPU]}, "runtime": {"resources": {"claims": [{"name": "gpu"}]}}},
+        ],
+        [
+            {**MODEL["spec"], "runtime": {"resources": {"claims": [{"name": "gpu"}]}}},
+            {**MODEL["spec"], "pod": {"resourceClaims": [ONE_GPU]}, "runtime": {"resources": {"claims": [{"name": "other"}]}}},
+        ],
+        "must name one of pod.resourceClaims",
+    ),
+    (
+        MODEL,
+        "spec.pod.resourceClaims",
+        [[ONE_GPU], [{"name": "gpu", "resourceClaimName": "mine"}]],
+        [[{"name": "gpu"}], [{**ONE_GPU, "resourceClaimName": "mine"}]],
+        "give one of resourceClaimName",
+    ),
+    (MODEL, "spec.pod.resourceClaims", [[]], [[ONE_GPU, ONE_GPU]], "Duplicate value"),
     (MODEL, "spec.disruption", [{}, {"enabled": False}, {"maxUnavailable": 1000}], [{"maxUnavailable": 0}], "maxUnavailable"),
     (MODEL, "spec.rollout.revisionHistoryLimit", [0, 10], [-1, 11], "revisionHistoryLimit"),
     (

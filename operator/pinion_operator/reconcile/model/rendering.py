@@ -105,6 +105,7 @@ def _pod_settings(
         hub_token_secret=token.name if token else "",
         hub_token_key=token.key if token else TOKEN_KEY,
         termination_grace_period_seconds=spec.termination_grace_period_seconds,
+        resource_claims=tuple(claim.to_object() for claim in spec.pod.resource_claims),
         probes=to_times(spec.probes),
         image_pull_secrets=tuple(secret.name for secret in spec.pod.image_pull_secrets),
         platform=seen.platform,
