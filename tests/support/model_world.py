@@ -293,8 +293,12 @@ class World:
         if plan.status is not None:
             conditions = [{**condition, "lastTransitionTime": EARLIER} for condition in plan.status["conditions"]]
             self.obj["status"] = {**plan.status, "conditions": conditions}
+        for child in plan.replace:
+            self.children.pop(ref_of(child), None)
         for child in (*plan.replace, *plan.create):
-            self._put(child)
+            made = self._put(child)
+            if kind_of(child) != SECRET:
+                self._hear(child, made)
         for child in plan.apply:
             self.applied.append(ref_of(child))
             self._hear(child, self._put(child))

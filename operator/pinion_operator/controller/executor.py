@@ -152,9 +152,12 @@ class Executor:
             return True  # there already: look again, at what it is
         except RefusedError as error:
             return self.refusals.note(owner, child, str(error))
-        self.refusals.accepted(owner, ref)
         self._did(owner, "create", ref)
         self._saw(ref.kind, answer)
+        if ref.kind == SECRET:  # made once, and never looked at again
+            self.refusals.accepted(owner, ref)
+        else:
+            self._heard(owner, obj, child, answer)
         return True
 
     async def _apply(self, owner: Ref, ref: Ref, child: Object, obj: Object, adopt: Set[Ref]) -> bool:

@@ -15,7 +15,9 @@ class Plan:
     status: Object | None = (
         None  # the whole new status, conditions without lastTransitionTime; None = as it is. Before children
     )
-    replace: tuple[Object, ...] = ()  # deleted by name and made anew: Secrets that a predecessor left, which nobody may read
+    replace: tuple[
+        Object, ...
+    ] = ()  # deleted and made anew: Secrets that a predecessor left, ConfigMaps that nobody can change
     create: tuple[Object, ...] = ()  # made once, never changed by us: Secrets with generated content
     apply: tuple[Object, ...] = field(default=())  # by server-side apply
     adopt: frozenset[Ref] = frozenset()  # of those to apply: taken over if an orphan bears the name that we have applied

@@ -15,7 +15,7 @@ def refused_children(refused: Refused, pending: Pending) -> Refused:
     """Return those of the wanted children that were refused in just this form."""
     found = {
         ref_of(child): child["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, "")
-        for child in (*pending.create, *pending.apply)
+        for child in (*pending.replace, *pending.create, *pending.apply)
     }
     return {ref: refusal for ref, refusal in refused.items() if ref in found and found[ref] == refusal.digest}
 

@@ -2,12 +2,23 @@
 
 from collections.abc import Mapping
 
-from ..resources.kinds import PERSISTENTVOLUMECLAIM, STATEFULSET, Kind, Object, kind_of
+from ..resources.kinds import CONFIGMAP, PERSISTENTVOLUMECLAIM, STATEFULSET, Kind, Object, kind_of
+from .drift import covers
 
 _UNCHANGEABLE: Mapping[Kind, tuple[str, ...]] = {
     STATEFULSET: ("podManagementPolicy", "serviceName", "volumeClaimTemplates"),
     PERSISTENTVOLUMECLAIM: ("accessModes", "storageClassName", "volumeMode"),
 }
+
+
+def must_be_made_anew(child: Object, have: Object | None) -> bool:
+    """Return whether nobody can make the child of what is there: an immutable ConfigMap with another content."""
+    return (
+        have is not None
+        and kind_of(child) == CONFIGMAP
+        and bool(have.get("immutable"))
+        and not covers(have["data"], child["data"])
+    )
 
 
 def with_unchangeable(child: Object, have: Object | None) -> Object:

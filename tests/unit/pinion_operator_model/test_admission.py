@@ -270,6 +270,18 @@ def test_it_goes_on_when_the_webhook_is_mended() -> None:
     assert (world.condition("Ready"), world.condition("Stalled")) == ("True/Serving", "-")
 
 
+def test_an_immutable_configuration_that_was_changed_is_made_anew_when_the_webhook_is_mended() -> None:
+    world = spoil(put("data", {"config.json": "{}", "live.json": "{}"}), "ConfigMap")
+    plan = world.try_again().decide()
+    assert [child["kind"] for child in plan.replace] == ["ConfigMap"], "nobody can change it"
+    assert plan.status is None, "still Stalled, for the same reason"
+    world.carry_out(plan).settle()
+    assert world.condition("Stalled") == "True/AdmissionConflict"
+    world.admission = lambda child: None
+    world.try_again().serve()
+    assert world.condition("Ready") == "True/Serving"
+
+
 @pytest.mark.parametrize("name", ["labels/pinion.dev~revision", "annotations/pinion.dev~inputs"])
 def test_a_revision_whose_memory_is_changed_makes_no_others(name: str) -> None:
     for change in (put(f"metadata/{name}", "x"), drop(f"metadata/{name}")):

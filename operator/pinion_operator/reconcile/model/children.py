@@ -20,6 +20,7 @@ from ..admission import Admission
 from ..drift import covers
 from ..orphans import agreeing
 from ..pending import Pending
+from ..unchangeable import must_be_made_anew
 from .artifact import Artifact
 from .cache import wanted_cache_claim
 from .idle import wanted_replicas
@@ -70,18 +71,20 @@ def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact:
     mutated = [admission.mutation(found.get(ref_of(child)), child) for child in wanted]
     if claim and not seen.cache_looked_at:
         mutated.append(admission.unseen(claim))
-    apply = tuple(child for child in wanted if not _is_there(found.get(ref_of(child)), child, admission))
+    wrong = [child for child in wanted if not _is_there(found.get(ref_of(child)), child, admission)]
+    anew = tuple(child for child in wrong if must_be_made_anew(child, found.get(ref_of(child))))
+    apply = tuple(child for child in wrong if child not in anew)
     # The Secret is made once: it is there when the Deployment is, unless somebody took it away, and then pods wait for it.
     missing = deployment_of(seen, model) is None or seen.peers_secret_gone
     secret = build_peers_secret(owner, mounted_peers_secret(revision.template), seen.fresh_token)
     left = missing and _is_left_by_predecessor(seen, model, secret["metadata"]["name"])
     return Pending(
-        replace=(secret,) if left else (),
+        replace=(*anew, *((secret,) if left else ())),
         create=(secret,) if missing and not left else (),
         apply=apply,
         delete=_unwanted(seen, model),
         mutated=tuple(one for one in mutated if one),
-        only_replicas=bool(apply) and all(_differs_in_replicas(seen, admission, child) for child in apply),
+        only_replicas=bool(apply) and not anew and all(_differs_in_replicas(seen, admission, child) for child in apply),
     )
 
 

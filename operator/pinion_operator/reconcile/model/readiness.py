@@ -63,7 +63,7 @@ def decide_readiness(state: RevisionState) -> Readiness:
         return _refused(state.refused)
     if state.unshareable:
         return stalled(Reason.VOLUME_NOT_SHAREABLE, state.unshareable, AT_REST)
-    if pending.apply and not pending.only_replicas:
+    if (pending.apply or pending.replace) and not pending.only_replicas:
         return _progressing(workload, "the children are being applied")
     if reason := idle_reason(state.model):
         return _idle(state, reason)
