@@ -68,6 +68,7 @@ class Reason(StrEnum):
     VOLUME_NOT_SHAREABLE = "VolumeNotShareable"  # more pods are wanted than can mount the volume
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # the engine cannot load these files
     ADMISSION_CONFLICT = "AdmissionConflict"  # a webhook or policy changes a child in what this object rests on
+    OPERATOR_FORBIDDEN = "OperatorForbidden"  # the operator lacks a right, so nothing can be done or told
     NAME_TAKEN = "NameTaken"  # a child's name belongs to an object that is not ours
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # no progress for too long
     # SourceResolved

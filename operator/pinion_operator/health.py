@@ -1,6 +1,7 @@
 """The operator's own HTTP server: /healthz, /readyz and /metrics."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -8,12 +9,19 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from .metrics import Metrics
 
 
+class Readiness(NamedTuple):
+    """What /readyz says."""
+
+    ready: bool
+    text: str
+
+
 async def serve(
     host: str,
     port: int,
     metrics: Metrics,
     *,
-    is_ready: Callable[[], bool],
+    readiness: Callable[[], Readiness],
     silent: Callable[[], Sequence[str]],
     refresh: Callable[[], None],
 ) -> web.AppRunner:
@@ -29,10 +37,8 @@ async def serve(
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        # A standby is as ready as the leader: a rollout of the operator must not wait for the Lease.
-        return (
-            web.Response(text="ok\n") if is_ready() else web.Response(status=503, text="the API server has not answered yet\n")
-        )
+        ready, text = readiness()
+        return web.Response(status=200 if ready else 503, text=f"{text}\n")
 
     async def expose(_: web.Request) -> web.Response:
         refresh()

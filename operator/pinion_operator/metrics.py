@@ -63,6 +63,24 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
+        self.refused = Gauge(
+            "pinion_operator_refused_seconds",
+            "Time since the API server began to refuse lists or watches of this kind (403, 404); 0: it does not.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.forbidden = Gauge(
+            "pinion_operator_forbidden_objects",
+            "Objects that the operator lacks a right for, as their status says.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.other_leads = Gauge(
+            "pinion_operator_other_installation_leads",
+            "1 while this process stands by because another installation, with this Lease, serves a namespace of ours.",
+            ["lease"],
+            registry=self.registry,
+        )
         self._told = Counter(
             "pinion_operator_events_total", "Kubernetes Events by what became of them.", ["result"], registry=self.registry
         )
@@ -74,7 +92,7 @@ class Metrics:
         )
 
     def reconciled(self, kind: str, result: str, seconds: float) -> None:
-        """Record one pass: unchanged, changed, ineffective, gone, conflict or failed."""
+        """Record one pass: unchanged, changed, ineffective, hidden, gone, conflict or failed."""
         self._reconciles.labels(kind, result).inc()
         self._reconcile_seconds.labels(kind, result).observe(seconds)
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import uuid
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,22 +19,29 @@ from pinion_ipfs.trust import VARIABLE as CA_VARIABLE
 
 from . import health
 from .cluster.api import Api
-from .cluster.lease import Lease, Timing
+from .cluster.lease import Lease
 from .cluster.own_key import OwnKey
 from .cluster.patience import IMPATIENT
+from .cluster.rivals import Rivals
 from .controller.enqueue import refs_to_enqueue
 from .controller.events import Events
 from .controller.executor import Executor
 from .controller.kopf_settings import kopf_settings
 from .controller.listed_kinds import ListedKinds
+from .controller.lists import Lists
+from .controller.missing_rights import MissingRights
 from .controller.ownership import Ownership
 from .controller.queue import WorkQueue
 from .controller.reconciler import Context, Defaults, Reconciler
+from .controller.secret_reader import SecretReader
 from .controller.slots import Slots
 from .controller.store import Store
-from .controller.watch import SELECTORS, WATCHED, Watch
+from .controller.watch import Watch
 from .controller.watch_liveness import WatchLiveness
+from .controller.watch_refusals import WatchRefusals
+from .controller.watched_kinds import SELECTORS, WATCHED
 from .controller.worker import Worker
+from .descriptors import take_descriptors
 from .metrics import Metrics
 from .probes.authorities import Authorities
 from .resources.extra_env import parse_extra_env
@@ -41,7 +49,9 @@ from .resources.kinds import Kind, Object
 from .resources.names import FIELD_MANAGER
 from .resources.platform import Platform
 from .settings import Settings
+from .state import State
 
+THREADS = 32
 PARKED = 8  # passes for each worker that may be begun: one works, the others wait because the API server asked them to
 
 log = logging.getLogger(__name__)
@@ -52,6 +62,10 @@ async def run(settings: Settings, reconcilers: Iterable[Reconciler[Any]]) -> boo
     take_effect(settings)
     stop = asyncio.Event()
     take_signals(stop)
+    descriptors = take_descriptors(settings, len(WATCHED) * max(1, len(settings.namespaces)))
+    log.info("file descriptors", extra=descriptors._asdict())
+    # Names are resolved, and hubs are asked, by threads: those that wait for a hub must leave some for names.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="blocking"))
     identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"  # new with each start: a restarted container is a stranger
     metrics = Metrics()
     connect = partial(
@@ -63,34 +77,38 @@ async def run(settings: Settings, reconcilers: Iterable[Reconciler[Any]]) -> boo
         service_account=Path(settings.service_account_path),
     )
     api = await connect(connections=settings.workers + 2, timeout=settings.request_timeout_seconds)
-    timing = Timing(settings.lease_seconds, settings.lease_deadline, settings.lease_seconds * 2 / 15)
+    timing = settings.lease_timing
     # Connections of its own, and no waiting inside a request: what slows the work down must not cost the Lease.
-    lease_api = await connect(connections=1, timeout=min(settings.request_timeout_seconds, timing.attempt), patience=IMPATIENT)
+    lease_api = await connect(connections=4, timeout=min(settings.request_timeout_seconds, timing.attempt), patience=IMPATIENT)
     key = (settings.lease_namespace, settings.lease_name)
-    lease = Lease(lease_api, key, identity, timing=timing, on_renewal=metrics.renewed)
-    queue, liveness = WorkQueue(on_wait=metrics.waited), WatchLiveness(settings.watch_limit)
-
-    def refresh() -> None:
-        metrics.queue_depth.set(queue.depth)
-        metrics.queue_delayed.set(queue.delayed)
-        metrics.leading.set(lease.valid)
-        for plural, age in liveness.ages().items():
-            metrics.watch_age.labels(plural).set(age)
-
+    rivals = Rivals(lease_api, key, settings.namespaces, timing.duration)
+    lease = Lease(lease_api, key, identity, rivals, timing=timing, on_renewal=metrics.renewed)
+    state = State(
+        settings,
+        metrics,
+        lease,
+        rivals,
+        WorkQueue(on_wait=metrics.waited),
+        WatchLiveness(settings.watch_limit),
+        WatchRefusals(),
+        MissingRights(settings.refused_seconds / 3),
+    )
     server = await health.serve(
         settings.health_host,
         settings.health_port,
         metrics,
-        is_ready=lease.looked.is_set,
-        silent=liveness.silent,
-        refresh=refresh,
+        readiness=state.readiness,
+        silent=state.liveness.silent,
+        refresh=state.refresh,
     )
     try:
         if await acquire(lease, stop):
             api.before_write = lease.require
-            async with aiohttp.ClientSession() as http:
-                outside = Outside(api, http, metrics, liveness, Events(api, metrics, identity))
-                await lead(build(settings, reconcilers, queue, outside), lease, stop)
+            # A connection that is kept open for each of a thousand pods would take all descriptors.
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as http:
+                probing = asyncio.Semaphore(descriptors.probes)
+                outside = Outside(api, http, probing, Events(api, metrics, identity))
+                await lead(build(state, reconcilers, outside), lease, stop)
     finally:
         await server.cleanup()
         await lease_api.close()
@@ -117,8 +135,7 @@ class Outside(NamedTuple):
 
     api: Api
     http: aiohttp.ClientSession
-    metrics: Metrics
-    liveness: WatchLiveness
+    probing: asyncio.Semaphore
     events: Events
 
 
@@ -127,13 +144,14 @@ class Parts(NamedTuple):
 
     settings: Settings
     queue: WorkQueue
+    lists: Lists
     watch: Watch
     worker: Worker
     events: Events
     listed: ListedKinds
 
 
-def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: WorkQueue, outside: Outside) -> Parts:
+def build(state: State, reconcilers: Iterable[Reconciler[Any]], outside: Outside) -> Parts:
     """Put the parts together."""
 
     def enqueue(kind: Kind, before: Object | None, after: Object | None) -> None:
@@ -141,13 +159,15 @@ def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: Wor
             if ref.kind in kinds:
                 queue.add(ref)
 
-    api, http, metrics, liveness, events = outside
+    settings, metrics, queue = state.settings, state.metrics, state.queue
+    api, http, probing, events = outside
     reconcilers = tuple(reconcilers)
     kinds = {reconciler.kind for reconciler in reconcilers}
 
     store = Store(enqueue)
     ownership = Ownership(api, store)
-    watch = Watch(api, store, metrics, liveness, settings.namespaces)
+    lists = Lists(api, store, metrics, state.refusals, settings.namespaces)
+    watch = Watch(api, store, metrics, state.liveness, state.refusals, lists.wanted, settings.namespaces)
     defaults = Defaults(
         settings.runtime_image,
         settings.kubo_image,
@@ -162,12 +182,35 @@ def build(settings: Settings, reconcilers: Iterable[Reconciler[Any]], queue: Wor
     platform = partial(platform_of, settings, Authorities(settings.ca_file), os.environ.get("KUBERNETES_SERVICE_HOST", ""))
     listed = ListedKinds(api, store, settings.namespaces)
     now = partial(datetime.now, UTC)
-    context = Context(store, api, http, defaults, queue.add, now, key.get, listing=listed.problem, platform=platform)
+    context = Context(
+        store,
+        api,
+        SecretReader(api),
+        http,
+        defaults,
+        queue.add,
+        now,
+        probing,
+        key.get,
+        listing=listed.problem,
+        platform=platform,
+    )
     executor = Executor(api, store, ownership, events, metrics, WATCHED)
     slots = Slots(settings.workers)
     api.while_waiting = slots.parked
-    worker = Worker(reconcilers, context, queue, executor, ownership, metrics, slots, settings.reconcile_timeout_seconds)
-    return Parts(settings, queue, watch, worker, events, listed)
+    worker = Worker(
+        reconcilers,
+        context,
+        queue,
+        executor,
+        ownership,
+        metrics,
+        slots,
+        state.rights,
+        partial(lists.hidden, seconds=settings.refused_seconds / 3),
+        settings.reconcile_timeout_seconds,
+    )
+    return Parts(settings, queue, lists, watch, worker, events, listed)
 
 
 def platform_of(settings: Settings, authorities: Authorities, api_server: str) -> Platform:
@@ -185,18 +228,20 @@ def take_effect(settings: Settings) -> None:
 
 async def lead(parts: Parts, lease: Lease, stop: asyncio.Event) -> None:
     """Reconcile until we are asked to stop, or until a part ends that should go on for ever; then give the Lease back."""
-    settings, queue, watch, worker, events, listed = parts
+    settings, queue, lists, watch, worker, events, listed = parts
     # All of ours start before kopf: when it stops, it waits for, then cancels, every task that was started after it.
     held = asyncio.create_task(lease.hold())
     stopping = asyncio.create_task(stop.wait())
-    refilling = asyncio.create_task(watch.refill(settings.relist_seconds))
-    filled = asyncio.create_task(watch.filled.wait())
+    refilling = asyncio.create_task(lists.refill(settings.relist_seconds))
+    filled, complete = asyncio.create_task(lists.filled.wait()), asyncio.create_task(lists.complete.wait())
     telling = asyncio.create_task(events.run())
     listing = asyncio.create_task(listed.refill(settings.relist_seconds))
-    tasks, workers = {stopping, refilling, filled, telling, listing}, set[asyncio.Task[Any]]()
+    tasks, workers = {stopping, refilling, filled, complete, telling, listing}, set[asyncio.Task[Any]]()
     await first(held, stopping, refilling, filled)  # all is known before anything is decided
     if filled.done():
         workers = {asyncio.create_task(worker.run()) for _ in range(PARKED * settings.workers)}
+        await first(held, stopping, refilling, complete, telling, *workers)  # kopf never looks for a kind that was missing
+    if complete.done():
         ready = asyncio.Event()
         kopf_ready = asyncio.create_task(ready.wait())
         kopf = asyncio.create_task(watch.run(kopf_settings(settings.watch_seconds, SELECTORS), ready))

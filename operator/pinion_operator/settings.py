@@ -12,6 +12,7 @@ from pinion_ipfs.distribution import ShowVersion
 from pinion_ipfs.trust import InvalidAuthorities, read_authorities
 
 from .cluster.service_account import SERVICE_ACCOUNT
+from .cluster.timing import Timing
 from .resources.extra_env import parse_extra_env
 from .resources.proxy import Proxy, is_proxy_url
 
@@ -53,10 +54,17 @@ class Settings:
     namespaces: tuple[str, ...] = _setting((), "namespaces to serve, comma separated; empty: all")
     lease_namespace: str = _setting("", "namespace of the Lease; empty: the pod's own, or `default` outside a cluster")
     lease_name: str = _setting("pinion-operator", "name of the Lease")
-    lease_seconds: int = _setting(15, "how long others wait for a silent leader; it gives up after four fifths of that")
+    lease_seconds: int = _setting(
+        8,
+        "how long others let a silent leader be; one of them leads within seven sixths of that; a leader writes thrice in it",
+    )
     workers: int = _setting(4, "objects reconciled at once")
     relist_seconds: float = _setting(300.0, "everything is listed again so often: a missed event costs time only")
     watch_seconds: int = _setting(60, "a watch is opened anew so often; one that fails for five times that ends /healthz")
+    refused_seconds: float = _setting(
+        60.0,
+        "a leader whom the API server refuses a list or watch for so long is not ready; objects say so after a third of it",
+    )
     service_account_path: str = _setting(str(SERVICE_ACCOUNT), "folder with token, ca.crt and namespace of the service account")
     request_timeout_seconds: float = _setting(4.0, "limit of one request to the Kubernetes API")
     reconcile_timeout_seconds: float = _setting(120.0, "limit of one pass over one object, probes included")
@@ -88,10 +96,11 @@ class Settings:
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{_variable(name)}: {getattr(self, name)} is not above 0")
-        if self.request_timeout_seconds >= self.lease_deadline:
+        if self.request_timeout_seconds >= self.lease_timing.deadline:
             raise SettingsError(
-                f"{_variable('request_timeout_seconds')}: a renewal of {self.request_timeout_seconds:g} s does not fit into"
-                f" {self.lease_deadline:g} s, four fifths of {_variable('lease_seconds')}"
+                f"{_variable('request_timeout_seconds')}: a write of {self.request_timeout_seconds:g} s does not fit into"
+                f" {self.lease_timing.deadline:g} s, four fifths of {_variable('lease_seconds')}: it could arrive after"
+                " another leads"
             )
 
     @property
@@ -100,9 +109,10 @@ class Settings:
         return Proxy(self.http_proxy, self.https_proxy, self.no_proxy)
 
     @property
-    def lease_deadline(self) -> float:
-        """Seconds after which a leader that could not renew gives up."""
-        return self.lease_seconds * 4 / 5
+    @property
+    def lease_timing(self) -> Timing:
+        """Return what follows from the Lease's duration."""
+        return Timing(self.lease_seconds)
 
     @property
     def watch_limit(self) -> float:
@@ -138,7 +148,8 @@ class SettingsError(ValueError):
 
 
 _POSITIVE = (
-    "workers", "lease_seconds", "relist_seconds", "watch_seconds", "request_timeout_seconds", "reconcile_timeout_seconds",
+    "workers", "lease_seconds", "relist_seconds", "refused_seconds", "watch_seconds", "request_timeout_seconds",
+    "reconcile_timeout_seconds",
 )  # fmt: skip
 _SECRET_NAME = re.compile("[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 _TYPES: dict[type, Callable[[str], Any]] = {str: str, int: int, float: float}

@@ -105,3 +105,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
   resources: [events]
   verbs: [create, list]
 {{- end }}
+
+{{- /* To see whether another installation leads: each has a ClusterRoleBinding and a Lease, as this one has. */ -}}
+{{- define "pinion.rivalRules" -}}
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [clusterrolebindings]
+  verbs: [list]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get]
+{{- end }}

@@ -38,10 +38,10 @@ class Api:
         *,
         manager: str,
         agent: str,
-        connections: int,
         timeout: float,
-        patience: Patience,
         on_request: OnRequest,
+        connections: int = 4,
+        patience: Patience = PATIENT,
     ) -> None:
         self.credentials = credentials
         self._gate = asyncio.Semaphore(connections)  # before the clock of a request starts: a full pool is no slow server

@@ -41,10 +41,13 @@ class Credentials:
         """Return the URL of the API server."""
         return str(self.settings.host)
 
-    def session(self, trace: aiohttp.TraceConfig) -> aiohttp.ClientSession:
-        """Return a session for long requests, with as many connections as it wants; whoever asks for it closes it."""
+    def session(self, hear: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
+        """Return a session for long requests, with as many connections as it wants; whoever asks for it closes it.
+
+        `hear` is called around each request.
+        """
         connector = aiohttp.TCPConnector(limit=0, ssl=self._tls())
-        return aiohttp.ClientSession(connector=connector, trace_configs=[trace], middlewares=(wait_when_asked, self._prove))
+        return aiohttp.ClientSession(connector=connector, middlewares=(wait_when_asked, hear, self._prove))
 
     async def _prove(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         if token := await self.settings.get_api_key_with_prefix("BearerToken"):

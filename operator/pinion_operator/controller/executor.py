@@ -87,6 +87,13 @@ class Executor:
             changed |= await self._delete(owner, ref, obj)
         return changed
 
+    async def tell(self, owner: Ref, obj: Object, status: Object, now: str) -> bool:
+        """Write a status that no plan asks for; return whether it says anything new."""
+        current = obj.get("status", {})
+        if same(dated(without(status, self._unknown.get(owner.kind, ())), current, now), current):
+            return False
+        return await self._set_status(owner, obj, status, now)
+
     async def _set_finalizers(self, owner: Ref, obj: Object, finalizers: tuple[str, ...]) -> Object:
         body = {"metadata": {"finalizers": list(finalizers)}}
         answer = await self._api.patch(owner, body, resource_version=obj["metadata"]["resourceVersion"])

@@ -1,6 +1,7 @@
 """What a kind brings to the worker, and what it is given: the border between the mechanism and the two custom resources."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -14,6 +15,7 @@ from ..reconcile.plan import Plan
 from ..reconcile.refusal import Refusal
 from ..resources.kinds import POD, Key, Kind, Object, Ref, ref_of
 from ..resources.platform import PLAIN, Platform
+from .secret_reader import SecretReader
 from .store import Store
 
 ObservedT = TypeVar("ObservedT")
@@ -38,11 +40,13 @@ class Context:
     """Everything outside the object itself that observing it may read."""
 
     store: Store
-    api: Api  # raises the errors of cluster.errors; for what is not watched (Secrets: GET by name) and for nothing else
+    api: Api  # raises the errors of cluster.errors; for what is not watched and for nothing else
+    secrets: SecretReader  # of tokens that objects name
     http: aiohttp.ClientSession  # shared by all probes; each call still names its own timeout
     defaults: Defaults
     enqueue: Callable[[Ref], None]  # another object of a reconciled kind: look at it soon
     now: Callable[[], datetime]  # aware, UTC
+    probing: AbstractAsyncContextManager[object]  # entered for each probe of a pod: so many at once for all objects together
     key: Callable[[], Awaitable[bytes]]  # of this installation: what daemons are told is derived from it
     listing: Callable[[Kind, str], str | None] = lambda kind, namespace: None  # why a kind that is listed only is not known
     platform: Callable[[], Platform] = lambda: PLAIN  # what pods are fitted to, as it is now

@@ -1,123 +1,48 @@
-"""The only user of kopf: its events, and lists of our own, keep the store."""
+"""The only user of kopf: its events keep the store."""
 
 import asyncio
-import contextlib
-import logging
 import socket
 from collections.abc import Sequence
 from typing import Any
 
+import aiohttp
 import kopf
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError, ForbiddenError, UnreachableError
 from ..metrics import Metrics
-from ..resources.kinds import (
-    CONFIGMAP,
-    CONTROLLERREVISION,
-    DEPLOYMENT,
-    IPFSBACKEND,
-    MODELDEPLOYMENT,
-    NETWORKPOLICY,
-    POD,
-    REPLICASET,
-    SERVICE,
-    SERVICEACCOUNT,
-    STATEFULSET,
-    Kind,
-)
-from ..resources.names import MANAGED_SELECTOR
+from ..resources.kinds import Kind
 from .store import Store
 from .watch_liveness import WatchLiveness
+from .watch_refusals import REFUSING, WatchRefusals
+from .watched_kinds import IN_ORDER
 
-# Secrets are never watched: a list of them would need the right to read all of them.
-CHILDREN = (DEPLOYMENT, REPLICASET, STATEFULSET, CONTROLLERREVISION, SERVICE, CONFIGMAP, SERVICEACCOUNT, NETWORKPOLICY, POD)
-SELECTORS = dict.fromkeys(CHILDREN, MANAGED_SELECTOR)  # the server filters: other people's objects are not sent to us
-WATCHED = frozenset({MODELDEPLOYMENT, IPFSBACKEND, *CHILDREN})
-_IN_ORDER = (*CHILDREN, IPFSBACKEND, MODELDEPLOYMENT)  # children first: a reconcile that is early sees them
-
-# So often a namespace may refuse everything (a Role takes a moment to be in force) before it counts as gone.
-_REFUSALS = 4
-
-log = logging.getLogger(__name__)
+_WORDS = 500  # of an answer that refuses
 
 
 class Watch:
-    """Keeps the store filled. `refill` and `run` go on for ever; `filled` says that everything was listed once."""
+    """Keeps the store filled by what kopf sees. Each answer to a watch or a list of kopf is heard."""
 
-    def __init__(self, api: Api, store: Store, metrics: Metrics, liveness: WatchLiveness, namespaces: Sequence[str]) -> None:
-        self._api, self._store, self._metrics, self._liveness = api, store, metrics, liveness
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        metrics: Metrics,
+        liveness: WatchLiveness,
+        refusals: WatchRefusals,
+        wanted: asyncio.Event,  # set: a list of ours is needed
+        namespaces: Sequence[str],
+    ) -> None:
+        self._api, self._store, self._metrics = api, store, metrics
+        self._liveness, self._refusals, self._wanted = liveness, refusals, wanted
         self._namespaces = tuple(namespaces)
-        self._refusing: set[str] = set()  # at the last list
-        self.filled, self._wanted = asyncio.Event(), asyncio.Event()
-
-    async def refill(self, every: float) -> None:
-        """List everything now, every so many seconds, and soon after kopf had to list (it reports no deletions then).
-
-        What could be listed is not listed again because of what could not.
-        """
-        loop = asyncio.get_running_loop()
-        failures, said, left, began = 0, "", self._everything(), loop.time()
-        while True:
-            left, error = await self._list(left)
-            if error:  # also 403, 404 and 429 of a server or a CRD that has just come up
-                if said != (said := str(error)):
-                    log.warning("list failed", extra={"error": said})
-                self._metrics.listed("failed")
-                failures += 1
-                if self._refusing and failures >= _REFUSALS and self._refusing < set(self._namespaces):
-                    self._go_on_without()
-            else:
-                if failures:
-                    log.info("list succeeded again", extra={"failures": failures})
-                self._metrics.listed("done")
-                failures, said = 0, ""
-                self.filled.set()
-            # Many events of one kopf list lead to one list of ours; what fails is tried less and less often.
-            await asyncio.sleep(min(2.0 ** max(0, failures - 3), 8.0))
-            if not failures:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wanted.wait(), every)
-            if not failures or self._wanted.is_set() or loop.time() - began > every:
-                left, began = self._everything(), loop.time()
-                self._wanted.clear()
-
-    def _go_on_without(self) -> None:
-        """Serve the other namespaces: one that was deleted took its Role along, and must not stop them for ever."""
-        if not self.filled.is_set():
-            refusing = ",".join(sorted(self._refusing))
-            log.warning("some namespaces refuse every list, the others are served", extra={"namespaces": refusing})
-            self.filled.set()
-
-    def _everything(self) -> list[tuple[str, Kind]]:
-        return [(namespace, kind) for namespace in self._namespaces or ("",) for kind in _IN_ORDER]
-
-    async def _list(self, wanted: Sequence[tuple[str, Kind]]) -> tuple[list[tuple[str, Kind]], ApiError | None]:
-        """List these and return (what could not be listed, why the first of it could not)."""
-        self._refusing.clear()
-        left: list[tuple[str, Kind]] = []
-        first: ApiError | None = None
-        for at, (namespace, kind) in enumerate(wanted):
-            try:
-                as_of, items = await self._api.list(kind, namespace, SELECTORS.get(kind, ""))
-            except UnreachableError as error:  # so it is for the others
-                return [*left, *wanted[at:]], first or error
-            except ApiError as error:  # a Role that has gone with its namespace, for one: what is left must still be known
-                first = first or error
-                left.append((namespace, kind))
-                if isinstance(error, ForbiddenError):
-                    self._refusing.add(namespace)
-            else:
-                self._store.replace(kind, items, as_of, namespace)
-                self._count(kind)
-        return left, first
+        self._paths = {_path(kind, where): (kind, where) for where in self._namespaces or ("",) for kind in IN_ORDER}
 
     async def run(self, settings: kopf.OperatorSettings, ready: asyncio.Event) -> None:
         """Run kopf inside this loop until it is cancelled, or until a signal reaches it before `ready`."""
-        self._liveness.expect(_IN_ORDER, self._namespaces or ("",))
+        self._liveness.expect(IN_ORDER, self._namespaces or ("",))
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._login)
-        for kind in _IN_ORDER:
+        for kind in IN_ORDER:
             kopf.on.event(kind.group, kind.version, kind.plural, param=kind, registry=registry)(self._on_event)
         # Unused when standalone, yet kopf would ask for the name of the user, and an image's user need not have one.
         identity: Any = socket.gethostname()
@@ -150,4 +75,29 @@ class Watch:
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         """Give kopf a session with our credentials, whose answers are heard; it asks again after a 401 and closes the old."""
         credentials = self._api.credentials
-        return kopf.AiohttpSession(server=credentials.server, aiohttp_session=credentials.session(self._liveness.trace()))
+        return kopf.AiohttpSession(server=credentials.server, aiohttp_session=credentials.session(self._hear))
+
+    async def _hear(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        """Note what is answered to a list or watch of ours."""
+        response = await handler(request)
+        found = next((known for path, known in self._paths.items() if request.url.path.endswith(path)), None)
+        if found is None:
+            return response
+        verb = "watch" if request.url.query.get("watch") == "true" else "list"
+        refused = response.status in REFUSING
+        if verb == "watch" and (refused or response.status == 200):
+            self._liveness.saw_answer(request.url.path, refused=refused)
+        if refused:
+            text = (await response.text(errors="replace"))[:_WORDS]
+            if self._refusals.refused(*found, verb, response.status, text):
+                self._wanted.set()  # whether it can still be listed is told by a list
+            if response.status == 404:  # kopf would end; what is taken for a broken connection it tries for ever
+                raise aiohttp.ClientConnectionError("HTTP 404: the API server has no such kind")
+        elif response.status == 200:
+            self._refusals.granted(*found, verb)
+        return response
+
+
+def _path(kind: Kind, namespace: str) -> str:
+    group = f"/apis/{kind.group}" if kind.group else "/api"
+    return f"{group}/{kind.version}{f'/namespaces/{namespace}' if namespace else ''}/{kind.plural}"

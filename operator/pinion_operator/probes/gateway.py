@@ -9,24 +9,35 @@ from pinion_ipfs.backends.gateway import Gateway
 
 from ..reconcile.backend.observed import Check
 from .kubo import stable
+from .own_trouble import OwnTrouble, is_our_own
 
 
 async def probe_gateways(
     name: str, urls: tuple[str, ...], unasked: Mapping[str, str], token: str, timeout: float, policy: AddressPolicy
 ) -> Check:
-    """Ask for the empty block within `timeout` seconds in all; one answer is enough. `unasked`: why some are not asked."""
+    """Ask for the empty block within `timeout` seconds in all; one answer is enough. `unasked`: why some are not asked.
+
+    Raise OwnTrouble when none answered, and one could not be asked for a reason of the operator's own.
+    """
     problems: list[str] = []
+    trouble: OwnTrouble | None = None
     end, left = time.monotonic() + timeout, len(urls) - len(unasked)
     for url in urls:
         if problem := unasked.get(url):
             problems.append(problem)
             continue
         # One that is silent leaves the others their share of the time.
-        problem = await _problem(name, url, token, (end - time.monotonic()) / left, policy)
-        if not problem:
-            return Check(reachable=True, healthy=True)
-        problems.append(problem)
+        try:
+            problem = await _problem(name, url, token, (end - time.monotonic()) / left, policy)
+        except OwnTrouble as error:
+            trouble = error
+        else:
+            if not problem:
+                return Check(reachable=True, healthy=True)
+            problems.append(problem)
         left -= 1
+    if trouble:
+        raise trouble
     return Check(reachable=False, healthy=False, problem="; ".join(problems), asked=not unasked)
 
 
@@ -34,8 +45,11 @@ async def _problem(name: str, url: str, token: str, timeout: float, policy: Addr
     gateway = Gateway(name, url, token=token, stall_seconds=timeout, policy=policy)
     try:
         async with asyncio.timeout(timeout):
-            return stable((await gateway.probe()).reason, whole=False)
+            health = await gateway.probe()
     except TimeoutError:
         return policy.no_answer(url)
     finally:
         await gateway.close()
+    if is_our_own(health.error):
+        raise OwnTrouble(f"a gateway of {name}", health.error)
+    return stable(health.reason, whole=False)

@@ -18,6 +18,7 @@ from pinion_ipfs.hub import Commit, RepoId, list_files, resolve_commit
 from ..api.source import HuggingFaceSource
 from ..conditions import Reason
 from ..reconcile.model.source import SourceFacts, Unresolved
+from .own_trouble import OwnTrouble, is_our_own
 from .reach import hub_policy
 from .tokens import FINAL_AGAIN, Credential
 
@@ -52,7 +53,12 @@ async def probe_upstream(source: HuggingFaceSource, access: Access, known: Sourc
 
 
 def to_unresolved(error: ContentError, attempt: int) -> Unresolved:
-    """Return what an error of the hub means: final ones are asked again slowly, the others with a growing distance."""
+    """Return what an error of the hub means: final ones are asked again slowly, the others with a growing distance.
+
+    Raise OwnTrouble for an error that tells nothing of the hub.
+    """
+    if is_our_own(error):
+        raise OwnTrouble("the hub", error) from error
     backoff = min(LONGEST, SHORTEST * 2 ** min(attempt, 10))
     match error:
         case TokenRefused():

@@ -15,6 +15,7 @@ from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import ContentError
 
 from ..reconcile.backend.observed import Check
+from .own_trouble import OwnTrouble, is_our_own
 
 _MAX_IDENTITY = 64 * 1024  # bytes
 _MAX_LINES = 20_000  # more pins than the models of a namespace make; a daemon that lists more is not ours to tidy up
@@ -29,6 +30,7 @@ async def probe_kubo(name: str, url: str, token: str, timeout: float, policy: Ad
 
     With a policy it is somebody else's, and nothing is repeated that it said: who names a URL must not read by us what is
     behind it, nor tell from our words what kept it from answering.
+    Raise OwnTrouble when it could not be asked for a reason of the operator's own.
     """
     ours = policy is None
     try:
@@ -39,6 +41,8 @@ async def probe_kubo(name: str, url: str, token: str, timeout: float, policy: Ad
             finally:
                 await client.close()
             if not health.usable:
+                if is_our_own(health.error, resolver=ours):
+                    raise OwnTrouble(name, health.error)
                 problem = stable(health.reason, whole=ours)
                 return Check(reachable=bool(health.version), healthy=False, problem=problem, version=health.version)
             peer_id = await _peer_id(HttpClient(name, url, token=token, policy=policy), timeout)
@@ -47,6 +51,8 @@ async def probe_kubo(name: str, url: str, token: str, timeout: float, policy: Ad
         problem = policy.no_answer(url) if policy is not None else f"no answer within {timeout:g} s"
         return Check(reachable=False, healthy=False, problem=problem)
     except ContentError as error:
+        if is_our_own(error, resolver=ours):
+            raise OwnTrouble(name, error) from error
         return Check(reachable=True, healthy=False, problem=stable(str(error), whole=ours))
 
 

@@ -1,7 +1,9 @@
 """What runtime pods say about themselves: GET /status on the management port, of many pods at once."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import aiohttp
 from pydantic import ValidationError
@@ -11,43 +13,60 @@ from pinion_contract.status import PodStatus
 
 from ..reconcile.model.observed import Pod
 from ..resources.kinds import Object
+from .own_trouble import OwnTrouble, is_our_own
 
 TIMEOUT_SECONDS = 2.0  # of one attempt; a pod under load answers late, so there are two
 ATTEMPTS = 2
+OVERSLEPT = 1.0  # seconds: a timer that fires so late tells that this process stood still, not that the pod did
 AT_ONCE = 16  # requests at the same time for one ModelDeployment
 LARGEST_ANSWER = 1 << 20  # bytes
 LONGEST_TEXT, LONGEST_LIST = 1024, 64
 
 
-async def probe_pods(http: aiohttp.ClientSession, pods: Sequence[Object]) -> tuple[Pod, ...]:
-    """Ask every pod that has an address and a running container; what cannot be asked has no status and no problem."""
-    gate = asyncio.Semaphore(AT_ONCE)
+async def probe_pods(
+    http: aiohttp.ClientSession, pods: Sequence[Object], everybody: AbstractAsyncContextManager[object] | None = None
+) -> tuple[Pod, ...]:
+    """Ask every pod that has an address and a running container; what cannot be asked has no status and no problem.
+
+    `everybody` bounds what is asked at once for all ModelDeployments together: a semaphore of the caller's.
+    Raise OwnTrouble when one could not be asked for a reason of our own.
+    """
+    gate, all_gates = asyncio.Semaphore(AT_ONCE), everybody or nullcontext()
 
     async def ask(pod: Object) -> Pod:
-        async with gate:
+        async with gate, all_gates:
             return await probe_pod(http, pod)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(ask(pod)) for pod in pods]
-    return tuple(task.result() for task in tasks)
+    found = await asyncio.gather(*map(ask, pods), return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+    return tuple(one for one in found if isinstance(one, Pod))
 
 
 async def probe_pod(http: aiohttp.ClientSession, pod: Object) -> Pod:
-    """Ask one pod; every failure is a fact about the pod, never an exception."""
+    """Ask one pod; every failure of it is a fact about the pod, never an exception. OwnTrouble is a failure of ours."""
     status = pod.get("status", {})
     address = status.get("podIP")
     if not address or status.get("phase") != "Running":
         return Pod(pod)
     host = f"[{address}]" if ":" in address else address
     problem = ""
-    for _ in range(ATTEMPTS):
+    attempts, excused = ATTEMPTS, 1
+    while attempts:
+        attempts -= 1
+        started = time.monotonic()
         try:
             status_read = PodStatus.model_validate_json(await _get(http, f"http://{host}:{MANAGEMENT_PORT}/status"))
         except ValidationError as error:
             return Pod(pod, problem=f"the answer is not a status that this operator knows: {_first(error)}")
         except TimeoutError:
             problem = "no answer in time"
+            if excused and time.monotonic() - started > TIMEOUT_SECONDS + OVERSLEPT:
+                attempts, excused = attempts + 1, excused - 1
         except (aiohttp.ClientError, OSError) as error:
+            if is_our_own(error):
+                raise OwnTrouble(f"pod {pod['metadata']['name']}", error) from error
             problem = _stable(error)
         else:
             if where := _implausible(status_read.model_dump()):

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pinion_ipfs.addresses import AddressPolicy, resolve_url
 from pinion_ipfs.hub import default_endpoint
 
+from .own_trouble import OwnTrouble, is_our_own
+
 ADVICE = "for objects' URLs the operator asks public addresses and those in operator.allowedNetworks"
 
 
@@ -22,12 +24,17 @@ def hub_policy(endpoint: str, own: str, networks: tuple[str, ...]) -> AddressPol
 
 
 async def why_unasked(url: str, policy: AddressPolicy, timeout: float) -> str:
-    """Return what keeps the operator from asking a URL, in words for its log: no address that it asks; "" when nothing does."""
+    """Return what keeps the operator from asking a URL, in words for its log: no address that it asks; "" when nothing does.
+
+    Raise OwnTrouble when the name could not be resolved for a reason of the operator's own.
+    """
     try:
         async with asyncio.timeout(timeout):
             await asyncio.to_thread(resolve_url, url, policy)
     except TimeoutError:
         return f"{url}: its name does not resolve within {timeout:g} s"
     except (OSError, ValueError) as error:
+        if is_our_own(error):
+            raise OwnTrouble(url, error) from error
         return f"{url}: {error}"
     return ""

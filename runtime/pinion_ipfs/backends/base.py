@@ -28,6 +28,7 @@ class Health:
     checks: tuple[str, ...] = ()
     reason: str = ""  # why it is not usable
     version: str = ""
+    error: Exception | None = None  # what `reason` tells of, with what is behind it
 
 
 @dataclass(frozen=True, slots=True)

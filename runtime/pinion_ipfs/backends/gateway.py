@@ -57,18 +57,24 @@ class Gateway:
     async def probe(self) -> Health:
         """Ask for the empty block, which every gateway can answer: tells that it answers, not that it has anything."""
         started = time.monotonic()
-        reasons = []
+        errors: list[Exception] = []
         for client in self._clients:
             try:
                 await self._block(client, _EMPTY)
             except ContentMissing:
                 pass  # it answers
             except ContentError as error:
-                reasons.append(str(error))
+                errors.append(error)
                 continue
             self._circuits[id(client)].record(None)
             return Health(self.name, True, time.monotonic() - started, checks=("answers",))
-        return Health(self.name, False, time.monotonic() - started, reason="; ".join(reasons))
+        return Health(
+            self.name,
+            False,
+            time.monotonic() - started,
+            reason="; ".join(map(str, errors)),
+            error=ExceptionGroup("no gateway answers", errors) if errors else None,
+        )
 
     async def block_get(self, cid: Cid) -> bytes:
         """Return one verified block."""

@@ -60,7 +60,7 @@ class KuboRpc:
             version = await self.version()
             checks += await self._round_trip()
         except ContentError as error:
-            return Health(self.name, False, time.monotonic() - started, tuple(checks), str(error), version)
+            return Health(self.name, False, time.monotonic() - started, tuple(checks), str(error), version, error)
         return Health(self.name, True, time.monotonic() - started, tuple(checks), "", version)
 
     async def _round_trip(self) -> list[str]:

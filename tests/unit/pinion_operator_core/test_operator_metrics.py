@@ -24,6 +24,9 @@ def test_each_recorder_reaches_its_family() -> None:
     metrics.queue_delayed.set(2)
     metrics.leading.set(1)
     metrics.objects.labels("Pod").set(7)
+    metrics.refused.labels("Pod").set(61)
+    metrics.forbidden.labels("IpfsBackend").set(2)
+    metrics.other_leads.labels("b/other").set(1)
     shown = generate_latest(metrics.registry).decode().splitlines()
     for line in (
         'pinion_operator_reconcile_total{kind="ModelDeployment",result="changed"} 1.0',
@@ -42,6 +45,9 @@ def test_each_recorder_reaches_its_family() -> None:
         "pinion_operator_queue_delayed 2.0",
         "pinion_operator_leading 1.0",
         'pinion_operator_objects{kind="Pod"} 7.0',
+        'pinion_operator_refused_seconds{kind="Pod"} 61.0',
+        'pinion_operator_forbidden_objects{kind="IpfsBackend"} 2.0',
+        'pinion_operator_other_installation_leads{lease="b/other"} 1.0',
     ):
         assert line in shown
     assert any(line.startswith("process_resident_memory_bytes") for line in shown)

@@ -47,7 +47,7 @@ def test_variables_and_flags_and_flags_win() -> None:
         ("PINION_IMAGE_PULL_SECRETS", "registry,My Registry"),
         ("PINION_IMAGE_PULL_SECRETS", "a" * 254),
         ("PINION_LEASE_NAME", ""),
-        ("PINION_REQUEST_TIMEOUT_SECONDS", "12"),  # a renewal must end within four fifths of 15 s
+        ("PINION_REQUEST_TIMEOUT_SECONDS", "12"),  # longer than the Lease of a leader that dies
     ],
 )
 def test_what_cannot_be_is_refused_by_name(variable: str, value: str) -> None:

@@ -14,7 +14,9 @@ from aiohttp import web
 from pinion_contract.config import Limits
 from pinion_contract.names import MANAGEMENT_PORT
 from pinion_contract.status import ModelFacts, Phase, PodStatus, Transfer
+from pinion_operator.probes.own_trouble import OwnTrouble
 from pinion_operator.probes.pods import LARGEST_ANSWER, TIMEOUT_SECONDS, probe_pods
+from tests.support.descriptors import no_descriptors
 
 STATUS = PodStatus(phase=Phase.LOADING, config_digest="d", revision="r", limits=Limits(), model=ModelFacts(name="m"))
 _OCTETS = itertools.count(2)
@@ -112,3 +114,29 @@ async def test_pods_are_asked_side_by_side() -> None:
         found = await probe_pods(http, [slow] * 12)
         assert loop.time() - started < 4 * TIMEOUT_SECONDS
     assert {one.problem for one in found} == {"no answer in time"}
+
+
+async def test_all_callers_together_ask_no_more_than_so_many_at_once() -> None:
+    asked, most = 0, 0
+
+    async def counting(request: web.Request) -> web.StreamResponse:
+        nonlocal asked, most
+        asked += 1
+        most = max(most, asked)
+        await asyncio.sleep(0.02)
+        asked -= 1
+        return await honest(request)
+
+    everybody = asyncio.Semaphore(3)
+    async with pod(counting) as obj, aiohttp.ClientSession() as http:
+        found = await asyncio.gather(*(probe_pods(http, [obj] * 4, everybody) for _ in range(5)))
+    assert [one.status for pods in found for one in pods] == [STATUS] * 20
+    assert most == 3
+
+
+async def test_without_a_descriptor_nothing_is_said_of_a_pod() -> None:
+    async with pod(honest) as obj, aiohttp.ClientSession() as http:
+        with no_descriptors(), pytest.raises(OwnTrouble, match="Too many open files"):
+            await probe_pods(http, [obj, obj])
+        (found,) = await probe_pods(http, [obj])
+    assert found.status == STATUS

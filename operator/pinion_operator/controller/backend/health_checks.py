@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ...api.ipfsbackend import External, IpfsBackend
-from ...cluster.errors import ApiError
+from ...cluster.errors import ForbiddenError
 from ...probes.gateway import probe_gateways
 from ...probes.kubo import probe_kubo
 from ...probes.reach import policy_of, why_unasked
 from ...probes.tokens import Credential, read_backend_token, refusal
 from ...reconcile.backend.observed import Check
 from ...reconcile.claim import unusable_claim
-from ...resources.kinds import PERSISTENTVOLUMECLAIM, SECRET, STATEFULSET, Object, Ref
+from ...resources.kinds import PERSISTENTVOLUMECLAIM, STATEFULSET, Object, Ref
 from ...resources.kubo_secret import Credentials
 from ...resources.names import kubo_name
 from ..reconciler import Context
@@ -95,8 +95,8 @@ async def _credential(backend: IpfsBackend, context: Context) -> Credential:
         return Credential()
     namespace = backend.metadata.namespace
     try:
-        secret = await context.api.get(SECRET, (namespace, ref.name))
-    except ApiError as error:
+        secret = await context.secrets.get((namespace, ref.name))
+    except ForbiddenError as error:  # an API server that does not answer says nothing of the backend
         raise Unreadable(f"Secret {ref.name} cannot be read: {error}; a Role of {namespace} must let the operator") from error
     if secret is None:
         raise Unreadable(f"Secret {ref.name} does not exist")

@@ -17,6 +17,7 @@ from ...reconcile.backend.health import check_interval
 from ...reconcile.backend.observed import GRACE_SECONDS, Health, ObservedBackend
 from ...reconcile.backend.troubles import waiting_objects, wants_claim
 from ...reconcile.backend.users import Rendered, User, rendered_with, users_of, wanted_cids
+from ...reconcile.mounts import is_being_created, mounted_secrets
 from ...reconcile.plan import Plan
 from ...resources.kinds import (
     CONTROLLERREVISION,
@@ -35,12 +36,12 @@ from ...resources.kubo_secret import derive_credentials
 from ...resources.names import BACKEND_LABEL, kubo_claim, kubo_name, kubo_rpc_url
 from ...resources.owner import controller_of
 from ..reconciler import Context
+from ..secret_looks import SecretLooks
 from ..store import key_of
 from ..warning_events import WarningEvents, warnings_about
 from .health_checks import Surroundings, check, daemon_of
 
 _UNPIN_SECONDS = 30.0
-_LOOK_SECONDS = 60.0  # how often it is asked whether somebody took our Secrets away
 _REPAIRS = 8  # pins made again in one look: each walks a whole model
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,7 @@ class _Memory:
     checked_at: datetime | None = None
     health: Health | None = None
     pins: frozenset[str] = frozenset()
-    looked_at: datetime | None = None  # when it was asked last whether our Secrets are there
-    missing: frozenset[str] = frozenset()  # of them
+    missing: frozenset[str] = frozenset()  # Secrets of ours that were not there
     unwanted_since: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -66,6 +66,7 @@ class IpfsBackendReconciler:
         self._rpc_url, self._grace = rpc_url, grace  # (backend, namespace) -> URL; seconds
         self._memories: dict[Key, _Memory] = {}
         self._warning_events = WarningEvents()
+        self._secret_looks = SecretLooks(at_start=True)
 
     @property
     def kind(self) -> Kind:
@@ -148,22 +149,25 @@ class IpfsBackendReconciler:
         """Drop what is remembered of a backend that is gone."""
         self._memories.pop(key, None)
         self._warning_events.forget(key)
+        self._secret_looks.forget(key)
 
     def _memory(self, obj: Object) -> _Memory:
         key, uid = (obj["metadata"]["namespace"], obj["metadata"]["name"]), obj["metadata"]["uid"]
         known = self._memories.get(key)
         if known is None or known.uid != uid:
             known = self._memories[key] = _Memory(uid)
+            self._secret_looks.forget(key)
         return known
 
     async def _missing(self, obj: Object, around: Surroundings, memory: _Memory, context: Context) -> frozenset[str]:
         """Return which of our two Secrets are not there. They are never read: whether a name is free is all that is asked."""
-        now, looked = context.now(), memory.looked_at
-        due = looked is None or (now - looked).total_seconds() >= _LOOK_SECONDS
+        wanted = build_secrets(obj, around.credentials)
+        names = frozenset(one["metadata"]["name"] for one in wanted)
+        pods = [pod for pod in context.list(POD, obj["metadata"]["namespace"]) if names & mounted_secrets(pod)]
+        waits = any(is_being_created(pod) for pod in pods)
+        due = self._secret_looks.due(key_of(obj), frozenset(pod["metadata"]["uid"] for pod in pods), waits=waits)
         if due or memory.missing or is_outdated(obj, around.workloads, around.credentials):
-            wanted = build_secrets(obj, around.credentials)
             memory.missing = frozenset([one["metadata"]["name"] for one in wanted if await context.api.is_free(one)])
-            memory.looked_at = now
         return memory.missing
 
     async def _check_if_due(self, backend: IpfsBackend, around: Surroundings, memory: _Memory, context: Context) -> None:

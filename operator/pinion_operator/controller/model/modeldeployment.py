@@ -40,7 +40,6 @@ from ...resources.kinds import (
     POD,
     PODDISRUPTIONBUDGET,
     REPLICASET,
-    SECRET,
     Key,
     Kind,
     Object,
@@ -52,6 +51,7 @@ from ...resources.owner import controller_of
 from ...resources.peers import build_peers_secret
 from ...resources.podtemplate import mounted_peers_secret
 from ..reconciler import Context
+from ..secret_looks import SecretLooks
 from ..warning_events import WarningEvents, warnings_about
 from .progress import Progress
 from .resolutions import Resolutions
@@ -66,6 +66,7 @@ class ModelDeploymentReconciler:
         self._upstreams = Upstreams()
         self._progress = Progress()
         self._warning_events = WarningEvents()
+        self._secret_looks = SecretLooks(at_start=False)
         self._renaming: dict[Key, float] = {}  # since when all pods answer to the old name and the new one
         self._shown: dict[Key, tuple[object, float]] = {}  # the transfer in status, and since when
 
@@ -118,7 +119,8 @@ class ModelDeploymentReconciler:
         seen = replace(seen, upstream=upstream, unasked=unasked, pods=await self._pods(key, children, context))
         if limit_ranges.matter(seen):
             seen = replace(seen, limit_ranges=await _limit_ranges(meta["namespace"], context))
-        if scope.current and any(waits_for_volumes(pod) for pod in seen.pods):
+        waits = any(waits_for_volumes(pod) for pod in seen.pods)
+        if self._secret_looks.due(key, frozenset(), waits=waits) and scope.current and waits:
             secret = mounted_peers_secret(scope.current.template)
             gone = await context.api.is_free(build_peers_secret(obj, secret, seen.fresh_token))
             seen = replace(seen, peers_secret_gone=gone)
@@ -146,6 +148,7 @@ class ModelDeploymentReconciler:
         self._upstreams.forget(key)
         self._progress.forget(key)
         self._warning_events.forget(key)
+        self._secret_looks.forget(key)
         self._shown.pop(key, None)
         self._renaming.pop(key, None)
 
@@ -172,7 +175,7 @@ class ModelDeploymentReconciler:
             return ()
         tied = context.store.labelled(DEPLOYMENT_LABEL, *key)
         ours = [obj for obj in tied if obj["kind"] == POD.name and _runs_for(deployment, obj, context)]
-        return await probe_pods(context.http, sorted(ours, key=_age))
+        return await probe_pods(context.http, sorted(ours, key=_age), context.probing)
 
     def _resolution(self, scope: Scope, key: Key, context: Context) -> Resolution | None:
         if not scope.needs_source:
@@ -250,7 +253,7 @@ async def _with_access(
     defaults, reference, credential = context.defaults, source.token_secret_ref, Credential()
     if reference:
         try:
-            secret = await context.api.get(SECRET, (key[0], reference.name))
+            secret = await context.secrets.get((key[0], reference.name))
         except ForbiddenError as error:
             return no_token(f"Secret {reference.name!r} of tokenSecretRef may not be read by the operator: {error}")
         found = read_hub_token(secret, reference.name, reference.key, key[0], defaults.hub_endpoint)
