@@ -109,7 +109,6 @@ class Settings:
         return Proxy(self.http_proxy, self.https_proxy, self.no_proxy)
 
     @property
-    @property
     def lease_timing(self) -> Timing:
         """Return what follows from the Lease's duration."""
         return Timing(self.lease_seconds)

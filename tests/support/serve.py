@@ -117,6 +117,10 @@ class Served:
         assert self.get("/readyz").status_code == 200, self.log_end()
         return self.status()
 
+    def wait_ready_after_failure(self, seconds: float = READY_SECONDS) -> PodStatus:
+        """Wait for Ready of one that has failed for good, and is told something else."""
+        return self.wait_for(Phase.READY, seconds=seconds)
+
     def wait_failure(self, reason: FailureReason, seconds: float = READY_SECONDS) -> PodStatus:
         """Wait until the pod tells of this failure, final or not."""
 

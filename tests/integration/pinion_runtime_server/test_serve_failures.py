@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pinion_contract.config import LiveConfig
 from pinion_contract.status import FailureReason, Phase, PodStatus
 from tests.support.hub import PROJECT
 from tests.support.serve import Serve, Served, commit_of, free_port, make_config, make_live
@@ -46,11 +47,17 @@ def test_a_gated_repository(serve: Serve) -> None:
 
 @pytest.mark.model
 def test_other_bytes_than_expected(serve: Serve) -> None:
-    config = make_config(serve.hub, serve.hub.minilm, commit_of(serve.hub, serve.hub.minilm), expected_cid=OTHER_CID)
-    served = serve.config(config, make_live())
+    config = make_config(serve.hub, serve.hub.minilm, commit_of(serve.hub, serve.hub.minilm))
+    live = LiveConfig(expected_cid=OTHER_CID, served_names=("m",))
+    served = serve.config(config, live)
     message = fails(served, Phase.VERIFYING, FailureReason.CID_MISMATCH)
     assert OTHER_CID in message
-    assert served.status().model.opened_cid == ""
+    status = served.status()
+    assert (status.model.opened_cid, status.expected_cid) == ("", OTHER_CID)
+    right = message.rpartition("got ")[2].strip()
+    serve.write(config, live.model_copy(update={"expected_cid": right}))
+    again = served.wait_ready_after_failure()
+    assert (again.model.opened_cid, again.expected_cid, again.failure) == (right, right, None)
 
 
 @pytest.mark.model

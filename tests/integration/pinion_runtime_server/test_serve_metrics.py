@@ -97,8 +97,8 @@ def test_a_failed_verification_is_counted(serve: Serve) -> None:
     wrong = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
     ready = serve.flags(serve.hub.minilm)
     commit = ready.wait_ready().model.commit
-    config = make_config(serve.hub, serve.hub.minilm, commit, expected_cid=wrong)
-    served = serve.config(config, make_live())
+    live = make_live().model_copy(update={"expected_cid": wrong})
+    served = serve.config(make_config(serve.hub, serve.hub.minilm, commit), live)
     served.wait_for(Phase.FAILED)
     assert served.metric(names.VERIFICATION_FAILURES_TOTAL, model=serve.hub.minilm, reason="CIDMismatch") == 1
     assert served.metric(names.MODELS_LOADED) == 0
