@@ -15,7 +15,7 @@ from ..resources.names import RECONCILE_ANNOTATION
 from ..resources.owner import digest
 from .drift import Difference, covers, differences
 
-SHOWN_FIELDS, SHOWN_VALUE = 3, 120  # fields of one child in a message; characters of one value
+SHOWN_FIELDS, SHOWN_VALUE = 8, 120  # fields of one child in a message; characters of one value
 MAX_CHILDREN, MAX_VARYING = 32, 16  # of the lists in the schema
 _HIDDEN = frozenset({"data", "binaryData", "env"})  # below these, values may be secret
 

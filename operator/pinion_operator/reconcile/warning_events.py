@@ -52,6 +52,11 @@ def explain_warnings(events: Iterable[Object], obj: Object | None = None) -> War
     return Warned(reason, text + _volume_content(text, obj))
 
 
+def missing_pull_secret(events: Iterable[Object]) -> str:
+    """Return what the kubelet says of Secrets that it should pull the image with and cannot read, "" when nothing."""
+    return next((_text(event) for event in events if event.get("reason") == "FailedToRetrieveImagePullSecret"), "")
+
+
 def newest_warning(events: Sequence[Object]) -> str:
     """Return `reason: note` of the newest event (events.k8s.io/v1), cut to a length; "" when there is none."""
     return _text(max(events, key=_last_seen)) if events else ""

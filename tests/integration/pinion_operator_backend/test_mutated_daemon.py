@@ -20,7 +20,7 @@ TURNS = itertools.count()
 
 def adapt(obj: Object) -> None:
     """Do as platforms do: a mirror, a pull policy, a StorageClass, another type of Service, labels."""
-    obj["metadata"]["labels"]["app.kubernetes.io/part-of"] = "platform"
+    obj["metadata"].setdefault("labels", {})["app.kubernetes.io/part-of"] = "platform"
     for container in containers(obj):
         container["imagePullPolicy"] = "Always"
         if not container["image"].startswith("mirror.test/"):

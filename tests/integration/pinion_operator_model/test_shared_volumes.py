@@ -48,4 +48,4 @@ def test_a_claim_for_one_pod_is_told_before_any_pod_waits_and_goes_with_what_is_
     models.wait_for("second", Stalled="True/VolumeNotShareable")
     assert "ModelDeployment minilm mounts it" in models.message("second", "Stalled")
     models.kubectl("delete", "mdep/minilm")
-    models.wait_for("second", WorkloadReady="False/Starting")
+    models.wait_for("second", timeout=120, WorkloadReady="False/Starting")

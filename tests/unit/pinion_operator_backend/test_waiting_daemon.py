@@ -71,9 +71,9 @@ def test_a_claim_that_nobody_could_make(backends: Any) -> None:
     [
         {"conditions": [UNSCHEDULED]},
         {"containerStatuses": [{"name": "kubo", "state": {"running": {}}}]},
-        {"containerStatuses": [{"name": "kubo", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]},
+        {"containerStatuses": [{"name": "kubo", "state": {"waiting": {"reason": "CreateContainerConfigError"}}}]},
     ],
-    ids=["no node", "it runs", "no image"],
+    ids=["no node", "it runs", "its container cannot be made"],
 )
 def test_what_the_object_says_itself_is_not_asked_for(backends: Any, status: dict[str, Any]) -> None:
     assert asked(backends.settled(backends.make(), ready=False, pods=({**POD, "status": status},))) == []
@@ -99,3 +99,13 @@ REASONS: list[tuple[dict[str, Any], str]] = [
 def test_each_trouble_of_the_pod_is_the_reason_of_ready(backends: Any, status: dict[str, Any], reason: str) -> None:
     plan = decide(backends.settled(backends.make(), ready=False, pods=({**POD, "status": status},)))
     assert ready(plan)[:2] == ("False", reason)
+
+
+def test_a_secret_to_pull_with_that_is_missing_is_named_beside_the_image(backends: Any) -> None:
+    status = {"containerStatuses": [{"name": "kubo", "image": "k:1", "state": {"waiting": {"reason": "ErrImagePull"}}}]}
+    seen = backends.settled(backends.make(), ready=False, pods=({**POD, "status": status},))
+    assert asked(seen) == ["u-pod"]
+    note = "Unable to retrieve some image pull secrets (nosuch); attempting to pull the image may not succeed."
+    plan = decide(warned(seen, "u-pod", "FailedToRetrieveImagePullSecret", note))
+    message = f"pod b-kubo-0, container kubo: the image k:1 cannot be pulled; FailedToRetrieveImagePullSecret: {note}"
+    assert ready(plan) == ("False", "ImagePullBackOff", message)

@@ -43,6 +43,15 @@ def test_what_the_object_says_itself_comes_first() -> None:
     assert world.condition("WorkloadReady") == "False/ImagePullBackOff"
 
 
+def test_a_secret_to_pull_with_that_is_missing_is_named_beside_the_image() -> None:
+    world = started().pod("pod-0", container={"state": {"waiting": {"reason": "ErrImagePull"}}}, running=False)
+    assert [obj["metadata"]["name"] for obj in waiting_objects(world.seen())] == ["pod-0"]
+    note = "Unable to retrieve some image pull secrets (nosuch); attempting to pull the image may not succeed."
+    world.warn("uid-of-pod-0", "FailedToRetrieveImagePullSecret", note).settle()
+    assert world.condition("WorkloadReady") == "False/ImagePullBackOff"
+    assert world.message("WorkloadReady").endswith(f"cannot be pulled; FailedToRetrieveImagePullSecret: {note}")
+
+
 def test_only_what_is_silent_is_asked_about() -> None:
     world = started()
     assert [obj["metadata"]["name"] for obj in waiting_objects(world.seen())] == ["pod-0"]

@@ -9,7 +9,7 @@ from ...resources.kinds import STATEFULSET, Object, Ref
 from ...resources.names import kubo_claim, kubo_name
 from ..claim import explain_claim, is_waiting
 from ..container_start import why_not_started
-from ..warning_events import explain_warnings, newest_warning
+from ..warning_events import explain_warnings, missing_pull_secret, newest_warning
 from .observed import ObservedBackend
 
 _CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
@@ -28,16 +28,17 @@ def waiting_objects(seen: ObservedBackend, backend: IpfsBackend) -> tuple[Object
     if workload is None or (backend.spec.managed is None):
         return ()
     claim = [seen.claim] if seen.claim and is_waiting(seen.claim) else []
-    silent = [pod for pod in seen.pods if _is_unexplained(pod)]
+    silent = [pod for pod in seen.pods if _is_unexplained(pod) or _cannot_pull(pod)]
     unmade = [workload] if not seen.pods or (wants_claim(backend) and seen.claim is None) else []
     return (*claim, *silent, *unmade)
 
 
 def find_trouble(seen: ObservedBackend, backend: IpfsBackend) -> Trouble | None:
     """Return why the pod is not up; None when nothing is wrong so far."""
-    found = next((trouble for pod in seen.pods if (trouble := _trouble(pod))), None)
-    if found:
-        return found
+    for pod in seen.pods:
+        if found := _trouble(pod):
+            secret = missing_pull_secret(_warnings(seen, pod)) if _cannot_pull(pod) else ""
+            return found._replace(message=f"{found.message}; {secret}") if secret else found
     for pod in seen.pods:
         warned = explain_warnings(_warnings(seen, pod), pod) if _is_unexplained(pod) else None
         if warned:
@@ -75,6 +76,12 @@ def _is_unexplained(pod: Object) -> bool:
     statuses = pod.get("status", {}).get("containerStatuses") or ()
     up = any("running" in one.get("state", {}) or one.get("ready") for one in statuses)
     return "deletionTimestamp" not in pod["metadata"] and not up and _trouble(pod) is None
+
+
+def _cannot_pull(pod: Object) -> bool:
+    """Return whether the image cannot be pulled: that the Secret for it is missing stands in events alone."""
+    trouble = _trouble(pod)
+    return trouble is not None and trouble.reason == Reason.IMAGE_PULL_BACK_OFF
 
 
 def _trouble(pod: Object) -> Trouble | None:

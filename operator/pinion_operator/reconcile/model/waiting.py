@@ -7,7 +7,7 @@ from ...api.modeldeployment import ModelDeployment
 from ...conditions import Reason
 from ...resources.kinds import Object
 from ..claim import ONE_POD, explain_claim, is_waiting
-from ..warning_events import explain_warnings, newest_warning
+from ..warning_events import explain_warnings, missing_pull_secret, newest_warning
 from .cache import cache_claim
 from .observed import Observed, Pod
 from .pods import is_leaving, is_ready, is_running, name_of, revision_of
@@ -22,7 +22,7 @@ _WAY_OUT = (
 def waiting_objects(seen: Observed) -> tuple[Object, ...]:
     """Return what waits without saying why: the claim of the pods' volume, and pods of the current revision."""
     current = seen.scope.current.name if seen.scope and seen.scope.current else ""
-    pods = [pod.obj for pod in seen.pods if revision_of(pod) == current and _is_unexplained(pod)]
+    pods = [pod.obj for pod in seen.pods if revision_of(pod) == current and (_is_unexplained(pod) or _cannot_pull(pod))]
     claim = [seen.cache_claim] if seen.cache_claim and is_waiting(seen.cache_claim) else []
     return (*claim, *pods)
 
@@ -32,6 +32,9 @@ def find_trouble(seen: Observed, model: ModelDeployment, pod: Pod) -> Trouble | 
     trouble = trouble_of(pod) or _warned(pod, seen.warnings.get(_uid(pod.obj), ()))
     if trouble is None:
         return None
+    if trouble.reason == Reason.IMAGE_PULL_BACK_OFF:
+        secret = missing_pull_secret(seen.warnings.get(_uid(pod.obj), ()))
+        return replace(trouble, message=f"{trouble.message}; {secret}") if secret else trouble
     if _waits_for_anothers_volume(seen, pod, trouble):
         message = f"{trouble.message}; another pod of this ModelDeployment has the volume: {_WAY_OUT}"
         return replace(trouble, reason=Reason.VOLUME_NOT_SHAREABLE, message=message)
@@ -50,6 +53,12 @@ def _warned(pod: Pod, events: Iterable[Object]) -> Trouble | None:
 def _is_unexplained(pod: Pod) -> bool:
     """Return whether the pod is not up and its object does not say why: Kubernetes tells that in events, if at all."""
     return not is_leaving(pod) and not is_ready(pod) and not is_running(pod) and trouble_of(pod) is None
+
+
+def _cannot_pull(pod: Pod) -> bool:
+    """Return whether the image cannot be pulled: that the Secret for it is missing stands in events alone."""
+    trouble = trouble_of(pod)
+    return not is_leaving(pod) and trouble is not None and trouble.reason == Reason.IMAGE_PULL_BACK_OFF
 
 
 def _waits_for_anothers_volume(seen: Observed, pod: Pod, trouble: Trouble) -> bool:
