@@ -155,9 +155,14 @@ class Operators:
         grant(self.control_plane, self.namespace, namespaces=[self.namespace])
 
     def start(
-        self, program: tuple[str, ...] = ("-m", "pinion_operator"), *, environment: dict[str, str] | None = None
+        self,
+        program: tuple[str, ...] = ("-m", "pinion_operator"),
+        *,
+        environment: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+        without: tuple[str, ...] = (),
     ) -> OperatorProcess:
-        """Start one and return at once."""
+        """Start one and return at once; `prefix` is of its command, to run it as somebody else, `without` some variables."""
         number = len(self.started)
         folder = self.folder / f"operator-{number}"
         folder.mkdir()
@@ -179,9 +184,10 @@ class Operators:
             "PINION_HEALTH_PORT": str(port),
             **(environment or {}),
         }
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PINION_")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PINION_") and name not in without}
+        command = [*prefix, sys.executable, *program]
         with log.open("wb") as out:
-            process = subprocess.Popen([sys.executable, *program], cwd=PROJECT, env=kept | variables, stdout=out, stderr=out)
+            process = subprocess.Popen(command, cwd=PROJECT, env=kept | variables, stdout=out, stderr=out)
         operator = OperatorProcess(proxy, log, port, process)
         self.started.append(operator)
         return operator
