@@ -28,7 +28,7 @@ def _remove(path: Path, mounted: list[Path], keep: Collection[str]) -> list[str]
         return _remove_at_once(path)
     try:
         lines = [line for child in path.iterdir() if child.name not in keep for line in _remove(child, mounted, ())]
-        if not lines and not any(path.iterdir()):
+        if not lines and not any(path.iterdir()) and not path.is_symlink():
             path.rmdir()
     except FileNotFoundError:
         return []

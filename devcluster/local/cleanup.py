@@ -40,6 +40,7 @@ def remove_everything(layout: Layout, patience: float = _PATIENCE) -> None:
 def removal(layout: Layout, patience: float = _PATIENCE) -> list[Step]:
     """Return the steps, in the order in which they do not undo each other's work."""
     folders = (layout.state, layout.buildkit, RUN)
+    mounted = (layout.root, layout.state, layout.containerd, layout.buildkit, RUN)  # each may be a link to another disk
     sysctls, missing = layout.state / SYSCTLS_RECORD, layout.state / FOLDERS_RECORD
     was_started = sysctls.exists()
 
@@ -64,7 +65,7 @@ def removal(layout: Layout, patience: float = _PATIENCE) -> list[Step]:
         Step("containerd", end(("containerd",), grace=10)),
         Step("programs of containers", end(_CONTAINERS)),
         Step("control groups", lambda: kill_cgroup(patience)),
-        Step("mounts", lambda: unmount_all((layout.root, RUN))),
+        Step("mounts", lambda: unmount_all(mounted)),
         Step("the rule of network policies", asking(delete_policy_rule)),
         *(Step(f"the table {' '.join(table)}", asking(partial(delete_table, *table))) for table in (POLICIES_TABLE, *TABLES)),
         Step("interfaces of pods", asking(delete_pod_links)),

@@ -17,11 +17,10 @@ WRITTEN: dict[str, Callable[[int, str], str]] = {
     "source.huggingFace.endpoint": lambda length, character: f"http://h/{character * (length - 9)}",
     "Ref.name": lambda length, _: "a" * length,
     "Ref.key": lambda length, _: "a" * length,
-    "Refs[].name": lambda length, _: "a" * length,
     "Secrets[].name": lambda length, _: "a" * length,
+    "Refs[].name": lambda length, _: "a" * length,
     "laims[].name": lambda length, _: "a" * length,
     "claims[].request": lambda length, _: "a" * length,
-    ".resourceClaimName": lambda length, _: "a" * length,
     ".resourceClaimTemplateName": lambda length, _: "a" * length,
     "model.name": lambda length, _: "a" * length,
     "expected.cid": lambda _, __: CID,
@@ -33,9 +32,10 @@ WRITTEN: dict[str, Callable[[int, str], str]] = {
     "external.apiURL": lambda length, character: f"http://h/{character * (length - 9)}",
     "external.gatewayURLs[]": lambda length, character: f"http://h/{character * (length - 9)}",
     "matchLabels{}": lambda length, _: "a" * length,
-    "resources.requests{}": lambda length, _: "1" * (length - 2) + "Gi",
-    "resources.limits{}": lambda length, _: "1" * (length - 2) + "Gi",
+    "resources.requests{}": lambda length, _: "1".rjust(length, "0"),  # whole devices
+    "resources.limits{}": lambda length, _: "1".rjust(length, "0"),  # whole devices
 }
+LEFT_OUT = (".resourceClaimName",)  # the shorter of two of which one is given
 _TOGETHER = re.compile(r"self\.map\(text, size\(text\)\)\.sum\(\) <= (\d+)")
 
 
@@ -49,7 +49,8 @@ def largest(schema: Schema, path: str, character: str) -> Any:
         return max(schema["enum"], key=len)
     match schema.get("type", "string"):
         case "object" if "properties" in schema:
-            return {name: largest(child, f"{path}.{name}", character) for name, child in schema["properties"].items()}
+            children = ((name, child, f"{path}.{name}") for name, child in schema["properties"].items())
+            return {name: largest(child, at, character) for name, child, at in children if not at.endswith(LEFT_OUT)}
         case "object":
             values, count = schema["additionalProperties"], schema["maxProperties"]
             return {_key(number): largest(values, f"{path}{{}}", character) for number in range(count)}

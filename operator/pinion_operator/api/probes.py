@@ -10,15 +10,17 @@ Delay = Annotated[int, Field(ge=0, le=600)]
 Period = Annotated[int, Field(ge=1, le=300)]
 Timeout = Annotated[int, Field(ge=1, le=60)]
 Failures = Annotated[int, Field(ge=1, le=100)]
+# The API server tries the rules on the default `{}` too, and before it fills in what that lacks.
+_SAID = "!has(self.periodSeconds) || !has(self.failureThreshold) || "
 STARTUP_RULES = rules(
     (
-        "self.periodSeconds * self.failureThreshold >= 30",
+        _SAID + "self.periodSeconds * self.failureThreshold >= 30",
         "periodSeconds times failureThreshold must be at least 30: else a pod on a busy node is killed before it can answer",
     )
 )
 LIVENESS_RULES = rules(
     (
-        "self.periodSeconds * self.failureThreshold >= 10",
+        _SAID + "self.periodSeconds * self.failureThreshold >= 10",
         "periodSeconds times failureThreshold must be at least 10: else a pod that is busy for a moment is killed",
     )
 )

@@ -25,6 +25,7 @@ mkdir -p /var/lib/cni/results /run/containerd/s /run/containerd/runc/k8s.io/othe
 touch /var/lib/cni/results/others-b2-eth0
 echo '{{"rootfs": "/run/others/rootfs"}}' > /run/containerd/runc/k8s.io/other/state.json
 """
+pytestmark = pytest.mark.timeout(600)  # each of many steps is a program that starts
 RECORDS = {"files", "folders", "state"}  # while anything is left, what is known of the cluster stays written down
 
 
@@ -203,6 +204,21 @@ def test_a_state_folder_that_is_gone_takes_only_its_own_knowledge_along(machine:
     machine.shell(f"umount {machine.layout.state}/kubelet/pods/a1; rm -r {machine.layout.state}")
     assert machine.down().returncode == 0
     assert machine.changes(before).keys() == {"sysctls"}
+
+
+def test_folders_may_be_links_to_another_disk(machine: Machine) -> None:
+    before = machine.leavings()
+    disk = machine.cache.parent / "disk"
+    for name in ("state", "containerd", "buildkit"):
+        (disk / name).mkdir(parents=True)
+        machine.layout.root.mkdir(parents=True, exist_ok=True)
+        (machine.layout.root / name).symlink_to(disk / name)
+    machine.run_a_cluster()
+    done = machine.devcluster("down")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert machine.changes(before) == {}
+    assert list((disk / "state").iterdir()) == []
+    assert str(disk) not in machine.shell("cat /proc/self/mountinfo")
 
 
 MOUNTED_OVER = {

@@ -56,6 +56,7 @@ def test_columns(control_plane: ControlPlane, applied: str) -> None:
         "observedGeneration": 1,
         "conditions": [READY],
         "ready": "2/2",
+        "updatedReplicas": 1,
         "url": "http://minilm.ns.svc",
         "message": "2 replicas serve it",
         "backend": {"active": "store"},
@@ -64,12 +65,12 @@ def test_columns(control_plane: ControlPlane, applied: str) -> None:
     }
     patch_status(control_plane, applied, "mdep", "minilm", status)
     header, row = control_plane.kubectl("get", "mdep", f"--namespace={applied}").splitlines()
-    assert header.split() == ["NAME", "READY", "REASON", "MODEL", "REPLICAS", "PROGRESS", "BACKEND", "URL", "AGE"]
+    assert header.split() == ["NAME", "READY", "REASON", "MODEL", "REPLICAS", "UPDATED", "PROGRESS", "BACKEND", "URL", "AGE"]
     repo = "sentence-transformers/all-MiniLM-L6-v2"
-    assert row.split()[:8] == ["minilm", "True", "Serving", repo, "2/2", "100", "store", "http://minilm.ns.svc"]
+    assert row.split()[:9] == ["minilm", "True", "Serving", repo, "2/2", "1", "100", "store", "http://minilm.ns.svc"]
     header, row = control_plane.kubectl("get", "mdep", f"--namespace={applied}", "-o", "wide").splitlines()
-    assert header.split()[9:] == ["CID", "COMMIT", "SIZE", "MESSAGE"]
-    assert row.split()[9:] == [CID, "c" * 40, "91", "2", "replicas", "serve", "it"]
+    assert header.split()[10:] == ["CID", "COMMIT", "SIZE", "MESSAGE"]
+    assert row.split()[10:] == [CID, "c" * 40, "91", "2", "replicas", "serve", "it"]
 
     patch_status(control_plane, applied, "ipfsb", "store", {"conditions": [{**READY, "reason": "Healthy"}], "boundModels": 2})
     header, row = control_plane.kubectl("get", "ipfsb", f"--namespace={applied}").splitlines()

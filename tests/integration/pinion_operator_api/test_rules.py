@@ -224,12 +224,15 @@ CASES = [
         (
             base,
             f"{path}.{name}",
-            [{"nvidia.com/gpu": 1, "hugepages-2Mi": "2Mi"}, {f"{'p' * 253}/{'n' * 63}": 1}],
+            accepted,
             [{"": 1}, {"a b": 1}, {"n" * 64: 1}, {"/gpu": 1}, {"Nvidia.com/gpu": 1}, {f"{'p' * 254}/n": 1}],
             "resources must be names",
         )
         for base, path in ((MODEL, "spec.runtime.resources"), (BACKEND, "spec.managed.resources"))
-        for name in ("requests", "limits")
+        for name, accepted in (
+            ("requests", [{"hugepages-2Mi": "2Mi"}, {"n" * 63: 1}]),  # a device is named in limits
+            ("limits", [{"nvidia.com/gpu": 1, "hugepages-2Mi": "2Mi"}, {f"{'p' * 253}/{'n' * 63}": 1}]),
+        )
     ),
     (MODEL, "spec.warmup.timeoutSeconds", [1, 3600], [0, 3601], "spec.warmup.timeoutSeconds"),
     (MODEL, "spec.warmup.inputs", [["a"] * 16], [["a"] * 17], "must have at most 16 items"),
