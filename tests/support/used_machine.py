@@ -34,14 +34,16 @@ CGROUPS = Path("/sys/fs/cgroup")
 NETNS = RUN / "containerd/io.containerd.grpc.v1.cri/netns"
 _SYSCTLS = {
     **{"vm/overcommit_memory": 0, "vm/panic_on_oom": 0, "kernel/panic": 0, "kernel/panic_on_oops": 0},
-    **{"fs/inotify/max_user_instances": 128, "kernel/keys/root_maxkeys": 1000000, "kernel/keys/root_maxbytes": 25000000},
+    **{"fs/inotify/max_user_instances": 128, "user/max_inotify_instances": 128},  # two names of one
+    **{"kernel/keys/root_maxkeys": 1000000, "kernel/keys/root_maxbytes": 25000000},
 }
 _PROGRAMS = "programs"  # a folder beside the cache
 _COVERED = ("/run", "/var/lib", "/var/log")
-# What a cluster of the machine itself has mounted goes first: it was copied with all others, and must not be found.
+# What a cluster of the machine itself has mounted goes first: it was copied with all others, and must not be found. Some goes
+# along with another; what is left then ends it.
 _COVERS = f"""
 cut -d" " -f5 /proc/self/mountinfo | grep -e ^/run/ -e ^{cache_dir()}/ -e buildkit | sort --reverse | while read point; do
-  umount --lazy $point
+  umount --lazy $point || :
 done
 if grep -e ' /run/' -e ' {cache_dir()}/' /proc/self/mountinfo; then exit 1; fi
 for folder in {" ".join(_COVERED)}; do mount -t tmpfs none $folder; done
