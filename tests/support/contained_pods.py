@@ -9,20 +9,12 @@ import pytest
 
 from pinion_contract.config import LiveConfig, RuntimeConfig
 from pinion_contract.names import CONFIG_PATH, LIVE_PATH
-from pinion_operator.resources.podtemplate import PodSettings, build_pod_template
 from tests.support.hub import Hub
+from tests.support.model_world import World
 from tests.support.process_one import Ended, Started, Starter
 from tests.support.serve import commit_of, free_port, make_config, make_live
 
 AT_ONCE = 1.0  # seconds, from the signal until nothing is left
-_SETTINGS = PodSettings(
-    deployment="model",
-    revision="1",
-    config_map="model-1",
-    peers_secret="model-peers",
-    image="runtime:1",
-    image_pull_policy="Never",
-)
 
 
 @dataclass
@@ -39,7 +31,9 @@ class ContainedPods:
 
     def command(self) -> list[str]:
         """Return the command of a new pod."""
-        (container,) = build_pod_template(_SETTINGS)["spec"]["containers"]
+        world = World()
+        world.settle()
+        (container,) = world.deployment["spec"]["template"]["spec"]["containers"]
         command: list[str] = container["command"]
         return command
 

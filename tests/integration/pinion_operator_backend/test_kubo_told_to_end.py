@@ -8,38 +8,32 @@ from typing import Any
 
 import pytest
 
-from pinion_operator.resources.kubo_configmap import build_kubo_configmap
-from pinion_operator.resources.kubo_statefulset import (
-    REPO_PATH,
-    SECRETS_PATH,
-    SETUP_PATH,
-    KuboSettings,
-    build_kubo_statefulset,
-)
+from pinion_operator.api.ipfsbackend import IpfsBackend
+from pinion_operator.reconcile.backend.children import pending_children
+from pinion_operator.reconcile.backend.observed import ObservedBackend
+from pinion_operator.resources.kubo_secret import Credentials
+from pinion_operator.resources.kubo_statefulset import REPO_PATH, SECRETS_PATH, SETUP_PATH
 from tests.support.process_one import Started, Starter
 from tests.support.serve import free_port
 
 pytestmark = pytest.mark.kubo
 
 AT_ONCE = 1.0  # seconds
-OWNER = {
-    "apiVersion": "pinion.dev/v1alpha1",
-    "kind": "IpfsBackend",
-    "metadata": {"name": "ipfs", "namespace": "tests", "uid": "uid-of-ipfs"},
-}
-SETTINGS = KuboSettings(
-    image="kubo:1",
-    image_pull_policy="Never",
-    resources={},
-    memory_target_bytes=0,
-    storage_type="EmptyDir",
-    storage_size="1Gi",
-    storage_class_name="",
-    storage_max_bytes=1 << 30,
-    reclaim_policy="Delete",
-    secret_name="ipfs-kubo-1",
-    config_digest="1",
-)
+KEY = f"/key/swarm/psk/1.0.0/\n/base16/\n{secrets.token_hex(32)}\n"
+CREDENTIALS = Credentials(KEY, secrets.token_hex(16), secrets.token_hex(16))
+
+
+def rendered() -> dict[str, dict[str, Any]]:
+    """Return the children that the operator makes for a managed Kubo, by kind."""
+    obj = {
+        "apiVersion": "pinion.dev/v1alpha1",
+        "kind": "IpfsBackend",
+        "metadata": {"name": "ipfs", "namespace": "tests", "uid": "uid-of-ipfs"},
+        "spec": {"type": "Kubo", "managed": {"storage": {"type": "EmptyDir", "size": "1Gi"}}},
+    }
+    backend = IpfsBackend.parse(obj)
+    seen = ObservedBackend(obj=obj, backend=backend, credentials=CREDENTIALS, kubo_image="kubo:1", next_check=15.0)
+    return {child["kind"]: dict(child) for child in pending_children(seen, backend).apply}
 
 
 @dataclass
@@ -55,13 +49,13 @@ class KuboPod:
         for path in (*self.paths.values(), f"{self.folder}/home"):
             Path(path).mkdir(parents=True)
         Path(self.paths[REPO_PATH]).rmdir()
-        for name, text in build_kubo_configmap(OWNER)["data"].items():
+        children = rendered()
+        for name, text in children["ConfigMap"]["data"].items():
             (Path(self.paths[SETUP_PATH]) / name).write_text(text)
-        tokens = {"operator-token": secrets.token_hex(16), "client-token": secrets.token_hex(16)}
-        key = {"swarm.key": f"/key/swarm/psk/1.0.0/\n/base16/\n{secrets.token_hex(32)}\n"}
-        for name, text in (tokens | key).items():
+        tokens = {"operator-token": CREDENTIALS.operator_token, "client-token": CREDENTIALS.client_token}
+        for name, text in {**tokens, "swarm.key": CREDENTIALS.swarm_key}.items():
             (Path(self.paths[SECRETS_PATH]) / name).write_text(text)
-        self.spec: dict[str, Any] = build_kubo_statefulset(OWNER, SETTINGS)["spec"]["template"]["spec"]
+        self.spec: dict[str, Any] = children["StatefulSet"]["spec"]["template"]["spec"]
 
     def start(self, kind: str) -> Started:
         """Start the one container of a kind: `initContainers` or `containers`."""

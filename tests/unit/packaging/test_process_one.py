@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pinion_operator.resources.podtemplate import INIT, PodSettings, build_pod_template
+from pinion_operator.resources.podtemplate import INIT
+from tests.support.model_world import World
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,8 +31,9 @@ def test_an_image_starts_its_program_by_an_init_that_it_installs(program: str) -
 
 
 def test_a_pod_says_itself_what_the_image_would_start() -> None:
-    settings = PodSettings("model", "1", "model-1", "model-peers", "mine:1", "Never")
-    (container,) = build_pod_template(settings)["spec"]["containers"]
+    world = World()
+    world.settle()
+    (container,) = world.deployment["spec"]["template"]["spec"]["containers"]
     command: list[Any] = container["command"]
     assert command[: command.index("--config")] == entrypoint("runtime")
 
