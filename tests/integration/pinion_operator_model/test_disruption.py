@@ -11,7 +11,9 @@ from pinion_contract.status import Phase
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
 from tests.support.operator_process import OperatorProcess, Operators, wait_until
-from tests.support.told_pods import ToldPods, in_phase, serving
+from tests.support.told_pods import ToldPods, in_phase, serving, told_pods
+
+__all__ = ["told_pods"]
 
 pytestmark = pytest.mark.control_plane
 

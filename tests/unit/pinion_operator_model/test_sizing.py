@@ -81,6 +81,11 @@ def test_a_new_revision_has_requests_and_status_shows_them() -> None:
     assert world.status.resources.to_object() == {"requests": {"cpu": "2", "memory": "896Mi"}, "limits": {"cpu": "2"}}
 
 
+def test_status_shows_what_there_is_and_nothing_else() -> None:
+    world = World().serve()
+    assert world.obj["status"]["resources"] == {"requests": {"cpu": "250m", "memory": "896Mi"}}
+
+
 def test_a_revision_of_before_is_left_alone_until_it_is_told_to_restart() -> None:
     world = World(replicas=2).backend("ipfs").serve(2)
     before = world.revision

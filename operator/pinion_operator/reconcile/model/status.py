@@ -183,7 +183,8 @@ def _resources(revision: Revision) -> ResourcesStatus | None:
     """Return what the scheduler sees; None for a revision of before there were defaults, where nothing was said."""
     containers = revision.template["spec"]["containers"]
     found = effective_resources(next(container for container in containers if container["name"] == CONTAINER))
-    return ResourcesStatus(**found) if any(found.values()) else None
+    said = {name: values for name, values in found.items() if values}
+    return ResourcesStatus(**said) if said else None
 
 
 def _performance(serving: tuple[Pod, ...]) -> PerformanceStatus | None:
