@@ -35,7 +35,7 @@ from .controller.queue import WorkQueue
 from .controller.reconciler import Context, Defaults, Reconciler
 from .controller.secret_reader import SecretReader
 from .controller.slots import Slots
-from .controller.store import Store
+from .controller.store import Store, key_of
 from .controller.watch import Watch
 from .controller.watch_liveness import WatchLiveness
 from .controller.watch_refusals import WatchRefusals
@@ -45,7 +45,7 @@ from .descriptors import take_descriptors
 from .metrics import Metrics
 from .probes.authorities import Authorities
 from .resources.extra_env import parse_extra_env
-from .resources.kinds import Kind, Object
+from .resources.kinds import Kind, Object, Ref
 from .resources.names import FIELD_MANAGER
 from .resources.platform import Platform
 from .settings import Settings
@@ -159,6 +159,11 @@ def build(state: State, reconcilers: Iterable[Reconciler[Any]], outside: Outside
             if ref.kind in kinds:
                 queue.add(ref)
 
+    def enqueue_all(namespace: str) -> None:
+        for kind in kinds:
+            for obj in store.list(kind, namespace):
+                queue.add(Ref(kind, *key_of(obj)))
+
     settings, metrics, queue = state.settings, state.metrics, state.queue
     api, http, probing, events = outside
     reconcilers = tuple(reconcilers)
@@ -166,7 +171,9 @@ def build(state: State, reconcilers: Iterable[Reconciler[Any]], outside: Outside
 
     store = Store(enqueue)
     ownership = Ownership(api, store)
-    lists = Lists(api, store, metrics, state.refusals, settings.namespaces)
+    lists = Lists(
+        api, store, metrics, state.refusals, settings.namespaces, patience=settings.refused_seconds / 3, on_hidden=enqueue_all
+    )
     watch = Watch(api, store, metrics, state.liveness, state.refusals, lists.wanted, settings.namespaces)
     defaults = Defaults(
         settings.runtime_image,
@@ -207,7 +214,7 @@ def build(state: State, reconcilers: Iterable[Reconciler[Any]], outside: Outside
         metrics,
         slots,
         state.rights,
-        partial(lists.hidden, seconds=settings.refused_seconds / 3),
+        lists.hidden,
         settings.reconcile_timeout_seconds,
     )
     return Parts(settings, queue, lists, watch, worker, events, listed)

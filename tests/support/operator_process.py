@@ -192,9 +192,9 @@ class Operators:
         self.started.append(operator)
         return operator
 
-    def close(self) -> None:
-        """Stop all; their logs are shown when the test has failed."""
-        for number, operator in enumerate(self.started):
+    def stop_all(self) -> None:
+        """Stop all."""
+        for operator in self.started:
             if operator.process.poll() is None:
                 operator.signal(signal.SIGCONT)
                 operator.signal(signal.SIGTERM)
@@ -203,6 +203,11 @@ class Operators:
                 except subprocess.TimeoutExpired:
                     operator.process.kill()
                     operator.wait()
+
+    def close(self) -> None:
+        """Stop all; their logs are shown when the test has failed."""
+        self.stop_all()
+        for number, operator in enumerate(self.started):
             operator.proxy.__exit__()
             print(f"--- log of operator {number} ({operator.log}), ended with {operator.process.returncode}")
             print("\n".join(operator.log.read_text().splitlines()[-120:]))
@@ -224,8 +229,6 @@ def operators(control_plane: ControlPlane, namespace: str, crds: None, tmp_path:
         yield running
     finally:
         running.close()
-        # Every later operator would take it for another installation, and look at its Lease.
-        control_plane.kubectl("delete", "clusterrole,clusterrolebinding", "-l", f"app.kubernetes.io/instance={namespace}")
     lacking = {one.lacking for operator in running.started for one in operator.proxy.asked if one.lacking}
     assert running.may_lack_rights or not lacking, f"rights that the chart does not give were used: {lacking}"
 

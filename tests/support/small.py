@@ -58,7 +58,8 @@ def small(operators: Operators, tmp_path: Path) -> Iterator[Small]:
     running.kubectl("create", "role", "small", "--verb=get", "--resource=secrets")
     running.kubectl("create", "rolebinding", "small", "--role=small", f"--serviceaccount={operators.account.split(':', 2)[2]}")
     yield running
-    # Nothing of ours may keep the namespace from going.
+    # Nothing of ours may keep the namespace from going, and nobody put the finalizers back.
+    operators.stop_all()
     for name in running.kubectl("get", "ipfsbackends", "-o", "name").split():
         running.kubectl("patch", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..cluster.api import Api
 from ..cluster.errors import ApiError, UnreachableError
@@ -27,15 +27,27 @@ class Lists:
     `filled`: everything was listed once, but for what is refused; `complete`: the API server knows all kinds.
     """
 
-    def __init__(self, api: Api, store: Store, metrics: Metrics, refusals: WatchRefusals, namespaces: Sequence[str]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        metrics: Metrics,
+        refusals: WatchRefusals,
+        namespaces: Sequence[str],
+        *,
+        patience: float,
+        on_hidden: Callable[[str], None],
+    ) -> None:
+        """`on_hidden` is called with a namespace, "" = all, of which a kind could not be listed for `patience` seconds."""
         self._api, self._store, self._metrics, self._refusals = api, store, metrics, refusals
-        self._namespaces = tuple(namespaces)
+        self._namespaces, self._patience, self._on_hidden = tuple(namespaces), patience, on_hidden
         self._unlisted = set(self._everything())
+        self._hidden: dict[str, str] = {}  # why, by namespace, where it was told
         self.filled, self.complete, self.wanted = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    def hidden(self, namespace: str, seconds: float) -> str | None:
+    def hidden(self, namespace: str) -> str | None:
         """Return why what is known of a namespace is not all of it; "" = not known yet, None = all is known."""
-        if why := self._refusals.hides(namespace, seconds):
+        if why := self._refusals.hides(namespace, self._patience):
             return why
         here = namespace if self._namespaces else ""
         return "" if any(where == here for where, _ in self._unlisted) else None
@@ -63,6 +75,7 @@ class Lists:
                 failures, said = 0, ""
                 self.filled.set()
                 self.complete.set()
+            self._tell_hidden()
             # Many events of one kopf list lead to one list of ours; what fails is tried less and less often.
             await asyncio.sleep(min(2.0 ** max(0, failures - 3), 8.0))
             if not failures:
@@ -84,6 +97,14 @@ class Lists:
             self.filled.set()
         if not self._refusals.missing():
             self.complete.set()
+
+    def _tell_hidden(self) -> None:
+        """Let objects be looked at that no event concerns."""
+        hidden = {where: self._refusals.hides(where, self._patience) for where in self._namespaces or ("",)}
+        for where, why in hidden.items():
+            if why and self._hidden.get(where) != why:
+                self._on_hidden(where)
+        self._hidden = hidden
 
     def _everything(self) -> list[Listing]:
         return [(namespace, kind) for namespace in self._namespaces or ("",) for kind in IN_ORDER]

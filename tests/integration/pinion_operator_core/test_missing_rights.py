@@ -1,11 +1,13 @@
 """Rights and kinds that are not there: the leader is not ready and says why, objects say so, and it recovers by itself."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 
 import pytest
 
 from devcluster.control import ControlPlane
+from devcluster.kubectl import KubectlError
 from tests.support.api_proxy import Fault
 from tests.support.operator_process import PROJECT, OperatorProcess, grant, wait_until
 from tests.support.small import Small
@@ -135,6 +137,22 @@ def definitions(control_plane: ControlPlane, crds: None) -> Iterator[ControlPlan
     make_definitions(control_plane)
 
 
+def delete_definition(plane: ControlPlane, plural: str) -> None:
+    """Delete it with all objects of its kind, also those that other tests have left behind with a finalizer."""
+    plane.kubectl("delete", "crd", f"{plural}.pinion.dev", "--wait=false")
+
+    def gone() -> bool:
+        if not plane.kubectl("get", "crd", f"{plural}.pinion.dev", "--ignore-not-found"):
+            return True
+        with contextlib.suppress(KubectlError):  # it may go in this very moment
+            for one in json.loads(plane.kubectl("get", plural, "-A", "-o", "json"))["items"]:
+                name = ("-n", one["metadata"]["namespace"], plural, one["metadata"]["name"])
+                plane.kubectl("patch", *name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        return False
+
+    wait_until(gone, f"the definition of {plural} is gone")
+
+
 def make_definitions(plane: ControlPlane) -> None:
     plane.kubectl("apply", "--server-side", "-f", str(PROJECT / "crds"))
     plane.kubectl("wait", "--for=condition=Established", "--timeout=50s", "-f", str(PROJECT / "crds"))
@@ -145,7 +163,7 @@ def test_a_definition_that_is_deleted_and_comes_back(definitions: ControlPlane, 
     operator = small.leader(**SOON)
     small.apply("one", 1)
     small.wait_ready("one")
-    definitions.kubectl("delete", "crd", f"{plural}.pinion.dev", "--timeout=60s")
+    delete_definition(definitions, plural)
     wait_not_ready(operator, f"{plural}.pinion.dev cannot be", "the API server has no such kind (404)")
     if plural == "modeldeployments":
         small.wait_ready("one", "Unknown/OperatorForbidden")
@@ -157,7 +175,7 @@ def test_a_definition_that_is_deleted_and_comes_back(definitions: ControlPlane, 
 
 
 def test_a_definition_that_comes_after_the_operator(definitions: ControlPlane, small: Small) -> None:
-    definitions.kubectl("delete", "crd", "ipfsbackends.pinion.dev", "--timeout=60s")
+    delete_definition(definitions, "ipfsbackends")
     operator = small.start(**SOON)
     wait_not_ready(operator, "ipfsbackends.pinion.dev cannot be listed: the API server has no such kind (404)")
     make_definitions(definitions)
@@ -169,11 +187,12 @@ def test_a_definition_that_comes_after_the_operator(definitions: ControlPlane, s
 
 
 def take_verb_away(small: Small, verb: str, resource: str) -> None:
-    """Leave one verb on one resource out of the Role, and out of the ClusterRole beside it."""
+    """Leave one verb on one resource out of the Roles, and out of the ClusterRole beside them."""
     operators = small.operators
     operators.may_lack_rights = True
     name = f"{operators.namespace}-operator"
-    scopes = (("-n", operators.namespace, "role", name), ("clusterrole", f"{name}-{operators.namespace}-finalizers"))
+    roles = [("-n", operators.namespace, "role", one) for one in (name, f"{name}-lease")]
+    scopes = (*roles, ("clusterrole", f"{name}-{operators.namespace}-finalizers"))
     found = False
     for scope in scopes:
         rules = json.loads(operators.control_plane.kubectl("get", *scope, "--output=json"))["rules"]
