@@ -31,7 +31,7 @@ class Asked:
 
     @property
     def is_write(self) -> bool:
-        return self.method != "GET" and "dryRun=All" not in self.query
+        return self.method != "GET" and "dryRun=All" not in self.query and not self.path.endswith("reviews")
 
 
 @dataclass

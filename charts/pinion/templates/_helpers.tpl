@@ -106,12 +106,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
   verbs: [create, list]
 {{- end }}
 
-{{- /* To see whether another installation leads: each has a ClusterRoleBinding and a Lease, as this one has. */ -}}
+{{- /* To see whether another installation leads: each has a Lease, which counts if its service account may be an operator. */ -}}
 {{- define "pinion.rivalRules" -}}
-- apiGroups: [rbac.authorization.k8s.io]
-  resources: [clusterrolebindings]
-  verbs: [list]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [get]
+  verbs: [get, list]
+- apiGroups: [authorization.k8s.io]
+  resources: [subjectaccessreviews]
+  verbs: [create]
 {{- end }}

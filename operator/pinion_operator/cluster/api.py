@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 from kubernetes.aio import client
 
-from ..resources.kinds import Key, Kind, Object, Ref, ref_of
+from ..resources.kinds import SUBJECTACCESSREVIEW, Key, Kind, Object, Ref, ref_of
 from .credentials import Credentials
 from .errors import ApiError, ConflictError, DeniedError, ExpiredError, NotFoundError, UnreachableError, error_for
 from .patience import LONGEST, PATIENT, Answer, Patience, wait_after, wait_after_drop
@@ -149,6 +149,19 @@ class Api:
         except (ConflictError, DeniedError):
             return False
         return True
+
+    async def may(self, verb: str, kind: Kind, subresource: str, namespace: str, *, account: Key) -> bool:
+        """Return whether a service account, by (namespace, name), has a right in a namespace, "" = in all of them."""
+        where, name = account
+        attributes = {"verb": verb, "group": kind.group, "resource": kind.plural, "subresource": subresource}
+        spec = {
+            "user": f"system:serviceaccount:{where}:{name}",
+            "groups": ["system:serviceaccounts", f"system:serviceaccounts:{where}", "system:authenticated"],
+            "resourceAttributes": {**attributes, "namespace": namespace},
+        }
+        review = {"apiVersion": SUBJECTACCESSREVIEW.api_version, "kind": SUBJECTACCESSREVIEW.name, "spec": spec}
+        answer = await self._request("POST", SUBJECTACCESSREVIEW, ("", ""), review)
+        return bool(answer["status"]["allowed"])
 
     async def apply(self, obj: Object, subresource: str = "") -> Object:
         """Apply on the server's side, taking fields over; a `metadata.resourceVersion` in the object makes it conditional."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from ..resources.kinds import LEASE, Key, Object
-from ..resources.names import SERVES_ANNOTATION
+from ..resources.names import LEASE_LABEL, SERVES_ANNOTATION
 from .api import Api
 from .errors import ApiError, ConflictError, ThrottledError
 from .rivals import Rivals, Silence
@@ -140,6 +140,7 @@ class Lease:
                 return False
             spec |= {"acquireTime": now, "leaseTransitions": spec.get("leaseTransitions", -1) + 1}
         spec |= {"holderIdentity": self._identity, "leaseDurationSeconds": self._timing.duration, "renewTime": now}
+        meta |= {"labels": {**meta.get("labels", {}), LEASE_LABEL: "operator"}}
         meta |= {"annotations": {**meta.get("annotations", {}), SERVES_ANNOTATION: self._rivals.serves}}
         if self._record:  # its resourceVersion decides between two standbys, and tells us when another took it
             self._record = await self._api.replace({**self._record, **_NAMED, "metadata": meta, "spec": spec})

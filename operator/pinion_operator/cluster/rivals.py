@@ -1,18 +1,20 @@
 """Other installations of the operator that serve a namespace of ours: one of all that overlap may lead.
 
-Each has a Lease of its own, in its own namespace, for its own replicas. Which installations there are is told by what only an
-administrator of the cluster can make, and what an installation needs to write anything: its ClusterRoleBinding.
+Each has a Lease in its own namespace, for its own replicas, with a label to find it by. Anybody who may make Leases in some
+namespace can make one that looks so: it counts only if the service account of its name, in its namespace, may do what an
+operator must and nobody else may.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ..resources.kinds import CLUSTERROLEBINDING, LEASE, Key, Object
-from ..resources.names import LEASE_ANNOTATION, PART_OF, SERVES_ANNOTATION
+from ..resources.kinds import LEASE, MODELDEPLOYMENT, Key, Object
+from ..resources.names import LEASE_LABEL, SERVES_ANNOTATION
 from .api import Api
 
 EVERYTHING = "*"  # as it stands in the annotation of a Lease
+TRUSTED_SECONDS = 60.0  # that an account may write is asked again after so long
 
 
 class Rival(NamedTuple):
@@ -49,6 +51,7 @@ class Rivals:
     def __init__(self, api: Api, own: Key, namespaces: Sequence[str], duration: float) -> None:
         self._api, self._own, self._namespaces, self._duration = api, own, frozenset(namespaces), duration
         self._silences: dict[Key, Silence] = {}
+        self._trusted: dict[tuple[Key, str], float] = {}  # Lease and namespace: until when its account may write there
         self.leader: Rival | None = None  # as of the last look
 
     @property
@@ -58,42 +61,48 @@ class Rivals:
 
     async def look(self) -> tuple[Rival | None, float]:
         """Return (a rival that leads, the seconds until it may count as gone)."""
-        if self.leader is not None:
-            found = await self._leads(self.leader.lease)
+        if self.leader is not None and (lease := await self._api.get(LEASE, self.leader.lease)) is not None:
+            found = await self._leads(lease)
             if found[0] is not None:
                 self.leader = found[0]
                 return found
-        _, bindings = await self._api.list(CLUSTERROLEBINDING, selector=f"{PART_OF}=pinion")
-        leases = {lease for binding in bindings if (lease := lease_of(binding)) is not None and lease != self._own}
-        self._silences = {lease: silence for lease, silence in self._silences.items() if lease in leases}
-        looks = await self._api.together(map(self._leads, sorted(leases)))
+        _, leases = await self._api.list(LEASE, selector=LEASE_LABEL)
+        others = {key_of_lease(lease): lease for lease in leases}
+        others.pop(self._own, None)
+        self._silences = {key: silence for key, silence in self._silences.items() if key in others}
+        looks = await self._api.together([self._leads(lease) for _, lease in sorted(others.items())])
         found = next((one for one in looks if one[0] is not None), (None, 0.0))
         self.leader = found[0]
         return found
 
-    async def _leads(self, lease: Key) -> tuple[Rival | None, float]:
-        obj = await self._api.get(LEASE, lease) or {"spec": {}}
-        spec = obj.get("spec") or {}
-        left = self._silences.setdefault(lease, Silence()).left(spec, self._duration)
-        serves = obj.get("metadata", {}).get("annotations", {}).get(SERVES_ANNOTATION, EVERYTHING)
-        if not left or not self._overlaps(serves):
+    async def _leads(self, lease: Object) -> tuple[Rival | None, float]:
+        key, spec = key_of_lease(lease), lease.get("spec") or {}
+        left = self._silences.setdefault(key, Silence()).left(spec, self._duration)
+        serves = lease["metadata"].get("annotations", {}).get(SERVES_ANNOTATION, EVERYTHING)
+        if not left or not await self._may_write(key, overlap(serves, self._namespaces)):
             return None, 0.0
-        return Rival(lease, spec["holderIdentity"], serves), left
+        return Rival(key, spec["holderIdentity"], serves), left
 
-    def _overlaps(self, serves: str) -> bool:
-        theirs = frozenset(serves.split(","))
-        return not self._namespaces or EVERYTHING in theirs or bool(theirs & self._namespaces)
+    async def _may_write(self, lease: Key, namespaces: Sequence[str]) -> bool:
+        """Return whether the service account that bears the name of a Lease may be the operator of one of these."""
+        now = time.monotonic()
+        for where in namespaces:
+            if self._trusted.get((lease, where), 0.0) > now:
+                return True
+            if await self._api.may("patch", MODELDEPLOYMENT, "status", where, account=lease):
+                self._trusted[lease, where] = now + TRUSTED_SECONDS
+                return True
+        return False
 
 
-def lease_of(binding: Object) -> Key | None:
-    """Return the Lease of the installation that a ClusterRoleBinding belongs to.
+def overlap(serves: str, namespaces: frozenset[str]) -> tuple[str, ...]:
+    """Return the namespaces that both serve, ("",) for all of them; `serves` as a Lease says it, no `namespaces` = all."""
+    theirs = frozenset(serves.split(","))
+    if EVERYTHING in theirs:
+        return tuple(sorted(namespaces)) or ("",)
+    return tuple(sorted(theirs & namespaces if namespaces else theirs))
 
-    A binding of an older chart does not say; its Lease bears the name of its service account.
-    """
-    namespace, _, name = binding["metadata"].get("annotations", {}).get(LEASE_ANNOTATION, "").partition("/")
-    if namespace and name:
-        return namespace, name
-    for subject in binding.get("subjects") or ():
-        if subject.get("kind") == "ServiceAccount" and subject.get("namespace"):
-            return subject["namespace"], subject["name"]
-    return None
+
+def key_of_lease(lease: Object) -> Key:
+    """Return (namespace, name)."""
+    return lease["metadata"]["namespace"], lease["metadata"]["name"]

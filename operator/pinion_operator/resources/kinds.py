@@ -45,7 +45,7 @@ LIMITRANGE = Kind("", "v1", "limitranges", "LimitRange")
 PERSISTENTVOLUMECLAIM = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 NETWORKPOLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 PODDISRUPTIONBUDGET = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
-CLUSTERROLEBINDING = Kind("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding")
+SUBJECTACCESSREVIEW = Kind("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT = Kind("events.k8s.io", "v1", "events", "Event")
 

@@ -19,7 +19,7 @@ LIVE_ANNOTATION = f"{GROUP}/live"  # on pods: of the live.json that the kubelet 
 PAUSED_ANNOTATION = f"{GROUP}/paused"  # the user's: "true" = reconcile nothing
 RECONCILE_ANNOTATION = f"{GROUP}/reconcile"  # the user's: another value = look now, and ask the hub now
 RESTART_ANNOTATION = f"{GROUP}/restart"  # the user's: another value = a new revision; on ControllerRevisions: the last one seen
-LEASE_ANNOTATION = f"{GROUP}/lease"  # on the ClusterRoleBinding of an installation: namespace/name of its Lease
+LEASE_LABEL = f"{GROUP}/lease"  # on the Lease of an operator: "operator"
 SERVES_ANNOTATION = f"{GROUP}/serves"  # on a Lease: the namespaces that its holder serves, comma separated; `*` = all
 BACKEND_FINALIZER = f"{GROUP}/ipfsbackend"
 

@@ -2,25 +2,22 @@
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from devcluster.control import ControlPlane
-from devcluster.gotools import HELM, KUBERNETES, ensure
 from tests.support.audit import turns, writes
-from tests.support.operator_process import PROJECT, OperatorProcess, Operators, grant, wait_until
+from tests.support.operator_process import OperatorProcess, Operators, grant, wait_until
 from tests.support.small import SMALL, Small
 
 pytestmark = [pytest.mark.control_plane]
 LEASE = {"PINION_LEASE_SECONDS": "8", "PINION_REQUEST_TIMEOUT_SECONDS": "3"}
+LABEL = {"pinion.dev/lease": "operator"}
 LEADS_ELSEWHERE = "pinion_operator_other_installation_leads"
 
 
@@ -69,12 +66,9 @@ def installations(small: Small, control_plane: ControlPlane, tmp_path: Path) -> 
         yield Installations(small, second)
     finally:
         second.close()
-        small.operators.close()
+        small.operators.stop_all()
         control_plane.kubectl("delete", "namespace", other, "--wait=false")
         control_plane.kubectl("delete", "clusterrole,clusterrolebinding", f"{first}-small", "--ignore-not-found")
-        for name in names:  # one that serves the whole cluster would be every later test's rival
-            label = f"app.kubernetes.io/instance={name}"
-            control_plane.kubectl("delete", "clusterrole,clusterrolebinding", "-l", label, "--ignore-not-found")
 
 
 def wait_standing_by(operator: OperatorProcess, lease: str) -> None:
@@ -182,14 +176,11 @@ def test_installations_that_have_no_namespace_in_common_both_lead(installations:
     assert (first.metric(LEADS_ELSEWHERE), second.metric(LEADS_ELSEWHERE)) == (0, 0)
 
 
-def test_an_installation_of_an_older_chart_is_seen_by_its_binding_and_its_lease(installations: Installations) -> None:
-    """The previous chart says nowhere where its Lease is, and its operator does not write into it what it serves."""
+def test_an_operator_of_before_that_came_back_by_a_rollback_is_seen_all_the_same(installations: Installations) -> None:
+    """It keeps the label that its successor has left, and does not say what it serves: that may be everything."""
     own, other = installations.small.operators.namespace, installations.second.namespace
     installations.serve([own], [own])
-    binding = next(one for one in previous_rbac(other) if one["kind"] == "ClusterRoleBinding")
-    assert "annotations" not in binding["metadata"], "the fixture is the chart before"
-    installations.plane.kubectl("replace", "-f", "-", input=json.dumps(binding))
-    old = OldHolder(installations.plane, other, f"{other}-operator")
+    old = OldHolder(installations.plane, other, f"{other}-operator", LABEL)
     old.renew()
     first = installations.start_first(own)
     until(lambda: first.metric(LEADS_ELSEWHERE, lease=f"{other}/{other}-operator") == 1, old.renew, "it stands by")
@@ -216,24 +207,26 @@ def test_a_rolling_update_waits_for_the_operator_of_the_chart_before(installatio
     assert new.http("/readyz")[0] == 200, "a rollout may go on"
     old.release()
     new.wait_leading()
-    serves = installations.small.kubectl("get", "lease", f"{own}-operator", "-o", "jsonpath={.metadata.annotations}")
-    assert json.loads(serves) == {"pinion.dev/serves": own}
+    lease = json.loads(installations.small.kubectl("get", "lease", f"{own}-operator", "-o", "json"))["metadata"]
+    assert (lease["labels"], lease["annotations"]) == (LABEL, {"pinion.dev/serves": own})
 
 
 def test_a_lease_that_a_tenant_made_stops_nobody(installations: Installations) -> None:
+    """Nor does one that bears the name of an account with rights somewhere else."""
     own, tenant = installations.small.operators.namespace, installations.second.namespace
     grant(installations.plane, own, [])
-    forged = OldHolder(installations.plane, tenant, "pinion-operator", {"app.kubernetes.io/part-of": "pinion"})
-    forged.renew()
+    for name in ("pinion-operator", f"{own}-operator", "default"):
+        OldHolder(installations.plane, tenant, name, LABEL).renew(seconds=3600)
     first = installations.start_first("")
     first.wait_leading()
+    assert first.metric(LEADS_ELSEWHERE) == 0
 
 
 def test_without_the_right_to_look_for_others_nobody_leads_and_it_is_said(installations: Installations) -> None:
     own = installations.small.operators.namespace
     installations.small.operators.take_rights_away()
     first = installations.start_first(own)
-    wait_until(lambda: "clusterrolebindings" in first.http("/readyz")[1], "it says what it lacks")
+    wait_until(lambda: 'cannot list resource "leases"' in first.http("/readyz")[1], "it says what it lacks")
     assert first.http("/readyz")[0] == 503
     assert first.metric("pinion_operator_leading") == 0
     installations.small.operators.give_rights_back()
@@ -264,13 +257,3 @@ def until(true: Callable[[], object], meanwhile: Callable[[], None], what: str, 
     while not true():
         assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
         meanwhile()
-
-
-def previous_rbac(release: str) -> list[dict[str, Any]]:
-    """Return what the previous chart made for a release that serves the whole cluster."""
-    ensure([HELM])
-    chart = [str(PROJECT / "tests/data/previous-chart"), "--namespace", release, "--kube-version", KUBERNETES]
-    command = [str(HELM.program("helm")), "template", release, *chart, "--show-only", "templates/rbac.yaml"]
-    rendered = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert rendered.returncode == 0, rendered.stderr
-    return [one for one in yaml.safe_load_all(rendered.stdout) if one]

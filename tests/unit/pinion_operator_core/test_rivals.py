@@ -1,29 +1,23 @@
-"""Which Leases belong to other installations, and when a holder counts as gone."""
-
-from typing import Any
+"""What two installations have in common, and when a holder counts as gone."""
 
 import pytest
 
-from pinion_operator.cluster.rivals import Silence, lease_of
+from pinion_operator.cluster.rivals import Silence, overlap
 from pinion_operator.cluster.timing import Timing
-
-ACCOUNT = {"kind": "ServiceAccount", "name": "other-operator", "namespace": "b"}
 
 
 @pytest.mark.parametrize(
-    ("annotations", "subjects", "lease"),
+    ("serves", "namespaces", "common"),
     [
-        ({"pinion.dev/lease": "b/lease"}, [ACCOUNT], ("b", "lease")),
-        ({}, [ACCOUNT], ("b", "other-operator")),  # a chart that did not say
-        ({"pinion.dev/lease": ""}, [ACCOUNT], ("b", "other-operator")),
-        ({"pinion.dev/lease": "lease"}, [{"kind": "User", "name": "u"}, ACCOUNT], ("b", "other-operator")),
-        ({}, [{"kind": "Group", "name": "g"}], None),
-        ({}, None, None),
+        ("*", (), ("",)),
+        ("*", ("a", "b"), ("a", "b")),
+        ("b,c", ("a", "b"), ("b",)),
+        ("b,c", (), ("b", "c")),
+        ("c", ("a", "b"), ()),
     ],
 )
-def test_a_binding_leads_to_a_lease(annotations: dict[str, str], subjects: list[dict[str, Any]], lease: object) -> None:
-    binding: dict[str, Any] = {"metadata": {"annotations": annotations}}
-    assert lease_of(binding | ({"subjects": subjects} if subjects is not None else {})) == lease
+def test_which_namespaces_two_have_in_common(serves: str, namespaces: tuple[str, ...], common: tuple[str, ...]) -> None:
+    assert overlap(serves, frozenset(namespaces)) == common
 
 
 def test_a_holder_is_there_until_its_record_has_stood_still_for_its_own_duration() -> None:
