@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from devcluster.control import ControlPlane
+from tests.support.charts import chart_values
 
 pytestmark = pytest.mark.control_plane
 
@@ -27,14 +28,21 @@ def blocks(page: Path, language: str) -> list[str]:
     return found
 
 
-def manifests() -> dict[str, dict[str, Any]]:
-    """Return each object that a page or an example shows; a part of a spec is put into the smallest whole object."""
+def documents() -> dict[str, dict[str, Any]]:
+    """Return each document in YAML that a page or an example shows."""
     texts = {f"{page.name} {n}": block for page in PAGES for n, block in enumerate(blocks(page, "yaml"))}
     texts |= {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "examples").rglob("*.yaml")}
-    found = {}
-    for name, text in texts.items():
-        for number, document in enumerate(yaml.safe_load_all(text.replace("bafy...", CID))):
-            found[f"{name}.{number}"] = document if "apiVersion" in document else merged(SMALLEST, document)
+    return {
+        f"{name}.{number}": document
+        for name, text in texts.items()
+        for number, document in enumerate(yaml.safe_load_all(text.replace("bafy...", CID)))
+    }
+
+
+def manifests() -> dict[str, dict[str, Any]]:
+    """Return each of our objects; a part of a spec is put into the smallest whole object."""
+    parts = {name: document for name, document in documents().items() if document.keys() & SMALLEST.keys()}
+    found = {name: part if "apiVersion" in part else merged(SMALLEST, part) for name, part in parts.items()}
     return {name: document for name, document in found.items() if document["apiVersion"] == OURS}
 
 
@@ -57,6 +65,13 @@ def test_a_manifest_is_accepted(control_plane: ControlPlane, crds: None, namespa
     document = {**document, "metadata": {"name": document["metadata"]["name"]}}
     where = (f"--namespace={namespace}", "--filename=-", "--dry-run=server", "--validate=strict")
     control_plane.kubectl("create", *where, input=json.dumps(document))
+
+
+def test_what_is_no_object_is_values_of_the_chart() -> None:
+    values = [document for document in documents().values() if not document.keys() & SMALLEST.keys()]
+    assert values
+    for document in values:
+        assert document.keys() <= chart_values().keys()
 
 
 def test_there_are_manifests_of_both_kinds() -> None:

@@ -178,7 +178,7 @@ def test_urls_of_tenants_lead_the_operator_to_allowed_networks_and_no_further(
             backends.make(f"{name}-gateway", type="TrustlessGateway", external={"gatewayURLs": [url]})
         backends.wait_for("theirs", "Ready", "True/Healthy")
         backends.wait_for("one-of-two", "Ready", "True/Healthy")
-        said = {backends.wait_for("inside", "Ready", "Unknown/NotAsked").replace(inside.url, "URL")}
+        said = {backends.wait_for("with-a-token", "Ready", "Unknown/NotAsked").replace(inside.url, "URL")}
         asked = {"refused", "silent", "no-http"}
         for name, url in urls.items():
             wanted = "False/Failed" if name in asked else "Unknown/NotAsked"
