@@ -171,7 +171,7 @@ def test_urls_of_tenants_lead_the_operator_to_allowed_networks_and_no_further(
         gateways = {"gatewayURLs": [gateway.url]}
         backends.make("theirs", type="Kubo", external={"apiURL": rpc.url, **gateways, **secret})
         backends.make("one-of-two", type="TrustlessGateway", external={"gatewayURLs": [inside.url, gateway.url]})
-        backends.make("inside", type="Kubo", external={"apiURL": inside.url, **gateways, **secret})
+        backends.make("with-a-token", type="Kubo", external={"apiURL": inside.url, **gateways, **secret})
         urls |= {"metadata": "http://169.254.169.254", "six": "http://[::1]:5001", "decimal": "http://2130706435"}
         for name, url in urls.items():
             backends.make(name, type="Kubo", external={"apiURL": url, **gateways})
