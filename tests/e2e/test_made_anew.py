@@ -42,7 +42,7 @@ def pods(cluster: Cluster, name: str) -> set[str]:
 
 def sources(obj: dict) -> set[str]:
     """Return from where the pods took their bytes."""
-    return {source["type"] for source in obj["status"]["transfer"]["sources"] if source["bytes"]}
+    return {source["type"] for source in obj["status"].get("transfer", {}).get("sources", []) if source["bytes"]}
 
 
 def test_an_object_that_is_replaced_by_force_is_ready_again(place: Cluster) -> None:

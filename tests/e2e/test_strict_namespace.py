@@ -1,8 +1,6 @@
 """In somebody else's cluster: a policy that changes what is made, quotas, a disk limit, `restricted` pods, a private CA."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -162,18 +160,3 @@ def test_a_model_that_the_disks_limit_cannot_hold_is_refused_before_a_byte_is_fe
     assert str(60 << 20) in message(stalled, "Stalled")
     assert not strict.get_all("pods", NAMESPACE, "pinion.dev/deployment=large")
     strict.kubectl("delete", "mdep", "large", "-n", NAMESPACE)
-
-
-def test_an_authority_that_is_not_trusted_any_more_is_named(strict: Cluster, authority: Authority, tmp_path: Path) -> None:
-    other = Authority(tmp_path)
-    other.create()
-    patch = json.dumps({"data": {"ca.crt": other.crt.read_text()}})
-    strict.kubectl("patch", "configmap", "corp-ca", "-n", install.SYSTEM_NAMESPACE, "--type=merge", "-p", patch)
-    set_authority(strict, "")
-    strict.apply(model("untrusted", suspend=False), NAMESPACE)
-
-    def named() -> bool:
-        return "certificate" in message(strict.get("mdep", "untrusted", NAMESPACE), "SourceResolved").lower()
-
-    wait_until("the certificate to be blamed", named, timeout=60)
-    strict.kubectl("delete", "mdep", "untrusted", "-n", NAMESPACE)

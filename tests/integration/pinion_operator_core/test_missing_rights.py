@@ -75,7 +75,6 @@ def test_a_right_that_is_taken_away_while_it_runs(small: Small) -> None:
 @pytest.mark.parametrize(
     ("verb", "resource", "told"),
     [
-        ("create", "secrets", "may not create secrets in namespace"),
         ("patch", "configmaps", "may not patch configmaps in namespace"),
         ("patch", "ipfsbackends", "may not patch ipfsbackends.pinion.dev in namespace"),  # the finalizer, before any status
     ],
