@@ -44,6 +44,7 @@ from .controller.worker import Worker
 from .descriptors import take_descriptors
 from .metrics import Metrics
 from .probes.authorities import Authorities
+from .reconcile.custom_code import CustomCode
 from .resources.extra_env import parse_extra_env
 from .resources.kinds import Kind, Object, Ref
 from .resources.names import FIELD_MANAGER
@@ -184,6 +185,7 @@ def build(state: State, reconcilers: Iterable[Reconciler[Any]], outside: Outside
         settings.allowed_networks,
         (settings.lease_namespace, *settings.monitoring_namespaces),
         settings.lease_namespace,
+        custom_code=CustomCode(settings.allow_custom_images, settings.custom_image_prefixes),
     )
     key = OwnKey(api, settings.lease_namespace, f"{settings.lease_name}-key")
     platform = partial(platform_of, settings, Authorities(settings.ca_file), os.environ.get("KUBERNETES_SERVICE_HOST", ""))

@@ -13,6 +13,7 @@ from pinion_ipfs.trust import InvalidAuthorities, read_authorities
 
 from .cluster.service_account import SERVICE_ACCOUNT
 from .cluster.timing import Timing
+from .reconcile.images import parse_place
 from .resources.extra_env import parse_extra_env
 from .resources.proxy import Proxy, is_proxy_url
 
@@ -47,6 +48,12 @@ class Settings:
     )
     allowed_networks: tuple[str, ...] = _setting(
         (), "networks that URLs in objects may lead the operator to, beside public addresses; in CIDR notation, comma separated"
+    )
+    allow_custom_images: bool = _setting(
+        False, "let objects run images of their own, with arguments and Secrets of their choice: docs/security.md"
+    )
+    custom_image_prefixes: tuple[str, ...] = _setting(
+        (), "places of approved images, such as registry.example/team, comma separated; with any, no other image is allowed"
     )
     monitoring_namespaces: tuple[str, ...] = _setting(
         ("monitoring",), "namespaces from where pods' metrics are read, for their network policies; comma separated"
@@ -93,6 +100,11 @@ class Settings:
         for secret in self.image_pull_secrets:
             if not _SECRET_NAME.fullmatch(secret):
                 raise SettingsError(f"{_variable('image_pull_secrets')}: {secret!r} is not the name of a Secret")
+        for prefix in self.custom_image_prefixes:
+            try:
+                parse_place(prefix)
+            except ValueError as error:
+                raise SettingsError(f"{_variable('custom_image_prefixes')}: {error}") from None
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{_variable(name)}: {getattr(self, name)} is not above 0")

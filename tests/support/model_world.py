@@ -23,6 +23,8 @@ from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
 from pinion_operator.conditions import Reason
 from pinion_operator.controller.answers import Answers
 from pinion_operator.reconcile.admission import explain
+from pinion_operator.reconcile.custom_code import CustomCode
+from pinion_operator.reconcile.model.custom_code import refuse_custom_code
 from pinion_operator.reconcile.model.decide import decide_model_deployment
 from pinion_operator.reconcile.model.idle import is_at_rest
 from pinion_operator.reconcile.model.observed import Observed, Pod, SinceProgress
@@ -95,6 +97,7 @@ class World:
         self.other_budgets: list[dict[str, Any]] = []
         self.budgets_problem: str | None = ""  # None: nobody has looked yet
         self.limit_ranges: tuple[dict[str, Any], ...] = ()
+        self.custom_code = CustomCode(allow=True)
 
     # what happens around it
 
@@ -240,9 +243,9 @@ class World:
     @property
     def scope(self) -> Scope:
         """Return what follows from the objects alone."""
-        return build_scope(
-            ModelDeployment.parse(self.obj), self.children.values(), self.orphans.values(), self.backends, self.backend_ages
-        )
+        model = ModelDeployment.parse(self.obj)
+        refused = refuse_custom_code(model.spec, self.custom_code, self.image)
+        return build_scope(model, self.children.values(), self.orphans.values(), self.backends, self.backend_ages, refused)
 
     @property
     def budgets(self) -> tuple[Object, ...] | None:

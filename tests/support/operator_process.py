@@ -173,6 +173,7 @@ class Operators:
             "KUBECONFIG": str(proxy.client_config),
             "PINION_RUNTIME_IMAGE": "pinion.test/runtime:1",
             "PINION_KUBO_IMAGE": "pinion.test/kubo:1",
+            "PINION_CUSTOM_IMAGE_PREFIXES": "pinion.test",
             "PINION_HUB_ENDPOINT": "http://127.0.0.1:9",  # nobody is there
             "PINION_NAMESPACES": self.namespace,
             "PINION_LEASE_NAMESPACE": self.namespace,

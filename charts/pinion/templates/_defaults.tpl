@@ -24,6 +24,10 @@ extraCA:
   secret: ""
   key: ca.crt
 extraEnv: []
+runtime:
+  customImages:
+    allow: false
+    prefixes: []
 networkPolicy:
   monitoringNamespaces: [monitoring]
 operator:

@@ -10,6 +10,7 @@ import aiohttp
 
 from ..cluster.api import Api
 from ..reconcile.admission import Answer
+from ..reconcile.custom_code import CustomCode
 from ..reconcile.orphans import is_orphan
 from ..reconcile.plan import Plan
 from ..reconcile.refusal import Refusal
@@ -33,6 +34,7 @@ class Defaults:
     allowed_networks: tuple[str, ...] = ()  # where such URLs may lead the operator, beside public addresses
     management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked: the operator's own, monitoring
     operator_namespace: str = ""  # from where daemons are asked
+    custom_code: CustomCode = field(default_factory=CustomCode)  # what objects may run and mount beside what is ours
 
 
 @dataclass(frozen=True)

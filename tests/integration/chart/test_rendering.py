@@ -218,6 +218,26 @@ def test_every_pod_of_the_chart_asks_for_cpu_and_memory() -> None:
     assert changed["resources"]["limits"]["memory"] == "1Gi"
 
 
+PLACES = "registry.example/team,localhost:5000,docker.io/x:1"
+
+
+@pytest.mark.parametrize(
+    ("setting", "allow", "prefixes"),
+    [
+        ("operator.logLevel=INFO", "false", ""),
+        ("runtime=null", "false", ""),  # the values of a release from before there was such a value
+        ("runtime.customImages.allow=true", "true", ""),
+        (f"runtime.customImages.prefixes={{{PLACES}}}", "false", PLACES),
+    ],
+)
+def test_custom_images_are_refused_until_they_are_allowed(setting: str, allow: str, prefixes: str) -> None:
+    told = environment(render(setting))
+    assert (told["PINION_ALLOW_CUSTOM_IMAGES"], told["PINION_CUSTOM_IMAGE_PREFIXES"]) == (allow, prefixes)
+    loaded = Settings.load([], {name: value or "" for name, value in told.items()})
+    assert loaded.allow_custom_images == (allow == "true")
+    assert set(loaded.custom_image_prefixes) == set(filter(None, prefixes.split(",")))
+
+
 REFUSED = {
     "a value that nobody knows": ("operator.replica=2", "replica"),
     "a map that nobody knows": ("operators.replicas=2", "operators"),
@@ -241,6 +261,9 @@ REFUSED = {
     "a name that is too long with a release's": ("nameOverride=a-name-of-23-characters", "nameOverride"),
     "a registry with a scheme": ("global.imageRegistry=https://registry.example", "imageRegistry"),
     "a Secret without a name": ("global.imagePullSecrets[0].secret=x", "imagePullSecrets"),
+    "neither yes nor no": ("runtime.customImages.allow=perhaps", "allow"),
+    "no registry": ("runtime.customImages.prefixes={team/x}", "prefixes"),
+    "two places in one": ("runtime.customImages.prefixes[0]=a.example\\,b.example", "prefixes"),
 }
 
 

@@ -40,6 +40,7 @@ EVERYTHING: dict[str, Any] = {
         "tolerations": [{"key": "a"}],
     },
     "hub": {"endpoint": "https://hub.example"},
+    "runtime": {"customImages": {"allow": True, "prefixes": ["registry.example/team"]}},
     "monitoring": {"dashboard": True, "labels": {"a": "b"}, "interval": "10s"},
     "test": {"namespace": "models", "model": "minilm", "keySecretRef": {"name": "clients", "key": "search"}},
 }

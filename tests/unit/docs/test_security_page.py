@@ -178,6 +178,15 @@ HELD_BY = {
         "integration/pinion_operator_model/test_model_operator.py::test_its_pods_pass_the_restricted_standard",
         "integration/chart/test_rendering.py::test_your_objects_are_its_to_read_and_it_gives_nobody_rights",
     ),
+    "somebody who may make ModelDeployments": (
+        "unit/pinion_operator_core/test_images.py::test_below",
+        "unit/pinion_operator_core/test_operator_settings.py::test_custom_images_are_off_until_somebody_says_so",
+        "unit/pinion_operator_model/test_custom_code.py::test_a_custom_image_is_refused_and_nothing_is_asked_or_made",
+        "integration/chart/test_rendering.py::test_custom_images_are_refused_until_they_are_allowed",
+        "integration/pinion_operator_model/test_custom_images.py"
+        "::test_with_keys_of_another_nothing_is_mounted_into_an_image_of_hers",
+        "integration/pinion_operator_model/test_custom_images.py::test_an_upgrade_leaves_what_runs_and_refuses_its_next_change",
+    ),
     "two operators act at once": (
         "integration/pinion_operator_core/test_two_operators.py"
         "::test_an_outage_longer_than_the_lease_ends_the_leader_and_the_other_takes_over_once",

@@ -8,6 +8,7 @@ import pytest
 from pinion_operator.api.ipfsbackend import IpfsBackend
 from pinion_operator.reconcile.backend.children import build_secrets, pending_children
 from pinion_operator.reconcile.backend.observed import Check, Health, ObservedBackend
+from pinion_operator.reconcile.custom_code import CustomCode
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.resources.kinds import Object, ref_of
 from pinion_operator.resources.kubo_secret import Credentials
@@ -40,6 +41,7 @@ def make_backend(
 def make_observed(obj: Object, **more: Any) -> ObservedBackend:
     names = frozenset(secret["metadata"]["name"] for secret in build_secrets(obj, FRESH))
     more = {"credentials": FRESH, "missing": names, "kubo_image": "kubo:1", "next_check": 15.0} | more
+    more = {"custom_code": CustomCode(allow=True)} | more
     return ObservedBackend(obj=obj, backend=IpfsBackend.parse(obj), **more)
 
 

@@ -8,6 +8,7 @@ import pytest
 from pinion_operator.reconcile.backend.decide import decide
 from pinion_operator.reconcile.backend.observed import GRACE_SECONDS, Check, Health
 from pinion_operator.reconcile.backend.users import User
+from pinion_operator.reconcile.custom_code import CustomCode
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.resources.kinds import CONFIGMAP, SECRET, SERVICE, STATEFULSET, Ref
 from pinion_operator.resources.kubo_secret import kubo_secret_name
@@ -291,3 +292,40 @@ def test_who_was_never_rendered_with_it_keeps_nobody_from_deleting_it(backends: 
     assert plan.status is not None
     message = next(one["message"] for one in plan.status["conditions"] if one["type"] == "DeletionBlocked")
     assert message.startswith("used by ModelDeployment n:")
+
+
+class TestCustomImages:
+    """The daemon holds the swarm's key and the tokens of all pods."""
+
+    def test_another_image_is_refused_and_nothing_is_made(self, backends: Any) -> None:
+        plan = decide(backends.observed(backends.make(managed={"image": "evil.example/kubo"}), custom_code=CustomCode()))
+        assert (plan.create, plan.apply, plan.delete) == ((), (), ())
+        assert conditions(plan)["Stalled"] == ("True", "InvalidSpec")
+        assert "Reconciling" not in conditions(plan)
+        assert plan.status is not None
+        message = plan.status["conditions"][0]["message"]
+        assert "spec.managed.image evil.example/kubo" in message
+        assert "runtime.customImages.allow" in message
+
+    def test_one_that_runs_goes_on(self, backends: Any) -> None:
+        obj = backends.make(managed={"image": "own.example/kubo"})
+        first = decide(backends.settled(obj))
+        seen = backends.settled(backends.as_server(obj, first), custom_code=CustomCode())
+        assert decide(seen) == Plan(after=15.0)
+
+    def test_a_change_to_another_is_refused_and_the_daemon_goes_on(self, backends: Any) -> None:
+        settled = backends.settled(backends.make(managed={"image": "own.example/kubo"}))
+        changed = backends.make(managed={"image": "evil.example/kubo"})
+        plan = decide(backends.settled(changed, children=settled.children, custom_code=CustomCode()))
+        assert (plan.create, plan.apply, plan.delete) == ((), (), ())
+        assert conditions(plan)["Stalled"] == ("True", "InvalidSpec")
+        assert conditions(plan)["RoundTripHealthy"] == ("True", "RoundTripSucceeded")
+
+    @pytest.mark.parametrize("allowed", [CustomCode(allow=True), CustomCode(prefixes=("own.example",))])
+    def test_where_it_is_allowed_it_runs(self, backends: Any, allowed: CustomCode) -> None:
+        plan = decide(backends.observed(backends.make(managed={"image": "own.example/kubo"}), custom_code=allowed))
+        assert "StatefulSet/b-kubo" in names(plan.apply)
+
+    def test_it_can_be_deleted(self, backends: Any) -> None:
+        obj = backends.make(deleting=True, managed={"image": "evil.example/kubo"})
+        assert decide(backends.observed(obj, custom_code=CustomCode())) == Plan(finalizers=())

@@ -41,6 +41,8 @@ def test_variables_and_flags_and_flags_win() -> None:
         ("PINION_ALLOWED_NETWORKS", "10.0.0.1"),
         ("PINION_ALLOWED_NETWORKS", "hub.example/24"),
         ("PINION_ALLOWED_NETWORKS", "fd00::/129"),
+        ("PINION_ALLOW_CUSTOM_IMAGES", "perhaps"),
+        ("PINION_CUSTOM_IMAGE_PREFIXES", "registry.example, team"),  # no registry is named
         ("PINION_LOG_LEVEL", "loud"),
         ("PINION_IMAGE_PULL_POLICY", "Sometimes"),
         ("PINION_RUNTIME_IMAGE", ""),
@@ -95,6 +97,13 @@ def test_a_network_that_cannot_be_is_named() -> None:
 def test_a_switch(text: str, value: bool) -> None:
     assert Settings.load([], NEEDED | {"PINION_ALLOW_LOCAL_ADDRESSES": text}).allow_local_addresses is value
     assert Settings.load([], NEEDED).allow_local_addresses is False
+
+
+def test_custom_images_are_off_until_somebody_says_so() -> None:
+    settings = Settings.load([], NEEDED)
+    assert (settings.allow_custom_images, settings.custom_image_prefixes) == (False, ())
+    settings = Settings.load(["--allow-custom-images=true", "--custom-image-prefixes=b.example/team,a.example:5000"], NEEDED)
+    assert (settings.allow_custom_images, settings.custom_image_prefixes) == (True, ("a.example:5000", "b.example/team"))
 
 
 def test_kopf_never_gives_a_watch_up_and_notices_one_that_is_half_dead() -> None:

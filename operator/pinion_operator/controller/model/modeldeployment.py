@@ -19,6 +19,7 @@ from ...probes.tokens import Credential, no_token, read_hub_token
 from ...reconcile.model import limit_ranges
 from ...reconcile.model.annotations import is_paused, reconcile_wish
 from ...reconcile.model.cache import cache_claim
+from ...reconcile.model.custom_code import refuse_custom_code
 from ...reconcile.model.decide import decide_model_deployment
 from ...reconcile.model.idle import idle_reason, is_at_rest
 from ...reconcile.model.live import is_renaming
@@ -89,7 +90,8 @@ class ModelDeploymentReconciler:
             problem = _explain(error)
         else:
             ages = {backend["metadata"]["name"]: _seconds_since(backend, context.now()) for backend in backends}
-            scope = build_scope(model, children.values(), orphans.values(), backends, ages)
+            refused = refuse_custom_code(model.spec, context.defaults.custom_code, context.defaults.runtime_image)
+            scope = build_scope(model, children.values(), orphans.values(), backends, ages, refused)
         seen = Observed(
             obj=obj,
             scope=scope,

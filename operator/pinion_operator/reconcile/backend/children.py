@@ -30,8 +30,8 @@ _LIMITS: ResourceList = {"memory": "1Gi"}
 
 
 def pending_children(seen: ObservedBackend, backend: IpfsBackend) -> Pending:
-    """Return what to make and to apply; nothing at all while a name is taken by a stranger."""
-    if seen.taken:
+    """Return what to make and to apply; nothing at all while a name is taken by a stranger, or the image may not run."""
+    if seen.taken or refuse_image(seen, backend.spec):
         return Pending()
     if is_claim_going(seen):
         return Pending()  # the daemon would start with the volume that is about to go
@@ -61,6 +61,15 @@ def is_claim_going(seen: ObservedBackend) -> bool:
     ref = _statefulset(seen.obj)
     leaving = seen.claim is not None and "deletionTimestamp" in seen.claim["metadata"]
     return leaving and ref not in seen.children and ref not in seen.orphans
+
+
+def refuse_image(seen: ObservedBackend, spec: IpfsBackendSpec) -> str:
+    """Return why the daemon's image may not run, "" when it may; one that runs already goes on."""
+    image = spec.managed.image if spec.managed else ""
+    workload = seen.workloads.get(_statefulset(seen.obj))
+    if image and workload and image == workload["spec"]["template"]["spec"]["containers"][0]["image"]:
+        return ""
+    return seen.custom_code.refuse_image("spec.managed.image", image, seen.kubo_image)
 
 
 def build_secrets(owner: Object, credentials: Credentials) -> tuple[Object, ...]:

@@ -9,7 +9,7 @@ from ...resources.names import kubo_claim
 from ..orphans import explain_taken
 from ..pending import Pending
 from ..refused_children import Refused
-from .children import is_claim_going
+from .children import is_claim_going, refuse_image
 from .observed import Check, Health, ObservedBackend
 from .troubles import find_trouble, lacking_volume, workload_of
 
@@ -66,14 +66,9 @@ def _build_conditions(
 ) -> tuple[Condition, ...]:
     generation = backend.metadata.generation
     daemon = _daemon(seen.health, backend)
-    if seen.taken:
-        message = explain_taken(seen.taken)
-        ready = condition(ConditionType.READY, False, Reason.FAILED, message, generation=generation)
-        return (*summarise(ready, Stalled(Reason.NAME_TAKEN, message)), *daemon)
-    if refused:
-        ref, refusal = min(refused.items())
-        ready = condition(ConditionType.READY, False, Reason.FAILED, refusal.explain(ref), generation=generation)
-        return (*summarise(ready, Stalled(refusal.reason, refusal.explain(ref))), *daemon)
+    if stalled := _stalled(seen, backend, refused):
+        ready = condition(ConditionType.READY, False, Reason.FAILED, stalled.message, generation=generation)
+        return (*summarise(ready, stalled), *daemon)
     waits = None if children.complete else _Waiting("making its children")
     if waits is None and backend.spec.managed is not None:
         waits = _starting(seen, backend)
@@ -94,6 +89,18 @@ def _build_conditions(
     ready = condition(ConditionType.READY, False, reason, message, generation=generation)
     # Never stalled: a daemon that comes back is checked again.
     return (*summarise(ready, Reconciling(Reason.PROGRESSING_WITH_RETRY if failed else Reason.STARTING, message)), *daemon)
+
+
+def _stalled(seen: ObservedBackend, backend: IpfsBackend, refused: Refused) -> Stalled | None:
+    """Return why nothing is made or changed until somebody acts."""
+    if seen.taken:
+        return Stalled(Reason.NAME_TAKEN, explain_taken(seen.taken))
+    if problem := refuse_image(seen, backend.spec):
+        return Stalled(Reason.INVALID_SPEC, problem)
+    if refused:
+        ref, refusal = min(refused.items())
+        return Stalled(refusal.reason, refusal.explain(ref))
+    return None
 
 
 def _daemon(health: Health | None, backend: IpfsBackend) -> tuple[Condition, ...]:

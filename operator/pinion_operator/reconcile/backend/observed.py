@@ -8,6 +8,7 @@ from ...resources.kinds import Object, Ref
 from ...resources.kubo_secret import Credentials
 from ...resources.platform import PLAIN, Platform
 from ..admission import Admission, Answer
+from ..custom_code import CustomCode
 from ..refusal import Refusal
 from .users import User
 
@@ -65,6 +66,7 @@ class ObservedBackend:
     operator_namespace: str = ""  # from where the operator asks daemons; "" = not known
     image_pull_policy: str = "IfNotPresent"
     platform: Platform = PLAIN  # what pods are fitted to
+    custom_code: CustomCode = field(default_factory=CustomCode)  # what objects may run beside what is ours
 
     @property
     def blocked_by(self) -> tuple[User, ...]:

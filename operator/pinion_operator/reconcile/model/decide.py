@@ -44,6 +44,8 @@ def decide_model_deployment(seen: Observed) -> Plan:
         if not scope.revisions:
             return early_plan(seen, scope, _nothing_wanted(scope.model))
         revision = scope.revisions[0]
+    if revision is None and scope.refused:
+        return early_plan(seen, scope, stalled(Reason.INVALID_SPEC, scope.refused, None))
     if revision is None:
         return decide_source(seen, scope)
     if source := follow(seen, scope, revision):

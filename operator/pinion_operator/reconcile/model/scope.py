@@ -25,11 +25,14 @@ class Scope:
     orphans: tuple[Revision, ...]  # those that a predecessor of this name has left, untouched
     current: Revision | None  # the one that answers the inputs
     source: SourceFacts | None  # what the same words about the source led to before
+    refused: str = ""  # why no revision may be made of the spec; those that are kept go on
 
     @property
     def needs_source(self) -> bool:
         """Return whether the hub has to be asked before anything can be made."""
         if self.model.deleting or is_paused(self.model.metadata.annotations) or idle_reason(self.model):
+            return False
+        if self.refused:
             return False
         return self.current is None and self.source is None and not self.orphans
 
@@ -40,8 +43,12 @@ def build_scope(
     orphans: Iterable[Object],
     backends: Sequence[Object],
     ages: Mapping[str, float],
+    refused: str = "",
 ) -> Scope:
-    """Return the scope; `backends` are those of the namespace, `ages` the seconds since each was made."""
+    """Return the scope; `backends` are those of the namespace, `ages` the seconds since each was made.
+
+    `refused`: why the cluster allows no revision of this spec.
+    """
     inputs, revisions = hash_inputs(model.spec), revisions_of(children)
     choice = choose_backends(model.spec, backends, ages)
     return Scope(
@@ -52,4 +59,5 @@ def build_scope(
         orphans=revisions_of(child for child in orphans if is_untouched(child)),
         current=find_revision(model, inputs, choice, revisions),
         source=find_source(inputs, revisions),
+        refused=refused,
     )

@@ -25,6 +25,8 @@ def follow(seen: Observed, scope: Scope, revision: Revision) -> SourceFacts | No
     source, upstream = scope.model.spec.model.source.hugging_face, seen.upstream
     if source.revision_policy != "Track" or not can_move(source) or upstream is None or idle_reason(scope.model):
         return None
+    if scope.refused:  # it would take another revision
+        return None
     return upstream if upstream.source_digest != revision.source.source_digest else None
 
 
@@ -56,4 +58,6 @@ def build_source_drifted(state: RevisionState) -> Condition | None:
         same = "" if upstream.commit == served else f", with the same files as {served}, which is served"
         return condition(type_, False, Reason.UP_TO_DATE, where + same, generation=generation)
     message = f"{where} by now, with other files than {served}, which is served; revisionPolicy is {source.revision_policy}"
+    if state.scope.refused and source.revision_policy == "Track":
+        message += f", and no revision can be made: {state.scope.refused}"
     return condition(type_, True, Reason.UPSTREAM_MOVED, message, generation=generation)
