@@ -163,10 +163,13 @@ class Api:
         answer = await self._request("POST", SUBJECTACCESSREVIEW, ("", ""), review)
         return bool(answer["status"]["allowed"])
 
-    async def apply(self, obj: Object, subresource: str = "") -> Object:
-        """Apply on the server's side, taking fields over; a `metadata.resourceVersion` in the object makes it conditional."""
+    async def apply(self, obj: Object, subresource: str = "", *, dry_run: bool = False) -> Object:
+        """Apply on the server's side, taking fields over; a `metadata.resourceVersion` in the object makes it conditional.
+
+        `dry_run`: the API server does all but keep it.
+        """
         ref = ref_of(obj)
-        query = {"fieldManager": self._manager, "force": "true"}
+        query = {"fieldManager": self._manager, "force": "true", "dryRun": "All" if dry_run else ""}
         return await self._request("PATCH", ref.kind, ref[1:], obj, content=APPLY, query=query, subresource=subresource)
 
     async def replace(self, obj: Object) -> Object:

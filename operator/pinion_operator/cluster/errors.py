@@ -44,13 +44,17 @@ class ThrottledError(ApiError):
 
 
 class RefusedError(ApiError):
-    """400, 413, 415, 422: the API server does not accept what we sent; the same bytes will not be accepted later."""
+    """400, 413, 415, 422, some 500: the API server does not accept what we sent; the same bytes will not be accepted later."""
 
     transient = False
 
 
 class DeniedError(RefusedError):
     """403 by admission: a quota is used up, or a policy or webhook denies the request. Both may change."""
+
+
+# What the API server says when a patch does not fit the kind at all (an unknown field, a list for a map), with 500 for status.
+UNFIT = "failed to create typed patch object"
 
 
 class ServerError(ApiError):
@@ -65,6 +69,8 @@ class NoCredentialsError(ApiError):
 
 def error_for(status: int, message: str, retry_after: float | None = None) -> ApiError:
     """Return the error of an HTTP status of 400 and above."""
+    if status == 500 and UNFIT in message:
+        return RefusedError(message, status=status)
     types: dict[int, type[ApiError]] = {
         401: ForbiddenError,
         403: DeniedError if _DENIED.search(message) and not _NOT_NOW.search(message) else ForbiddenError,

@@ -1,4 +1,4 @@
-"""Carries out a plan: unpin, finalizers, status, then children. The status comes before a child is touched."""
+"""Carries out a plan: unpin, finalizers, status, a dry run, then children. The status comes before a child is touched."""
 
 import logging
 from collections.abc import Collection, Mapping, Set
@@ -66,6 +66,11 @@ class Executor:
             changed |= set(obj["metadata"].get("finalizers", ())) == set(plan.finalizers)  # else admission has its own mind
         if plan.status is not None:
             changed |= await self._set_status(owner, obj, plan.status, timestamp(context.now()))
+        for child in plan.dry_run:
+            if (ref := ref_of(child)) in leave:
+                return changed
+            if (news := await self._refuses(owner, ref, child)) is not None:
+                return changed or news
         for child in plan.replace:
             if (ref := ref_of(child)) not in leave:
                 changed |= await self._delete(owner, ref, obj)
@@ -166,6 +171,15 @@ class Executor:
         else:
             self._heard(owner, obj, child, answer)
         return True
+
+    async def _refuses(self, owner: Ref, ref: Ref, child: Object) -> bool | None:
+        """Show a child to the API server; return None when it takes it, else whether its refusal says anything new."""
+        try:
+            await self._api.apply(child, dry_run=True)
+        except RefusedError as error:
+            return self.refusals.note(owner, child, str(error))
+        self.refusals.accepted(owner, ref)
+        return None
 
     async def _apply(self, owner: Ref, ref: Ref, child: Object, obj: Object, adopt: Set[Ref]) -> bool:
         if ref.kind in LISTED:

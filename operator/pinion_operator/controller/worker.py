@@ -156,7 +156,7 @@ class Worker:
         self, plan: Plan, ref: Ref, obj: Object, reconciler: Reconciler[Any], context: Context
     ) -> tuple[Plan, frozenset[Ref], bool]:
         """Return (the plan, decided again when names are taken; children not to touch; whether some of these will be free)."""
-        wanted = [ref_of(child) for child in (*plan.create, *plan.apply)]
+        wanted = [ref_of(child) for child in (*plan.dry_run, *plan.create, *plan.apply)]
         needed = [child for child in wanted if child.kind not in LISTED]  # nothing stops for the others
         taken, vanishing = await self._ownership.find(ref, obj, needed, plan.adopt)
         for child in set(wanted) - set(needed):

@@ -15,6 +15,7 @@ class Plan:
     status: Object | None = (
         None  # the whole new status, conditions without lastTransitionTime; None = as it is. Before children
     )
+    dry_run: tuple[Object, ...] = ()  # shown to the API server first: when it refuses one, nothing after this is done
     replace: tuple[
         Object, ...
     ] = ()  # deleted and made anew: Secrets that a predecessor left, ConfigMaps that nobody can change

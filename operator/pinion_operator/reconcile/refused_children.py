@@ -11,13 +11,17 @@ from .refusal import Refusal
 Refused = Mapping[Ref, Refusal]
 
 
+def refusal_of(refused: Refused, child: Object) -> Refusal | None:
+    """Return the refusal of a child in just this form; None: it was taken, or not sent yet."""
+    refusal = refused.get(ref_of(child))
+    digest = child["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, "")
+    return refusal if refusal and refusal.digest == digest else None
+
+
 def refused_children(refused: Refused, pending: Pending) -> Refused:
     """Return those of the wanted children that were refused in just this form."""
-    found = {
-        ref_of(child): child["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, "")
-        for child in (*pending.replace, *pending.create, *pending.apply)
-    }
-    return {ref: refusal for ref, refusal in refused.items() if ref in found and found[ref] == refusal.digest}
+    wanted = (*pending.replace, *pending.create, *pending.apply)
+    return {ref_of(child): refusal for child in wanted if (refusal := refusal_of(refused, child))}
 
 
 def is_refused(refused: Refused, child: Object) -> bool:

@@ -128,3 +128,83 @@ def test_a_revision_that_cannot_be_taken_up_again_is_made_anew() -> None:
     assert world.condition("Ready") == "True/Serving"
     assert world.status.model is not None
     assert world.status.model.cid == CID
+
+
+# before a revision is made
+
+
+def judged(world: World, *, again: bool = False) -> World:
+    """Let the API server refuse what the next plan shows it first."""
+    (shown,) = world.decide().dry_run
+    world.refused = {ref_of(shown): Refusal(shown["metadata"]["annotations"][DIGEST_ANNOTATION], WHY, again)}
+    return world
+
+
+BAD = {"resources": {"limits": {"nvidia.com/gpu": "500m"}}}
+
+
+def test_a_new_revision_is_shown_before_anything_of_it_is_made() -> None:
+    world = World(replicas=3).backend("ipfs")
+    world.carry_out(Plan(status=world.decide().status))
+    plan = world.decide()
+    (shown,) = plan.dry_run
+    assert [child["kind"] for child in plan.apply] == ["ControllerRevision"]
+    world.settle()
+    digest = world.deployment["metadata"]["annotations"][DIGEST_ANNOTATION]
+    assert shown["metadata"]["annotations"][DIGEST_ANNOTATION] == digest, "just what is applied then"
+    assert world.decide().dry_run == ()
+
+
+def test_what_is_refused_then_leaves_nothing_behind() -> None:
+    world = judged(World(runtime=BAD).backend("ipfs"))
+    plan = world.settle()
+    assert world.children == {}
+    assert {name: world.condition(name) for name in ("Ready", "Stalled", "Reconciling", "WorkloadReady", "SourceResolved")} == {
+        "Ready": "False/Failed",
+        "Stalled": "True/InvalidSpec",
+        "Reconciling": "-",
+        "WorkloadReady": "False/InvalidPodOverride",
+        "SourceResolved": "True/Resolved",
+    }
+    assert world.message("WorkloadReady") == f"the API server refuses Deployment {NAME}: {WHY}"
+    assert (plan.dry_run, plan.apply, plan.after) == ((), (), 30.0)
+
+
+def test_what_runs_is_not_touched_by_a_change_that_is_refused() -> None:
+    world = World(replicas=2).backend("ipfs").serve(2)
+    before = dict(world.children)
+    judged(world.change(runtime=BAD)).settle()
+    assert (world.condition("Stalled"), world.condition("Available")) == ("True/InvalidSpec", "True/MinimumReplicasAvailable")
+    assert world.children == before
+    world.change(runtime={}).settle()
+    assert world.condition("Ready") == "True/Serving"
+    assert (world.decide(), world.children) == (Plan(after=15.0), before)
+
+
+def test_it_is_shown_again_without_another_word_in_the_status() -> None:
+    world = judged(World(runtime=BAD).backend("ipfs"))
+    world.settle()
+    world.refused = {ref: Refusal(known.digest, known.message, again=True) for ref, known in world.refused.items()}
+    plan = world.decide()
+    assert (plan.status, [child["kind"] for child in (*plan.dry_run, *plan.apply)]) == (
+        None,
+        ["Deployment", "ControllerRevision"],
+    )
+    world.refused = {}
+    world.carry_out(plan).settle()
+    assert (world.condition("Stalled"), world.condition("WorkloadReady")) == ("-", "False/Starting")
+
+
+def test_another_change_is_shown_at_once() -> None:
+    world = judged(World(runtime=BAD).backend("ipfs"))
+    world.settle()
+    world.change(runtime={"dtype": "bfloat16"}).settle()
+    assert world.deployment["spec"]["template"] == world.revision.template
+    assert world.condition("Stalled") == "-"
+
+
+def test_a_revision_that_is_kept_is_not_shown_again() -> None:
+    world = World().backend("ipfs").serve()
+    world.change(runtime={"dtype": "bfloat16"}).settle()
+    world.change(runtime={})
+    assert world.decide().dry_run == ()

@@ -51,7 +51,6 @@ def _replicas_now(seen: Observed, model: ModelDeployment, revision: Revision, ar
 def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact: Artifact) -> Pending:
     """Return the children to apply, in the order in which pods need them."""
     owner, model = seen.obj, scope.model
-    replicas = _replicas_now(seen, model, revision, artifact)
     live = wanted_live(seen, model, revision, artifact)
     wanted: list[Object] = [
         build_service_account(owner),
@@ -61,7 +60,7 @@ def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact:
         build_service(owner),
         build_peers_service(owner),
         *_network_policy(seen, model),
-        build_deployment(owner, revision.template, replicas, replacement(model, revision, artifact)),
+        wanted_deployment(seen, model, revision, artifact),
     ]
     claim = wanted_cache_claim(seen, model)
     admission, found = seen.admission, dict(seen.children)
@@ -86,6 +85,12 @@ def pending_children(seen: Observed, scope: Scope, revision: Revision, artifact:
         mutated=tuple(one for one in mutated if one),
         only_replicas=bool(apply) and not anew and all(_differs_in_replicas(seen, admission, child) for child in apply),
     )
+
+
+def wanted_deployment(seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact) -> Object:
+    """Return the Deployment of a revision as it should be now."""
+    replicas = _replicas_now(seen, model, revision, artifact)
+    return build_deployment(seen.obj, revision.template, replicas, replacement(model, revision, artifact))
 
 
 def adoptable_children(seen: Observed, scope: Scope, wanted: Sequence[Object]) -> frozenset[Ref]:

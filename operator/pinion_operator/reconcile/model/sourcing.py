@@ -8,15 +8,17 @@ from ...api.modeldeployment_status import Phase
 from ...conditions import ConditionType, Reason, Reconciling, condition, find
 from ...resources.kinds import Object, ref_of
 from ..plan import Plan
-from ..refused_children import is_refused
+from ..refused_children import is_refused, refusal_of
 from .annotations import restart_wish
+from .artifact import known_artifact
 from .backends import explain_wait
 from .cache import is_for_one_pod, too_many_pods, too_small, unusable_cache
+from .children import adoptable_children, wanted_deployment
 from .inputs import revision_name
 from .observed import Observed
 from .readiness import AT_REST, REFUSED, SOON, Readiness, stalled
 from .rendering import render_revision
-from .revision import as_current, wants_restart
+from .revision import Revision, as_current, wants_restart
 from .scope import Scope
 from .source import SourceFacts, Unresolved
 from .status import early_status, to_write
@@ -85,9 +87,28 @@ def _make_revision(seen: Observed, scope: Scope, source: SourceFacts, resolved: 
         name = revision_name(
             model.spec, source.source_digest, namespace_backends=choice.from_namespace, restart=f"again/{number}"
         )
+    return _show(seen, scope, render_revision(seen, scope, source, name, number), plan, resolved)
+
+
+def _show(seen: Observed, scope: Scope, revision: Revision, plan: Plan, resolved: Condition) -> Plan:
+    """Let the API server judge the Deployment of a new revision before anything of it is made.
+
+    What it has refused is told, and shown again now and then: a policy may have changed.
+    """
     # Applied, not created: the API server compares `data` byte by byte, and only its own spelling is the same the next time.
-    record = render_revision(seen, scope, source, name, number).to_object(seen.obj)
-    return _record(seen, scope, record, plan, resolved)
+    record = revision.to_object(seen.obj)
+    deployment = wanted_deployment(seen, scope.model, revision, known_artifact(seen, scope, revision))
+    if refusal := refusal_of(seen.refused, deployment):
+        message = refusal.explain(ref_of(deployment))
+        reason = Reason.INVALID_POD_OVERRIDE if refusal.reason == Reason.INVALID_SPEC else refusal.reason
+        workload = _condition(scope.model, ConditionType.WORKLOAD_READY, reason, message)
+        plan = early_plan(seen, scope, stalled(refusal.reason, message, REFUSED), resolved, workload)
+        plan = replace(plan, apply=(record,) if refusal.again else ())
+    else:
+        plan = _record(seen, scope, record, plan, resolved)
+    if not plan.apply:
+        return plan
+    return replace(plan, dry_run=(deployment,), adopt=adoptable_children(seen, scope, (deployment,)))
 
 
 def _record(seen: Observed, scope: Scope, record: Object, plan: Plan, resolved: Condition) -> Plan:
