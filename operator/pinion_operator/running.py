@@ -185,6 +185,7 @@ def build(state: State, reconcilers: Iterable[Reconciler[Any]], outside: Outside
         settings.allowed_networks,
         (settings.lease_namespace, *settings.monitoring_namespaces),
         settings.lease_namespace,
+        run_as=settings.run_as,
         custom_code=CustomCode(settings.allow_custom_images, settings.custom_image_prefixes),
     )
     key = OwnKey(api, settings.lease_namespace, f"{settings.lease_name}-key")

@@ -55,6 +55,7 @@ class Settings:
     custom_image_prefixes: tuple[str, ...] = _setting(
         (), "places of approved images, such as registry.example/team, comma separated; with any, no other image is allowed"
     )
+    run_as: str = _setting("Fixed", "Fixed: pods run as user and group 65532; Cluster: the cluster gives them theirs")
     monitoring_namespaces: tuple[str, ...] = _setting(
         ("monitoring",), "namespaces from where pods' metrics are read, for their network policies; comma separated"
     )
@@ -166,6 +167,7 @@ _SECRET_NAME = re.compile("[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 _TYPES: dict[type, Callable[[str], Any]] = {str: str, int: int, float: float}
 _ALLOWED = {
     "image_pull_policy": ("Always", "IfNotPresent", "Never"),
+    "run_as": ("Fixed", "Cluster"),
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
     "log_format": ("json", "text"),
 }

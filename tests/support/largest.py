@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pinion_operator.reconcile.model.spec_problems import LARGEST as PASSED
+
 Schema = Mapping[str, Any]
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 LIMIT = 262_144  # bytes of all annotations of an object, keys and values
@@ -28,12 +30,51 @@ WRITTEN: dict[str, Callable[[int, str], str]] = {
     ".claimName": lambda length, _: "a" * length,
     "cache.pvc.size": lambda length, _: "1" * (length - 2) + "Gi",
     "storage.size": lambda length, _: "1" * (length - 2) + "Gi",
-    ".image": lambda length, character: character * length,  # anything but a space
+    ".image": lambda length, _: "a" * length,
     "external.apiURL": lambda length, character: f"http://h/{character * (length - 9)}",
     "external.gatewayURLs[]": lambda length, character: f"http://h/{character * (length - 9)}",
     "matchLabels{}": lambda length, _: "a" * length,
     "resources.requests{}": lambda length, _: "1".rjust(length, "0"),  # whole devices
     "resources.limits{}": lambda length, _: "1".rjust(length, "0"),  # whole devices
+    "runtime.shmSize": lambda length, _: "1" * (length - 2) + "Gi",
+    "envFrom[].prefix": lambda length, _: "A" * length,
+    "labels{}": lambda length, _: "a" * length,
+    "odeSelector{}": lambda length, _: "a" * length,
+    "topologyKey": lambda length, _: f"{'p' * 253}/{'n' * (length - 254)}",
+    "matchLabelKeys[]": lambda length, _: f"{'p' * 253}/{'n' * (length - 254)}",
+    "ClassName": lambda length, _: "a" * length,
+    "schedulerName": lambda length, _: "a" * length,
+    "serviceAccountName": lambda length, _: "a" * length,
+    "localhostProfile": lambda length, _: "a" * length,
+    "seLinuxOptions.level": lambda length, _: "a" * length,
+    "volumeMounts[].mountPath": lambda length, _: f"/{'a' * (length - 1)}",
+    "volumeMounts[].subPath": lambda length, _: "a" * length,
+}
+# Objects, lists and maps whose parts share a bound, or that the operator bounds because the schema cannot: each as large as it
+# may be, for a character to use where any may stand.
+_ITEM = {"key": "a" * 253, "path": "a" * 253, "mode": 511}
+_FULL_VOLUME = {"configMap": {"name": "a" * 253, "defaultMode": 511, "optional": False}}
+_SECRET_KEY = {"secretKeyRef": {"name": "a" * 253, "key": "a" * 253, "optional": False}}
+WHOLE: dict[str, Callable[[str], Any]] = {
+    "pod.annotations": lambda character: {_key(number): character * 2048 if number == 0 else "" for number in range(16)},
+    "affinity": lambda _: {"a": "a" * (PASSED - len('{"a":""}'))},
+    "tolerations": lambda _: [{"a": "a" * (PASSED - len('[{"a":""}]'))}],
+    "runtime.args": lambda _: ["--drain-seconds=1234.123", "--live-seconds=12.123"],
+    "runtime.env": lambda character: [
+        *({"name": f"{'A' * 125}{number:03}", "valueFrom": _SECRET_KEY} for number in range(31)),
+        {"name": "A" * 128, "value": character * 3072},
+    ],
+    "pod.volumes": lambda _: [
+        *({"name": f"{'a' * 60}{number:03}", **_FULL_VOLUME} for number in range(15)),
+        {
+            "name": "a" * 63,
+            "projected": {
+                "defaultMode": 511,
+                "sources": [{"secret": {"name": "a" * 253, "optional": False, "items": [_ITEM]}}] * 16,
+            },
+        },
+    ],
+    "capabilities": lambda _: {"add": [], "drop": ["ALL"]},
 }
 LEFT_OUT = (".resourceClaimName",)  # the shorter of two of which one is given
 _TOGETHER = re.compile(r"self\.map\(text, size\(text\)\)\.sum\(\) <= (\d+)")
@@ -45,6 +86,9 @@ class UnknownRuleError(Exception):
 
 def largest(schema: Schema, path: str, character: str) -> Any:
     """Return the largest value of a structural schema; UnknownRuleError names a string that WRITTEN should have."""
+    for end, write in WHOLE.items():
+        if path.endswith(end):
+            return write(character)
     if "enum" in schema:
         return max(schema["enum"], key=len)
     match schema.get("type", "string"):

@@ -36,8 +36,22 @@ def _model(character: str) -> dict[str, Any]:
         assert len(selectors[0]["matchLabels"]) == 16
         for selector in selectors[4:]:  # 64 labels together
             selector["matchLabels"] = {}
+        _shape_pod(spec["pod"])
+        for one in spec["runtime"]["envFrom"]:
+            del one["configMapRef"]  # or the other, which is as long
 
     return _object("ModelDeployment", character, shape)
+
+
+def _shape_pod(pod: dict[str, Any]) -> None:
+    """Let the parts of a pod agree with each other, without becoming shorter than they could be."""
+    for number, (volume, mount) in enumerate(zip(pod["volumes"], pod["volumeMounts"], strict=True)):
+        mount |= {"name": volume["name"], "mountPath": f"/{'a' * 249}{number:03}"}
+    for one in pod["topologySpreadConstraints"]:
+        one["whenUnsatisfiable"] = "DoNotSchedule"  # which may have minDomains
+    for context in (pod["securityContext"], pod["containerSecurityContext"]):
+        context["runAsNonRoot"] = True
+        context["seccompProfile"]["type"] = context["appArmorProfile"]["type"] = "Localhost"
 
 
 def _backend(type_: str, *parts: str, gateways: int = 8, api: bool = False) -> Callable[[str], dict[str, Any]]:

@@ -24,13 +24,13 @@ from pinion_operator.conditions import Reason
 from pinion_operator.controller.answers import Answers
 from pinion_operator.reconcile.admission import explain
 from pinion_operator.reconcile.custom_code import CustomCode
-from pinion_operator.reconcile.model.custom_code import refuse_custom_code
 from pinion_operator.reconcile.model.decide import decide_model_deployment
 from pinion_operator.reconcile.model.idle import is_at_rest
 from pinion_operator.reconcile.model.observed import Observed, Pod, SinceProgress
 from pinion_operator.reconcile.model.revision import Revision, revisions_of
 from pinion_operator.reconcile.model.scope import Scope, build_scope
 from pinion_operator.reconcile.model.source import Resolution, SourceFacts, Unresolved
+from pinion_operator.reconcile.model.spec_problems import refuse_spec
 from pinion_operator.reconcile.plan import Plan
 from pinion_operator.reconcile.refusal import Refusal
 from pinion_operator.resources.configmap import CONFIG_KEY, LIVE_KEY
@@ -97,6 +97,7 @@ class World:
         self.other_budgets: list[dict[str, Any]] = []
         self.budgets_problem: str | None = ""  # None: nobody has looked yet
         self.limit_ranges: tuple[dict[str, Any], ...] = ()
+        self.run_as = "Fixed"
         self.custom_code = CustomCode(allow=True)
 
     # what happens around it
@@ -244,7 +245,7 @@ class World:
     def scope(self) -> Scope:
         """Return what follows from the objects alone."""
         model = ModelDeployment.parse(self.obj)
-        refused = refuse_custom_code(model.spec, self.custom_code, self.image)
+        refused = refuse_spec(model.spec, self.custom_code, self.image)
         return build_scope(model, self.children.values(), self.orphans.values(), self.backends, self.backend_ages, refused)
 
     @property
@@ -285,6 +286,7 @@ class World:
             budgets=self.budgets,
             budgets_problem=self.budgets_problem or "",
             limit_ranges=self.limit_ranges,
+            run_as=self.run_as,
         )
 
     def decide(self) -> Plan:

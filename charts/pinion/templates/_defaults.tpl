@@ -28,6 +28,8 @@ runtime:
   customImages:
     allow: false
     prefixes: []
+podSecurity:
+  runAs: Fixed
 networkPolicy:
   monitoringNamespaces: [monitoring]
 operator:

@@ -1,6 +1,6 @@
 """What all custom resources share: the base model, metadata, conditions, and how a field declares what the schema must say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,9 +23,20 @@ def rules(*rules: tuple[str, str]) -> Schema:
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}
 
 
-def list_map(key: str) -> Schema:
-    """Return the schema part of a list whose items are told apart by `key`: apply merges it, duplicates are refused."""
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+def with_rules(part: Schema, *more: tuple[str, str]) -> Schema:
+    """Return a schema part that has rules already, with further ones."""
+    name = "x-kubernetes-validations"
+    return {**part, name: [*part[name], *rules(*more)[name]]}
+
+
+def cel_list(texts: Iterable[str]) -> str:
+    """Return a list of strings for a CEL rule."""
+    return "[" + ", ".join(f"'{text}'" for text in texts) + "]"
+
+
+def list_map(*keys: str) -> Schema:
+    """Return the schema part of a list whose items are told apart by `keys`: apply merges it, duplicates are refused."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
 ATOMIC: Schema = {"x-kubernetes-list-type": "atomic"}  # a list that is replaced as a whole
@@ -41,6 +52,7 @@ def at_most_together(characters: int, what: str) -> Schema:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+Image = Annotated[str, Field(max_length=1024, pattern=r"^[A-Za-z0-9._:/@+\[\]-]*$")]  # characters alone; "" = a default
 Text = Annotated[str, Field(max_length=32768)]
 Short = Annotated[str, Field(max_length=1024)]
 Count = Annotated[int, Field(ge=0)]

@@ -5,9 +5,23 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from .access import SecretKeyRef
-from .base import ATOMIC, CHILD_NAME_RULES, ApiModel, Conditions, Count, MutatedChildren, Resource, Resources, Short, rules
+from .base import (
+    ATOMIC,
+    CHILD_NAME_RULES,
+    ApiModel,
+    Conditions,
+    Count,
+    Image,
+    MutatedChildren,
+    Resource,
+    Resources,
+    Short,
+    rules,
+)
+from .placement import Affinity, PriorityClassName, Selector, Tolerations
 from .pod import ImagePullSecrets
 from .probes import DaemonProbes
+from .security_context import RunAs
 
 SIZE_RULES = rules(
     (
@@ -42,7 +56,7 @@ class Managed(ApiModel):
 
     replicas: Annotated[int, Field(ge=1, le=1)] = 1
     """Number of nodes."""
-    image: Annotated[str, Field(max_length=1024, pattern="^[^ ]*$")] = ""
+    image: Image = ""
     """Container image with `ipfs` and a shell. Empty: the operator's default."""
     storage: Annotated[ManagedStorage, Field(json_schema_extra=STORAGE_RULES)] = ManagedStorage()
     """The volume. Cannot be changed later."""
@@ -54,6 +68,19 @@ class Managed(ApiModel):
     """How patiently the kubelet asks the daemon how it is. A change restarts the daemon."""
     image_pull_secrets: ImagePullSecrets = ()
     """Secrets of this namespace with which nodes pull the image. Empty: those that the operator was installed with, by name."""
+    node_selector: Selector = Field(default_factory=dict)
+    """Labels that its node must have. A change restarts the daemon."""
+    tolerations: Tolerations = ()
+    """Taints of nodes that it tolerates, as in a pod. A change restarts the daemon."""
+    affinity: Affinity = Field(default_factory=dict)
+    """Which nodes it is drawn to, and which other pods, as in a pod. A change restarts the daemon."""
+    priority_class_name: PriorityClassName = ""
+    """PriorityClass of its pod. A change restarts the daemon."""
+    run_as: RunAs = ""
+    """Fixed: user and group 65532. Cluster: the pod asks for none, and the cluster gives them, as OpenShift does.
+
+    Empty: as the chart's value podSecurity.runAs says. A change restarts the daemon.
+    """
 
 
 URL_RULES = rules(

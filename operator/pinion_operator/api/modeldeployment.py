@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from .access import Auth, NetworkPolicySpec
+from .arguments import DRAIN_RULE, Arguments
 from .base import (
     CHILD_NAME_RULES,
     CID_PATTERN,
     ApiModel,
+    Image,
     Name,
     Resource,
     at_most_together,
@@ -18,6 +20,7 @@ from .base import (
 from .cache import Cache
 from .devices import CLAIM_RULE, RuntimeResources
 from .disruption import Disruption
+from .environment import Env, EnvFroms
 from .modeldeployment_status import ModelDeploymentStatus
 from .pod import Pod
 from .probes import Probes
@@ -34,6 +37,12 @@ CID_RULES = rules(
     (
         f"self.matches('{CID_PATTERN}')",
         "cid must be the CIDv1 of the model's directory, bafybei and 52 more characters, as status.model.cid shows it",
+    )
+)
+SHM_SIZE_RULES = rules(
+    (
+        "self == '' || isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0",
+        "shmSize must be a Kubernetes quantity of at least 1Mi, for example 1Gi",
     )
 )
 
@@ -88,7 +97,7 @@ class Storage(ApiModel):
 class Runtime(ApiModel):
     """The program that serves."""
 
-    image: Annotated[str, Field(max_length=1024, pattern="^[^ ]*$")] = ""
+    image: Image = ""
     """Container image. Empty: the operator's default at the time the revision was made."""
     image_pull_policy: Literal["", "Always", "IfNotPresent", "Never"] = ""
     """When the node pulls the image. Empty: the operator's default at the time the revision was made.
@@ -99,6 +108,26 @@ class Runtime(ApiModel):
     """Compute resources of the serving container."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the weights. auto: the checkpoint's own."""
+    args: Arguments = ()
+    """Arguments of the model server: --drain-seconds=S, --live-seconds=S. A change replaces the pods.
+
+    Only where the chart's value runtime.customImages.allow says so.
+    """
+    env: Env = ()
+    """Variables of the serving container, beside Pinion's own; their values have at most 3072 characters together.
+
+    A change replaces the pods.
+    """
+    env_from: EnvFroms = ()
+    """Variables from whole Secrets and ConfigMaps. A change replaces the pods.
+
+    Only where the chart's value runtime.customImages.allow says so.
+    """
+    shm_size: Annotated[str, Field(max_length=32, json_schema_extra=SHM_SIZE_RULES)] = ""
+    """Size of /dev/shm, which counts as the container's memory. Empty: what the node's runtime gives, mostly 64Mi.
+
+    A change replaces the pods.
+    """
 
 
 WarmupInput = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -138,6 +167,7 @@ class ModelDeploymentSpec(ApiModel):
                 "terminationGracePeriodSeconds must be at least limits.requestTimeoutSeconds + 20, for requests to finish",
             ),
             CLAIM_RULE,
+            DRAIN_RULE,
         )
     )
 
@@ -166,7 +196,7 @@ class ModelDeploymentSpec(ApiModel):
     disruption: Disruption = Disruption()
     """What may happen to the pods when a node is drained. A change replaces no pod."""
     pod: Pod = Pod()
-    """What shapes the pods beside the runtime. A change replaces the pods."""
+    """Where and how pods run. A change replaces the pods."""
     termination_grace_period_seconds: Annotated[int, Field(ge=21, le=7200)] = 320
     """How long a stopping pod may take to finish the requests it has. A change replaces the pods."""
 

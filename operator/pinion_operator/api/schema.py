@@ -68,6 +68,8 @@ class _Converter:
                 }  # fmt: skip
                 if isinstance(result.get("default"), dict):
                     result["default"] = {}  # the fields' own defaults fill it
+            case "object" if "x-kubernetes-preserve-unknown-fields" in node:
+                pass  # whatever is in it: its bound is a rule of the decision, for the schema has none
             case "object":
                 _require(node, "maxProperties", path)
                 result["additionalProperties"] = node["additionalProperties"]

@@ -34,6 +34,7 @@ class Defaults:
     allowed_networks: tuple[str, ...] = ()  # where such URLs may lead the operator, beside public addresses
     management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked: the operator's own, monitoring
     operator_namespace: str = ""  # from where daemons are asked
+    run_as: str = "Fixed"  # or Cluster: pods ask for no user and group of their own
     custom_code: CustomCode = field(default_factory=CustomCode)  # what objects may run and mount beside what is ours
 
 

@@ -3,6 +3,7 @@
 Who may create our objects often may not create pods, nor read Secrets. Our pods must not do it in their place.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .images import parse_image, parse_place
@@ -29,6 +30,16 @@ class CustomCode:
         if self.allow and not self.prefixes:
             return ""
         return f"{field} {image} runs code that is not approved here: {self._approved()}"
+
+    def refuse_fields(self, fields: Sequence[str]) -> str:
+        """Return why fields that run code or mount Secrets may not be used, "" when they may."""
+        if self.allow or not fields:
+            return ""
+        more = f" and {len(fields) - _SHOWN} fields more" if len(fields) > _SHOWN else ""
+        return (
+            f"{', '.join(fields[:_SHOWN])}{more}: not allowed here, where nobody has approved that objects run code, or bring "
+            "Secrets to it. Whoever installs Pinion can allow it by runtime.customImages.allow in the values of the chart"
+        )
 
     def _approved(self) -> str:
         """Return what is approved, and who can approve more how."""

@@ -1,7 +1,7 @@
 """The StatefulSet of a managed Kubo: what the `restricted` Pod Security Standard asks for, a read-only root, one volume."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .kinds import Object
@@ -40,6 +40,8 @@ class KuboSettings:
     probes: ProbesTimes
     image_pull_secrets: tuple[str, ...] = ()  # () = the platform's
     platform: Platform = PLAIN
+    placement: Mapping[str, Any] = field(default_factory=dict)  # fields of the pod, as Kubernetes names them
+    ids_from_cluster: bool = False  # whether the pod asks for no user and group of its own
 
 
 def build_kubo_statefulset(owner: Object, settings: KuboSettings) -> dict[str, Any]:
@@ -103,11 +105,10 @@ def _pod(backend: str, settings: KuboSettings) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 60,
+        **settings.placement,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
+            **({} if settings.ids_from_cluster else {"runAsUser": USER, "runAsGroup": USER, "fsGroup": USER}),
             "fsGroupChangePolicy": "OnRootMismatch",  # a big repository would be walked at each start
             "seccompProfile": {"type": "RuntimeDefault"},
         },

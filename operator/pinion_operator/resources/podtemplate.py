@@ -24,6 +24,7 @@ from .kinds import Object
 from .model_names import CONTAINER, authorities_name, live_name, revision_labels, service_account_name
 from .names import MANAGED_BY, MANAGER, PART_OF
 from .platform import PLAIN, Platform, fit_pod, name_secrets
+from .pod_overrides import Overrides, override_pod
 from .probe import ProbesTimes, ProbeTimes
 
 USER = 65532  # of both images
@@ -68,6 +69,7 @@ class PodSettings:
     probes: ProbesTimes = PROBES
     image_pull_secrets: tuple[str, ...] = ()  # () = the platform's
     platform: Platform = PLAIN
+    overrides: Overrides = field(default_factory=Overrides)  # the user's wishes about pods
 
 
 def build_pod_template(settings: PodSettings) -> dict[str, Any]:
@@ -94,15 +96,16 @@ def build_pod_template(settings: PodSettings) -> dict[str, Any]:
         spec["resourceClaims"] = [dict(claim) for claim in settings.resource_claims]
     if settings.image_pull_secrets:
         spec["imagePullSecrets"] = name_secrets(settings.image_pull_secrets)
+    # Whatever else a policy puts into the pod: `kubectl logs` and `exec` mean this one.
+    metadata = {"labels": labels, "annotations": {DEFAULT_CONTAINER: CONTAINER}}
+    template = override_pod({"metadata": metadata, "spec": spec}, settings.overrides, settings.deployment)
     fitted = fit_pod(
-        spec,
+        template["spec"],
         settings.platform,
         authorities_map=authorities_name(settings.deployment),
         authorities_env={"PINION_CA_FILE": AUTHORITIES_PATH},
     )
-    # Whatever else a policy puts into the pod: `kubectl logs` and `exec` mean this one.
-    annotations = {DEFAULT_CONTAINER: CONTAINER}
-    return {"metadata": {"labels": labels, "annotations": annotations}, "spec": fitted}
+    return {**template, "spec": fitted}
 
 
 def mounted_peers_secret(template: Object) -> str:

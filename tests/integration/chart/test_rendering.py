@@ -238,6 +238,16 @@ def test_custom_images_are_refused_until_they_are_allowed(setting: str, allow: s
     assert set(loaded.custom_image_prefixes) == set(filter(None, prefixes.split(",")))
 
 
+def test_user_and_group_are_the_clusters_where_that_is_said() -> None:
+    for settings, run_as, user in (((), "Fixed", 65532), (("podSecurity.runAs=Cluster",), "Cluster", None)):
+        documents = render(*settings)
+        assert environment(documents)["PINION_RUN_AS"] == run_as
+        for pod in (one(documents, "Deployment")["spec"]["template"]["spec"], one(documents, "Pod")["spec"]):
+            assert pod["securityContext"].get("runAsUser") == user
+            assert pod["securityContext"]["runAsNonRoot"] is True
+    assert render("podSecurity=null") == render(), "values of a chart that had none"
+
+
 REFUSED = {
     "a value that nobody knows": ("operator.replica=2", "replica"),
     "a map that nobody knows": ("operators.replicas=2", "operators"),
@@ -264,6 +274,7 @@ REFUSED = {
     "neither yes nor no": ("runtime.customImages.allow=perhaps", "allow"),
     "no registry": ("runtime.customImages.prefixes={team/x}", "prefixes"),
     "two places in one": ("runtime.customImages.prefixes[0]=a.example\\,b.example", "prefixes"),
+    "a third user": ("podSecurity.runAs=Anybody", "runAs"),
 }
 
 

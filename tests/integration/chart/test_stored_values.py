@@ -41,6 +41,7 @@ EVERYTHING: dict[str, Any] = {
     },
     "hub": {"endpoint": "https://hub.example"},
     "runtime": {"customImages": {"allow": True, "prefixes": ["registry.example/team"]}},
+    "podSecurity": {"runAs": "Cluster"},
     "monitoring": {"dashboard": True, "labels": {"a": "b"}, "interval": "10s"},
     "test": {"namespace": "models", "model": "minilm", "keySecretRef": {"name": "clients", "key": "search"}},
 }

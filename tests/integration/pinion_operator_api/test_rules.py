@@ -1,6 +1,5 @@
 """Each rule of the schema, accepted and refused by a real API server."""
 
-import copy
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,25 +10,13 @@ from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
 from pinion_operator.api.ipfsbackend import IpfsBackend
 from pinion_operator.api.modeldeployment import ModelDeployment
+from tests.support.manifests import BACKEND, MODEL, REPO, with_value
 
 pytestmark = pytest.mark.control_plane
 
 Submit = Callable[[dict[str, Any]], dict[str, Any] | str]
 CID = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
 
-REPO = "sentence-transformers/all-MiniLM-L6-v2"
-MODEL: dict[str, Any] = {
-    "apiVersion": "pinion.dev/v1alpha1",
-    "kind": "ModelDeployment",
-    "metadata": {"name": "minilm"},
-    "spec": {"model": {"source": {"huggingFace": {"repo": REPO}}}},
-}
-BACKEND: dict[str, Any] = {
-    "apiVersion": "pinion.dev/v1alpha1",
-    "kind": "IpfsBackend",
-    "metadata": {"name": "kubo"},
-    "spec": {"type": "Kubo", "managed": {}},
-}
 SOURCE = "spec.model.source.huggingFace"
 ON_A_VOLUME = {"type": "PVC", "pvc": {"size": "1Gi"}}
 ON_VOLUME: dict[str, Any] = {**MODEL, "spec": {**MODEL["spec"], "storage": {"cache": ON_A_VOLUME}}}
@@ -38,19 +25,6 @@ NOT_OF_A_NAMED_CLAIM = ({"storageClassName": "fast"}, {"accessMode": "ReadWriteM
 
 
 KUBO: dict[str, Any] = {**BACKEND, "spec": {"type": "Kubo", "managed": {"storage": {"size": "1Gi"}}}}
-
-
-def with_value(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Return a copy of `base` with the value at a dotted path."""
-    result = copy.deepcopy(base)
-    node = result
-    *parents, last = path.split(".")
-    for name in parents:
-        node = node.setdefault(name, {})
-    node[last] = value
-    return result
-
-
 V0 = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"
 CPU_AND_MEMORY = {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1500m", "memory": "1024Mi"}}
 TOO_MUCH = {"requests": {"memory": 2}, "limits": {"memory": 1}}

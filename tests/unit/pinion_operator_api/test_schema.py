@@ -30,6 +30,7 @@ def test_nothing_is_left_of_json_schema_that_crds_do_not_know() -> None:
     schema = {"description", "type", "default", "enum", "pattern", "format", "minimum", "maximum", "minLength", "maxLength"}
     schema |= {"minItems", "maxItems", "maxProperties", "required", "properties", "items", "additionalProperties"}
     ours = {"x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"}
+    ours |= {"x-kubernetes-preserve-unknown-fields"}
     assert {name for _, node in NODES for name in node} <= schema | ours
     assert [path for path, node in NODES if "type" not in node] == []
 

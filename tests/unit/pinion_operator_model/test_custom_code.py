@@ -1,5 +1,7 @@
 """What runs code that is not ours: only where whoever installs Pinion allows it, and never taken from what serves already."""
 
+from typing import Any
+
 import pytest
 
 from pinion_operator.reconcile.custom_code import CustomCode
@@ -119,3 +121,122 @@ def test_a_name_that_is_none_is_told_wherever_images_are_allowed() -> None:
     new.settle()
     assert new.condition("Stalled") == "True/InvalidSpec"
     assert "is not the name of an image" in new.message("Stalled")
+
+
+# what else runs code, or brings Secrets to it
+
+NEEDS_THE_SWITCH: dict[str, dict[str, Any]] = {
+    "spec.runtime.args": {"runtime": {"args": ["--drain-seconds=1"]}},
+    "spec.runtime.env[KEY].valueFrom.secretKeyRef": {
+        "runtime": {"env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "of-another", "key": "k"}}}]}
+    },
+    "spec.runtime.envFrom": {"runtime": {"envFrom": [{"prefix": "APP_", "configMapRef": {"name": "c"}}]}},
+    "spec.pod.serviceAccountName": {"pod": {"serviceAccountName": "admin"}},
+    "spec.pod.volumes[v].secret": {"pod": {"volumes": [{"name": "v", "secret": {"secretName": "of-another"}}]}},
+    "spec.pod.volumes[v].projected": {
+        "pod": {"volumes": [{"name": "v", "projected": {"sources": [{"configMap": {"name": "c"}}, {"secret": {"name": "s"}}]}}]}
+    },
+    "spec.pod.volumes[w].projected": {
+        "pod": {"volumes": [{"name": "w", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]}
+    },
+    **{
+        f"spec.pod.volumeMounts[{path}]": {
+            "pod": {"volumes": [{"name": "v", "configMap": {"name": "c"}}], "volumeMounts": [{"name": "v", "mountPath": path}]}
+        }
+        # The second is found before the libraries, because the server's folder is /; the last only looks like one that is free.
+        for path in ("/usr/lib/python3/site-packages/numpy", "/numpy", "/etc/ssl", "/app", "/mntx", "/database")
+    },
+    **{
+        f"spec.pod.annotations[{key}]": {"pod": {"annotations": {key: "x"}}}
+        for key in (
+            "sidecar.istio.io/proxyImage",
+            "inject.istio.io/templates",
+            "config.linkerd.io/proxy-image",
+            "vault.hashicorp.com/agent-image",
+            "instrumentation.opentelemetry.io/inject-python",
+            "dapr.io/sidecar-image",
+            "iam.amazonaws.com/role",
+        )
+    },
+    "spec.pod.labels[azure.workload.identity/use]": {"pod": {"labels": {"azure.workload.identity/use": "true"}}},
+}
+NEEDS_NONE: dict[str, dict[str, Any]] = {
+    "placement": {"pod": {"nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high"}},
+    "classes": {"pod": {"runtimeClassName": "gvisor", "schedulerName": "mine", "runAs": "Cluster"}},
+    "user": {"pod": {"securityContext": {"runAsUser": 7}, "containerSecurityContext": {"readOnlyRootFilesystem": False}}},
+    "variables": {
+        "runtime": {
+            "env": [
+                {"name": "A", "value": "b"},
+                {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
+                {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            ],
+            "shmSize": "1Gi",
+        }
+    },
+    "volumes": {
+        "pod": {
+            "volumes": [
+                {"name": "a", "configMap": {"name": "a"}},
+                {"name": "b", "emptyDir": {}},
+                {"name": "c", "persistentVolumeClaim": {"claimName": "c"}},
+                {"name": "d", "projected": {"sources": [{"configMap": {"name": "d"}}]}},
+            ],
+            "volumeMounts": [
+                {"name": name, "mountPath": path}
+                for name, path in zip("abcd", ("/mnt", "/data/b", "/media/c", "/data/d"), strict=True)
+            ],
+        }
+    },
+    "a mesh's own, and none": {
+        "pod": {
+            "labels": {"team": "nlp", "sidecar.istio.io/inject": "false"},
+            "annotations": {
+                "linkerd.io/inject": "disabled",
+                "traffic.sidecar.istio.io/excludeInboundPorts": "8081",
+                "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+                "myistio.io/x": "y",
+            },
+        }
+    },
+}
+
+
+@pytest.mark.parametrize(("field", "said"), NEEDS_THE_SWITCH.items(), ids=NEEDS_THE_SWITCH.keys())
+def test_it_needs_the_switch(field: str, said: dict[str, Any]) -> None:
+    new = world(**said).backend("ipfs")
+    new.settle()
+    assert (new.condition("Stalled"), new.children) == ("True/InvalidSpec", {})
+    message = new.message("Stalled")
+    assert message.startswith(field)
+    assert "Whoever installs Pinion can allow it by runtime.customImages.allow" in message
+    new.custom_code = CustomCode(prefixes=("registry.example",))
+    new.settle()
+    assert new.condition("Stalled") == "True/InvalidSpec", "approved images are no approval of this"
+    new.custom_code = CustomCode(allow=True, prefixes=("registry.example",))
+    new.serve()
+    assert new.condition("Ready") == "True/Serving"
+
+
+@pytest.mark.parametrize("said", NEEDS_NONE.values(), ids=NEEDS_NONE.keys())
+def test_it_needs_no_switch(said: dict[str, Any]) -> None:
+    new = world(**said).backend("ipfs").serve()
+    assert (new.condition("Ready"), new.condition("Stalled")) == ("True/Serving", "-")
+
+
+@pytest.mark.parametrize("said", NEEDS_THE_SWITCH.values(), ids=NEEDS_THE_SWITCH.keys())
+def test_what_serves_with_it_goes_on_when_the_switch_is_turned_off(said: dict[str, Any]) -> None:
+    old = World(**said).backend("ipfs").serve()
+    old.custom_code = OFF
+    assert old.decide() == Plan(after=15.0)
+
+
+def test_all_of_it_is_named_at_once() -> None:
+    many = {"runtime": {**IMAGE, "args": ["--drain-seconds=1"]}, "pod": {"serviceAccountName": "admin"}}
+    new = world(**many)
+    new.settle()
+    assert all(f in new.message("Stalled") for f in ("spec.runtime.image", "spec.runtime.args", "spec.pod.serviceAccountName"))
+    mounts = [{"name": "v", "mountPath": f"/a{number}"} for number in range(7)]
+    new = world(pod={"volumes": [{"name": "v", "emptyDir": {}}], "volumeMounts": mounts})
+    new.settle()
+    assert "/a4] (outside /mnt, /media, /data) and 2 fields more: not allowed here" in new.message("Stalled")

@@ -112,6 +112,7 @@ class IpfsBackendReconciler:
             operator_namespace=context.defaults.operator_namespace,
             image_pull_policy=context.defaults.image_pull_policy,
             platform=context.platform(),
+            run_as=context.defaults.run_as,
             custom_code=context.defaults.custom_code,
         )
         if backend is None or not managed or memory.health is not None:

@@ -19,7 +19,6 @@ from ...probes.tokens import Credential, no_token, read_hub_token
 from ...reconcile.model import limit_ranges
 from ...reconcile.model.annotations import is_paused, reconcile_wish
 from ...reconcile.model.cache import cache_claim
-from ...reconcile.model.custom_code import refuse_custom_code
 from ...reconcile.model.decide import decide_model_deployment
 from ...reconcile.model.idle import idle_reason, is_at_rest
 from ...reconcile.model.live import is_renaming
@@ -29,6 +28,7 @@ from ...reconcile.model.progress import progress_marks
 from ...reconcile.model.scope import Scope, build_scope
 from ...reconcile.model.shared_claims import mounted_claims
 from ...reconcile.model.source import Resolution, SourceFacts, Unresolved
+from ...reconcile.model.spec_problems import refuse_spec
 from ...reconcile.model.upstream import can_move
 from ...reconcile.model.waiting import waiting_objects
 from ...reconcile.plan import Plan
@@ -90,7 +90,7 @@ class ModelDeploymentReconciler:
             problem = _explain(error)
         else:
             ages = {backend["metadata"]["name"]: _seconds_since(backend, context.now()) for backend in backends}
-            refused = refuse_custom_code(model.spec, context.defaults.custom_code, context.defaults.runtime_image)
+            refused = refuse_spec(model.spec, context.defaults.custom_code, context.defaults.runtime_image)
             scope = build_scope(model, children.values(), orphans.values(), backends, ages, refused)
         seen = Observed(
             obj=obj,
@@ -106,6 +106,7 @@ class ModelDeploymentReconciler:
             progress_age=self._progress_age(key, obj),
             runtime_image=context.defaults.runtime_image,
             image_pull_policy=context.defaults.image_pull_policy,
+            run_as=context.defaults.run_as,
             hub_endpoint=context.defaults.hub_endpoint,
             allow_local_addresses=context.defaults.allow_local_addresses,
             management_namespaces=context.defaults.management_namespaces,

@@ -27,6 +27,7 @@ ResourceList = Mapping[str, int | str]
 
 _REQUESTS: ResourceList = {"cpu": "100m", "memory": "256Mi"}
 _LIMITS: ResourceList = {"memory": "1Gi"}
+_PLACEMENT = {"node_selector", "tolerations", "affinity", "priority_class_name"}
 
 
 def pending_children(seen: ObservedBackend, backend: IpfsBackend) -> Pending:
@@ -127,6 +128,8 @@ def settings_of(seen: ObservedBackend, spec: IpfsBackendSpec) -> KuboSettings:
         probes=to_times(managed.probes),
         image_pull_secrets=tuple(secret.name for secret in managed.image_pull_secrets),
         platform=seen.platform,
+        placement=managed.model_dump(mode="json", include=_PLACEMENT, exclude_defaults=True),
+        ids_from_cluster=(managed.run_as or seen.run_as) == "Cluster",
     )
 
 

@@ -66,6 +66,7 @@ class ObservedBackend:
     operator_namespace: str = ""  # from where the operator asks daemons; "" = not known
     image_pull_policy: str = "IfNotPresent"
     platform: Platform = PLAIN  # what pods are fitted to
+    run_as: str = "Fixed"  # the operator's default: Fixed or Cluster
     custom_code: CustomCode = field(default_factory=CustomCode)  # what objects may run beside what is ours
 
     @property

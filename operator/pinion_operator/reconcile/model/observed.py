@@ -58,6 +58,7 @@ class Observed:
     progress_age: float = 0.0  # seconds since the transfer in status last changed, as far as this process knows
     runtime_image: str = ""  # the operator's default
     image_pull_policy: str = "IfNotPresent"  # the operator's default
+    run_as: str = "Fixed"  # the operator's default: Fixed or Cluster
     hub_endpoint: str = ""  # the operator's default; "" = the library's
     allow_local_addresses: bool = False  # whether URLs in the object may lead pods to loopback and the like
     management_namespaces: tuple[str, ...] = ()  # from where pods' management port is asked; () = not known

@@ -13,6 +13,7 @@ from .backend_messages import claim_of, readable, secret_of, to_message
 from .backends import Choice
 from .cache import cache_claim, is_for_one_pod
 from .observed import Observed
+from .pod_overrides import overrides_of
 from .revision import Revision, cache_limit_bytes
 from .scope import Scope
 from .sizing import sized_resources
@@ -109,6 +110,7 @@ def _pod_settings(
         probes=to_times(spec.probes),
         image_pull_secrets=tuple(secret.name for secret in spec.pod.image_pull_secrets),
         platform=seen.platform,
+        overrides=overrides_of(spec, seen.run_as),
     )
 
 

@@ -14,6 +14,7 @@ from .revision import Revision
 
 EPHEMERAL_STORAGE = "ephemeral-storage"
 _CANNOT_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
+_DEFAULT_SCHEDULER = "default-scheduler"
 _CLOSING = 500  # characters of a container's last words
 
 
@@ -34,7 +35,17 @@ def trouble_of(pod: Pod) -> Trouble | None:
         return Trouble(Reason.UNSCHEDULABLE, f"no node takes pod {name}: {scheduled.get('message', '')}", name)
     if is_ready(pod):
         return None
+    if not scheduled and (scheduler := _other_scheduler(pod)):
+        text = f"pod {name} waits for scheduler {scheduler}, which has not looked at it yet"
+        return Trouble(Reason.UNSCHEDULABLE, text, name)
     return next((trouble for status in _containers(pod) if (trouble := _container_trouble(name, status))), None)
+
+
+def _other_scheduler(pod: Pod) -> str:
+    """Return the scheduler that a pod without a node names, "" for the cluster's default, which never keeps silent."""
+    spec = pod.obj.get("spec", {})
+    scheduler = str(spec.get("schedulerName", _DEFAULT_SCHEDULER))
+    return "" if spec.get("nodeName") or scheduler == _DEFAULT_SCHEDULER else scheduler
 
 
 def eviction_of(pod: Pod) -> Trouble | None:
