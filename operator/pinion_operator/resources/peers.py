@@ -8,7 +8,7 @@ from pinion_contract.names import CONTENT_PORT
 from .kinds import SECRET, SERVICE, Object
 from .model_names import peers_name, selector_labels
 from .owner import build_child
-from .podtemplate import TOKEN_KEY
+from .pod_settings import TOKEN_KEY
 
 
 def build_peers_service(owner: Object) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from pinion_contract.names import (
     PEERS_PATH,
     STATE_PATH,
 )
-from pinion_operator.resources.podtemplate import PodSettings, TokenSecret, build_pod_template, shared_path, token_path
+from pinion_operator.resources.pod_settings import PodSettings, TokenSecret
+from pinion_operator.resources.pod_volumes import shared_path, token_path
+from pinion_operator.resources.podtemplate import build_pod_template
 from tests.support.model_world import World
 
 SETTINGS = PodSettings(

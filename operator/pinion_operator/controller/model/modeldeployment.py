@@ -50,7 +50,7 @@ from ...resources.kinds import (
 from ...resources.names import DEPLOYMENT_LABEL
 from ...resources.owner import controller_of
 from ...resources.peers import build_peers_secret
-from ...resources.podtemplate import mounted_peers_secret
+from ...resources.pod_volumes import mounted_peers_secret
 from ..reconciler import Context
 from ..secret_looks import SecretLooks
 from ..warning_events import WarningEvents, warnings_about

@@ -11,7 +11,8 @@ from pinion_contract.config import Backend, CacheBackend, CircuitBreaker, Gatewa
 from ...api.ipfsbackend import IpfsBackend
 from ...resources.kinds import Object
 from ...resources.names import kubo_client_secret, kubo_gateway_url, kubo_rpc_url
-from ...resources.podtemplate import TOKEN_KEY, TokenSecret, hosts_path, shared_path, token_path
+from ...resources.pod_settings import TOKEN_KEY, TokenSecret
+from ...resources.pod_volumes import hosts_path, shared_path, token_path
 
 
 def to_message(backend: IpfsBackend, *, allow_local_addresses: bool) -> Backend:

@@ -13,7 +13,7 @@ from ...resources.model_names import authorities_name, live_name, peers_name
 from ...resources.names import REVISION_LABEL
 from ...resources.networkpolicy import build_network_policy
 from ...resources.peers import build_peers_secret, build_peers_service
-from ...resources.podtemplate import mounted_peers_secret
+from ...resources.pod_volumes import mounted_peers_secret
 from ...resources.service import build_service
 from ...resources.serviceaccount import build_service_account
 from ..admission import Admission

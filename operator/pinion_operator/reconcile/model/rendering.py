@@ -6,7 +6,9 @@ from pinion_contract.names import API_KEYS_PATH, HUB_TOKEN_PATH, PEERS_PATH
 from ...api.ipfsbackend import IpfsBackend
 from ...api.modeldeployment import ModelDeployment
 from ...resources.model_names import config_map_name, peers_host, peers_secret_name
-from ...resources.podtemplate import HOSTS_KEY, TOKEN_KEY, PodSettings, build_pod_template
+from ...resources.pod_settings import TOKEN_KEY, PodSettings
+from ...resources.pod_volumes import HOSTS_KEY
+from ...resources.podtemplate import build_pod_template
 from ..probes import to_times
 from .annotations import restart_wish
 from .backend_messages import claim_of, readable, secret_of, to_message
