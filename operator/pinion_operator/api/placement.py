@@ -10,7 +10,13 @@ SPREAD_RULES = rules(
     (
         "!has(self.minDomains) || self.whenUnsatisfiable == 'DoNotSchedule'",
         "minDomains needs whenUnsatisfiable DoNotSchedule",
-    )
+    ),
+    (  # what selects a deployment's own pods stands in for a selector that is not given
+        "!has(self.matchLabelKeys) || self.matchLabelKeys.all(key, !(key in (has(self.labelSelector) ? "
+        "(has(self.labelSelector.matchLabels) ? self.labelSelector.matchLabels : {}) : "
+        "{'app.kubernetes.io/name': '', 'pinion.dev/deployment': ''})))",
+        "matchLabelKeys must not repeat a label that pods are selected by already",
+    ),
 )
 PRIORITY_RULES = rules(
     ("!self.startsWith('system-')", "priorityClassName must not begin with system-: these classes are the cluster's own")

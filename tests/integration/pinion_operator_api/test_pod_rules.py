@@ -117,6 +117,20 @@ CASES: list[Case] = [
         [spread() * 2],
         "Duplicate",
     ),
+    (
+        MODEL,
+        "spec.pod.topologySpreadConstraints",
+        [
+            spread(labelSelector={"matchLabels": {"a": "b"}}, matchLabelKeys=["pinion.dev/deployment"]),
+            spread(labelSelector={}, matchLabelKeys=["app"]),
+        ],
+        [
+            spread(matchLabelKeys=["pinion.dev/deployment"]),
+            spread(matchLabelKeys=["pod-template-hash", "app.kubernetes.io/name"]),
+            spread(labelSelector={"matchLabels": {"a": "b"}}, matchLabelKeys=["a"]),
+        ],
+        "matchLabelKeys must not repeat",
+    ),
     (MODEL, "spec.pod.topologySpreadConstraints", [], [spread(maxSkew=0)], "maxSkew"),
     (MODEL, "spec.pod.topologySpreadConstraints", [], [spread(whenUnsatisfiable="Perhaps")], "Unsupported value"),
     (
