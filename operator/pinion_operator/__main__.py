@@ -27,6 +27,8 @@ def _run() -> int:
     try:
         with extra_needed(PROGRAM, "operator", sys.argv[1:]):
             settings = Settings.load(sys.argv[1:], os.environ)
+            # The Kubernetes client looks for a home when it is imported: a user that the cluster chose may have none.
+            os.environ.setdefault("HOME", "/")
             # --help and --version work without the extra.
             from .controller.backend.ipfsbackend import IpfsBackendReconciler
             from .controller.model.modeldeployment import ModelDeploymentReconciler
