@@ -57,6 +57,8 @@ PARKED = 8  # passes for each worker that may be begun: one works, the others wa
 
 log = logging.getLogger(__name__)
 
+_FIRST_STEPS = 5  # of kopf; it needs two
+
 
 async def run(settings: Settings, reconcilers: Iterable[Reconciler[Any]]) -> bool:
     """Serve health, wait for the Lease, lead; return whether we were asked to stop."""
@@ -256,8 +258,12 @@ async def lead(parts: Parts, lease: Lease, stop: asyncio.Event) -> None:
         kopf_ready = asyncio.create_task(ready.wait())
         kopf = asyncio.create_task(watch.run(kopf_settings(settings.watch_seconds, SELECTORS), ready))
         tasks |= {kopf_ready, kopf}
+        # In one of its first steps kopf puts its own in their place; they would wait 5 s for a pass that asks somebody.
+        for _ in range(_FIRST_STEPS):
+            await asyncio.sleep(0)
+            take_signals(stop)
         await first(held, stopping, refilling, kopf, kopf_ready)
-        take_signals(stop)  # kopf has put its own in their place
+        take_signals(stop)
         log.info("watching", extra={"namespaces": ",".join(settings.namespaces) or "all"})
         await first(held, stopping, refilling, kopf, telling, listing, *workers)
         if kopf.done() and kopf.exception() is None:
