@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..conditions import Reason
+from ..reconcile.quota import is_of_quota
 from ..reconcile.refusal import Refusal
-from ..reconcile.warning_events import is_over_quota
 from ..resources.kinds import Object, Ref, ref_of
 from ..resources.names import DIGEST_ANNOTATION
 
@@ -43,7 +43,7 @@ class Refusals:
         """Remember a refusal; return whether it says anything new."""
         known, ref = self._known.setdefault(owner, {}), ref_of(child)
         digest = str(child["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, ""))
-        if reason == Reason.INVALID_SPEC and is_over_quota(message):
+        if reason == Reason.INVALID_SPEC and is_of_quota(message):
             reason = Reason.QUOTA_EXCEEDED
         before, now = known.get(ref), _Refused(digest, message, reason, self._clock())
         known[ref] = now

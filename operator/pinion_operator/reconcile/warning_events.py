@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ..conditions import Reason
 from ..resources.kinds import Object
+from .quota import is_of_quota
 
 LONGEST = 300  # characters of an event that go into a condition
 
@@ -33,6 +34,7 @@ class Warned(NamedTuple):
 
     reason: Reason
     text: str  # `reason: note`, cut to a length; nothing in it changes from try to try
+    note: str = ""  # the whole of it
 
 
 def explain_warnings(events: Iterable[Object], obj: Object | None = None) -> Warned | None:
@@ -47,9 +49,10 @@ def explain_warnings(events: Iterable[Object], obj: Object | None = None) -> War
     event = max(missing or telling, key=_last_seen)
     text = _text(event)
     reason = _REASONS.get(str(event.get("reason")), Reason.STARTING)
-    if reason == Reason.INVALID_POD_OVERRIDE and is_over_quota(text):
+    whole = str(event.get("note", ""))
+    if reason == Reason.INVALID_POD_OVERRIDE and is_of_quota(whole):
         reason = Reason.QUOTA_EXCEEDED
-    return Warned(reason, text + _volume_content(text, obj))
+    return Warned(reason, text + _volume_content(text, obj), whole)
 
 
 def missing_pull_secret(events: Iterable[Object]) -> str:
@@ -60,11 +63,6 @@ def missing_pull_secret(events: Iterable[Object]) -> str:
 def newest_warning(events: Sequence[Object]) -> str:
     """Return `reason: note` of the newest event (events.k8s.io/v1), cut to a length; "" when there is none."""
     return _text(max(events, key=_last_seen)) if events else ""
-
-
-def is_over_quota(text: str) -> bool:
-    """Return whether the API server's words say that a quota is used up."""
-    return "exceeded quota" in text
 
 
 def _text(event: Object) -> str:

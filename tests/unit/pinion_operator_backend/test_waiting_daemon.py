@@ -46,6 +46,27 @@ def test_a_pod_that_is_refused(backends: Any, note: str, reason: str) -> None:
     assert plan.after == WAITING, "no event of ours would wake anybody"
 
 
+QUOTAS = {
+    "it wants more to be said": (
+        "failed quota: q: must specify limits.cpu for: configure,kubo; limits.ephemeral-storage for: configure,kubo",
+        "set spec.managed.resources.limits.cpu and spec.managed.resources.limits.ephemeral-storage",
+    ),
+    "it is too small": (
+        "exceeded quota: q, requested: limits.memory=1Gi,pods=1, used: limits.memory=0,pods=1, limited: limits.memory=1,pods=1",
+        "lower spec.managed.resources.limits.memory, or raise the quota",
+    ),
+}
+
+
+@pytest.mark.parametrize(("said", "advice"), QUOTAS.values(), ids=QUOTAS.keys())
+def test_of_a_quota_it_is_told_what_to_set(backends: Any, said: str, advice: str) -> None:
+    seen = backends.settled(backends.make(), ready=False)
+    note = f'create Pod b-kubo-0 in StatefulSet b-kubo failed error: pods "b-kubo-0" is forbidden: {said}'
+    _, reason, message = ready(decide(warned(seen, "u-workload", "FailedCreate", note)))
+    assert reason == "QuotaExceeded"
+    assert message.endswith(f"; {advice}")
+
+
 def test_a_secret_that_is_missing(backends: Any) -> None:
     seen = backends.settled(backends.make(), ready=False, pods=(POD,))
     assert asked(seen) == ["u-pod"]

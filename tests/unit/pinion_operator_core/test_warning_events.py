@@ -82,7 +82,8 @@ SAID: dict[str, tuple[list[Any], tuple[str, str] | None]] = {
 @pytest.mark.parametrize(("events", "told"), SAID.values(), ids=SAID.keys())
 def test_what_explains_most(events: Any, told: tuple[str, str] | None) -> None:
     pod = {"spec": {"volumes": [{"name": "hub-token", "secret": {"secretName": "hf"}}, {"name": "tmp", "emptyDir": {}}]}}
-    assert explain_warnings(events, pod) == told
+    warned = explain_warnings(events, pod)
+    assert (warned and (warned.reason, warned.text)) == told
 
 
 class World:

@@ -9,6 +9,7 @@ from ...resources.kinds import STATEFULSET, Object, Ref
 from ...resources.names import kubo_claim, kubo_name
 from ..claim import explain_claim, is_waiting
 from ..container_start import why_not_started
+from ..quota import what_to_set
 from ..warning_events import explain_warnings, missing_pull_secret, newest_warning
 from .observed import ObservedBackend
 
@@ -45,7 +46,10 @@ def find_trouble(seen: ObservedBackend, backend: IpfsBackend) -> Trouble | None:
             return Trouble(warned.reason, f"pod {pod['metadata']['name']}: {warned.text}")
     workload = workload_of(seen, backend)
     warned = explain_warnings(_warnings(seen, workload)) if workload and not seen.pods else None
-    return Trouble(warned.reason, f"its pod is not made: {warned.text}") if warned else None
+    if warned is None:
+        return None
+    advice = what_to_set(warned.note, "spec.managed.resources")
+    return Trouble(warned.reason, f"its pod is not made: {warned.text}" + (f"; {advice}" if advice else ""))
 
 
 def lacking_volume(seen: ObservedBackend, backend: IpfsBackend, said: str) -> str:
