@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pinion_operator.reconcile.backend.users import Rendered, rendered_with, to_user, users_of, wanted_cids
+from pinion_operator.reconcile.backend.users import Rendered, has_answered, rendered_with, to_user, users_of, wanted_cids
 
 READY = {"type": "Ready", "status": "True"}
 
@@ -97,3 +97,17 @@ def test_who_keeps_a_backend_from_going(
 ) -> None:
     users = users_of("b", [make_deployment(refs=refs)], rendered_with("b", revisions, pods))
     assert [user.blocks for user in users] == ([] if blocks is None else [blocks])
+
+
+@pytest.mark.parametrize(
+    ("backend", "answered"),
+    [
+        ({"spec": {"type": "Kubo", "managed": {"replicas": 1}}}, False),
+        ({"spec": {"type": "Kubo", "managed": {"replicas": 1}}, "status": {"version": "0.42.0"}}, True),
+        ({"spec": {"type": "Kubo", "external": {}}, "status": {}}, True),
+        ({"spec": {"type": "HuggingFaceCache", "cache": {}}}, True),
+    ],
+    ids=["ours, never up", "ours, up once", "somebody else's", "a volume"],
+)
+def test_what_may_hold_anything(backend: dict[str, Any], answered: bool) -> None:
+    assert has_answered(backend) is answered

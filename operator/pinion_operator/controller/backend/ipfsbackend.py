@@ -16,7 +16,7 @@ from ...reconcile.backend.decide import decide
 from ...reconcile.backend.health import check_interval
 from ...reconcile.backend.observed import GRACE_SECONDS, Health, ObservedBackend
 from ...reconcile.backend.troubles import waiting_objects, wants_claim
-from ...reconcile.backend.users import Rendered, User, rendered_with, users_of, wanted_cids
+from ...reconcile.backend.users import Rendered, User, has_answered, rendered_with, users_of, wanted_cids
 from ...reconcile.mounts import is_being_created, mounted_secrets
 from ...reconcile.plan import Plan
 from ...resources.kinds import (
@@ -226,7 +226,7 @@ def _pods(obj: Object, children: Mapping[Ref, Object], context: Context) -> tupl
 def _users(obj: Object, context: Context) -> tuple[User, ...]:
     """Return who uses the backend; who was rendered with it counts, and is looked up, once it is to go."""
     namespace, name, rendered = obj["metadata"]["namespace"], obj["metadata"]["name"], Rendered()
-    if "deletionTimestamp" in obj["metadata"]:
+    if "deletionTimestamp" in obj["metadata"] and has_answered(obj):
         revisions, pods = context.list(CONTROLLERREVISION, namespace), context.list(POD, namespace)
         rendered = rendered_with(name, revisions, pods)
     return users_of(name, context.list(MODELDEPLOYMENT, namespace), rendered)

@@ -48,6 +48,14 @@ def rendered_with(backend: str, revisions: Iterable[Object], pods: Iterable[Obje
     )
 
 
+def has_answered(backend: Object) -> bool:
+    """Return whether there can be anything in a backend: a daemon of ours that has never answered was never used.
+
+    Of what somebody else runs nobody knows.
+    """
+    return not backend.get("spec", {}).get("managed") or bool(backend.get("status", {}).get("version"))
+
+
 def users_of(backend: str, deployments: Iterable[Object], rendered: Rendered) -> tuple[User, ...]:
     """Return the users among the ModelDeployments of the backend's namespace, by name; what is being deleted uses nothing.
 
