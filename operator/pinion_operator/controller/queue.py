@@ -62,9 +62,11 @@ class WorkQueue:
         self._active.add(ref)
         return ref
 
-    def done(self, ref: Ref, *, after: float | None = None) -> None:
-        """Give back what `get` returned; look again in `after` seconds, or when something happens."""
+    def done(self, ref: Ref, *, after: float | None = None, hold: float = 0.0) -> None:
+        """Give back what `get` returned; look again in `after` seconds, or when something happens, but not within `hold`."""
         self._failures.pop(ref, None)
+        if hold:
+            self._hold(ref, hold)
         self._give_back(ref, after)
 
     def failed(self, ref: Ref, *, at_least: float = 0.0, hold: bool = False) -> float:
@@ -76,8 +78,7 @@ class WorkQueue:
         self._failures[ref] = failures + 1
         after = max(at_least, min(LONGEST, SHORTEST * 2.0 ** min(failures, 16)) * random.uniform(0.75, 1.25))
         if hold and at_least > 0:
-            self._held[ref] = asyncio.get_running_loop().time() + at_least
-            self._wanted.pop(ref, None)
+            self._hold(ref, at_least)
         self._give_back(ref, after)
         return after
 
@@ -88,6 +89,11 @@ class WorkQueue:
             timer.cancel()
         self._timers.clear()
         self._ready.put_nowait(None)
+
+    def _hold(self, ref: Ref, seconds: float) -> None:
+        """Let nothing come before so many seconds have passed."""
+        self._held[ref] = asyncio.get_running_loop().time() + seconds
+        self._wanted.pop(ref, None)
 
     def _give_back(self, ref: Ref, after: float | None) -> None:
         self._active.discard(ref)

@@ -28,6 +28,7 @@ from .store import Store
 PREDECESSOR = 1.0  # seconds: how often to look whether the garbage collector has taken a predecessor's children
 REFUSED = 30.0  # seconds: the API server did not accept what we sent; only a change of something helps, and that is an event
 HIDDEN = 5.0  # seconds: how often to look whether children can be seen again
+ECHO = 10.0  # seconds: what we wrote in vain comes back as an event, and must not be written again because of it
 INEFFECTIVE = 60.0  # seconds, unless something happens: when a plan was carried out and nothing changed by it
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Pass(NamedTuple):
 
     result: str  # unchanged | changed | ineffective | hidden | gone
     after: float | None = None  # seconds until the next
+    hold: float = 0.0  # seconds before which no event brings it about
 
 
 class Worker:
@@ -85,7 +87,7 @@ class Worker:
             self._failed(ref, error, time.monotonic() - started)
         else:
             self._metrics.reconciled(ref.kind.name, ended.result, time.monotonic() - started)
-            self._queue.done(ref, after=ended.after)
+            self._queue.done(ref, after=ended.after, hold=ended.hold)
         return True
 
     async def reconcile(self, ref: Ref) -> Pass:
@@ -180,7 +182,7 @@ class Worker:
         log.warning(
             "plan changed nothing", extra={"kind": ref.kind.name, "object": f"{ref.namespace}/{ref.name}", "apply": children}
         )
-        return Pass("ineffective", INEFFECTIVE)
+        return Pass("ineffective", INEFFECTIVE, ECHO)
 
     def _failed(self, ref: Ref, error: Exception, seconds: float) -> None:
         conflict = isinstance(error, ConflictError)  # somebody else wrote meanwhile: how it should be

@@ -167,11 +167,11 @@ def test_a_command_that_is_another_is_stalled_and_not_asked_for_again_and_again(
     models.wait_for("minilm", Ready="False/Failed", Stalled="True/AdmissionConflict")
     operator.wait_quiet(10)
     said = models.message("minilm", "Stalled")
-    assert 'containers[runtime].command is ["/policy/wrapper", "python"' in said
+    assert 'containers[runtime].command is ["/policy/wrapper", ' in said
     assert applied(operator, "/deployments/minilm") <= 2
     webhook.remove()
     models.wait_for("minilm", timeout=120, WorkloadReady="False/Starting", Ready="Unknown/Progressing")
-    assert models.get("deployment", "minilm")["spec"]["template"]["spec"]["containers"][0]["command"][0] == "python"
+    assert "/policy/wrapper" not in containers(models.get("deployment", "minilm"))[0]["command"]
 
 
 def test_labels_that_are_taken_away_are_stalled_and_named(
@@ -187,7 +187,7 @@ def test_labels_that_are_taken_away_are_stalled_and_named(
     operator.wait_leading()
     models.apply("minilm", hub.minilm)
     models.wait_for("minilm", Ready="False/Failed", Stalled="True/AdmissionConflict")
-    operator.wait_quiet(3)
+    operator.wait_quiet(12)  # longer than what was written in vain is held
     lists, before = operator.metric("pinion_operator_lists_total", result="done"), len(operator.writes())
     wait_until(lambda: operator.metric("pinion_operator_lists_total", result="done") >= lists + 4, "four more lists")
     assert "metadata.labels[app.kubernetes.io/managed-by]" in models.message("minilm", "Stalled")
@@ -214,7 +214,7 @@ def test_another_value_each_time_is_named_and_bounded(
     assert "spec.progressDeadlineSeconds is another value each time" in models.message("minilm", "WorkloadReady")
     models.wait_for("minilm", Ready="True/Serving")
     assert applied(operator, "/deployments/minilm") <= 6, "made, the CID known, and until it is clear that it differs each time"
-    before = len(operator.writes())
+    before = applied(operator, "/deployments/minilm")
     models.kubectl("annotate", "--overwrite", "deployment", "minilm", "others.test/round=last")
     operator.wait_quiet(3)
-    assert operator.writes()[before:] == []
+    assert applied(operator, "/deployments/minilm") == before

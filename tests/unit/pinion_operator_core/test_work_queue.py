@@ -163,3 +163,16 @@ async def test_the_time_in_the_queue_is_told() -> None:
     await queue.get()
     assert len(waits) == 1
     assert waits[0] >= 0
+
+
+async def test_what_is_held_at_its_end_comes_no_sooner_whatever_happens_meanwhile() -> None:
+    queue = WorkQueue()
+    queue.add(A)
+    assert await queue.get() == A
+    queue.add(A)  # what the pass itself has written comes back as an event
+    started = asyncio.get_running_loop().time()
+    queue.done(A, after=60.0, hold=0.3)
+    queue.add(A)
+    async with asyncio.timeout(20):
+        assert await queue.get() == A
+    assert asyncio.get_running_loop().time() - started >= 0.3
