@@ -73,6 +73,8 @@ class Lease:
         renewed = True
         while True:
             await asyncio.sleep(self._timing.renewal if renewed else _soon())
+            # A process that was frozen must not renew what has run out: another installation leads by a Lease of its own.
+            self.require()
             renewed = await self._renewed()
             self.require()
 
