@@ -94,9 +94,9 @@ class ApiProxy:
         path.write_text(json.dumps({**config, "users": [{"name": "nobody", "user": {}}]}))
         return path
 
-    def writes(self, *, but_leases: bool = True) -> list[Asked]:
-        """Return the writes so far, but for the Lease and Events, which are no decisions."""
-        others = ("/leases", "/apis/events.k8s.io/") if but_leases else ()
+    def writes(self, *, leases: bool = False, events: bool = False) -> list[Asked]:
+        """Return the writes so far, but for the Lease and Events, which are no decisions, unless these are asked for."""
+        others = (() if leases else ("/leases",)) + (() if events else ("/apis/events.k8s.io/",))
         return [one for one in list(self.asked) if one.is_write and not any(part in one.path for part in others)]
 
     def cut_off(self) -> None:

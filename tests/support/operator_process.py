@@ -87,13 +87,13 @@ class OperatorProcess:
         name = "pinion_operator_lease_renewals_total"
         wait_until(lambda: self.metric(name, result="failed") >= count, f"{count} renewals fail")
 
-    def wait_quiet(self, seconds: float = 2.0, timeout: float = 120.0) -> None:
-        """Wait until it has not written for so long."""
+    def wait_quiet(self, seconds: float = 2.0, timeout: float = 120.0, *, events: bool = False) -> None:
+        """Wait until it has not written for so long; with `events`, until it has posted no Event either."""
         seen, since = -1, time.monotonic()
         deadline = since + timeout
         while time.monotonic() - since < seconds:
             assert time.monotonic() < deadline, f"it goes on writing: {self.writes()[-5:]}"
-            if (now := len(self.writes())) != seen:
+            if (now := len(self.proxy.writes(events=events))) != seen:
                 seen, since = now, time.monotonic()
             time.sleep(0.05)
 

@@ -11,7 +11,6 @@ from devcluster import limits
 from devcluster.daemons import Daemons
 from devcluster.errors import DevClusterError
 from devcluster.images.spec import ImageSpec
-from devcluster.local import containerd
 from devcluster.local.checks import MachineError
 from devcluster.local.cluster import DAEMONS, LocalCluster
 from devcluster.local.layout import Layout
@@ -165,8 +164,6 @@ def test_a_builder_that_had_to_let_go_of_everything_builds_on(local: LocalCluste
     for number in range(3):
         dockerfile.write_text(f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN echo same > /same\nRUN echo {number} > /built\n")
         built.append(local.build_image(ImageSpec("again", dockerfile, dockerfile.parent, {"BASE_IMAGE": local.base_image()})))
-    there = containerd.images()
-    assert [reference in there for reference in built] == [False, True, True], "the newest two of each image stay"
     local.kubectl("run", "again", f"--image={built[-1]}", "--restart=Never", "--command", "--", "cat", "/same", "/built")
     local.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/again", "--timeout=60s", timeout=70)
     assert local.kubectl("logs", "again").split() == ["same", "2"]

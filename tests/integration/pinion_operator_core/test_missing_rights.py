@@ -176,7 +176,7 @@ def test_a_definition_that_is_deleted_and_comes_back(definitions: ControlPlane, 
 def test_a_definition_that_comes_after_the_operator(definitions: ControlPlane, small: Small) -> None:
     delete_definition(definitions, "ipfsbackends")
     operator = small.start(**SOON)
-    wait_not_ready(operator, "ipfsbackends.pinion.dev cannot be listed: the API server has no such kind (404)")
+    wait_not_ready(operator, "ipfsbackends.pinion.dev cannot be listed", "the API server has no such kind (404)")
     make_definitions(definitions)
     wait_ready_again(operator)
     small.apply("one", 1)

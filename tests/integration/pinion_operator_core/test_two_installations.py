@@ -102,7 +102,7 @@ def test_the_second_stands_by_until_the_first_is_gone(installations: Installatio
     small.wait_ready("one")
     small.apply("one", 2)
     small.wait_ready("one")
-    assert second.proxy.writes(but_leases=False) == [], "not even the Lease of its own"
+    assert second.proxy.writes(leases=True, events=True) == [], "not even the Lease of its own"
     assert first.stop() == 0
     second.wait_leading()
     assert second.metric(LEADS_ELSEWHERE) == 0
@@ -203,7 +203,7 @@ def test_a_rolling_update_waits_for_the_operator_of_the_chart_before(installatio
     new = installations.start_first(own)
     looked = "pinion_operator_lease_renewals_total"
     until(lambda: new.metric(looked, result="standby") >= 10, old.renew, "it looks for longer than the Lease lasts")
-    assert new.proxy.writes(but_leases=False) == []
+    assert new.proxy.writes(leases=True, events=True) == []
     assert new.http("/readyz")[0] == 200, "a rollout may go on"
     old.release()
     new.wait_leading()
