@@ -57,3 +57,4 @@ $(UV):
 
 tools:
 	@$(PYTHON) -m devcluster.gotools
+	@$(PYTHON) -m devcluster.tidy

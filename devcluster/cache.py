@@ -5,11 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from . import limits
-from .control import PROGRAMS
 from .errors import DevClusterError
 from .gotools import caches_lock
 from .locks import try_lock, unlock
-from .paths import cache_dir, control_dir
+from .paths import CONTROL_PROGRAMS, cache_dir, control_dir
 from .removal import remove_tree
 from .sizes import folder_sizes
 from .slots import sweep
@@ -26,7 +25,7 @@ def cache_sizes() -> dict[str, int]:
 
 def clean_cache(parts: Iterable[str] = PARTS) -> None:
     """Delete parts, as far as they can be; refuse while control planes run from there, or tools are being built."""
-    sweep(control_dir(), PROGRAMS)
+    sweep(control_dir(), CONTROL_PROGRAMS)
     if control_dir().is_dir() and any(control_dir().iterdir()):
         raise DevClusterError(f"control planes run from {control_dir()}: stop them first")
     if not cache_dir().is_dir():

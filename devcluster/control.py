@@ -10,11 +10,9 @@ from .api import Addresses, ControlProcesses
 from .daemons import Daemons
 from .gotools import CONTROL_TOOLS, ensure
 from .kubectl import Kubectl, KubectlError
-from .paths import control_dir
+from .paths import CONTROL_PROGRAMS, control_dir
 from .slots import Slot, is_free, sweep, take_slot
 from .steps import UnfinishedError
-
-PROGRAMS = ("server", "kube-apiserver", "kube-controller-manager", "kubectl")
 
 
 class ControlPlane:
@@ -69,8 +67,8 @@ class ControlPlane:
         """Build what is missing, start the processes and wait until namespaces get their service accounts."""
         ensure(CONTROL_TOOLS)
         with contextlib.suppress(UnfinishedError):  # what others have left does not keep this one from running
-            sweep(control_dir(), PROGRAMS)
-        self._slot = take_slot(control_dir(), PROGRAMS)
+            sweep(control_dir(), CONTROL_PROGRAMS)
+        self._slot = take_slot(control_dir(), CONTROL_PROGRAMS)
         try:
             daemons = Daemons(self._slot.folder, tied=True)
             api, etcd, peer, controllers = self._slot.ports[:4]
@@ -90,7 +88,7 @@ class ControlPlane:
                 processes.daemons.stop()
         finally:
             if slot is not None:
-                slot.clear(PROGRAMS)
+                slot.clear(CONTROL_PROGRAMS)
 
     @property
     def _running(self) -> ControlProcesses:

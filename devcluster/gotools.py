@@ -203,8 +203,5 @@ def _go(tool: GoTool, work: Path, log: Path, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    from .tidy import tidy  # it asks this module which tools there are
-
     names = sys.argv[1:] or list(TOOLS)
     ensure(TOOLS[name] for name in names)
-    tidy()

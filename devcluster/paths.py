@@ -14,6 +14,10 @@ def cache_dir() -> Path:
     return (Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pinion").resolve()
 
 
+# What runs in a control plane's folder; "server" is etcd's.
+CONTROL_PROGRAMS = ("server", "kube-apiserver", "kube-controller-manager", "kubectl")
+
+
 def control_dir() -> Path:
     """Return the folder of the control planes that tests and people run: one folder each, gone when it stops."""
     return cache_dir() / "control"

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from . import gotools, limits
 from .commands import CommandError, run
-from .control import PROGRAMS
 from .errors import DevClusterError
 from .locks import try_lock, unlock
-from .paths import cache_dir, control_dir
+from .paths import CONTROL_PROGRAMS, cache_dir, control_dir
 from .processes import Process, running_programs
 from .removal import remove_tree
 from .retention import Thing, superfluous
@@ -30,7 +29,7 @@ def tidy() -> None:
         "uv-cache": lambda: _packages(cache_dir() / "uv-cache"),
         "evidence": lambda: _evidence(cache_dir() / "evidence"),
         "peers": lambda: _peers(cache_dir() / "peers", trees),
-        "control": lambda: sweep(control_dir(), PROGRAMS),
+        "control": lambda: sweep(control_dir(), CONTROL_PROGRAMS),
     }
     for name, work in parts.items():
         try:
@@ -127,3 +126,7 @@ def _delete(path: Path, why: str) -> None:
     size = folder_size(path)
     remove_tree(path)
     print(f"cache: {path.relative_to(cache_dir())}, {gigabytes(size)}, deleted: {why}", flush=True)
+
+
+if __name__ == "__main__":
+    tidy()

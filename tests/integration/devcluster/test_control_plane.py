@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from devcluster.control import PROGRAMS, ControlPlane
+from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
-from devcluster.paths import REPOSITORY, control_dir
+from devcluster.paths import CONTROL_PROGRAMS, REPOSITORY, control_dir
 from devcluster.processes import Process, processes_under
 from devcluster.slots import sweep
 
@@ -68,8 +68,8 @@ def test_two_control_planes_at_once_do_not_meet(control_plane: ControlPlane) -> 
         with pytest.raises(KubectlError, match="not found"):
             control_plane.kubectl("get", "namespace", "only-here")
         state = other.state
-        assert processes_under([state], PROGRAMS)
-    assert not processes_under([state], PROGRAMS)
+        assert processes_under([state], CONTROL_PROGRAMS)
+    assert not processes_under([state], CONTROL_PROGRAMS)
     assert not state.exists()
     assert control_plane.kubectl("get", "--raw", "/readyz") == "ok"
 
@@ -80,16 +80,16 @@ def test_an_interrupted_owner_leaves_no_process_and_its_folder_goes_with_the_nex
     with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         state = Path(owner.stdout.readline().strip())
-        assert len(processes_under([state], PROGRAMS)) == 3
+        assert len(processes_under([state], CONTROL_PROGRAMS)) == 3
         owner.send_signal(number)
         owner.wait(timeout=60)
-    wait_for(lambda: not processes_under([state], PROGRAMS), "the daemons end with their owner")
-    sweep(control_dir(), PROGRAMS)
+    wait_for(lambda: not processes_under([state], CONTROL_PROGRAMS), "the daemons end with their owner")
+    sweep(control_dir(), CONTROL_PROGRAMS)
     assert not state.exists()
 
 
 def test_a_sweep_leaves_running_ones_alone(control_plane: ControlPlane) -> None:
-    before = {process.pid for process in processes_under([control_plane.state], PROGRAMS)}
-    sweep(control_dir(), PROGRAMS)
-    assert {process.pid for process in processes_under([control_plane.state], PROGRAMS)} == before
+    before = {process.pid for process in processes_under([control_plane.state], CONTROL_PROGRAMS)}
+    sweep(control_dir(), CONTROL_PROGRAMS)
+    assert {process.pid for process in processes_under([control_plane.state], CONTROL_PROGRAMS)} == before
     assert all(Process.find(pid) for pid in before)
