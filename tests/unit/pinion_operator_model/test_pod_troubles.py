@@ -1,12 +1,14 @@
 """What a pod's object says of why it does not run: whose container, which image or exit code, and why it was evicted."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from pinion_operator.conditions import Reason
+from pinion_operator.reconcile.model.evictions import eviction_of
 from pinion_operator.reconcile.model.observed import Pod
-from pinion_operator.reconcile.model.troubles import eviction_of, trouble_of
+from pinion_operator.reconcile.model.troubles import trouble_of
 from tests.support.model_world import SOURCE, World
 
 OURS = {"name": "runtime", "image": "runtime:1", "state": {"running": {}}}
@@ -118,10 +120,18 @@ def test_nothing_is_wrong(seen: Pod) -> None:
 OVER = "Pod ephemeral local storage usage exceeds the total limit of containers 60Mi. "
 
 
-def evicted(world: World, name: str, *limits: str, message: str = OVER) -> None:
+def time_of(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def evicted(world: World, name: str, *limits: str, message: str = OVER, lived: int = 59) -> None:
+    """Put there what the kubelet leaves of a pod that lived for so many seconds."""
     world.pod(name)
     obj = world.pods[-1].obj
-    obj["status"] = {"phase": "Failed", "reason": "Evicted", "message": message}  # type: ignore[index]  # the world's own
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    ended = {"type": "DisruptionTarget", "status": "True", "lastTransitionTime": time_of(started + timedelta(seconds=lived))}
+    said = {"phase": "Failed", "reason": "Evicted", "message": message, "startTime": time_of(started), "conditions": [ended]}
+    obj["status"] = said  # type: ignore[index]  # the world's own
     obj["spec"] = {  # type: ignore[index]  # the world's own
         "containers": [{"name": str(at), "resources": {"limits": {"ephemeral-storage": one}}} for at, one in enumerate(limits)]
     }
@@ -153,6 +163,42 @@ def test_a_limit_below_the_model_that_a_policy_has_set_is_stalled_and_no_pod_fet
     world.no_pods()
     world.settle()
     assert world.deployment["spec"]["replicas"] == 1, "whoever deletes the evicted pod wants another try"
+
+
+AGAIN: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "twice": ([{}, {}], "True/InsufficientStorage"),
+    "once": ([{}], "-"),
+    "another kind of limit": (
+        [{}, {"message": 'Container runtime exceeded its local ephemeral storage limit "100Mi". '}],
+        "True/InsufficientStorage",
+    ),
+    "a volume's limit": (
+        [{"message": 'Usage of EmptyDir volume "scratch" exceeds the limit "1Mi". '}] * 2,
+        "True/InsufficientStorage",
+    ),
+    "what the node had too little of": ([{"message": "The node was low on resource: ephemeral-storage. "}] * 2, "-"),
+    "after it had served for long": ([{"lived": 700}, {"lived": 60}], "-"),
+}
+
+
+@pytest.mark.parametrize(("evictions", "stalled"), AGAIN.values(), ids=AGAIN.keys())
+def test_an_eviction_that_comes_back_is_stalled_and_no_pod_fetches_in_vain(
+    evictions: list[dict[str, Any]], stalled: str
+) -> None:
+    """The limit is above the size of the model: something else takes its part of it."""
+    world = World().backend("ipfs")
+    world.settle()
+    for number, how in enumerate(evictions):
+        evicted(world, f"m-{number}", "60Gi", **how)
+    world.settle()
+    assert (world.condition("Stalled"), world.condition("WorkloadReady")) == (stalled, "False/Evicted")
+    assert world.deployment["spec"]["replicas"] == (0 if stalled != "-" else 1)
+    if stalled != "-":
+        assert "pod m-1 was evicted: " in world.message("Stalled")
+        assert "; so was m-0, and so would be the next: raise that limit" in world.message("Stalled")
+        world.no_pods()
+        world.settle()
+        assert world.deployment["spec"]["replicas"] == 1, "whoever deletes the evicted pods wants another try"
 
 
 def test_pods_that_serve_go_on_beside_one_that_is_starved() -> None:

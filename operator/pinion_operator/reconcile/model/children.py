@@ -23,6 +23,7 @@ from ..pending import Pending
 from ..unchangeable import must_be_made_anew
 from .artifact import Artifact
 from .cache import wanted_cache_claim
+from .evictions import starved_pod
 from .idle import wanted_replicas
 from .live import wanted_live
 from .observed import Observed
@@ -30,7 +31,6 @@ from .pods import is_ready, revision_of
 from .revision import Revision
 from .rollout import replacement
 from .scope import Scope
-from .troubles import starved_pod
 from .workload import deployment_of
 
 

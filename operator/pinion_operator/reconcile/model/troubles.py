@@ -1,4 +1,4 @@
-"""Why a pod does not run, from its object: no node, a container of ours or of a sidecar that does not come up, an eviction."""
+"""Why a pod does not run, from its object: no node, a container of ours or of a sidecar that does not come up."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,12 +7,9 @@ from typing import Any
 from ...conditions import Reason
 from ...resources.model_names import CONTAINER
 from ..container_start import why_not_started
-from ..quantity import parse_quantity
-from .observed import Observed, Pod
-from .pods import condition_of, is_ready, name_of, revision_of
-from .revision import Revision
+from .observed import Pod
+from .pods import condition_of, is_ready, name_of
 
-EPHEMERAL_STORAGE = "ephemeral-storage"
 _CANNOT_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 _DEFAULT_SCHEDULER = "default-scheduler"
 _CLOSING = 500  # characters of a container's last words
@@ -46,33 +43,6 @@ def _other_scheduler(pod: Pod) -> str:
     spec = pod.obj.get("spec", {})
     scheduler = str(spec.get("schedulerName", _DEFAULT_SCHEDULER))
     return "" if spec.get("nodeName") or scheduler == _DEFAULT_SCHEDULER else scheduler
-
-
-def eviction_of(pod: Pod) -> Trouble | None:
-    """Return what the kubelet ended the pod for, None when it did not."""
-    status = pod.obj.get("status", {})
-    if status.get("phase") != "Failed" or status.get("reason") != "Evicted":
-        return None
-    text = str(status.get("message", "")).strip()
-    return Trouble(Reason.EVICTED, f"pod {name_of(pod)} was evicted: {text}", name_of(pod))
-
-
-def starved_pod(seen: Observed, revision: Revision) -> Trouble | None:
-    """Return an eviction that will come again with each new pod: its limit, whoever set it, is below the size of the model."""
-    for pod in seen.pods:
-        eviction, limit = eviction_of(pod), _storage_limit(pod)
-        if eviction and revision_of(pod) == revision.name and limit is not None and limit < revision.source.total_bytes:
-            sizes = f"the model needs {revision.source.total_bytes} bytes, its limit of ephemeral-storage is {limit} bytes"
-            return Trouble(Reason.EVICTED, f"{eviction.message.rstrip('. ')}: {sizes}", eviction.pod)
-    return None
-
-
-def _storage_limit(pod: Pod) -> int | None:
-    """Return the bytes that the kubelet lets the pod have on its node, as it counts them; None when nobody set a limit."""
-    containers = pod.obj.get("spec", {}).get("containers", ())
-    limits = [one.get("resources", {}).get("limits", {}).get(EPHEMERAL_STORAGE) for one in containers]
-    known = [int(parse_quantity(str(limit))) for limit in limits if limit is not None]
-    return sum(known) if known else None
 
 
 def _containers(pod: Pod) -> Iterator[Mapping[str, Any]]:

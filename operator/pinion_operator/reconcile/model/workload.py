@@ -12,6 +12,7 @@ from ...resources.kinds import DEPLOYMENT, Object, Ref
 from ..quota import is_of_quota, what_to_set
 from ..refusal import Refusal
 from .artifact import Artifact
+from .evictions import eviction_of, starved_pod
 from .idle import wanted_replicas
 from .live import wanted_live
 from .observed import Observed, Pod
@@ -27,7 +28,7 @@ from .pods import (
     serves_bytes,
 )
 from .revision import Revision
-from .troubles import Trouble, eviction_of, starved_pod
+from .troubles import Trouble
 from .waiting import find_trouble
 
 _ORDER = list(Phase)  # declared in the order of a start
@@ -47,7 +48,7 @@ class Workload:
     running: int = 0  # of the current
     failures: tuple[tuple[str, Failure], ...] = ()  # of the current, by pod
     troubles: tuple[Trouble, ...] = ()  # of the current
-    starved: Trouble | None = None  # the eviction of a pod whose limit is below the size of the model
+    starved: Trouble | None = None  # an eviction that will come again with each new pod
     stage: Phase | None = None  # of the current pod that is furthest behind and speaks
     late: bool = False  # nothing has got on for longer than the deadline
 
