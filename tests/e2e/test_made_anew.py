@@ -1,4 +1,4 @@
-"""What outlives a pod or an object, with a real kubelet: an object made anew under its name, orphaned children, a volume."""
+"""What outlives an object, with a real kubelet: an object made anew under its name, orphaned children, a rename."""
 
 from collections.abc import Iterator
 
@@ -40,11 +40,6 @@ def pods(cluster: Cluster, name: str) -> set[str]:
     return {pod["metadata"]["uid"] for pod in found if "deletionTimestamp" not in pod["metadata"]}
 
 
-def sources(obj: dict) -> set[str]:
-    """Return from where the pods took their bytes."""
-    return {source["type"] for source in obj["status"].get("transfer", {}).get("sources", []) if source["bytes"]}
-
-
 def test_an_object_that_is_replaced_by_force_is_ready_again(place: Cluster) -> None:
     """The kubelet still knows the predecessor's ConfigMaps while its pod drains."""
     before = place.get("mdep", "m", NAMESPACE)["metadata"]["uid"]
@@ -79,24 +74,3 @@ def test_a_renamed_model_answers_to_both_names_and_no_pod_goes(place: Cluster) -
         assert embeds("m"), "the old one goes when all pods have known the new one for a while"
     wait_ready(place, "m")
     assert pods(place, "m") == serving
-
-
-def test_a_pod_on_a_volume_comes_back_without_fetching(place: Cluster) -> None:
-    place.apply(minilm("kept", storage={"cache": {"type": "PVC", "pvc": {"size": "1Gi"}}}), NAMESPACE)
-    first = wait_ready(place, "kept")
-    assert first["status"]["rollout"] == {"strategy": "Recreate"}
-    before = pods(place, "kept")
-    place.kubectl("delete", "pods", "-n", NAMESPACE, "-l", "pinion.dev/deployment=kept", "--grace-period=0", "--force")
-    wait_until("another pod", lambda: pods(place, "kept") - before, timeout=60)
-    wait_until("its own word", lambda: sources(place.get("mdep", "kept", NAMESPACE)) == {"Store"}, timeout=180)
-    assert wait_ready(place, "kept")["status"]["model"] == first["status"]["model"]
-    place.kubectl("scale", "mdep/kept", "-n", NAMESPACE, "--replicas=2")
-    wait_until(
-        "the refusal",
-        lambda: condition(place.get("mdep", "kept", NAMESPACE), "Stalled") == ("True", "VolumeNotShareable"),
-        timeout=60,
-    )
-    assert condition(place.get("mdep", "kept", NAMESPACE), "Available")[0] == "True", "the pod that serves goes on"
-    place.kubectl("delete", "mdep", "kept", "-n", NAMESPACE)
-    claim = place.get("pvc", "kept-cache", NAMESPACE)
-    assert "deletionTimestamp" not in claim["metadata"], "its reclaim policy says Retain"

@@ -48,6 +48,21 @@ def test_other_bytes_and_back_without_a_failed_request(served: Target) -> None:
     assert cluster.hub_bytes(MINILM) == asked, "what was served once is pinned: going back asks the origin for nothing"
 
 
+def test_keys_are_asked_for_from_now_on_and_no_client_that_sends_one_loses_a_request(served: Target) -> None:
+    cluster, key = served.cluster, "0123456789abcdef0123456789abcdef"
+    cluster.kubectl("create", "secret", "generic", "clients", "-n", NAMESPACE, f"--from-literal=search={key}")
+    with traffic(cluster, NAMESPACE, "minilm", key) as seen:
+        for auth in ({"mode": "APIKey", "secretRef": {"name": "clients"}}, None):
+            cluster.patch("mdep", "minilm", NAMESPACE, {"spec": {"auth": auth}})
+            wait_until("rollout", served.settled, timeout=300, describe=served.model)
+            if auth:
+                with traffic(cluster, NAMESPACE, "minilm") as refused:
+                    cluster.observe_for(seconds=1)
+    assert not seen.failed, seen.failures
+    assert not refused.answered, "every pod asks for a key"
+    assert {what.partition(":")[0] for _, what in refused.failures} == {"HTTP 401"}, refused.failures
+
+
 # Clients may notice these: a request is lost with the process that has it, and a new kubelet calls no pod ready before its
 # first probe, so that endpoints go for a moment.
 MAY_COST = {"the front", "the engine", "the kubelet"}

@@ -12,8 +12,9 @@ from tests.support.cluster import Cluster, wait_until
 
 _CLIENT = """
 import collections, json, signal, sys, time, urllib.error, urllib.request
-url, model = sys.argv[1], sys.argv[2]
+url, model, key = sys.argv[1:]
 body = json.dumps({"model": model, "input": "is anybody there?"}).encode()
+headers = {"Content-Type": "application/json", "Connection": "close", **({"Authorization": "Bearer " + key} if key else {})}
 going, answered, failures = True, collections.Counter(), []
 def stop(*_):
     global going
@@ -22,7 +23,7 @@ signal.signal(signal.SIGINT, stop)
 started = time.monotonic()
 print("asking", flush=True)
 while going:
-    request = urllib.request.Request(url + "/v1/embeddings", body, {"Content-Type": "application/json", "Connection": "close"})
+    request = urllib.request.Request(url + "/v1/embeddings", body, headers)
     at = round(time.monotonic() - started, 2)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
@@ -49,12 +50,15 @@ class Report:
 
 
 @contextmanager
-def traffic(cluster: Cluster, namespace: str, model: str) -> Iterator[Report]:
-    """Ask a model's Service while the block runs, from its first answer on; the report is filled afterwards."""
+def traffic(cluster: Cluster, namespace: str, model: str, key: str = "") -> Iterator[Report]:
+    """Ask a model's Service while the block runs, from its first answer on, with a `key` of a client if there is one.
+
+    The report is filled afterwards.
+    """
     # By address: the cluster's one DNS server is not what is tried here.
     address = cluster.get("service", model, namespace)["spec"]["clusterIP"]
     name, report = f"traffic-{time.monotonic_ns() % 10**9}", Report()
-    cluster.apply(client_pod(cluster, name, ["python", "-c", _CLIENT, f"http://{address}", model]), namespace)
+    cluster.apply(client_pod(cluster, name, ["python", "-c", _CLIENT, f"http://{address}", model, key]), namespace)
     try:
         cluster.kubectl("wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=120s")
         wait_until("request", lambda: "asking" in cluster.kubectl("logs", "-n", namespace, name), timeout=60)
