@@ -1,11 +1,29 @@
 """The operator's own metrics: one registry, every family recorded by the code that it is about."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 FAST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
+
+
+class Series:
+    """The series of a gauge: each look sets those that are there now, and the others go."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._shown: set[tuple[str, ...]] = set()
+
+    def show(self, values: Mapping[tuple[str, ...], float]) -> None:
+        """Have exactly these samples, by the values of their labels."""
+        for gone in self._shown - values.keys():
+            self._gauge.remove(*gone)
+        for labels, value in values.items():
+            self._gauge.labels(*labels).set(value)
+        self._shown = set(values)
 
 
 class Metrics:
@@ -89,6 +107,23 @@ class Metrics:
         )
         self.objects = Gauge(
             "pinion_operator_objects", "Objects known from watches and lists.", ["kind"], registry=self.registry
+        )
+
+        self.conditions = Series(
+            Gauge(
+                "pinion_operator_object_condition",
+                "1 for each condition that sums up an object: Ready, Reconciling, Stalled, Available; as its status says.",
+                ["kind", "namespace", "name", "condition", "status", "reason"],
+                registry=self.registry,
+            )
+        )
+        self.failed_passes = Series(
+            Gauge(
+                "pinion_operator_object_failed_passes",
+                "Passes over this object that have failed in a row; no sample where the last one did not.",
+                ["kind", "namespace", "name"],
+                registry=self.registry,
+            )
         )
 
     def reconciled(self, kind: str, result: str, seconds: float) -> None:

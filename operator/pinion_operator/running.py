@@ -30,6 +30,7 @@ from .controller.kopf_settings import kopf_settings
 from .controller.listed_kinds import ListedKinds
 from .controller.lists import Lists
 from .controller.missing_rights import MissingRights
+from .controller.object_states import ObjectStates
 from .controller.ownership import Ownership
 from .controller.queue import WorkQueue
 from .controller.reconciler import Context, Defaults, Reconciler
@@ -95,6 +96,7 @@ async def run(settings: Settings, reconcilers: Iterable[Reconciler[Any]]) -> boo
         WatchLiveness(settings.watch_limit),
         WatchRefusals(),
         MissingRights(settings.refused_seconds / 3),
+        ObjectStates(),
     )
     server = await health.serve(
         settings.health_host,
@@ -157,7 +159,8 @@ class Parts(NamedTuple):
 def build(state: State, reconcilers: Iterable[Reconciler[Any]], outside: Outside) -> Parts:
     """Put the parts together."""
 
-    def enqueue(kind: Kind, before: Object | None, after: Object | None) -> None:
+    def changed(kind: Kind, before: Object | None, after: Object | None) -> None:
+        state.objects.saw(kind, before, after)
         for ref in refs_to_enqueue(kind, before, after, store):
             if ref.kind in kinds:
                 queue.add(ref)
@@ -172,7 +175,7 @@ def build(state: State, reconcilers: Iterable[Reconciler[Any]], outside: Outside
     reconcilers = tuple(reconcilers)
     kinds = {reconciler.kind for reconciler in reconcilers}
 
-    store = Store(enqueue)
+    store = Store(changed)
     ownership = Ownership(api, store)
     lists = Lists(
         api, store, metrics, state.refusals, settings.namespaces, patience=settings.refused_seconds / 3, on_hidden=enqueue_all

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from .cluster.lease import Lease
 from .cluster.rivals import Rivals
 from .controller.missing_rights import MissingRights
+from .controller.object_states import ObjectStates
 from .controller.queue import WorkQueue
 from .controller.watch_liveness import WatchLiveness
 from .controller.watch_refusals import WatchRefusals
@@ -26,6 +27,7 @@ class State(NamedTuple):
     liveness: WatchLiveness
     refusals: WatchRefusals
     rights: MissingRights
+    objects: ObjectStates
 
     def readiness(self) -> Readiness:
         """Return whether this process does what it is there for. A standby does: a rollout must not wait for the Lease."""
@@ -56,3 +58,7 @@ class State(NamedTuple):
             metrics.refused.labels(kind.name).set(refused.get(kind.name, 0.0))
         for kind in (MODELDEPLOYMENT, IPFSBACKEND):
             metrics.forbidden.labels(kind.name).set(forbidden[kind.name])
+        leads = self.lease.valid  # what another operator does by now is its own to tell
+        metrics.conditions.show(dict.fromkeys(self.objects.all(), 1.0) if leads else {})
+        failures = self.queue.failures() if leads else {}
+        metrics.failed_passes.show({(ref.kind.name, ref.namespace, ref.name): float(count) for ref, count in failures.items()})

@@ -187,7 +187,8 @@ def test_no_panel_of_the_dashboard_is_empty(served: Cluster) -> None:
             assert labels <= live[name] | SCRAPED, f"{panel}: {name} has the labels {sorted(live[name])}"
     documented = re.findall(r"^\| `(\w+)` \| (\w+) \|", METRICS_PAGE.read_text(), re.MULTILINE)
     samples = {name + ("_count" if kind == "histogram" else "") for name, kind in documented}
-    samples -= {"pinion_operator_other_installation_leads"}  # has samples beside another installation alone
+    # Have samples beside another installation alone, and while passes over an object fail.
+    samples -= {"pinion_operator_other_installation_leads", "pinion_operator_object_failed_passes"}
     assert samples <= live.keys(), f"documented, and nothing records them: {sorted(samples - live.keys())}"
 
 

@@ -56,7 +56,7 @@ class OperatorProcess:
         except OSError:
             return 0, ""
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """Return the sum of a metric's samples that carry these labels."""
         total = 0.0
         for line in self.http("/metrics")[1].splitlines():

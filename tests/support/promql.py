@@ -8,9 +8,10 @@ _TOKEN = re.compile(
     r"|(?P<variable>\$[a-zA-Z_]+)|(?P<operator>=~|!~|!=|==|>=|<=|[-+*/%^=<>(){}\[\],])"
 )
 FUNCTIONS = {
-    "sum", "max", "min", "avg", "count", "rate", "increase", "histogram_quantile", "vector", "absent", "label_values",
+    "sum", "max", "min", "avg", "count", "rate", "increase", "max_over_time", "histogram_quantile", "vector", "absent",
+    "label_values",
 }  # fmt: skip
-_GROUPING, _SETS = {"by", "without"}, {"and", "or", "unless"}
+_GROUPING, _OTHERS = {"by", "without", "on"}, {"and", "or", "unless", "offset"}
 
 
 class QueryError(ValueError):
@@ -27,7 +28,7 @@ class Query:
 
 def read(expression: str) -> Query:
     """Return what an expression names."""
-    query, tokens, at = Query(), _tokens(expression), 0
+    query, tokens, at = Query(), tokens_of(expression), 0
     while at < len(tokens):
         kind, text = tokens[at]
         following = tokens[at + 1][1] if at + 1 < len(tokens) else ""
@@ -37,7 +38,7 @@ def read(expression: str) -> Query:
             at = end
         elif kind == "name" and text in FUNCTIONS and following in ("(", "by", "without"):
             pass
-        elif kind == "name" and text not in _SETS:
+        elif kind == "name" and text not in _OTHERS:
             labels = query.metrics.setdefault(text, set())
             if following == "{":
                 end = tokens.index(("operator", "}"), at)
@@ -47,7 +48,8 @@ def read(expression: str) -> Query:
     return query
 
 
-def _tokens(expression: str) -> list[tuple[str, str]]:
+def tokens_of(expression: str) -> list[tuple[str, str]]:
+    """Return (kind, text) of each token."""
     found, at = [], 0
     while at < len(expression):
         match = _TOKEN.match(expression, at)

@@ -82,6 +82,10 @@ class WorkQueue:
         self._give_back(ref, after)
         return after
 
+    def failures(self) -> dict[Ref, int]:
+        """Return how often in a row each has failed, of those whose last pass did."""
+        return dict(self._failures)
+
     def close(self) -> None:
         """Hand out nothing more; workers that wait are told so."""
         self._closed = True

@@ -39,6 +39,9 @@ def test_the_monitors_select_the_pods_that_are_made() -> None:
         assert spec["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
         ports = {port["name"] for port in template["spec"]["containers"][0]["ports"]}
         assert {endpoint["port"] for endpoint in spec["podMetricsEndpoints"]} <= ports
+    own, models = (monitors[name]["podMetricsEndpoints"][0] for name in ("r-operator", "r-operator-models"))
+    assert own["honorLabels"], "the namespace of an object's metric must stay the object's"
+    assert "honorLabels" not in models
     assert set(monitors["r-operator-models"]["podTargetLabels"]) <= set(model["spec"]["template"]["metadata"]["labels"])
 
 

@@ -27,6 +27,9 @@ def test_each_recorder_reaches_its_family() -> None:
     metrics.refused.labels("Pod").set(61)
     metrics.forbidden.labels("IpfsBackend").set(2)
     metrics.other_leads.labels("b/other").set(1)
+    told = ("IpfsBackend", "ml", "kubo", "Ready", "False", "Failed")
+    metrics.conditions.show({told: 1})
+    metrics.failed_passes.show({told[:3]: 4})
     shown = generate_latest(metrics.registry).decode().splitlines()
     for line in (
         'pinion_operator_reconcile_total{kind="ModelDeployment",result="changed"} 1.0',
@@ -48,6 +51,9 @@ def test_each_recorder_reaches_its_family() -> None:
         'pinion_operator_refused_seconds{kind="Pod"} 61.0',
         'pinion_operator_forbidden_objects{kind="IpfsBackend"} 2.0',
         'pinion_operator_other_installation_leads{lease="b/other"} 1.0',
+        "pinion_operator_object_condition"
+        '{condition="Ready",kind="IpfsBackend",name="kubo",namespace="ml",reason="Failed",status="False"} 1.0',
+        'pinion_operator_object_failed_passes{kind="IpfsBackend",name="kubo",namespace="ml"} 4.0',
     ):
         assert line in shown
     assert any(line.startswith("process_resident_memory_bytes") for line in shown)
