@@ -9,6 +9,7 @@ from devcluster.gotools import HELM, HELM_4, GoTool
 from pinion_operator.settings import Settings
 from tests.support.charts import WATCHED_KINDS, container, environment, one, render
 from tests.support.model_world import World
+from tests.support.promql_values import History, evaluate, labels
 
 
 def kinds(documents: list[dict[str, Any]]) -> list[str]:
@@ -43,6 +44,37 @@ def test_the_monitors_select_the_pods_that_are_made() -> None:
     assert own["honorLabels"], "the namespace of an object's metric must stay the object's"
     assert "honorLabels" not in models
     assert set(monitors["r-operator-models"]["podTargetLabels"]) <= set(model["spec"]["template"]["metadata"]["labels"])
+
+
+def test_the_rules_about_who_leads_are_of_the_release() -> None:
+    """Another installation that leads hides nothing; the pods' names are those that a Deployment gives."""
+    documents = render("monitoring.prometheusRule=true")
+    rules = {rule["alert"]: rule["expr"] for rule in one(documents, "PrometheusRule")["spec"]["groups"][0]["rules"]}
+    name = one(documents, "Deployment")["metadata"]["name"]
+    history = History()
+    own, others = ({"namespace": "ns", "pod": f"{name}-{pod}"} for pod in ("6b7c9-x2x4z", "b-6b7c9-x2x4z"))
+    leading, stands_by = "pinion_operator_leading", {"__name__": "pinion_operator_other_installation_leads", "lease": "b/x"}
+    history.add(0, {labels(__name__=leading, **own): 0, labels(__name__=leading, **others): 1})
+    history.add(60, {labels(__name__=leading, **own): 1, labels(__name__=leading, **others): 0})
+    history.add(120, {labels(__name__=leading, **own): 0, labels(**stands_by, **own): 1})
+    history.add(180, {labels(__name__=leading, **own): 0, labels(**stands_by, **others): 1})
+    history.add(240, {})
+    alone = [at for at, _ in history.scrapes if evaluate(rules["PinionOperatorNotLeading"], history, at)]
+    assert alone == [0, 180, 240]
+    two = [at for at, _ in history.scrapes if evaluate(rules["PinionTwoInstallations"], history, at)]
+    assert two == [120]
+
+
+@pytest.mark.parametrize("length", [1, 45, 50, 57, 60, 63])
+def test_a_pod_is_known_as_the_release_s_however_long_its_name(length: int) -> None:
+    name, hashed, random = "n" * length, "6b7c96b7d", "x2x4z"
+    rule = one(render(f"fullnameOverride={name}", "monitoring.prometheusRule=true"), "PrometheusRule")
+    not_leading = rule["spec"]["groups"][0]["rules"][0]
+    assert not_leading["alert"] == "PinionOperatorNotLeading"
+    history = History()
+    pod = f"{name}-{hashed}-"[:58] + random
+    history.add(0, {labels(__name__="pinion_operator_leading", namespace="ns", pod=pod): 1})
+    assert not evaluate(not_leading["expr"], history, 0)
 
 
 def test_one_replica_has_no_budget_and_more_are_spread() -> None:

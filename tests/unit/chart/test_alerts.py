@@ -298,6 +298,14 @@ def mended(trouble: World, minutes: int) -> Watched:
     return Watched().model(trouble).minutes(minutes).model(served()).minutes(1)
 
 
+def standing_by() -> Watched:
+    watched = Watched(leads=False)
+    for_other = {labels(__name__="pinion_operator_leading", **OPERATOR): 0.0}
+    for_other[labels(__name__="pinion_operator_other_installation_leads", lease="b/other", **OPERATOR)] = 1.0
+    watched.pods |= for_other
+    return watched.minutes(20)
+
+
 def flapping_passes() -> Watched:
     return failed_passes(*(minute % 5 for minute in range(40)))
 
@@ -316,6 +324,7 @@ QUIET: dict[str, tuple[Callable[[], Watched], set[str]]] = {
     "a backend that is not asked": (lambda: Watched().backend(("Ready", "Unknown", "NotAsked")).minutes(60), set()),
     "passes that fail now and then": (flapping_passes, set()),
     "watches that are made anew each minute": (lambda: silent_watch(*(61 for _ in range(30))), set()),
+    "an installation that stands by for another": (standing_by, {"PinionTwoInstallations"}),
     "an engine that died once": (lambda: counted(RESTARTS, 0, 0, 1, 1), set()),
     "a wrong block long ago": (lambda: counted(WRONG, *(1 for _ in range(120)), source="Store"), set()),
     "one request in a hundred that fails": (lambda: requests("500", 1, 100, 30), set()),
