@@ -214,11 +214,25 @@ class Operators:
             print("\n".join(operator.log.read_text().splitlines()[-120:]))
 
 
+def wait_established(control_plane: ControlPlane, *which: str) -> None:
+    """Wait until definitions are served; `kubectl wait` ends with an error at one whose status has no conditions yet."""
+
+    def waiting() -> list[str]:
+        found = json.loads(control_plane.kubectl("get", *which, "--output=json"))
+        conditions = {
+            one["metadata"]["name"]: [(c["type"], c["status"]) for c in one.get("status", {}).get("conditions") or ()]
+            for one in found.get("items", [found])
+        }
+        return [name for name, said in conditions.items() if ("Established", "True") not in said]
+
+    wait_until(lambda: not waiting(), f"definitions {which} are served", 50)
+
+
 @pytest.fixture(scope="session")
 def crds(control_plane: ControlPlane) -> None:
     """Have the custom resources served."""
     control_plane.kubectl("apply", "--server-side", "-f", str(PROJECT / "crds"))
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=50s", "-f", str(PROJECT / "crds"))
+    wait_established(control_plane, "-f", str(PROJECT / "crds"))
 
 
 @pytest.fixture

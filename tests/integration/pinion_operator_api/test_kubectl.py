@@ -6,6 +6,7 @@ import pytest
 
 from devcluster.control import ControlPlane
 from pinion_operator.api.crd import DEFINITIONS, build_crd
+from tests.support.operator_process import wait_established
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.usefixtures("crds")]
 
@@ -100,7 +101,7 @@ def test_to_delete_all_models_of_another_operator_is_not_to_delete_ours(control_
     """Other operators have a kind whose plural is `models`, and `all` is everybody's: neither may reach ours."""
     control_plane.kubectl("apply", "-f", "-", input=json.dumps(FOREIGN))
     try:
-        control_plane.kubectl("wait", "--for=condition=Established", "crd/models.example.org", "--timeout=50s")
+        wait_established(control_plane, "crd/models.example.org")
         theirs = json.dumps({"apiVersion": "example.org/v1", "kind": "Model", "metadata": {"name": "m"}})
         control_plane.kubectl("apply", f"--namespace={applied}", "-f", "-", input=theirs)
         for what in ("models", "all"):

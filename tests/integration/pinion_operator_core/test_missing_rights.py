@@ -9,7 +9,7 @@ import pytest
 from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
 from tests.support.api_proxy import Fault
-from tests.support.operator_process import PROJECT, OperatorProcess, grant, wait_until
+from tests.support.operator_process import PROJECT, OperatorProcess, grant, wait_established, wait_until
 from tests.support.small import Small
 
 pytestmark = [pytest.mark.control_plane]
@@ -154,7 +154,7 @@ def delete_definition(plane: ControlPlane, plural: str) -> None:
 
 def make_definitions(plane: ControlPlane) -> None:
     plane.kubectl("apply", "--server-side", "-f", str(PROJECT / "crds"))
-    plane.kubectl("wait", "--for=condition=Established", "--timeout=50s", "-f", str(PROJECT / "crds"))
+    wait_established(plane, "-f", str(PROJECT / "crds"))
 
 
 @pytest.mark.parametrize("plural", ["modeldeployments", "ipfsbackends"])

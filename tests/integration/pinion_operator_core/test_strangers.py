@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.support.operator_process import wait_until
+from tests.support.operator_process import wait_established, wait_until
 from tests.support.small import Small
 
 pytestmark = [pytest.mark.control_plane]
@@ -53,7 +53,7 @@ def test_another_operators_peering_does_not_freeze_us(small: Small) -> None:
     peering = {"apiVersion": "kopf.dev/v1", "kind": "ClusterKopfPeering", "metadata": {"name": "default"}}
     plane.kubectl("apply", "-f", "-", input=json.dumps(crd))
     try:
-        plane.kubectl("wait", "--for=condition=Established", f"crd/{PEERING}", "--timeout=50s")
+        wait_established(plane, f"crd/{PEERING}")
         plane.kubectl("apply", "-f", "-", input=json.dumps({**peering, "status": {"another-operator": peer}}))
         operator = small.leader()
         small.apply("one", 1)
