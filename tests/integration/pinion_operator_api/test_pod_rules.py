@@ -495,7 +495,7 @@ def in_turn(name: str) -> str:
 
 def refused_at(submit: Submit, field: str, items: list[dict[str, Any]], what: str) -> set[str]:
     """Return those of the items, by the text in `what`, that are refused; so many at once as one object may hold."""
-    found, room = set(), 16
+    found, room = set(), {"env": 16, "envFrom": 4}[field]
     for start in range(0, len(items), room):
         part = items[start : start + room]
         answer = submit(with_value(MODEL, f"spec.runtime.{field}", part))
