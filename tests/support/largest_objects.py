@@ -27,6 +27,7 @@ def _object(kind: str, character: str, change: Callable[[dict[str, Any]], None])
 def _model(character: str) -> dict[str, Any]:
     def shape(spec: dict[str, Any]) -> None:
         spec["model"]["source"]["huggingFace"]["revisionPolicy"] = "Pin"  # Track goes without `expected`, which is longer
+        _differ(spec["model"]["source"]["huggingFace"], character)
         spec["storage"]["cache"] |= {
             "type": "PVC",
             "sizeLimit": "",
@@ -41,6 +42,14 @@ def _model(character: str) -> dict[str, Any]:
             del one["configMapRef"]  # or the other, which is as long
 
     return _object("ModelDeployment", character, shape)
+
+
+def _differ(source: dict[str, Any], character: str) -> None:
+    """Let not all that is wanted be left out again: one pattern is longer by what another one loses."""
+    patterns = source["ignorePatterns"]
+    between = next(at for at, pattern in enumerate(patterns) if 1 < len(pattern) < len(patterns[0]))
+    patterns[0] = patterns[0][:-1]
+    patterns[between] += character
 
 
 def _shape_pod(pod: dict[str, Any]) -> None:
@@ -60,6 +69,8 @@ def _backend(type_: str, *parts: str, gateways: int = 8, api: bool = False) -> C
             spec["type"] = type_
             for name in {"managed", "external", "cache"} - set(parts):
                 del spec[name]
+            if "managed" in spec:
+                spec["managed"]["storage"]["type"] = "PVC"  # which may have a class
             if "external" in spec:
                 del spec["external"]["gatewayURLs"][gateways:]
                 spec["external"] |= {} if api else {"apiURL": ""}

@@ -4,13 +4,22 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from .base import ATOMIC, LABEL_VALUE_PATTERN, ApiModel, qualified_keys, rules
+from .base import ATOMIC, LABEL_VALUE_PATTERN, ApiModel, qualified_keys, rules, with_rules
+from .references import KEY_RULES, ObjectName, OptionalName
 
 AUTH_RULES = rules(
     (
         "!has(self.mode) || self.mode != 'APIKey' || has(self.secretRef.name) && self.secretRef.name != ''",
         "auth.mode APIKey needs auth.secretRef.name",
-    )
+    ),
+    (
+        "has(self.mode) && self.mode == 'APIKey' || !has(self.secretRef) || !has(self.secretRef.name) || "
+        "self.secretRef.name == ''",
+        "auth.secretRef is of auth.mode APIKey: with mode None nobody would be asked for a key",
+    ),
+)
+TOKEN_KEY_RULES = with_rules(
+    KEY_RULES, ("self != 'hosts'", "key must not be hosts: under it the Secret says to whom its token may be sent")
 )
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE_PATTERN)]
@@ -30,16 +39,16 @@ _SELECTORS_RULES = rules(
 class SecretRef(ApiModel):
     """A Secret of the same namespace."""
 
-    name: Annotated[str, Field(max_length=253, pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")] = ""
+    name: OptionalName = ""
     """Name of the Secret."""
 
 
 class SecretKeyRef(ApiModel):
     """One value in a Secret of the same namespace."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    name: ObjectName
     """Name of the Secret."""
-    key: Annotated[str, Field(max_length=253, pattern="^[-._a-zA-Z0-9]+$")] = "token"
+    key: Annotated[str, Field(max_length=253, pattern="^[-._a-zA-Z0-9]+$", json_schema_extra=TOKEN_KEY_RULES)] = "token"
     """Key of the value."""
 
 

@@ -11,9 +11,6 @@ Schema = dict[str, Any]  # JSON schema, or a part of one
 GROUP = "pinion.dev"
 VERSION = "v1alpha1"
 
-QUANTITY_PATTERN = (
-    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
-)
 # The directory root of a model is always dag-pb with sha2-256: one spelling for one address, so that strings can be compared.
 CID_PATTERN = "^bafybei[a-h][a-z2-7]{50}[aeimquy4]$"
 
@@ -58,30 +55,14 @@ Short = Annotated[str, Field(max_length=1024)]
 Count = Annotated[int, Field(ge=0)]
 _PREFIX = "([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?"
 QUALIFIED_NAME_PATTERN = f"^{_PREFIX}[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"  # of labels, annotations and resources
+NO_PREFIX_PATTERN = "^[^/]*([.][.-]|-[.])[^/]*/"  # what the one before takes, and no name of a domain is
 LABEL_VALUE_PATTERN = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 
 
 def qualified_keys(what: str) -> Schema:
     """Return the schema part of a map whose keys are names with an optional prefix, as labels have them."""
-    rule = f"self.all(key, key.matches('{QUALIFIED_NAME_PATTERN}'))"
+    rule = f"self.all(key, key.matches('{QUALIFIED_NAME_PATTERN}') && !key.matches('{NO_PREFIX_PATTERN}'))"
     return rules((rule, f"{what} must be names, with a prefix and '/' or without, for example example.org/name"))
-
-
-ResourceList = Annotated[
-    dict[Annotated[str, Field(max_length=317)], int | str],
-    Field(
-        max_length=16,
-        json_schema_extra=qualified_keys("resources")
-        | {
-            "additionalProperties": {
-                "anyOf": [{"type": "integer"}, {"type": "string"}],
-                "x-kubernetes-int-or-string": True,
-                "pattern": QUANTITY_PATTERN,
-                "maxLength": 32,
-            }
-        },
-    ),
-]
 
 
 class ApiModel(BaseModel):
@@ -139,35 +120,6 @@ class MutatedChild(ApiModel):
 
 
 MutatedChildren = Annotated[tuple[MutatedChild, ...], Field(max_length=32, json_schema_extra=list_map("child"))]
-
-
-class Resources(ApiModel):
-    """Compute resources of a container."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            (
-                "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || "
-                "quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)",
-                "requests must not be above limits",
-            ),
-            (
-                "!has(self.requests) || self.requests.all(name, !name.contains('/') || has(self.limits) && name in self.limits "
-                "&& quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) == 0)",
-                "a device (nvidia.com/gpu and the like) is named in limits; a request for it must be the same",
-            ),
-            (
-                "!has(self.limits) || self.limits.all(name, "
-                "!name.contains('/') || quantity(string(self.limits[name])).isInteger())",
-                "devices (nvidia.com/gpu and the like) are whole ones",
-            ),
-        )
-    )
-
-    requests: ResourceList = {}
-    """What the scheduler reserves: quantities by resource name."""
-    limits: ResourceList = {}
-    """What the container may use at most: quantities by resource name."""
 
 
 class Metadata(ApiModel):

@@ -5,19 +5,9 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from .base import ApiModel, rules
+from .quantities import size_rules
+from .references import OptionalName
 
-SIZE_LIMIT_RULES = rules(
-    (
-        "self == '' || isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
-        "sizeLimit must be a Kubernetes quantity above zero, for example 2Gi",
-    )
-)
-SIZE_RULES = rules(
-    (
-        "self == '' || isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
-        "size must be a Kubernetes quantity above zero, for example 20Gi",
-    )
-)
 CLAIM_RULES = rules(
     (
         "(self.claimName == '') != (self.size == '')",
@@ -52,11 +42,11 @@ class CacheClaim(ApiModel):
 
     model_config = ConfigDict(json_schema_extra=CLAIM_RULES)
 
-    claim_name: Annotated[str, Field(max_length=253, pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")] = ""
+    claim_name: OptionalName = ""
     """A claim of this namespace that somebody else made. Empty: one is made, `NAME-cache`."""
-    size: Annotated[str, Field(max_length=32, json_schema_extra=SIZE_RULES)] = ""
+    size: Annotated[str, Field(max_length=32, json_schema_extra=size_rules("size", "20Gi"))] = ""
     """Size of the claim that is made. It can grow where its StorageClass allows that; growing replaces no pod."""
-    storage_class_name: Annotated[str, Field(max_length=253)] = ""
+    storage_class_name: OptionalName = ""
     """StorageClass of the claim that is made. Empty: the cluster's default."""
     access_mode: Literal["", "ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"] = ""
     """Access mode of the claim that is made. Empty: ReadWriteOnce.
@@ -74,7 +64,7 @@ class Cache(ApiModel):
 
     type: Literal["Ephemeral", "PVC"] = "Ephemeral"
     """Ephemeral: an emptyDir, which goes with the pod. PVC: a volume that outlives pods, so that a new one fetches nothing."""
-    size_limit: Annotated[str, Field(max_length=32, json_schema_extra=SIZE_LIMIT_RULES)] = ""
+    size_limit: Annotated[str, Field(max_length=32, json_schema_extra=size_rules("sizeLimit", "2Gi"))] = ""
     """The most that an ephemeral copy may take, as a quantity. Empty: what the node has.
 
     A model that does not fit is refused before its download.

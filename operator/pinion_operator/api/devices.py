@@ -4,7 +4,9 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from .base import ApiModel, Name, Resources, list_map, rules
+from .base import ApiModel, Name, list_map, rules
+from .quantities import Resources
+from .references import ObjectName
 
 SOURCE_RULES = rules(
     (
@@ -18,7 +20,11 @@ CLAIM_RULE = (
     "each of runtime.resources.claims must name one of pod.resourceClaims",
 )
 
-ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+USED_RULE = (
+    "!has(self.pod.resourceClaims) || self.pod.resourceClaims.all(one, has(self.runtime.resources.claims) && "
+    "self.runtime.resources.claims.exists(claim, claim.name == one.name))",
+    "each of pod.resourceClaims must be named in runtime.resources.claims: its devices would be taken, and used by nobody",
+)
 
 
 class PodResourceClaim(ApiModel):

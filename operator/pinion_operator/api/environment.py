@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from .base import ATOMIC, ApiModel, cel_list, list_map, rules
+from .references import Key, ObjectName
 
 # Refused in any case, for some are read in both. Beside what Pinion sets itself these are the variables by which the loader,
 # Python, OpenSSL, torch's compilers and the tools of GPUs load code, or by which a node's runtime gives out its GPUs.
@@ -51,6 +52,7 @@ SOURCE_RULES = rules(
     )
 )
 VALUE_RULES = rules(("!(has(self.value) && has(self.valueFrom))", "a variable has value or valueFrom, not both"))
+TEXT_RULES = rules(("!self.contains('\\x00')", "no variable can hold the character NUL"))
 VALUE_CHARACTERS = 3072  # a whole object must fit into the annotation in which `kubectl apply` keeps it
 VALUES_RULES = rules(
     (
@@ -61,9 +63,6 @@ VALUES_RULES = rules(
 FROM_RULES = rules(
     ("has(self.configMapRef) != has(self.secretRef)", "each of envFrom needs exactly one of configMapRef and secretRef")
 )
-
-ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
-Key = Annotated[str, Field(min_length=1, max_length=253, pattern="^[-._a-zA-Z0-9]+$")]
 
 
 class KeyRef(ApiModel):
@@ -104,7 +103,7 @@ class EnvVar(ApiModel):
 
     name: Annotated[str, Field(min_length=1, max_length=128, pattern="^[A-Za-z_][A-Za-z0-9_]*$", json_schema_extra=NAME_RULES)]
     """Name of the variable; not one that Pinion sets itself, or that changes what code runs."""
-    value: Annotated[str, Field(max_length=VALUE_CHARACTERS)] | None = None
+    value: Annotated[str, Field(max_length=VALUE_CHARACTERS, json_schema_extra=TEXT_RULES)] | None = None
     """Its value; $(NAME) stands for the value of a variable before it."""
     value_from: ValueSource | None = None
     """Where its value comes from."""

@@ -14,23 +14,25 @@ from .base import (
     Image,
     MutatedChildren,
     Resource,
-    Resources,
     Short,
     rules,
 )
 from .placement import Affinity, PriorityClassName, Selector, Tolerations
 from .pod import ImagePullSecrets
 from .probes import DaemonProbes
+from .quantities import Resources, size_rules
+from .references import ObjectName, OptionalName
 from .security_context import RunAs
+from .urls import url_rules
 
-SIZE_RULES = rules(
-    (
-        "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
-        "size must be a Kubernetes quantity above zero, for example 50Gi",
-    )
-)
 TYPE_RULES = rules(("self == oldSelf", "type is immutable: create another IpfsBackend"))
-STORAGE_RULES = rules(("self == oldSelf", "storage is immutable: its volume exists already; create another IpfsBackend"))
+STORAGE_RULES = rules(
+    ("self == oldSelf", "storage is immutable: its volume exists already; create another IpfsBackend"),
+    (
+        "!has(self.type) || self.type == 'PVC' || !has(self.storageClassName) || self.storageClassName == ''",
+        "storageClassName is of storage.type PVC: an EmptyDir lies on the node's disk",
+    ),
+)
 
 
 class ManagedStorage(ApiModel):
@@ -38,9 +40,9 @@ class ManagedStorage(ApiModel):
 
     type: Literal["PVC", "EmptyDir"] = "PVC"
     """PVC: a volume of its own. EmptyDir: on the node's disk, lost with the pod."""
-    size: Annotated[str, Field(min_length=1, max_length=32, json_schema_extra=SIZE_RULES)] = "50Gi"
+    size: Annotated[str, Field(min_length=1, max_length=32, json_schema_extra=size_rules("size", "50Gi"))] = "50Gi"
     """Size of the volume; nine tenths of it are for blocks."""
-    storage_class_name: Annotated[str, Field(max_length=253)] = ""
+    storage_class_name: OptionalName = ""
     """StorageClass of the volume. Empty: the cluster's default."""
 
 
@@ -83,13 +85,14 @@ class Managed(ApiModel):
     """
 
 
-URL_RULES = rules(
-    (
-        "self == '' || self.matches('^https?://[^/?#@[:space:]]+(/[^?#[:space:]]*)?$')",
-        "must be an http or https URL without credentials, query or fragment",
-    )
+API_URL_RULES = url_rules("apiURL", ("!self.matches('/api(/v0)?/*$')", "apiURL must be without /api/v0: that is added to it"))
+GATEWAY_URL_RULES = url_rules(
+    "each of gatewayURLs",
+    ("self != ''", "each of gatewayURLs must be one: an empty one leads nowhere"),
+    ("!self.matches('/ip[fn]s(/|$)')", "gatewayURLs must be without /ipfs: that is added to them"),
 )
-Url = Annotated[str, Field(max_length=2048, json_schema_extra=URL_RULES)]
+ApiUrl = Annotated[str, Field(max_length=2048, json_schema_extra=API_URL_RULES)]
+GatewayUrl = Annotated[str, Field(max_length=2048, json_schema_extra=GATEWAY_URL_RULES)]
 SHAPE_RULES = rules(
     (
         "self.type != 'Kubo' || (has(self.managed) != has(self.external) && !has(self.cache))",
@@ -108,15 +111,21 @@ SHAPE_RULES = rules(
         "self.type != 'HuggingFaceCache' || (has(self.cache) && !has(self.managed) && !has(self.external))",
         "type HuggingFaceCache needs cache, and nothing else",
     ),
+    (
+        "self.reclaimPolicy != 'Delete' || has(self.managed)",
+        "reclaimPolicy Delete is of a managed Kubo: what somebody else made is never deleted",
+    ),
 )
 
 
 class External(ApiModel):
     """What somebody else runs: a Kubo daemon, or trustless gateways."""
 
-    api_url: Url = Field("", alias="apiURL")
+    api_url: ApiUrl = Field("", alias="apiURL")
     """URL of a Kubo daemon's RPC API, for example http://kubo.ipfs.svc:5001."""
-    gateway_urls: Annotated[tuple[Url, ...], Field(max_length=8, json_schema_extra=ATOMIC)] = Field((), alias="gatewayURLs")
+    gateway_urls: Annotated[tuple[GatewayUrl, ...], Field(max_length=8, json_schema_extra=ATOMIC)] = Field(
+        (), alias="gatewayURLs"
+    )
     """URLs of gateways, asked in this order. For a Kubo daemon: its own, by which pods read."""
     auth_secret_ref: SecretKeyRef | None = None
     """The bearer token that the daemon or the gateways ask for; it is sent to the hosts under the key `hosts` of its Secret."""
@@ -125,7 +134,7 @@ class External(ApiModel):
 class SharedCache(ApiModel):
     """A Hugging Face cache on a volume that the pods of the namespace share."""
 
-    claim_name: Annotated[str, Field(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    claim_name: ObjectName
     """PersistentVolumeClaim of this namespace; ReadWriteMany, unless all pods run on one node."""
 
 

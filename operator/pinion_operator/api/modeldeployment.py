@@ -18,12 +18,14 @@ from .base import (
     rules,
 )
 from .cache import Cache
-from .devices import CLAIM_RULE, RuntimeResources
+from .contradictions import IN_MEMORY_RULE, PROBES_RULE, SHM_RULE
+from .devices import CLAIM_RULE, USED_RULE, RuntimeResources
 from .disruption import Disruption
 from .environment import Env, EnvFroms
 from .modeldeployment_status import ModelDeploymentStatus
 from .pod import Pod
 from .probes import Probes
+from .quantities import size_rules
 from .rollout import Rollout
 from .source import Source
 
@@ -37,12 +39,6 @@ CID_RULES = rules(
     (
         f"self.matches('{CID_PATTERN}')",
         "cid must be the CIDv1 of the model's directory, bafybei and 52 more characters, as status.model.cid shows it",
-    )
-)
-SHM_SIZE_RULES = rules(
-    (
-        "self == '' || isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0",
-        "shmSize must be a Kubernetes quantity of at least 1Mi, for example 1Gi",
     )
 )
 
@@ -97,6 +93,8 @@ class Storage(ApiModel):
 class Runtime(ApiModel):
     """The program that serves."""
 
+    model_config = ConfigDict(json_schema_extra=rules(SHM_RULE))
+
     image: Image = ""
     """Container image. Empty: the operator's default at the time the revision was made."""
     image_pull_policy: Literal["", "Always", "IfNotPresent", "Never"] = ""
@@ -123,7 +121,7 @@ class Runtime(ApiModel):
 
     Only where the chart's value runtime.customImages.allow says so.
     """
-    shm_size: Annotated[str, Field(max_length=32, json_schema_extra=SHM_SIZE_RULES)] = ""
+    shm_size: Annotated[str, Field(max_length=32, json_schema_extra=size_rules("shmSize", "1Gi"))] = ""
     """Size of /dev/shm, which counts as the container's memory. Empty: what the node's runtime gives, mostly 64Mi.
 
     A change replaces the pods.
@@ -167,7 +165,10 @@ class ModelDeploymentSpec(ApiModel):
                 "terminationGracePeriodSeconds must be at least limits.requestTimeoutSeconds + 20, for requests to finish",
             ),
             CLAIM_RULE,
+            USED_RULE,
             DRAIN_RULE,
+            IN_MEMORY_RULE,
+            PROBES_RULE,
         )
     )
 

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .base import ATOMIC, ApiModel, Conditions, Count, MutatedChildren, ResourceList, Short, Text, list_map
+from .base import ATOMIC, ApiModel, Conditions, Count, MutatedChildren, Short, Text, list_map
+from .quantities import ResourceList
 
 
 class ModelStatus(ApiModel):

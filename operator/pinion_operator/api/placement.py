@@ -4,7 +4,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from .base import ATOMIC, LABEL_VALUE_PATTERN, QUALIFIED_NAME_PATTERN, ApiModel, list_map, qualified_keys, rules
+from .base import (
+    ATOMIC,
+    LABEL_VALUE_PATTERN,
+    NO_PREFIX_PATTERN,
+    QUALIFIED_NAME_PATTERN,
+    ApiModel,
+    list_map,
+    qualified_keys,
+    rules,
+)
+from .references import OBJECT_NAME
 
 SPREAD_RULES = rules(
     (
@@ -21,18 +31,16 @@ SPREAD_RULES = rules(
 PRIORITY_RULES = rules(
     ("!self.startsWith('system-')", "priorityClassName must not begin with system-: these classes are the cluster's own")
 )
+KEY_RULES = rules((f"!self.matches('{NO_PREFIX_PATTERN}')", "what stands before '/' must be the name of a domain"))
 
 PRESERVED = {"x-kubernetes-preserve-unknown-fields": True}
-Key = Annotated[str, Field(min_length=1, max_length=317, pattern=QUALIFIED_NAME_PATTERN)]
+Key = Annotated[str, Field(min_length=1, max_length=317, pattern=QUALIFIED_NAME_PATTERN, json_schema_extra=KEY_RULES)]
 Value = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE_PATTERN)]
 Selector = Annotated[
     dict[Annotated[str, Field(max_length=317)], Value], Field(max_length=16, json_schema_extra=qualified_keys("labels"))
 ]
 Passed = Annotated[dict[str, Any], Field(json_schema_extra=PRESERVED)]
-OptionalName = Annotated[str, Field(max_length=253, pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")]
-PriorityClassName = Annotated[
-    str, Field(max_length=253, pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", json_schema_extra=PRIORITY_RULES)
-]
+PriorityClassName = Annotated[str, Field(max_length=253, pattern=f"^({OBJECT_NAME})?$", json_schema_extra=PRIORITY_RULES)]
 # Objects as Kubernetes defines them: it judges them, in a dry run of the pod's owner.
 Affinity = Annotated[dict[str, Any], Field(json_schema_extra=PRESERVED)]
 Tolerations = Annotated[tuple[Passed, ...], Field(max_length=16, json_schema_extra=ATOMIC)]

@@ -8,13 +8,13 @@ from .base import ApiModel, list_map, qualified_keys, rules, with_rules
 from .devices import PodResourceClaims
 from .placement import (
     Affinity,
-    OptionalName,
     PriorityClassName,
     Selector,
     SpreadConstraints,
     Tolerations,
     Value,
 )
+from .references import ObjectName, OptionalName
 from .security_context import ContainerSecurityContext, PodSecurityContext, RunAs
 from .volumes import VolumeMounts, Volumes
 
@@ -62,7 +62,7 @@ Annotations = Annotated[
 class ImagePullSecret(ApiModel):
     """A Secret of the same namespace with the credentials of a registry."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    name: ObjectName
     """Name of the Secret, of type kubernetes.io/dockerconfigjson."""
 
 

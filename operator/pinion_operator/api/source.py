@@ -6,33 +6,46 @@ from pydantic import ConfigDict, Field
 
 from .access import SecretKeyRef
 from .base import ApiModel, at_most_together, rules
+from .urls import url_rules
 
-Glob = Annotated[str, Field(min_length=1, max_length=256)]
+GLOB_RULES = rules(
+    (
+        "!self.contains('\\\\') && !self.matches('^[/!]|(^|/)[.]{1,2}(/|$)|^[[:space:]]|[[:space:]]$|[{].*,.*[}]')",
+        "no file matches such a pattern: they are paths from the root of the repository with *, ? and [abc], without a '/' or "
+        "'!' at the beginning, '.' or '..' as a part, a backslash, {a,b}, or space at an end",
+    )
+)
+Glob = Annotated[str, Field(min_length=1, max_length=256, json_schema_extra=GLOB_RULES)]
 Globs = Annotated[tuple[Glob, ...], Field(max_length=64, json_schema_extra=at_most_together(2048, "patterns"))]
 
 REPO_RULES = rules(
     (
-        r"self.matches('^\\w[\\w.-]*/\\w[\\w.-]*$') && !self.contains('--') && !self.contains('..')",
+        r"self.matches('^\\w[\\w.-]{0,95}/\\w[\\w.-]{0,95}$') && !self.contains('--') && !self.contains('..') && "
+        "!self.matches('([.]git|[.-])$')",
         "repo must be organisation/name, for example sentence-transformers/all-MiniLM-L6-v2",
     )
 )
 REVISION_RULES = rules(
     (
-        "self.matches('^[A-Za-z0-9][A-Za-z0-9._/-]*$') && !self.contains('..') && !self.contains('//') && !self.endsWith('/')",
+        "self.matches('^[A-Za-z0-9][A-Za-z0-9._/-]*$') && !self.matches('[.][.]|//|/[.]|[./]$|[.]lock(/|$)')",
         "revision must be a branch, a tag or a commit, for example main",
     )
 )
-ENDPOINT_RULES = rules(
-    (
-        "self == '' || self.matches('^https?://[^/?#@[:space:]]+(/[^?#[:space:]]*)?$')",
-        "endpoint must be an http or https URL without credentials, query or fragment",
-    )
-)
+ENDPOINT_RULES = url_rules("endpoint")
 SOURCE_RULES = rules(
     (
         "self.revisionPolicy != 'Track' || !self.revision.matches('^[0-9a-fA-F]{40}$')",
         "revisionPolicy Track needs a branch: a commit never moves",
-    )
+    ),
+    (
+        "!self.endpoint.endsWith('/' + self.repo)",
+        "endpoint is the URL of the hub, without the repository",
+    ),
+    (
+        "!has(self.ignorePatterns) || !self.ignorePatterns.exists(one, one.matches('^[*]+$')) && (!has(self.allowPatterns) || "
+        "size(self.allowPatterns) == 0 || !self.allowPatterns.all(one, one in self.ignorePatterns))",
+        "ignorePatterns leave out each file that allowPatterns name: nothing would be left",
+    ),
 )
 
 

@@ -4,11 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from .base import ATOMIC, QUANTITY_PATTERN, ApiModel, cel_list, list_map, rules
-from .environment import Key, ObjectName
+from .base import ATOMIC, ApiModel, cel_list, list_map, rules
+from .quantities import size_rules
+from .references import Key, ObjectName
 
 # Where a pod's own files are. What else Pinion mounts one day lies below one of these.
 OUR_PATHS = ("/etc/pinion", "/var/lib/pinion", "/var/lib/pinion-shared", "/opt/pinion", "/tmp", "/dev", "/proc", "/sys")
+PROGRAM_PATHS = ("/bin", "/sbin", "/lib", "/lib64", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64")
 OUR_VOLUMES = "^(config|live|state|tmp|cache|authorities|peers|api-keys|hub-token|shm|pinion-.*|backend-[0-9]+|shared-[0-9]+)$"
 KINDS = ("configMap", "secret", "emptyDir", "persistentVolumeClaim", "projected")
 SOURCES = ("configMap", "secret", "serviceAccountToken")
@@ -19,7 +21,23 @@ _SAID = "relative and without '..', of letters, digits, '-', '_', '.' and '/'"
 VOLUME_NAME_RULES = rules(
     (f"!self.matches('{OUR_VOLUMES}')", f"this name is Pinion's own, as all are that match {OUR_VOLUMES}")
 )
-KEY_PATH_RULES = rules((_RELATIVE, f"path must be {_SAID}"))
+KEY_PATH_RULES = rules(
+    (_RELATIVE, f"path must be {_SAID}"),
+    (
+        "!self.startsWith('..') && !('/' + self + '/').contains('//') && !('/' + self + '/').contains('/./')",
+        "path must not begin with '..', and have no empty part and no '.'",
+    ),
+)
+# Of a source, of which there are so many that the API server has no time for more.
+SOURCE_ITEMS_RULES = rules(
+    ("self.all(one, self.exists_one(other, other.path == one.path))", "each of items needs a path of its own")
+)
+ITEMS_RULES = rules(
+    (
+        "self.all(one, self.exists_one(other, other.path == one.path || other.path.startsWith(one.path + '/')))",
+        "each of items needs a path of its own, and none may lie below another",
+    )
+)
 SUB_PATH_RULES = rules((_RELATIVE, f"subPath must be {_SAID}"))
 VOLUME_RULES = rules(
     (
@@ -33,6 +51,13 @@ SOURCE_RULES = rules(
         f"a source is exactly one of {', '.join(SOURCES)}",
     )
 )
+SOURCES_RULES = rules(
+    (
+        "self.all(one, !has(one.serviceAccountToken) || self.exists_one(other, has(other.serviceAccountToken) && "
+        "other.serviceAccountToken.path == one.serviceAccountToken.path))",
+        "each token needs a path of its own in the folder",
+    )
+)
 MOUNT_PATH_RULES = rules(
     (
         f"self.matches('^/{_CHARACTERS}+$') && !self.endsWith('/') && !self.contains('//') "
@@ -44,11 +69,17 @@ MOUNT_PATH_RULES = rules(
         f"{cel_list(OUR_PATHS)}.all(path, self != path && !self.startsWith(path + '/') && !path.startsWith(self + '/'))",
         f"mountPath must neither be, nor lie below or above, what is Pinion's or the system's own: {', '.join(OUR_PATHS)}",
     ),
-)
-EMPTY_SIZE_RULES = rules(
     (
-        "self == '' || isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0",
-        "sizeLimit must be a Kubernetes quantity of at least 1Mi",
+        f"!(self in {cel_list(PROGRAM_PATHS)})",
+        "mountPath must not be where an image has its programs and libraries, for nothing could start: "
+        f"{', '.join(PROGRAM_PATHS)}",
+    ),
+)
+FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+MOUNT_RULES = rules(
+    (
+        f"!(self.mountPath in {cel_list(FILES)}) || has(self.subPath) && self.subPath != ''",
+        f"{', '.join(FILES)} are files: give subPath, the file of the volume that takes its place",
     )
 )
 
@@ -85,7 +116,8 @@ class KeyToPath(ApiModel):
     """Permissions of the file, as a decimal number."""
 
 
-Items = Annotated[tuple[KeyToPath, ...], Field(max_length=MOST_ITEMS, json_schema_extra=ATOMIC)]
+Items = Annotated[tuple[KeyToPath, ...], Field(max_length=MOST_ITEMS, json_schema_extra=ATOMIC | ITEMS_RULES)]
+SourceItems = Annotated[tuple[KeyToPath, ...], Field(max_length=MOST_ITEMS, json_schema_extra=ATOMIC | SOURCE_ITEMS_RULES)]
 
 
 class ConfigMapVolume(ApiModel):
@@ -119,7 +151,7 @@ class EmptyDirVolume(ApiModel):
 
     medium: Literal["", "Memory"] = ""
     """Memory: a folder in memory, which counts as the container's."""
-    size_limit: Annotated[str, Field(max_length=32, pattern=f"^$|{QUANTITY_PATTERN}", json_schema_extra=EMPTY_SIZE_RULES)] = ""
+    size_limit: Annotated[str, Field(max_length=32, json_schema_extra=size_rules("sizeLimit", "1Gi"))] = ""
     """The most that it may take, as a quantity."""
 
 
@@ -137,7 +169,7 @@ class ProjectedObject(ApiModel):
 
     name: ObjectName
     """Name of the object."""
-    items: Items = ()
+    items: SourceItems = ()
     """Only these keys. Empty: all."""
     optional: bool = False
     """Whether pods start without it."""
@@ -170,7 +202,9 @@ class ProjectedSource(ApiModel):
 class ProjectedVolume(ApiModel):
     """Several objects in one folder."""
 
-    sources: Annotated[tuple[ProjectedSource, ...], Field(min_length=1, max_length=MOST_SOURCES, json_schema_extra=ATOMIC)]
+    sources: Annotated[
+        tuple[ProjectedSource, ...], Field(min_length=1, max_length=MOST_SOURCES, json_schema_extra=ATOMIC | SOURCES_RULES)
+    ]
     """What is put into the folder."""
     default_mode: Mode | None = None
     """Permissions of the files, as a decimal number."""
@@ -197,6 +231,8 @@ class Volume(ApiModel):
 
 class VolumeMount(ApiModel):
     """Where a volume is seen."""
+
+    model_config = ConfigDict(json_schema_extra=MOUNT_RULES)
 
     name: Annotated[str, Field(min_length=1, max_length=63)]
     """Name of one of spec.pod.volumes."""

@@ -1,10 +1,12 @@
 """Whether what we would apply is there already, and numbers as Kubernetes writes them."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from pinion_operator.api.quantities import QUANTITY_PATTERN
 from pinion_operator.reconcile.drift import covers, differences, leaves
 from pinion_operator.reconcile.quantity import parse_quantity
 
@@ -98,5 +100,19 @@ def test_quantities(text: str, value: Any) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "1x", "1 Gi", "1gi", "--1", "1e", "0x10", "١"])
 def test_what_is_no_quantity(text: str) -> None:
+    with pytest.raises(ValueError, match="not a quantity"):
+        parse_quantity(text)
+
+
+@pytest.mark.parametrize("suffix", ["", *"numkMGTPE", *(f"{letter}i" for letter in "KMGTPE"), "e3", "E+18", "e-99", "E00"])
+@pytest.mark.parametrize("number", ["0", "1", "1.", "1.5", ".5", "+2", "-3", "0000000000000000000000000007"])
+def test_what_the_schema_takes_for_a_quantity_the_operator_can_read(number: str, suffix: str) -> None:
+    assert re.search(QUANTITY_PATTERN, number + suffix)
+    assert parse_quantity(number + suffix).is_finite()
+
+
+@pytest.mark.parametrize("text", ["", "1e", "1e400", "5e3.5", "1ki", "1Gi ", "1 Gi", "8g", "1GB", ".", "e3", "--1", "1_0", "١"])
+def test_what_neither_takes(text: str) -> None:
+    assert not re.search(QUANTITY_PATTERN, text)
     with pytest.raises(ValueError, match="not a quantity"):
         parse_quantity(text)

@@ -215,6 +215,16 @@ def test_an_old_eviction_does_not_concern_pods_that_serve() -> None:
     assert (world.condition("Ready"), world.condition("WorkloadReady")) == ("True/Serving", "True/Running")
 
 
+@pytest.mark.parametrize("nothing", [0, "0", "0Gi"])
+def test_a_limit_of_zero_is_none_as_it_is_to_kubernetes(nothing: int | str) -> None:
+    world = World(runtime={"resources": {"limits": {"ephemeral-storage": nothing}}}).backend("ipfs").serve()
+    assert world.condition("Ready") == "True/Serving"
+    world.no_pods()
+    evicted(world, "m-0", str(nothing), message="The node was low on resource: ephemeral-storage. ")
+    world.settle()
+    assert (world.condition("Stalled"), world.condition("WorkloadReady")) == ("-", "False/Evicted")
+
+
 LIMITS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "the container's": (
         {"limits": {"ephemeral-storage": "60Mi"}},

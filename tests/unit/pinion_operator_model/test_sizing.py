@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pinion_operator.api.base import Resources
+from pinion_operator.api.quantities import Resources
 from pinion_operator.reconcile.model.limit_ranges import matter
 from pinion_operator.reconcile.model.sizing import effective_resources, sized_resources
 from pinion_operator.reconcile.plan import Plan

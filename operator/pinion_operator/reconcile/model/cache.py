@@ -62,8 +62,9 @@ def too_many_pods(model: ModelDeployment, *, one_pod: bool) -> str:
 def too_small(seen: Observed, model: ModelDeployment, needed: int) -> str:
     """Return a sentence with both numbers when the model cannot fit into its cache, "" when it may."""
     cache, limits = model.spec.storage.cache, model.spec.runtime.resources.limits
-    if cache.pvc is None and (on_the_node := limits.get("ephemeral-storage")) is not None:
-        field, limit = "spec.runtime.resources.limits.ephemeral-storage is", str(on_the_node)
+    on_the_node = str(limits.get("ephemeral-storage", 0))
+    if cache.pvc is None and parse_quantity(on_the_node):  # 0 is no limit, to Kubernetes
+        field, limit = "spec.runtime.resources.limits.ephemeral-storage is", on_the_node
         if cache.size_limit and parse_quantity(cache.size_limit) < parse_quantity(limit):
             field, limit = "spec.storage.cache.sizeLimit is", cache.size_limit
     elif cache.size_limit:

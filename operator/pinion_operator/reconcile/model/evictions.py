@@ -54,5 +54,4 @@ def _storage_limit(pod: Pod) -> int | None:
     """Return the bytes that the kubelet lets the pod have on its node, as it counts them; None when nobody set a limit."""
     containers = pod.obj.get("spec", {}).get("containers", ())
     limits = [one.get("resources", {}).get("limits", {}).get(EPHEMERAL_STORAGE) for one in containers]
-    known = [int(parse_quantity(str(limit))) for limit in limits if limit is not None]
-    return sum(known) if known else None
+    return sum(int(parse_quantity(str(limit))) for limit in limits if limit is not None) or None  # 0 is no limit, to Kubernetes

@@ -7,7 +7,7 @@ and the weights beside it, which stay mapped from the store. Limits are never ma
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...api.base import Resources
+from ...api.quantities import Resources
 from ...resources.kinds import Object
 from .limit_ranges import fit_to_namespace
 
