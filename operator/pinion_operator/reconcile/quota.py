@@ -14,23 +14,32 @@ def is_of_quota(message: str) -> bool:
     return "exceeded quota: " in message or "failed quota: " in message
 
 
-def what_to_set(message: str, resources: str, count: str = "") -> str:
+def what_to_set(message: str, resources: str, *, count: str = "", size: str = "") -> str:
     """Return what to do so that the API server takes the pods, "" when its words speak of nothing of ours.
 
-    `resources` is the field with requests and limits, `count` the one with the number of pods, "" where it is fixed.
+    `resources` is the field with requests and limits, `count` the one with the number of pods, `size` that of the claim's size,
+    "" where these are fixed.
     """
     if missing := _MISSING.findall(message):
         return "set " + _and([f"{resources}.{_full(name)}" for name in missing])
     if requested := _REQUESTED.search(message):
         names = [part.partition("=")[0] for part in requested[1].split(",")]
-        fields = [f"{resources}.{_full(name)}" for name in names if name not in ("pods", "count/pods")]
-        if count and len(fields) < len(names):
-            fields.append(count)
+        counted = [name for name in names if name in ("pods", "count/pods")]
+        stored = [name for name in names if name.endswith("requests.storage")]
+        others = {*counted, *stored, *filter(_is_number_of_objects, names)}
+        fields = [f"{resources}.{_full(name)}" for name in names if name not in others]
+        fields += [count] if count and counted else []
+        fields += [size] if size and stored else []
         return f"lower {_and(fields)}, or raise the quota" if fields else "raise the quota"
     if found := _RANGE.findall(message):
         fields = [f"{resources}.{side}.{name}" for name in dict.fromkeys(found) for side in ("requests", "limits")]
         return f"set {_and(fields)} as the namespace's LimitRange wants them"
     return ""
+
+
+def _is_number_of_objects(name: str) -> bool:
+    """Return whether a quota counts objects by this name: also claims of one StorageClass."""
+    return name.startswith("count/") or name.endswith("persistentvolumeclaims")
 
 
 def _full(name: str) -> str:

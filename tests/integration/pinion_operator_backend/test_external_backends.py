@@ -269,7 +269,7 @@ def test_why_a_volume_does_not_come_is_told_in_the_words_of_kubernetes(
     told("its claim data-b-kubo-0 is not there")  # all that can be said while events may not be listed
     assert "(" not in backends.conditions("b")["Ready"][1]
     operators.give_rights_back()
-    told("its claim data-b-kubo-0 is not there (FailedCreate: ", "exceeded quota: claims")
+    told("its claim data-b-kubo-0 is not there", "FailedCreate: ", "exceeded quota: claims", "; raise the quota")
     backends.kubectl("delete", "quota", "claims")
     missing = 'waits for a volume of StorageClass nosuch (ProvisioningFailed: storageclass.storage.k8s.io "nosuch" not found)'
     told(f"its claim data-b-kubo-0 {missing}")

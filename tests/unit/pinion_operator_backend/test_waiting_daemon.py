@@ -55,6 +55,16 @@ QUOTAS = {
         "exceeded quota: q, requested: limits.memory=1Gi,pods=1, used: limits.memory=0,pods=1, limited: limits.memory=1,pods=1",
         "lower spec.managed.resources.limits.memory, or raise the quota",
     ),
+    "it counts claims": (
+        "exceeded quota: q, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=0, "
+        "limited: persistentvolumeclaims=0",
+        "raise the quota",
+    ),
+    "it bounds what claims ask for": (
+        "exceeded quota: q, requested: fast.storageclass.storage.k8s.io/requests.storage=1Gi,requests.storage=1Gi, "
+        "used: requests.storage=0, limited: requests.storage=1",
+        "lower spec.managed.storage.size, or raise the quota",
+    ),
 }
 
 

@@ -158,7 +158,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("said", "advice"), REFUSALS.values(), ids=REFUSALS.keys())
 def test_what_the_api_server_misses_is_named_as_fields(said: str, advice: str) -> None:
-    assert what_to_set(FORBIDDEN + said, "spec.r", "spec.n") == advice
+    assert what_to_set(FORBIDDEN + said, "spec.r", count="spec.n") == advice
     assert is_of_quota(FORBIDDEN + said) == ("quota" in said)
 
 

@@ -48,7 +48,7 @@ def find_trouble(seen: ObservedBackend, backend: IpfsBackend) -> Trouble | None:
     warned = explain_warnings(_warnings(seen, workload)) if workload and not seen.pods else None
     if warned is None:
         return None
-    advice = what_to_set(warned.note, "spec.managed.resources")
+    advice = what_to_set(warned.note, "spec.managed.resources", size="spec.managed.storage.size")
     return Trouble(warned.reason, f"its pod is not made: {warned.text}" + (f"; {advice}" if advice else ""))
 
 

@@ -162,7 +162,7 @@ def _refused(deployment: Object | None) -> Trouble | None:
         return None
     message = failure.get("message", "")
     reason = Reason.QUOTA_EXCEEDED if is_of_quota(message) else Reason.INVALID_POD_OVERRIDE
-    advice = what_to_set(message, "spec.runtime.resources", "spec.replicas")
+    advice = what_to_set(message, "spec.runtime.resources", count="spec.replicas")
     return Trouble(reason, f"the API server refuses the pods: {message}" + (f"; {advice}" if advice else ""))
 
 
