@@ -252,14 +252,14 @@ def test_nothing_for_so_long_is_stalled_until_something_gets_on(models: Models, 
 def test_a_refused_child_is_told_and_not_sent_again_and_again(
     models: Models, operator: OperatorProcess, repo: str, told_pods: ToldPods
 ) -> None:
-    models.apply("m", repo, runtime={"resources": {"limits": {"chips": 1}}})
+    models.apply("m", repo, pod={"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]})
     models.wait_for("m", Ready="False/Failed", Stalled="True/InvalidSpec", WorkloadReady="False/InvalidPodOverride")
-    assert "chips" in models.message("m", "WorkloadReady")
+    assert "value must be empty when `operator` is 'Exists'" in models.message("m", "WorkloadReady")
     operator.wait_quiet()
-    tries = [one for one in operator.writes() if "/deployments/m" in one.path]
+    tries = [one for one in operator.proxy.asked if one.method == "PATCH" and "/deployments/m" in one.path]
     assert 1 <= len(tries) <= 5, "once, and then once a minute"
     assert {one.status for one in tries} == {422}
-    models.apply("m", repo, runtime={"resources": {"limits": {"cpu": "1"}}})
+    models.apply("m", repo, pod={"tolerations": [{"key": "a", "operator": "Exists"}]})
     ready(models)
 
 
