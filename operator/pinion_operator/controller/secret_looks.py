@@ -55,5 +55,5 @@ class SecretLooks:
         return True
 
     def forget(self, key: Key) -> None:
-        """Drop what is remembered of an object."""
+        """Drop what is remembered of an object: it is gone, or the question got no answer, and counts as not asked."""
         self._looks.pop(key, None)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from devcluster.kubectl import KubectlError
+from tests.support.api_proxy import Fault
 from tests.support.backend_world import BACKEND, GRACE, World, start, world
 from tests.support.operator_process import OperatorProcess, wait_until
 
@@ -45,6 +46,20 @@ def test_from_apply_to_ready_and_then_silence(world: World, start: Callable[[], 
     wait_until(lambda: again.metric("pinion_operator_reconcile_total", kind="IpfsBackend") > 0, "a first pass")
     again.wait_quiet(seconds=3.0)
     assert again.writes() == []
+
+
+def test_a_server_that_does_not_know_the_new_kind_yet_delays_nothing(
+    world: World, start: Callable[[], OperatorProcess]
+) -> None:
+    """What admits children hears of a definition up to half a minute late, and refuses Secrets that are only asked for, too."""
+    operator = start()
+    text = 'secrets "s" is forbidden: cannot set blockOwnerDeletion in this case because cannot find RESTMapping'
+    unknown = Fault(lambda request: "dryRun" in request.query, 403, left=2, message=text)
+    operator.proxy.faults.append(unknown)
+    world.apply(BACKEND)
+    wait_until(lambda: world.get("statefulset", "store-kubo"), "what makes the pod")
+    assert world.get("secret", "store-kubo-client"), "what the pod mounts comes before it"
+    assert unknown.met == 2
 
 
 def test_of_the_object_itself_only_finalizer_and_status_are_written(world: World, start: Callable[[], OperatorProcess]) -> None:
