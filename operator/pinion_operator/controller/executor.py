@@ -10,7 +10,6 @@ from ..cluster.errors import ApiError, ConflictError, ForbiddenError, NotFoundEr
 from ..conditions import Reason
 from ..metrics import Metrics
 from ..reconcile.admission import explain, tells_of
-from ..reconcile.drift import covers
 from ..reconcile.plan import Plan
 from ..reconcile.unchangeable import with_unchangeable
 from ..resources.kinds import DEPLOYMENT, LISTED, SECRET, STATEFULSET, Kind, Object, Ref, ref_of
@@ -19,7 +18,7 @@ from .events import Events
 from .ownership import Ownership, is_ours, is_stranger
 from .reconciler import Context, Reconciler
 from .refusals import Refusals
-from .statuses import Path, dated, same, state, timestamp, transitions, unknown_fields, without
+from .statuses import Path, dated, is_kept, same, state, timestamp, transitions, unknown_fields, without
 from .store import Store
 
 _MAKE_PODS = (DEPLOYMENT, STATEFULSET)
@@ -127,7 +126,7 @@ class Executor:
         self._store.saw(owner.kind, answer)
         if answer["metadata"]["resourceVersion"] == obj["metadata"]["resourceVersion"]:
             return False
-        if not covers(answer.get("status", {}), status):
+        if not is_kept(answer.get("status", {}), status):
             log.warning("admission changed the status that was written", extra=_naming(owner))
             return False
         for condition, old, new in transitions(current, status):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from ..reconcile.drift import covers
 from ..resources.kinds import Object
 
 Path = tuple[str, ...]  # names of fields; "[]" = each item of a list
@@ -27,6 +28,11 @@ def dated(status: Object, current: Object, now: str) -> Object:
 def same(first: Object, second: Object) -> bool:
     """Return whether two statuses say the same; the order of conditions is nothing."""
     return _normal(first) == _normal(second)
+
+
+def is_kept(answer: Object, written: Object) -> bool:
+    """Return whether the API server kept what was written; it leaves out a list from which an apply takes the last item."""
+    return covers(answer, _without_empty(written))
 
 
 def transitions(before: Object, after: Object) -> Iterator[tuple[str, Object | None, Object | None]]:
@@ -54,6 +60,12 @@ def without(status: Object, unknown: Iterable[Path]) -> Object:
     for path in unknown:
         result = _drop(result, path)
     return dict(result)
+
+
+def _without_empty(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _without_empty(item) for name, item in value.items() if item not in ([], (), {})}
 
 
 def _drop(value: Any, path: Path) -> Any:

@@ -187,7 +187,7 @@ def test_labels_that_are_taken_away_are_stalled_and_named(
     operator.wait_leading()
     models.apply("minilm", hub.minilm)
     models.wait_for("minilm", Ready="False/Failed", Stalled="True/AdmissionConflict")
-    operator.wait_quiet(12)  # longer than what was written in vain is held
+    operator.wait_quiet(3)
     lists, before = operator.metric("pinion_operator_lists_total", result="done"), len(operator.writes())
     wait_until(lambda: operator.metric("pinion_operator_lists_total", result="done") >= lists + 4, "four more lists")
     assert "metadata.labels[app.kubernetes.io/managed-by]" in models.message("minilm", "Stalled")

@@ -1,7 +1,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from pinion_operator.controller.statuses import dated, same, state, timestamp, transitions, unknown_fields, without
+import pytest
+
+from pinion_operator.controller.statuses import dated, is_kept, same, state, timestamp, transitions, unknown_fields, without
 
 
 def make_status(*conditions: tuple[str, str, str], at: str = "") -> dict[str, Any]:
@@ -58,3 +60,18 @@ def test_fields_that_the_schema_lacks_are_read_from_the_refusal_and_left_out() -
     assert without(status, unknown) == {"other": 1, "conditions": [{"type": "A"}, {"type": "B"}]}
     assert without({"other": 1}, unknown) == {"other": 1}
     assert unknown_fields("500 something else: .status.x: it is broken") == frozenset()
+
+
+KEPT: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
+    "all of it": ({"phase": "Ready", "revisions": []}, {"phase": "Ready", "revisions": []}, True),
+    "a list whose last item was taken away is left out": ({"phase": "Ready"}, {"phase": "Ready", "revisions": []}, True),
+    "so it is deeper down": ({"transfer": {"bytes": 1}}, {"transfer": {"bytes": 1, "sources": []}}, True),
+    "another value": ({"phase": "Failed"}, {"phase": "Ready"}, False),
+    "nothing": ({}, {"phase": "Ready"}, False),
+    "an item less": ({"revisions": []}, {"revisions": [{"name": "a"}]}, False),
+}
+
+
+@pytest.mark.parametrize(("answer", "written", "kept"), KEPT.values(), ids=KEPT.keys())
+def test_what_the_api_server_kept(answer: dict[str, Any], written: dict[str, Any], kept: bool) -> None:
+    assert is_kept(answer, written) is kept
