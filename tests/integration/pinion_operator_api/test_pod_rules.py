@@ -7,7 +7,6 @@ import pytest
 
 from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
-from pinion_operator.api.environment import READ_NAMES, REFUSED_ENDS, REFUSED_NAMES, REFUSED_STARTS
 from pinion_operator.api.volumes import OUR_PATHS
 from tests.support.manifests import BACKEND, MODEL, with_value
 from tests.support.rule_cases import Case, Submit, check_case, ids_of
@@ -475,58 +474,3 @@ def test_other_kinds_of_volumes_are_refused_to_every_client(control_plane: Contr
         with pytest.raises(KubectlError) as refused:
             control_plane.kubectl("create", *where, input=manifest)
         assert words in refused.value.stderr
-
-
-def in_turn(name: str) -> str:
-    """Return a name in lower and upper case by turns."""
-    return "".join(letter.lower() if at % 2 else letter for at, letter in enumerate(name))
-
-
-def refused_at(submit: Submit, field: str, items: list[dict[str, Any]], what: str) -> set[str]:
-    """Return those of the items, by the text in `what`, that are refused; so many at once as one object may hold."""
-    found, room = set(), {"env": 16, "envFrom": 4}[field]
-    for start in range(0, len(items), room):
-        part = items[start : start + room]
-        answer = submit(with_value(MODEL, f"spec.runtime.{field}", part))
-        if isinstance(answer, str):
-            found |= {item[what] for at, item in enumerate(part) if f"spec.runtime.{field}[{at}].{what}:" in answer}
-    return found
-
-
-REFUSED = [
-    *(f"{start}X" for start in REFUSED_STARTS),
-    *(f"X{end}" for end in REFUSED_ENDS),
-    *REFUSED_ENDS,
-    *REFUSED_NAMES,
-    *READ_NAMES,
-    "HF_TOKEN",
-    "HF_HOME",
-    "PINION_X",
-    "IPFS_PATH",
-    "KUBO_API",
-    "LD_PRELOAD",
-    "PYTHONPATH",
-    "SSL_CERT_FILE",
-    "TORCHINDUCTOR_CACHE_DIR",
-]
-
-
-def test_variables_that_are_not_a_users(submit: Submit) -> None:
-    names = list(dict.fromkeys(spelling for name in REFUSED for spelling in (name, name.lower(), in_turn(name))))
-    assert refused_at(submit, "env", [{"name": name} for name in names], "name") == set(names)
-
-
-def test_no_prefix_can_make_one_of_them(submit: Submit) -> None:
-    """Each way to cut a refused name that a library reads in two; the second part is a key of somebody's Secret."""
-    whole = [f"{start}X" for start in REFUSED_STARTS] + [*REFUSED_NAMES, *READ_NAMES]
-    cuts = dict.fromkeys(name[:at] for name in whole for at in range(1, len(name)))
-    prefixes = [spelling for cut in cuts for spelling in dict.fromkeys((cut, in_turn(cut)))]
-    items = [{"prefix": prefix, "secretRef": {"name": "s"}} for prefix in prefixes]
-    assert refused_at(submit, "envFrom", items, "prefix") == set(prefixes)
-
-
-def test_other_prefixes_are_taken(submit: Submit) -> None:
-    for prefix in ("APP_", "X", "PATH", "HOME", "TMPDIR", "MODEL_", "_X", "GOOGLE_", "http_proxy"):
-        assert isinstance(
-            submit(with_value(MODEL, "spec.runtime.envFrom", [{"prefix": prefix, "secretRef": {"name": "s"}}])), dict
-        ), prefix
