@@ -4,10 +4,12 @@ They are not read, so all that can be asked is whether their names are free, by 
 taken, as nearly all do, is a refused call. So it is asked when it matters, to pods that start, and hardly ever else.
 """
 
+import contextlib
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 
+from ..cluster.errors import ApiError
 from ..resources.kinds import Key
 
 SELDOM = 3600.0  # seconds, while nothing happens
@@ -54,6 +56,15 @@ class SecretLooks:
         known.at, known.pods = now, pods
         return True
 
+    @contextlib.contextmanager
+    def asking(self, key: Key) -> Iterator[None]:
+        """Ask inside it: a question that gets no answer counts as not asked."""
+        try:
+            yield
+        except ApiError:
+            self.forget(key)
+            raise
+
     def forget(self, key: Key) -> None:
-        """Drop what is remembered of an object: it is gone, or the question got no answer, and counts as not asked."""
+        """Drop what is remembered of an object that is gone."""
         self._looks.pop(key, None)

@@ -1,7 +1,6 @@
 """Images that are not ours, with the real operator: refused unless allowed, and never taken from what runs already."""
 
 import json
-import secrets
 from typing import Any
 
 import pytest
@@ -23,14 +22,6 @@ IMAGE, DAEMON = "own.example/team/runtime:1", "own.example/team/kubo:1"
 @pytest.fixture
 def models(control_plane: ControlPlane, namespace: str) -> Models:
     return Models(control_plane, namespace)
-
-
-@pytest.fixture
-def repo(hub: Hub) -> str:
-    """Return a small repository of the test's own."""
-    name = f"pinion-tests/moves-{secrets.token_hex(4)}"
-    hub.add_repo(name, {"config.json": b"{}", "model.safetensors": b"first"})
-    return name
 
 
 def started(operators: Operators, hub: Hub, **settings: str) -> Any:

@@ -1,7 +1,6 @@
 """Revisions against a real API server and its Deployment controller: what moves, what rolls, and what stays as it is."""
 
 import json
-import secrets
 
 import pytest
 
@@ -27,14 +26,6 @@ def hub_endpoint(hub: Hub) -> str:
 @pytest.fixture
 def models(control_plane: ControlPlane, namespace: str, operator: OperatorProcess) -> Models:
     return Models(control_plane, namespace)
-
-
-@pytest.fixture
-def repo(hub: Hub) -> str:
-    """Return a small repository of the test's own."""
-    name = f"pinion-tests/moves-{secrets.token_hex(4)}"
-    hub.add_repo(name, {"config.json": b"{}", "model.safetensors": b"first"})
-    return name
 
 
 def ready(models: Models, name: str = "m") -> dict[str, object]:

@@ -2,6 +2,9 @@
 
 import itertools
 
+import pytest
+
+from pinion_operator.cluster.errors import ForbiddenError
 from pinion_operator.controller.secret_looks import LONGEST_WAITING, NEW_PODS, SELDOM, WAITING, SecretLooks
 from pinion_operator.reconcile.mounts import is_being_created, mounted_secrets
 
@@ -25,6 +28,17 @@ def test_once_at_the_start_and_then_hardly_ever() -> None:
     assert asked == [SELDOM, 2 * SELDOM]
     looks.forget(KEY)
     assert looks.due(KEY, NONE, waits=False), "of another object nothing is known"
+
+
+def test_a_question_without_an_answer_counts_as_not_asked() -> None:
+    looks, _ = make()
+    assert looks.due(KEY, NONE, waits=False)
+    with pytest.raises(ForbiddenError), looks.asking(KEY):
+        raise ForbiddenError("cannot find RESTMapping", status=403)
+    assert looks.due(KEY, NONE, waits=False)
+    with looks.asking(KEY):
+        pass
+    assert not looks.due(KEY, NONE, waits=False), "it was answered"
 
 
 def test_where_the_start_is_no_occasion_nothing_is_asked() -> None:

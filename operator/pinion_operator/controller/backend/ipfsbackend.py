@@ -10,7 +10,6 @@ from functools import partial
 from pydantic import ValidationError
 
 from ...api.ipfsbackend import IpfsBackend
-from ...cluster.errors import ApiError
 from ...probes.kubo import KuboProbeError, list_pins, pin, unpin
 from ...reconcile.backend.children import build_secrets, is_outdated
 from ...reconcile.backend.decide import decide
@@ -170,11 +169,8 @@ class IpfsBackendReconciler:
         waits = any(is_being_created(pod) for pod in pods)
         due = self._secret_looks.due(key_of(obj), frozenset(pod["metadata"]["uid"] for pod in pods), waits=waits)
         if due or memory.missing or is_outdated(obj, around.workloads, around.credentials):
-            try:
+            with self._secret_looks.asking(key_of(obj)):
                 memory.missing = frozenset([one["metadata"]["name"] for one in wanted if await context.api.is_free(one)])
-            except ApiError:
-                self._secret_looks.forget(key_of(obj))
-                raise
         return memory.missing
 
     async def _check_if_due(self, backend: IpfsBackend, around: Surroundings, memory: _Memory, context: Context) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ...api.modeldeployment import ModelDeployment
 from ...api.source import HuggingFaceSource
-from ...cluster.errors import ApiError, ForbiddenError
+from ...cluster.errors import ForbiddenError
 from ...probes.hub import Access, probe_source, probe_upstream
 from ...probes.pods import probe_pods
 from ...probes.tokens import Credential, no_token, read_hub_token
@@ -125,11 +125,8 @@ class ModelDeploymentReconciler:
         waits = any(waits_for_volumes(pod) for pod in seen.pods)
         if self._secret_looks.due(key, frozenset(), waits=waits) and scope.current and waits:
             secret = mounted_peers_secret(scope.current.template)
-            try:
+            with self._secret_looks.asking(key):
                 gone = await context.api.is_free(build_peers_secret(obj, secret, seen.fresh_token))
-            except ApiError:
-                self._secret_looks.forget(key)
-                raise
             seen = replace(seen, peers_secret_gone=gone)
         seen = await self._with_mounted_claims(seen, scope, context)
         ask = partial(warnings_about, context.api)

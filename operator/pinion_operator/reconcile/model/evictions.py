@@ -10,7 +10,7 @@ from .pods import condition_of, name_of, revision_of
 from .revision import Revision
 from .troubles import Trouble
 
-EPHEMERAL_STORAGE = "ephemeral-storage"
+_EPHEMERAL_STORAGE = "ephemeral-storage"
 STARTING = 600.0  # seconds: a pod that took too much sooner than this was evicted for what it takes to start
 _OWN_LIMIT = re.compile(r"\bexceed(s|ed)\b.*\blimit\b")  # a limit of its own, and not that its node had too little
 
@@ -53,5 +53,5 @@ def _went_over_while_it_started(pod: Pod) -> bool:
 def _storage_limit(pod: Pod) -> int | None:
     """Return the bytes that the kubelet lets the pod have on its node, as it counts them; None when nobody set a limit."""
     containers = pod.obj.get("spec", {}).get("containers", ())
-    limits = [one.get("resources", {}).get("limits", {}).get(EPHEMERAL_STORAGE) for one in containers]
+    limits = [one.get("resources", {}).get("limits", {}).get(_EPHEMERAL_STORAGE) for one in containers]
     return sum(int(parse_quantity(str(limit))) for limit in limits if limit is not None) or None  # 0 is no limit, to Kubernetes
