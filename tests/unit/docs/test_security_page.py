@@ -184,8 +184,8 @@ HELD_BY = {
         "unit/pinion_operator_model/test_custom_code.py::test_a_custom_image_is_refused_and_nothing_is_asked_or_made",
         "unit/pinion_operator_model/test_custom_code.py::test_it_needs_the_switch",
         "unit/pinion_operator_model/test_pod_overrides.py::test_what_makes_a_pod_ours_stays",
-        "integration/pinion_operator_api/test_pod_rules.py::test_variables_that_are_not_a_users",
-        "integration/pinion_operator_api/test_pod_rules.py::test_no_prefix_can_make_one_of_them",
+        "integration/pinion_operator_api/test_environment_names.py::test_variables_that_are_not_a_users",
+        "integration/pinion_operator_api/test_environment_names.py::test_no_prefix_can_make_one_of_them",
         "integration/pinion_ipfs/test_variables.py::test_names_behind_a_prefix_change_nothing",
         "integration/chart/test_rendering.py::test_custom_images_are_refused_until_they_are_allowed",
         "integration/pinion_operator_model/test_custom_images.py"
