@@ -61,8 +61,6 @@ class Watch:
     ) -> None:  # kopf would write a result into the status
         obj = event["object"]
         self._metrics.event(param.name, event["type"])
-        if event["type"] is None:  # from a list: the first, or one after a watch that could not be resumed
-            self._wanted.set()
         if event["type"] == "DELETED":
             self._store.saw_deleted(param, obj)
         else:
@@ -95,6 +93,8 @@ class Watch:
                 raise aiohttp.ClientConnectionError("HTTP 404: the API server has no such kind")
         elif response.status == 200:
             self._refusals.granted(*found, verb)
+            if verb == "list":  # the first, or one after a watch that could not be resumed; an empty one brings no event
+                self._wanted.set()
         return response
 
 

@@ -1,6 +1,7 @@
 """Watches that break, in each of the ways they do: no change in the gap is lost, and somebody can see that there is a gap."""
 
 import pytest
+from aiohttp import web
 
 from tests.support.api_proxy import Asked, Fault
 from tests.support.operator_process import OperatorProcess, wait_until
@@ -84,6 +85,25 @@ def test_after_a_410_it_lists_once_and_finds_what_was_deleted_in_the_gap(small: 
     operator.wait_quiet(2)
     assert len(watches(operator, "configmaps")) - opened <= 1, "no storm"
     assert operator.process.poll() is None
+
+
+def test_the_last_object_of_a_kind_that_went_in_a_gap_is_missed(small: Small) -> None:
+    operator = small.leader()
+    small.apply("only", 1)
+    small.wait_ready("only")
+    operator.wait_quiet(1)
+
+    def is_of_configmaps(request: web.Request) -> bool:
+        return request.path.endswith("/configmaps") and request.query.get("watch") == "true"
+
+    hidden = Fault(is_of_configmaps, 503)
+    operator.proxy.faults.append(hidden)
+    operator.proxy.end_watches()
+    wait_until(lambda: hidden.met, "the watch is away")
+    small.kubectl("delete", "configmap", "only-small")
+    operator.proxy.faults[:] = [Fault(is_of_configmaps, status=200, body=GONE, left=1)]
+    # The list after it is empty: it brings no event.
+    wait_until(lambda: small.get("configmap", "only-small"), "the child is back", 30)
 
 
 def test_rights_that_are_away_for_a_while_come_back_without_a_restart(small: Small) -> None:
