@@ -29,6 +29,7 @@ class Bounds:
     head_seconds: float = 10.0  # for a request's head, from its first byte
     idle_seconds: float = 60.0  # of a connection between two requests
     stall_seconds: float = 30.0  # for the next piece of an answer to be taken
+    linger_seconds: float = 2.0  # a refused peer that still writes reads the answer before it sees a reset
 
 
 class Token:
@@ -89,7 +90,7 @@ class ContentServer:
         self._connections.add(task)
         try:
             if len(self._connections) > self._bounds.connections:
-                await self._send(writer, refuse(503, "too many connections", {"Retry-After": "1"}), head_only=False)
+                await self._refuse(reader, writer, refuse(503, "too many connections", {"Retry-After": "1"}))
             else:
                 while await self._exchange(reader, writer):
                     pass
@@ -110,13 +111,19 @@ class ContentServer:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; return whether another may follow."""
+        first = b""
         try:
             async with asyncio.timeout(self._bounds.idle_seconds) as limit:
                 first = await reader.read(1)
                 limit.reschedule(asyncio.get_running_loop().time() + self._bounds.head_seconds)
                 request = await read_request(reader, first) if first else None
         except BadRequest as error:
-            await self._send(writer, refuse(400, str(error)), head_only=False)
+            await self._refuse(reader, writer, refuse(400, str(error)))
+            return False
+        except TimeoutError:
+            if first:
+                message = f"the head of the request did not arrive within {self._bounds.head_seconds:g} s"
+                await self._refuse(reader, writer, refuse(408, message))
             return False
         if request is None:
             return False
@@ -135,6 +142,16 @@ class ContentServer:
         if request.method not in _METHODS:
             return refuse(405, "content is read only", {"Allow": ", ".join(_METHODS)})
         return answer(self._shared, request)
+
+    async def _refuse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, given: Answer) -> None:
+        """Answer for the last time, and take what the peer still writes: a reset would lose the answer."""
+        _log.info("refused a connection of %s: %s", writer.get_extra_info("peername")[0], given.body.decode().strip())
+        await self._send(writer, given, head_only=False)
+        writer.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._bounds.linger_seconds):
+                while await reader.read(MAX_HEAD):
+                    pass
 
     async def _send(self, writer: asyncio.StreamWriter, given: Answer, *, head_only: bool, keep_alive: bool = False) -> None:
         head = given.head.encode(keep_alive=keep_alive)

@@ -63,7 +63,9 @@ class App:
         self.in_flight += 1
         try:
             response = await self._respond(request, endpoint, methods)
-            extra = self._headers(request)
+            extra = self._headers(_request_id(request))
+            if self._observer.draining():
+                extra.append((b"connection", b"close"))
             if response.status >= 400 and not await request.discard_body(_DISCARD_BYTES, _DISCARD_IDLE_SECONDS):
                 extra.append((b"connection", b"close"))
             await response.send(send, extra)
@@ -72,6 +74,11 @@ class App:
             self._observer.answered(endpoint, _CLIENT_GONE, time.perf_counter() - started)
         finally:
             self.in_flight -= 1
+
+    def refuse_unread(self, error: ApiError) -> tuple[Response, Headers]:
+        """Count what never became a request, and return its answer and the headers beside its own."""
+        self._observer.answered(_UNKNOWN_ROUTE, error.status, 0.0)
+        return self._refuse(error), [*self._headers(uuid.uuid4().hex), (b"connection", b"close")]
 
     def _find(self, path: str) -> tuple[str, dict[str, Handler] | None]:
         if methods := self._exact.get(path):
@@ -109,12 +116,14 @@ class App:
             raise ApiError(405, Code.METHOD_NOT_ALLOWED, f"{request.path} takes {allow}, not {request.method}.", allow=allow)
         return await handler(request)
 
-    def _headers(self, request: Request) -> Headers:
-        given = request.header(b"x-request-id")
-        request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    def _headers(self, request_id: str) -> Headers:
         headers: Headers = [(b"x-request-id", request_id.encode())]
         if cid := self._observer.model_cid():
             headers.append((b"x-model-cid", cid.encode()))
-        if self._observer.draining():
-            headers.append((b"connection", b"close"))
         return headers
+
+
+def _request_id(request: Request) -> str:
+    """Return the caller's own, when it is harmless."""
+    given = request.header(b"x-request-id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

@@ -8,10 +8,11 @@ class Code(StrEnum):
 
     INVALID_REQUEST = "invalid_request"  # the body or one of its fields is not what the route takes
     INVALID_JSON = "invalid_json"
+    MALFORMED_HTTP = "malformed_http"  # what arrived is no request, or its body is cut wrongly
     UNSUPPORTED_PARAMETER = "unsupported_parameter"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     REQUEST_TOO_LARGE = "request_too_large"
-    REQUEST_TIMEOUT = "request_timeout"  # the client did not send its body in time
+    REQUEST_TIMEOUT = "request_timeout"  # the client did not send its head or body in time
     INVALID_API_KEY = "invalid_api_key"  # none, or one that nobody has
     MODEL_NOT_FOUND = "model_not_found"
     NOT_FOUND = "not_found"

@@ -29,15 +29,13 @@ class Response:
     content_type: bytes = JSON
     headers: Headers = field(default_factory=list)
 
+    def all_headers(self) -> Headers:
+        """Return its headers, and those that describe its body."""
+        return [(b"content-type", self.content_type), (b"content-length", str(len(self.body)).encode()), *self.headers]
+
     async def send(self, send: Send, extra: Headers) -> None:
         """Send it, with `extra` headers."""
-        headers = [
-            (b"content-type", self.content_type),
-            (b"content-length", str(len(self.body)).encode()),
-            *self.headers,
-            *extra,
-        ]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.start", "status": self.status, "headers": [*self.all_headers(), *extra]})
         await send({"type": "http.response.body", "body": self.body})
 
 
@@ -53,6 +51,7 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self._headers: Headers = scope["headers"]
+        self._state: MutableMapping[str, Any] = scope.get("state", {})
         self._receive = receive
         self._body_started = False
         self._body_ended = False
@@ -76,7 +75,10 @@ class Request:
         return (self.header(b"expect") or "").lower() == "100-continue"
 
     async def next_chunk(self, idle_seconds: float) -> bytes | None:
-        """Return the next piece of the body, None after the last; raise TimeoutError or ClientGone."""
+        """Return the next piece of the body, None after the last.
+
+        Raises TimeoutError, ClientGone, or the ApiError of a body that the parser refused.
+        """
         if self._body_ended:
             return None
         self._body_started = True
@@ -84,6 +86,9 @@ class Request:
             message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
+        if (refusal := self._state.get("refusal")) is not None:
+            self._body_ended = True
+            raise refusal
         self._body_ended = not message.get("more_body", False)
         body: bytes = message.get("body", b"")
         return body

@@ -1,37 +1,40 @@
 """uvicorn as a listener only: it neither takes signals nor decides when the process ends."""
 
+import asyncio
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import uvicorn
 
 from pinion_ipfs.serving.sockets import listen
 
 from .app import App
+from .connection import Bounds, Connection
 
 _BACKLOG = 2048
-_KEEP_ALIVE_SECONDS = 75  # longer than the pools of usual clients keep a connection, so that they close it, not we
 
 
 class Listener(uvicorn.Server):
     """One port; `serve_until_stopped` ends after `stop`, when the last answer has been sent."""
 
-    def __init__(self, app: App, host: str, port: int) -> None:
+    def __init__(self, app: App, host: str, port: int, bounds: Bounds | None = None) -> None:
         self.socket = listen(host, port)
         self.socket.set_inheritable(False)
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="none",
-                http="httptools",
+                http=cast(type[asyncio.Protocol], functools.partial(Connection, app, bounds or Bounds())),  # it is only called
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 backlog=_BACKLOG,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
         )
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import httpx
 import pytest
@@ -15,32 +15,10 @@ from pinion_runtime.server.errors import ApiError, Code
 from pinion_runtime.server.http import ClientGone, Request, Response, json_response
 from pinion_runtime.server.interrupt import Interruptible
 from pinion_runtime.server.listener import Listener
+from tests.support.observers import Recorder
 from tests.support.serve import eventually
 
 LIMIT = 1000
-
-
-@dataclass
-class Recorder:
-    """An observer that keeps what it is told."""
-
-    cid: str = ""
-    ending: bool = False
-    answers: list[tuple[str, int]] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-
-    def answered(self, endpoint: str, status: int, seconds: float) -> None:
-        assert seconds >= 0
-        self.answers.append((endpoint, status))
-
-    def refused(self, error_type: str) -> None:
-        self.refusals.append(error_type)
-
-    def model_cid(self) -> str:
-        return self.cid
-
-    def draining(self) -> bool:
-        return self.ending
 
 
 class Desk:

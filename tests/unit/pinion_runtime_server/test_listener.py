@@ -11,27 +11,14 @@ import pytest
 from pinion_runtime.server.app import App
 from pinion_runtime.server.http import Request, Response, json_response
 from pinion_runtime.server.listener import Listener
-
-
-class Nobody:
-    """An observer that takes note of nothing."""
-
-    def answered(self, endpoint: str, status: int, seconds: float) -> None: ...
-
-    def refused(self, error_type: str) -> None: ...
-
-    def model_cid(self) -> str:
-        return ""
-
-    def draining(self) -> bool:
-        return False
+from tests.support.observers import Recorder
 
 
 def listener(host: str, port: int = 0) -> Listener:
     async def hello(_: Request) -> Response:
         return json_response("hello")
 
-    return Listener(App({"/hello": {"GET": hello}}, Nobody()), host, port)
+    return Listener(App({"/hello": {"GET": hello}}, Recorder()), host, port)
 
 
 @contextlib.asynccontextmanager
