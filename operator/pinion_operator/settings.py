@@ -1,6 +1,5 @@
 """What the operator is told at its start: `PINION_*` variables, and a flag for each."""
 
-import argparse
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +7,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pinion_ipfs.arguments import Parser
 from pinion_ipfs.distribution import ShowVersion
 from pinion_ipfs.trust import InvalidAuthorities, read_authorities
 
@@ -106,9 +106,9 @@ class Settings:
                 parse_place(prefix)
             except ValueError as error:
                 raise SettingsError(f"{_variable('custom_image_prefixes')}: {error}") from None
-        for name in _POSITIVE:
-            if getattr(self, name) <= 0:
-                raise SettingsError(f"{_variable(name)}: {getattr(self, name)} is not above 0")
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:  # NaN compares with nothing
+                raise SettingsError(f"{_variable(name)}: {getattr(self, name)} is not between {low:g} and {high:g}")
         if self.request_timeout_seconds >= self.lease_timing.deadline:
             raise SettingsError(
                 f"{_variable('request_timeout_seconds')}: a write of {self.request_timeout_seconds:g} s does not fit into"
@@ -134,7 +134,7 @@ class Settings:
     @classmethod
     def load(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> "Settings":
         """Parse flags and variables; SettingsError names what is wrong, a wrong flag ends the process as argparse does."""
-        parser = argparse.ArgumentParser(prog="python -m pinion_operator", description="The Kubernetes operator of Pinion.")
+        parser = Parser(prog="python -m pinion_operator", description="The Kubernetes operator of Pinion.")
         parser.add_argument("--version", action=ShowVersion, program=PROGRAM)
         for item in fields(cls):
             why = f"{item.metadata['help']} [{_variable(item.name)}, default {_shown(item)}]"
@@ -143,6 +143,8 @@ class Settings:
         values: dict[str, Any] = {}
         for item in fields(cls):
             given = flags[item.name] if flags[item.name] is not None else environment.get(_variable(item.name))
+            if given is not None and not given.strip() and item.name in _WIDER_WHEN_EMPTY:
+                raise SettingsError(f"{_variable(item.name)} is empty, which would open more: leave it out where that is meant")
             if given is not None:
                 values[item.name] = _convert(item, given)
         if values.get("ca_file"):
@@ -159,10 +161,19 @@ class SettingsError(ValueError):
     """A setting that cannot be; the message names its variable."""
 
 
-_POSITIVE = (
-    "workers", "lease_seconds", "relist_seconds", "refused_seconds", "watch_seconds", "request_timeout_seconds",
-    "reconcile_timeout_seconds",
-)  # fmt: skip
+_DAY = 86400.0  # seconds: the longest of all waits
+_RANGES: dict[str, tuple[float, float]] = {
+    "workers": (1, 256),
+    "lease_seconds": (1, _DAY),
+    "relist_seconds": (0.1, _DAY),
+    "refused_seconds": (0.1, _DAY),
+    "watch_seconds": (1, _DAY),
+    "request_timeout_seconds": (0.1, _DAY),
+    "reconcile_timeout_seconds": (0.1, _DAY),
+    "stop_seconds": (0, _DAY),
+    "health_port": (0, 65535),
+}
+_WIDER_WHEN_EMPTY = ("namespaces", "custom_image_prefixes")  # none of them: all of them
 _SECRET_NAME = re.compile("[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 _TYPES: dict[type, Callable[[str], Any]] = {str: str, int: int, float: float}
 _ALLOWED = {

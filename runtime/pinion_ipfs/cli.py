@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from .arguments import Parser, UsageError, host, http_url, port_or_any, seconds, whole_number
 from .commands import local
-from .content.cid import Cid
+from .commands.arguments import cid, content, instance, repository, revision
+from .commands.environment import check_store
 from .content.errors import ContentError
 from .distribution import ShowVersion
 
@@ -19,7 +21,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 when content is wrong or out of reach, 2 for a usage error, 130 when interrupted."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     command: Command = options.command
     try:
         return command(options)
@@ -27,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone. Python would complain again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    except UsageError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return EXIT_USAGE
     except (ContentError, OSError) as error:
         _fail(options, error)
         return EXIT_FAILED
@@ -34,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(PROGRAM, description="Address, export, unpack, verify, fetch and read content.")
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; each sets `command` to what runs it."""
+    parser = Parser(PROGRAM, description="Address, export, unpack, verify, fetch and read content.")
     parser.add_argument("--version", action=ShowVersion, program=PROGRAM)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -52,10 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     command = add("export", _export, "write a file or directory as a CAR")
     command.add_argument("path", type=Path)
     command.add_argument("-o", "--output", type=Path, help="the CAR to write (default: standard output)")
-    command = add("import", _checked_root(local.import_car), "unpack a CAR into a new directory, each block verified")
+    command = add("import", local.import_car, "unpack a CAR into a new directory, each block verified")
     _car_arguments(command)
     command.add_argument("target", type=Path, help="the directory or file to make; it must not exist")
-    command = add("verify", _checked_root(local.verify_car), "check that a CAR is whole, in order and right, block by block")
+    command = add("verify", local.verify_car, "check that a CAR is whole, in order and right, block by block")
     _car_arguments(command)
     command = add("get", _remote("get"), "write content to a new directory or file, each block verified")
     _read_arguments(command)
@@ -64,48 +70,51 @@ def _parser() -> argparse.ArgumentParser:
     _read_arguments(add("ls", _remote("ls"), "list a directory: CID, bytes with all below, name"))
     add("pins", _remote("pins"), "list the pins of the local store: CID, model, owner, backends")
     command = add("fetch", _fetch, "bring a model of the hub into the local store, verify it and print its CID")
-    command.add_argument("repo", help="for one: sentence-transformers/all-MiniLM-L6-v2")
-    command.add_argument("--revision", default="main", help="a branch, tag or commit (default: main)")
-    command.add_argument("--endpoint", default="", help="the hub's address (default: the library's own, or HF_ENDPOINT)")
-    command.add_argument("--cid", help="accept nothing but this CID")
+    command.add_argument("repo", type=repository, help="for one: sentence-transformers/all-MiniLM-L6-v2")
+    command.add_argument("--revision", type=revision, default="main", help="a branch, tag or commit (default: main)")
+    command.add_argument(
+        "--endpoint", type=http_url, default="", help="the hub's address (default: the library's own, or HF_ENDPOINT)"
+    )
+    command.add_argument("--cid", type=cid, help="accept nothing but this CID")
     command.add_argument("--offline", action="store_true", help="verify what the local store has, and ask nobody")
     _serve_arguments(add("serve", _serve, "give models of the local store to peers over HTTP: GET and HEAD, with a token"))
     return parser
 
 
 def _serve_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("roots", nargs="*", type=_cid, metavar="CID", help="models to serve (default: all that are pinned)")
+    command.add_argument("roots", nargs="*", type=cid, metavar="CID", help="models to serve (default: all that are pinned)")
     command.add_argument("--token-file", type=Path, required=True, help="the bearer token that every request must carry")
-    command.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0: all (default: 127.0.0.1)")
-    command.add_argument("--port", type=int, default=8082, help="default: 8082; 0: a free one")
+    command.add_argument(
+        "--host", type=host, default="127.0.0.1", help="the address to listen on; 0.0.0.0: all (default: 127.0.0.1)"
+    )
+    command.add_argument("--port", type=port_or_any, default=8082, help="default: 8082; 0: a free one")
     command.add_argument("--hf-home", type=Path, help="the store (default: HF_HOME)")
-    command.add_argument("--max-connections", type=int, default=128, metavar="N", help="at a time (default: 128)")
-    command.add_argument("--stall-seconds", type=float, default=30.0, metavar="S", help="a peer that takes nothing is dropped")
-    command.add_argument("--instance", default="", help="the name among peers (default: the host's, and a random part)")
+    command.add_argument(
+        "--max-connections", type=whole_number(1, 65536), default=128, metavar="N", help="at a time (default: 128)"
+    )
+    command.add_argument(
+        "--stall-seconds", type=seconds(0.1, 86400), default=30.0, metavar="S", help="a peer that takes nothing is dropped"
+    )
+    command.add_argument(
+        "--instance", type=instance, default="", help="the name among peers (default: the host's, and a random part)"
+    )
     command.add_argument("--orders", action="store_true", help="serve what standard input says, until its end")
-
-
-def _cid(text: str) -> Cid:
-    try:
-        return Cid.parse(text)
-    except ContentError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _car_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("car", help="the CAR to read, depth first with repeats; - for standard input")
-    command.add_argument("--root", help="the CID that it must hold (default: the root that it names)")
+    command.add_argument("--root", type=cid, help="the CID that it must hold (default: the root that it names)")
 
 
 def _read_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("what", metavar="CID[/PATH]")
-    command.add_argument("--gateway", default="", help="a trustless HTTP gateway to ask last")
+    command.add_argument("what", type=content, metavar="CID[/PATH]")
+    command.add_argument("--gateway", type=http_url, default="", help="a trustless HTTP gateway to ask last")
     _kubo_argument(command)
 
 
 def _kubo_argument(command: argparse.ArgumentParser) -> None:
     text = "Kubo's RPC API (default: KUBO_API); its bearer token is read from KUBO_API_TOKEN"
-    command.add_argument("--kubo-api", default="", metavar="URL", help=text)
+    command.add_argument("--kubo-api", type=http_url, default="", metavar="URL", help=text)
 
 
 def _add(options: argparse.Namespace) -> int:
@@ -119,16 +128,10 @@ def _export(options: argparse.Namespace) -> int:
     return local.export_car(options)
 
 
-def _checked_root(command: Command) -> Command:
-    def run(options: argparse.Namespace) -> int:
-        options.root = Cid.parse(options.root) if options.root else None
-        return command(options)
-
-    return run
-
-
 def _remote(name: str) -> Command:
     def run(options: argparse.Namespace) -> int:
+        if name != "add":
+            check_store()
         from .commands import remote  # not at the top: its HTTP client takes longer to import than a small file to hash
 
         command: Command = getattr(remote, name)
@@ -138,12 +141,15 @@ def _remote(name: str) -> Command:
 
 
 def _fetch(options: argparse.Namespace) -> int:
+    check_store()
     from .commands.fetch import fetch  # not at the top: the hub's client is slow to import
 
     return fetch(options)
 
 
 def _serve(options: argparse.Namespace) -> int:
+    if options.hf_home is None:
+        check_store()
     from .commands.serve import serve  # not at the top: nothing else needs the store's and the server's imports
 
     return serve(options)

@@ -10,12 +10,15 @@ from typing import Literal, cast
 
 from pinion_contract.config import HuggingFaceSource, KuboBackend, Limits, LiveConfig, RuntimeConfig, Warmup
 from pinion_contract.names import CONTENT_PORT, INFERENCE_PORT, MANAGEMENT_PORT, STATE_PATH
+from pinion_ipfs.arguments import Parser, host, http_url, port, read_token, seconds, token_problem, whole_number
 from pinion_ipfs.distribution import ShowVersion
 from pinion_ipfs.errors import ContentError
 from pinion_ipfs.identity import Commit, RepoId
 from pinion_ipfs.trust import InvalidAuthorities, read_authorities
 
 PROGRAM = "pinion-serve"
+_MOST = 2**31 - 1
+_positive, _natural, _seconds = whole_number(1, _MOST), whole_number(0, _MOST), seconds(0, 3600)
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -116,12 +119,17 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     laptop = isinstance(source, ModelFlags)
     if laptop and (problem := _problem_of_authorities(environment)):
         parser.error(problem)
-    host = given.host or ("127.0.0.1" if laptop else "0.0.0.0")
+    if laptop and (problem := _problem_of_variables(environment)):
+        parser.error(problem)
+    for flag, file in (("--peer-token-file", given.peer_token_file), ("--kubo-token-file", given.kubo_token_file)):
+        if laptop and file and (problem := _problem_of_token(file)):
+            parser.error(f"{flag}: {problem}")
+    listen = given.host or ("127.0.0.1" if laptop else "0.0.0.0")
     return Settings(
         source=source,
-        host=host,
+        host=listen,
         port=given.port,
-        management_host=given.management_host or host,
+        management_host=given.management_host or listen,
         management_port=given.management_port,
         content_port=given.content_port,
         peers=tuple(given.peer),
@@ -129,7 +137,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         cache_dir=given.cache_dir or _default_cache(environment, laptop),
         drain_seconds=given.drain_seconds if given.drain_seconds is not None else (0.0 if laptop else 5.0),
         live_seconds=given.live_seconds,
-        hub_token=environment.get("HF_TOKEN", ""),
+        hub_token=environment.get("HF_TOKEN", "").strip(),
         progress=laptop and sys.stderr.isatty(),
     )
 
@@ -142,6 +150,25 @@ def _problem_of_authorities(environment: Mapping[str, str]) -> str:
         read_authorities(Path(path))
     except InvalidAuthorities as error:
         return f"PINION_CA_FILE: {error}"
+    return ""
+
+
+def _problem_of_variables(environment: Mapping[str, str]) -> str:
+    """Return what is wrong with what a laptop's environment says. An empty HF_TOKEN is none, as for the hub's library."""
+    for name in ("HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "PINION_CA_FILE"):
+        if not environment.get(name, "unset").strip():
+            return f"{name} is set, and empty: give it a value, or unset it"
+    token = environment.get("HF_TOKEN", "").strip()
+    return f"the token in HF_TOKEN: {problem}" if token and (problem := token_problem(token)) else ""
+
+
+def _problem_of_token(file: Path) -> str:
+    try:
+        read_token(file)
+    except OSError as error:
+        return f"{file}: {error.strerror}"
+    except ValueError as error:
+        return str(error)
     return ""
 
 
@@ -196,7 +223,7 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=PROGRAM,
         description="Fetch a model, verify it, load it and serve it over HTTP.",
         epilog="Gated repositories: set HF_TOKEN. Behind a proxy: HTTPS_PROXY, NO_PROXY; with authorities of your own:"
@@ -206,14 +233,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a repository of the hub, ORG/NAME")
     what = parser.add_argument_group("the model (with MODEL)")
     what.add_argument("--revision", default="main", help="branch, tag or commit (default: main)")
-    what.add_argument("--endpoint", default="", metavar="URL", help="another hub than the default one")
+    what.add_argument("--endpoint", type=http_url, default="", metavar="URL", help="another hub than the default one")
     what.add_argument("--served-name", default="", metavar="NAME", help="the name that requests use (default: MODEL)")
     what.add_argument("--expected-cid", default="", metavar="CID", help="serve exactly these bytes or nothing")
     what.add_argument(
         "--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"], help="default: the checkpoint's"
     )
-    what.add_argument("--kubo-rpc", default="", metavar="URL", help="pin in this Kubo, through its RPC API")
-    what.add_argument("--kubo-gateway", default="", metavar="URL", help="read from the same Kubo, through its gateway")
+    what.add_argument("--kubo-rpc", type=http_url, default="", metavar="URL", help="pin in this Kubo, through its RPC API")
+    what.add_argument(
+        "--kubo-gateway", type=http_url, default="", metavar="URL", help="read from the same Kubo, through its gateway"
+    )
     what.add_argument("--kubo-token-file", type=Path, metavar="FILE", help="bearer token of the RPC API")
     access = parser.add_argument_group("access (with MODEL)")
     access.add_argument(
@@ -236,27 +265,34 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--live", type=Path, metavar="FILE", help="live.json, read again while running")
     files.add_argument("--live-seconds", type=_seconds, default=1.0, metavar="S", help="how often (default: 1)")
     process = parser.add_argument_group("the process")
-    process.add_argument("--host", default="", metavar="ADDRESS", help="default: 127.0.0.1; with --config all addresses")
     process.add_argument(
-        "--port", type=_port, default=INFERENCE_PORT, metavar="N", help=f"inference (default: {INFERENCE_PORT})"
+        "--host", type=host, default="", metavar="ADDRESS", help="default: 127.0.0.1; with --config all addresses"
     )
-    process.add_argument("--management-host", default="", metavar="ADDRESS", help="default: as --host")
+    process.add_argument(
+        "--port", type=port, default=INFERENCE_PORT, metavar="N", help=f"inference (default: {INFERENCE_PORT})"
+    )
+    process.add_argument("--management-host", type=host, default="", metavar="ADDRESS", help="default: as --host")
     process.add_argument(
         "--management-port",
-        type=_port,
+        type=port,
         default=MANAGEMENT_PORT,
         metavar="N",
         help=f"health, status, metrics (default: {MANAGEMENT_PORT})",
     )
     process.add_argument(
         "--content-port",
-        type=_port,
+        type=port,
         default=CONTENT_PORT,
         metavar="N",
         help=f"verified content for peers, where there is a token (default: {CONTENT_PORT})",
     )
     process.add_argument(
-        "--peer", action="append", default=[], metavar="URL", help="a peer's content port to ask before the hub; repeatable"
+        "--peer",
+        action="append",
+        type=http_url,
+        default=[],
+        metavar="URL",
+        help="a peer's content port to ask before the hub; repeatable",
     )
     process.add_argument("--peer-token-file", type=Path, metavar="FILE", help="the bearer token that peers share")
     process.add_argument("--cache-dir", type=Path, metavar="DIR", help="default: $HF_HOME, else the Hugging Face cache")
@@ -264,34 +300,6 @@ def _parser() -> argparse.ArgumentParser:
         "--drain-seconds", type=_seconds, metavar="S", help="accept this long after SIGTERM (default: 0; with --config 5)"
     )
     return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must not be negative")
-    return value
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 65535:
-        raise argparse.ArgumentTypeError("must be between 1 and 65535")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 3600:
-        raise argparse.ArgumentTypeError("must be between 0 and 3600")
-    return value
 
 
 def from_process() -> Settings:

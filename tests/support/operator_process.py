@@ -185,6 +185,7 @@ class Operators:
             "PINION_HEALTH_PORT": str(port),
             **(environment or {}),
         }
+        variables = {name: value for name, value in variables.items() if value}  # "" takes one of these away
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PINION_") and name not in without}
         command = [*prefix, sys.executable, *program]
         with log.open("wb") as out:

@@ -7,11 +7,12 @@ import sys
 
 from huggingface_hub import get_token
 
-from ..content.cid import Cid
+from ..arguments import UsageError, token_problem
 from ..fetcher import Fetcher, FetchRequest, Progress, Snapshot
 from ..hub import RepoId, resolve_commit
 from ..store import Store
 from ..store.offline import find_commit, list_snapshot
+from .environment import check_authorities, url_of
 from .interrupting import run
 from .output import show
 
@@ -33,13 +34,17 @@ def fetch(options: argparse.Namespace) -> int:
 
 
 async def _fetch(options: argparse.Namespace) -> Snapshot:
-    repo = RepoId.parse(options.repo)
     if options.offline:
-        return await _at_hand(repo, options)
+        return await _at_hand(options.repo, options)
+    check_authorities()
+    if not options.endpoint:
+        url_of("HF_ENDPOINT")
     # A token stored on this machine is for the user's own hub, not for an endpoint named on the command line.
     token = "" if options.endpoint else get_token() or ""
-    commit = await resolve_commit(repo, options.revision, endpoint=options.endpoint, token=token)
-    request = FetchRequest(repo, options.revision, commit, options.endpoint, token, expected_cid=_cid(options.cid))
+    if token and (problem := token_problem(token)):
+        raise UsageError(f"the token in HF_TOKEN, or the one that `hf auth login` stored: {problem}")
+    commit = await resolve_commit(options.repo, options.revision, endpoint=options.endpoint, token=token)
+    request = FetchRequest(options.repo, options.revision, commit, options.endpoint, token, expected_cid=options.cid)
     fetcher = Fetcher(Store.default(), on_progress=_draw if sys.stderr.isatty() else lambda progress: None)
     try:
         listing = await fetcher.resolve(request)
@@ -56,13 +61,9 @@ async def _at_hand(repo: RepoId, options: argparse.Namespace) -> Snapshot:
     store = Store.default()
     commit = await asyncio.to_thread(find_commit, store, repo, options.revision)
     listing = await asyncio.to_thread(list_snapshot, store, repo, commit)
-    request = FetchRequest(repo, str(commit), commit, expected_cid=_cid(options.cid))
+    request = FetchRequest(repo, str(commit), commit, expected_cid=options.cid)
     fetcher = Fetcher(store)
     return await fetcher.verify(await fetcher.fetch(request, listing))
-
-
-def _cid(text: str | None) -> Cid | None:
-    return Cid.parse(text) if text else None
 
 
 def _draw(progress: Progress) -> None:

@@ -2,12 +2,12 @@
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ..arguments import UsageError
 from ..backends.base import Backend, CarSource
 from ..backends.gateway import Gateway
 from ..backends.hf_cache import HfCache
@@ -25,9 +25,12 @@ from ..errors import ContentMissing
 from ..router import Router
 from ..store import Store
 from ..streams import in_thread
+from .environment import check_authorities, token_of, url_of
 from .interrupting import run
 from .local import make_whole, opener
 from .output import facts_of, root_of, show
+
+_TOKEN = "KUBO_API_TOKEN"
 
 
 def get(options: argparse.Namespace) -> int:
@@ -70,12 +73,13 @@ def ls(options: argparse.Namespace) -> int:
 
 def add(options: argparse.Namespace) -> int:
     """Bring a file or directory into Kubo as the CAR that gives its address, and pin it."""
+    kubo = _kubo(options)
+    if kubo is None:
+        raise UsageError("no backend to add to: name Kubo's RPC API with --kubo-api or KUBO_API, or use --only-hash")
+    check_authorities()
     layout = layout_path(options.path)
 
     async def put() -> None:
-        kubo = _kubo(options)
-        if kubo is None:
-            raise ContentMissing("no backend to add to: name Kubo's RPC API with --kubo-api or KUBO_API, or use --only-hash")
         try:
             await kubo.dag_import(_car_source(layout, options.path))
             await kubo.stat(root_of(layout))  # the answer to an import tells nothing: only a walk of what is there does
@@ -118,6 +122,7 @@ def _run(options: argparse.Namespace, work: Callable[[Router], Awaitable[int]]) 
 
 @asynccontextmanager
 async def _router(options: argparse.Namespace) -> AsyncIterator[Router]:
+    check_authorities()
     backends: list[Backend] = [HfCache("hf_cache", Store.default())]
     if kubo := _kubo(options):
         backends.append(kubo)
@@ -132,8 +137,8 @@ async def _router(options: argparse.Namespace) -> AsyncIterator[Router]:
 
 def _kubo(options: argparse.Namespace) -> KuboRpc | None:
     # The token comes from the environment alone: arguments can be read by everybody on the machine.
-    api = options.kubo_api or os.environ.get("KUBO_API", "")
-    return KuboRpc("kubo_rpc", api, token=os.environ.get("KUBO_API_TOKEN", "")) if api else None
+    api = options.kubo_api or url_of("KUBO_API")
+    return KuboRpc("kubo_rpc", api, token=token_of(_TOKEN)) if api else None
 
 
 async def _resolve(router: Router, what: str) -> Cid:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from ..arguments import UsageError
 from ..content.cid import Cid
 from ..errors import ContentMissing
 from ..serving.answers import Shared
@@ -28,7 +29,10 @@ def serve(options: argparse.Namespace) -> int:
     store = Store(options.hf_home) if options.hf_home else Store.default()
     shared = Shared(options.instance or f"{socket.gethostname()}-{secrets.token_hex(4)}")
     token = Token(options.token_file)
-    token.read()  # a missing one is told at once, not at the first request
+    try:
+        token.read()  # a missing one is told at once, not at the first request
+    except ValueError as error:
+        raise UsageError(f"--token-file: {error}") from None
     listener = listen(options.host, options.port)
     bounds = Bounds(connections=options.max_connections, stall_seconds=options.stall_seconds)
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ..arguments import read_token
 from ..errors import UnreadableSource
 from ..streams import in_thread
 from .answers import Answer, Shared, Span, answer, refuse
@@ -41,18 +42,14 @@ class Token:
         self._token = ""
 
     def read(self) -> str:
-        """Return the token, at most two seconds old; raise OSError or ValueError (an empty file) when none was ever read."""
+        """Return the token, at most two seconds old; raise OSError or ValueError (no token) when none was ever read."""
         if self._clock() - self._read_at >= 2.0:
             try:
-                token = self._path.read_text().strip()
-            except OSError:
+                self._token = read_token(self._path)
+            except (OSError, ValueError):
                 if not self._token:
-                    raise
-                token = ""  # a Secret on its way from one version to the next
-            self._token = token or self._token
+                    raise  # else a Secret is on its way from one version to the next
             self._read_at = self._clock()
-        if not self._token:
-            raise ValueError(f"{self._path} is empty: a token is needed")
         return self._token
 
     def matches(self, authorization: str) -> bool:

@@ -49,6 +49,20 @@ def test_variables_and_flags_and_flags_win() -> None:
         ("PINION_IMAGE_PULL_SECRETS", "registry,My Registry"),
         ("PINION_IMAGE_PULL_SECRETS", "a" * 254),
         ("PINION_LEASE_NAME", ""),
+        ("PINION_NAMESPACES", ""),  # nobody's namespaces, not everybody's
+        ("PINION_NAMESPACES", " "),
+        ("PINION_CUSTOM_IMAGE_PREFIXES", ""),  # no image, not every image
+        ("PINION_WORKERS", ""),
+        ("PINION_WORKERS", "1e9"),
+        ("PINION_WORKERS", "1000000"),
+        ("PINION_RELIST_SECONDS", "nan"),
+        ("PINION_RELIST_SECONDS", "inf"),
+        ("PINION_STOP_SECONDS", "-1"),
+        ("PINION_STOP_SECONDS", "nan"),
+        ("PINION_RECONCILE_TIMEOUT_SECONDS", "-inf"),
+        ("PINION_LEASE_SECONDS", "99999999999999999999"),
+        ("PINION_HEALTH_PORT", "99999"),
+        ("PINION_HEALTH_PORT", "-1"),
         ("PINION_REQUEST_TIMEOUT_SECONDS", "12"),  # longer than the Lease of a leader that dies
     ],
 )

@@ -57,7 +57,7 @@ def test_a_kubo_needs_both_addresses() -> None:
         (["a/.."], "not a repository name"),
         (["a/b", "--port", "0"], "between 1 and 65535"),
         (["a/b", "--dtype", "int8"], "invalid choice"),
-        (["a/b", "--max-body-bytes", "0"], "at least 1"),
+        (["a/b", "--max-body-bytes", "0"], "between 1 and"),
         (["a/b", "--kubo-rpc", "http://127.0.0.1:5001"], "go together"),
         (["a/b", "--kubo-token-file", "/no/such/file"], "there is no file /no/such/file"),
     ],

@@ -1,0 +1,48 @@
+"""Variables of the environment that commands read; what is set, and empty or impossible, is a UsageError."""
+
+import os
+from pathlib import Path
+
+from ..arguments import UsageError, token_problem, url_problem, variable
+
+_STORE = ("HF_HOME", "HF_HUB_CACHE")
+
+_SECONDS = ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT")  # for anything else the hub's library ends with a traceback
+
+
+def check_store() -> None:
+    """Check what says where the store lies. The hub's library reads it once, at its import, and takes '' for a folder."""
+    for name in _STORE:
+        variable(name, os.environ)
+    for name in _SECONDS:
+        if not (value := variable(name, os.environ) or "0").isdecimal():
+            raise UsageError(f"{name}: a whole number of seconds, not {value[:80]!r}")
+    if not os.environ.get("XDG_CACHE_HOME", "unset"):
+        del os.environ["XDG_CACHE_HOME"]  # empty means the default, by its own specification
+
+
+def check_authorities() -> None:
+    """Check the file with more certificates."""
+    from ..trust import VARIABLE, InvalidAuthorities, read_authorities  # not at the top: it imports ssl
+
+    if given := variable(VARIABLE, os.environ):
+        try:
+            read_authorities(Path(given))
+        except InvalidAuthorities as error:
+            raise UsageError(f"{VARIABLE}: {error}") from None
+
+
+def url_of(name: str) -> str:
+    """Return the URL in a variable, '' when it is not set."""
+    url = variable(name, os.environ)
+    if url and (problem := url_problem(url)):
+        raise UsageError(f"{name}: {problem}")
+    return url
+
+
+def token_of(name: str) -> str:
+    """Return the bearer token in a variable, '' when it is not set."""
+    token = variable(name, os.environ)
+    if token and (problem := token_problem(token)):
+        raise UsageError(f"the token in {name}: {problem}")
+    return token
