@@ -28,8 +28,9 @@ check: prepare ## what needs no cluster: format, lint, types, borders, generated
 chaos: prepare ## long rounds of faults; PINION_CHAOS_ROUNDS=n of each (default 10)
 	$(PY) -m tests.run chaos
 
-generate: venv ## write crds/ and the chart's copies from the pydantic models
+generate: venv ## write crds/, the chart's copies and the page of settings from the code
 	$(PY) -m pinion_operator.api.crd write
+	$(PY) -m pinion_runtime.settings_page write
 
 bench: venv ## what we claim, measured against a named peer or limit in the same run
 	$(PY) -m benchmarks

@@ -27,6 +27,7 @@ CHECKS: dict[str, list[str]] = {
     "types": [str(VENV_BIN / "mypy")],
     "borders": [str(VENV_BIN / "lint-imports"), "--no-cache"],
     "generated files": [PYTHON, "-m", "pinion_operator.api.crd", "check"],
+    "page of settings": [PYTHON, "-m", "pinion_runtime.settings_page", "check"],
     "chart": [str(HELM.program("helm")), "lint", "--strict", "--kube-version", KUBE_VERSION, "charts/pinion"],
 }
 

@@ -9,7 +9,8 @@ import msgspec
 
 from .engines.protocol import EngineLoadError
 from .json_files import decode_json, decode_json_or_default
-from .sentence_modules import Normalize, Pooling, Stage, read_stages
+from .sentence_files import SentenceFacts, TransformerFacts, no_prompts, read_sentence, read_transformer
+from .sentence_modules import Normalize, Pooling, Stage, Truncate, read_stages
 
 _NO_LIMIT = 1_000_000_000  # tokenizers write 10**30 for "no limit"
 _DEFAULT_LIMIT = 512  # tokens, for a model that declares no limit anywhere
@@ -20,13 +21,6 @@ _OFFSET_POSITIONS = frozenset(
         *("camembert", "data2vec-text", "esm", "ibert", "lilt", "longformer", "luke", "markuplm", "mpnet"),
         *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod"),
     )
-)
-_TRANSFORMER_CONFIGS = tuple(
-    f"sentence_{kind}_config.json" for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-)
-# Arguments in sentence_bert_config.json that do not change a vector.
-_HARMLESS_ARGUMENTS = frozenset(
-    ("attn_implementation", "local_files_only", "model_max_length", "revision", "token", "trust_remote_code")
 )
 
 
@@ -41,35 +35,13 @@ class _Config(msgspec.Struct):
     n_positions: int | None = None  # gpt2 and its like
     vocab_size: int | None = None
     pad_token_id: int | None = None
+    is_causal: bool | None = None
     quantization_config: dict[str, Any] | None = None
 
 
 class _TokenizerConfig(msgspec.Struct):
     model_max_length: float | None = None  # may be 1e30
     truncation_side: str = "right"
-
-
-class _TransformerConfig(msgspec.Struct):
-    """sentence_bert_config.json, old and new."""
-
-    max_seq_length: int | None = None
-    do_lower_case: bool = False
-    transformer_task: str = "feature-extraction"
-    module_output_name: str | None = "token_embeddings"
-    model_args: dict[str, Any] = {}
-    model_kwargs: dict[str, Any] = {}
-    config_args: dict[str, Any] = {}
-    config_kwargs: dict[str, Any] = {}
-    tokenizer_args: dict[str, Any] = {}
-    processor_kwargs: dict[str, Any] = {}
-
-
-class _SentenceConfig(msgspec.Struct):
-    """config_sentence_transformers.json."""
-
-    prompts: dict[str, str | None] = {}
-    default_prompt_name: str | None = None
-    model_type: str = "SentenceTransformer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +59,7 @@ class ModelFiles:
     truncation_side: str
     default_prompt: str  # put before a text for which no other prompt is asked for; "" = none
     prompts: Mapping[str, str]  # by name, those included that every model has
+    dtype: str  # that the model's own files ask for; "" = the checkpoint's
     matryoshka: tuple[int, ...] | None  # sizes that vectors may be cut to; () = any; None = none
 
     @property
@@ -113,14 +86,14 @@ def read_model_files(snapshot: Path) -> ModelFiles:
         raise EngineLoadError(f"the checkpoint is quantized ({method}), which is not supported")
     architecture = (config.architectures or [config.model_type])[0]
     tokenizer = decode_json_or_default(folder, "tokenizer_config.json", _TokenizerConfig)
-    settings = (
-        next((name for name in _TRANSFORMER_CONFIGS if (folder / name).is_file()), "") if declared else ""
-    )  # else it means nothing
-    transformer = decode_json(folder, settings, _TransformerConfig) if settings else _TransformerConfig()
-    _refuse_what_is_not_supported(transformer)
+    # Without modules.json sentence-transformers reads none of its other files.
+    transformer = read_transformer(folder) if declared else TransformerFacts()
+    sentence = read_sentence(snapshot) if declared else SentenceFacts(no_prompts())
     if not stages:  # a plain transformers folder: what sentence-transformers would make of it
-        stages = (Pooling("", ("lasttoken" if architecture.endswith("ForCausalLM") else "mean",)),)
-    prompts, prompt = _prompts(snapshot)
+        causal = architecture.endswith("ForCausalLM") and config.is_causal is not False
+        stages = (Pooling("", ("lasttoken" if causal else "mean",)),)
+    if sentence.truncate_dim is not None:
+        stages = (*stages, Truncate(sentence.truncate_dim))
     return ModelFiles(
         transformer=folder,
         architecture=architecture,
@@ -129,24 +102,21 @@ def read_model_files(snapshot: Path) -> ModelFiles:
         pad_token_id=_pad_token_id(config),
         max_sequence_length=_max_sequence_length(config, tokenizer, transformer),
         stages=stages,
-        lower_case=transformer.do_lower_case,
-        truncation_side=tokenizer.truncation_side,
-        default_prompt=prompt,
-        prompts=prompts,
+        lower_case=transformer.lower_case,
+        truncation_side=transformer.truncation_side or tokenizer.truncation_side,
+        default_prompt=sentence.default_prompt,
+        prompts=sentence.prompts,
+        dtype=transformer.dtype,
         matryoshka=tuple(config.matryoshka_dimensions or ()) if config.matryoshka_dimensions or config.is_matryoshka else None,
     )
 
 
-def _max_sequence_length(config: _Config, tokenizer: _TokenizerConfig, transformer: _TransformerConfig) -> int:
+def _max_sequence_length(config: _Config, tokenizer: _TokenizerConfig, transformer: TransformerFacts) -> int:
     """Return the limit in tokens: the sentence-transformers file first, then the tokenizer; never past the position table."""
     positions = config.max_position_embeddings or config.n_positions or 0
     if positions > 0 and config.model_type in _OFFSET_POSITIONS:
         positions -= _pad_token_id(config) + 1
-    own = transformer.processor_kwargs.get(
-        "model_max_length", transformer.tokenizer_args.get("model_max_length", transformer.max_seq_length)
-    )
-    if own is None:
-        own = tokenizer.model_max_length
+    own = transformer.max_length if transformer.max_length is not None else tokenizer.model_max_length
     limits = [int(limit) for limit in (own, positions) if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT]
     return min(limits, default=_DEFAULT_LIMIT)
 
@@ -156,34 +126,3 @@ def _pad_token_id(config: _Config) -> int:
     if config.pad_token_id is not None:
         return config.pad_token_id
     return 1 if config.model_type in _OFFSET_POSITIONS else 0
-
-
-def _refuse_what_is_not_supported(transformer: _TransformerConfig) -> None:
-    """Raise EngineLoadError for settings that would change the vectors and that we do not carry out."""
-    if transformer.transformer_task != "feature-extraction":
-        raise EngineLoadError(f"sentence_bert_config.json: transformer_task {transformer.transformer_task!r} is not supported")
-    if transformer.module_output_name not in (None, "token_embeddings"):
-        raise EngineLoadError(
-            f"sentence_bert_config.json: module_output_name {transformer.module_output_name!r} is not supported"
-        )
-    for field in ("model_args", "model_kwargs", "config_args", "config_kwargs", "tokenizer_args", "processor_kwargs"):
-        for name in getattr(transformer, field):
-            if name not in _HARMLESS_ARGUMENTS:
-                raise EngineLoadError(f"sentence_bert_config.json: {field}.{name} is not supported")
-
-
-def _prompts(snapshot: Path) -> tuple[dict[str, str], str]:
-    """Return the prompts by name, and the one that goes before a text when none is asked for ("" = none)."""
-    config = decode_json_or_default(snapshot, "config_sentence_transformers.json", _SentenceConfig)
-    if config.model_type != "SentenceTransformer":
-        raise EngineLoadError(f"config_sentence_transformers.json: model_type {config.model_type!r} is not supported")
-    # Every model has these two names, as sentence-transformers has it; they are empty unless the model fills them.
-    prompts = {"query": "", "document": ""} | {name: text or "" for name, text in config.prompts.items()}
-    if config.default_prompt_name is None:
-        return prompts, ""
-    if config.default_prompt_name not in prompts:
-        known = ", ".join(sorted(prompts))
-        raise EngineLoadError(
-            f"config_sentence_transformers.json: no prompt is named {config.default_prompt_name!r} (there are: {known})"
-        )
-    return prompts, prompts[config.default_prompt_name]

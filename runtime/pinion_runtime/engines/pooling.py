@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..sentence_modules import Dense, LayerNorm, Normalize, Pooling, Stage
+from ..sentence_modules import Dense, LayerNorm, Normalize, Pooling, Stage, Truncate
 from .protocol import EngineLoadError
 
 LoadTensors = Callable[[Path], dict[str, Tensor]]
@@ -58,6 +58,9 @@ def build_steps(
             case LayerNorm():
                 _check_width(stage.path, stage.dimension, width)
                 steps.append(_layer_norm(stage, load(snapshot / stage.path / "model.safetensors"), device))
+            case Truncate():
+                steps.append(_first(stage.dimensions))
+                width = min(width, stage.dimensions)
     return steps, width
 
 
@@ -70,12 +73,21 @@ def _normalize(vectors: Tensor) -> Tensor:
     return torch.nn.functional.normalize(vectors, p=2, dim=-1)
 
 
+def _first(dimensions: int) -> Step:
+    return lambda vectors: vectors[:, :dimensions]
+
+
 def _dense(stage: Dense, tensors: dict[str, Tensor], device: torch.device) -> Step:
     shape = (stage.out_features, stage.in_features)
     weight = _take(stage.path, tensors, "linear.weight", shape, device)
     bias = _take(stage.path, tensors, "linear.bias", shape[:1], device) if stage.bias else None
     projected = stage.residual and stage.in_features != stage.out_features
     residual = _take(stage.path, tensors, "residual.weight", shape, device) if projected else None
+    used = {"linear.weight", *(("linear.bias",) if stage.bias else ()), *(("residual.weight",) if projected else ())}
+    if unused := sorted(set(tensors) - used):
+        raise EngineLoadError(
+            f"{stage.path}/model.safetensors has tensors that config.json has no use for: {', '.join(unused[:8])}"
+        )
     activation: torch.nn.Module = getattr(torch.nn, stage.activation)()
 
     def step(vectors: Tensor) -> Tensor:

@@ -108,7 +108,8 @@ def _load_model(files: ModelFiles, wanted: str, opened: OpenedFiles) -> tuple[An
     model_class = _model_class(config, files)
     checkpoint = Checkpoint(files.transformer, opened.record)
     declared = config.dtype if isinstance(config.dtype, torch.dtype) else checkpoint.dtype()
-    dtype = declared if wanted == "auto" else getattr(torch, wanted)
+    asked = wanted if wanted != "auto" else files.dtype
+    dtype = getattr(torch, asked) if asked else declared
     config.use_cache = False
     model, info = model_class.from_pretrained(
         None,

@@ -1,25 +1,21 @@
 """Vectors equal sentence-transformers' within 1e-5 in float32, in any company; the real encoder, in this process."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from pinion_runtime.engines.carrying_out import BatchRun
-from pinion_runtime.engines.protocol import Batch, EngineSpec, ErrorCode, Outcome, Part
-from pinion_runtime.engines.token_bytes import int32_bytes
-from pinion_runtime.engines.transformers_engine import TransformersEncoder, is_out_of_memory
+from pinion_runtime.engines.protocol import EngineSpec, ErrorCode
+from pinion_runtime.engines.transformers_engine import TransformersEncoder
 from pinion_runtime.tokenizing import Tokenizer
 from tests.support.models import SENTENCES, TinyModels
+from tests.support.vectors import TOLERANCE, embed, largest_difference, run
 
 pytestmark = pytest.mark.model
 
-TOLERANCE = 1e-5
-LATER = 1e12  # a deadline that does not pass
 POOLINGS: dict[str, dict[str, Any]] = {
     "cls": {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
     "mean": {"pooling_mode_mean_tokens": True},
@@ -30,34 +26,6 @@ POOLINGS: dict[str, dict[str, Any]] = {
     "cls and max and mean": {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True},
     "list": {"pooling_mode": ["mean", "lasttoken"]},
 }
-
-
-def run(encoder: TransformersEncoder, requests: Sequence[Sequence[Sequence[int]]]) -> list[Outcome]:
-    """Carry out one batch of several requests."""
-    parts, lengths, tokens = [], [], b""
-    for key, texts in enumerate(requests):
-        parts.append(Part(key, str(key), LATER, len(texts), sum(map(len, texts))))
-        lengths += [len(text) for text in texts]
-        tokens += b"".join(int32_bytes(text) for text in texts)
-    batch = Batch(1, parts, int32_bytes(lengths), tokens)
-    return BatchRun(batch, encoder, cancelled=set, out_of_memory=is_out_of_memory, max_group_tokens=2048).run()
-
-
-def embed(encoder: TransformersEncoder, tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Return the vectors of texts that share a batch, each in a request of its own."""
-    outcomes = run(encoder, [[ids] for ids in tokenizer.encode(texts, truncate=True)])
-    assert [outcome.failure for outcome in outcomes] == [None] * len(texts)
-    return np.stack([np.frombuffer(outcome.vectors, "<f4") for outcome in outcomes])
-
-
-def largest_difference(path: Path, reference: Callable[[Path], Any], texts: Sequence[str]) -> float:
-    """Compare a folder's vectors, batched together, with the reference's, one at a time."""
-    encoder = TransformersEncoder(EngineSpec(path))
-    tokenizer = Tokenizer.from_snapshot(path, encoder.tokenizer)
-    expected = np.stack([reference(path).encode([text])[0] for text in texts])
-    ours = embed(encoder, tokenizer, texts)
-    assert ours.shape == expected.shape == (len(texts), encoder.capabilities.dimensions)
-    return float(np.abs(ours - expected).max())
 
 
 @pytest.mark.parametrize("pooling", POOLINGS.values(), ids=POOLINGS)

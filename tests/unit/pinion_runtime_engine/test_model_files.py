@@ -127,17 +127,6 @@ def test_a_plain_folder_is_pooled_as_sentence_transformers_would(tmp_path: Path)
     assert read(tmp_path, {"config.json": causal}).stages == (Pooling("", ("lasttoken",)),)
 
 
-def test_a_default_prompt(tmp_path: Path) -> None:
-    settings = {"prompts": {"query": "query: ", "document": ""}, "default_prompt_name": "query"}
-    files = read(tmp_path, {"config_sentence_transformers.json": settings})
-    assert (files.default_prompt, files.prompts) == ("query: ", {"query": "query: ", "document": ""})
-
-
-def test_the_names_of_prompts_that_every_model_has(tmp_path: Path) -> None:
-    files = read(tmp_path, {"config_sentence_transformers.json": {"prompts": {"query": None, "sts": "sts: "}}})
-    assert (files.default_prompt, files.prompts) == ("", {"query": "", "document": "", "sts": "sts: "})
-
-
 @pytest.mark.parametrize(
     ("fields", "sizes"),
     [({}, None), ({"is_matryoshka": True}, ()), ({"is_matryoshka": True, "matryoshka_dimensions": [64, 128]}, (64, 128))],
@@ -190,8 +179,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {**POOLED, "sentence_bert_config.json": {"config_args": {"rope_theta": 1}}},
         "config_args.rope_theta is not supported",
     ),
-    "sparse": ({"config_sentence_transformers.json": {"model_type": "SparseEncoder"}}, "'SparseEncoder' is not supported"),
-    "prompt": ({"config_sentence_transformers.json": {"default_prompt_name": "sts"}}, "no prompt is named 'sts'"),
 }
 
 

@@ -1,0 +1,93 @@
+"""docs/sentence-transformers.md from the code that reads the files: `python -m pinion_runtime.settings_page write|check`."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from .sentence_modules import ACTIVATIONS, MODULES, REFUSED_MODULES
+from .sentence_settings import FILES, TRANSFORMER_FILES
+from .settings_files import SettingsFile
+
+PAGE = Path("docs/sentence-transformers.md")
+_HEADER = f"""<!-- GENERATED from runtime/pinion_runtime/sentence_settings.py by `make generate`: do not edit. -->
+# The settings files of sentence-transformers
+
+A model that sentence-transformers has saved, by any version from 2 to 6, has the vectors here that it has there. No setting is
+passed over: each is honoured, is ignored because it can't change a vector, or is refused before anything is loaded
+(`ModelLoadFailed`, with file, setting and value). A setting that stands in no table below is refused too: what it does is not
+known. `null` is as if the setting were not there.
+
+A folder without `modules.json` is read as sentence-transformers reads it: none of these files counts, and the vectors of tokens
+are averaged (`mean`), or that of the last token is taken (`lasttoken`) where `architectures` begins with a `...ForCausalLM` and
+`is_causal` is not false. A chat template is not applied.
+
+`sentence_bert_config.json` may have an old name, and the first that says anything counts:
+{", ".join(f"`{name}`" for name in TRANSFORMER_FILES[1:])}.
+"""
+
+
+def render() -> str:
+    """Return the page."""
+    parts = [_HEADER, "## Modules\n", _modules()]
+    for file in FILES:
+        parts += [f"## {_title(file.name)}\n", _settings(file)]
+    return "\n".join(parts)
+
+
+def _modules() -> str:
+    rows = [(name, "honoured", "") for name in MODULES]
+    rows += [(name, "refused", why) for name, why in REFUSED_MODULES.items()]
+    return (
+        "The first must be `Transformer`, the second `Pooling`, and neither may come again.\n\n"
+        + _table("module", rows)
+        + "| any other, or one of the model's own | refused | the code of a model is not run |\n"
+        + f"\nActivations of `Dense`, of `torch.nn`: {', '.join(f'`{name}`' for name in ACTIVATIONS)}.\n"
+    )
+
+
+def _settings(file: SettingsFile[Any]) -> str:
+    rows = [(name, "honoured", does) for name, does in file.honoured().items()]
+    rows += [(name, "ignored", why) for name, why in file.ignored.items()]
+    for name, refused in file.refused.items():
+        values = ", ".join(f"`{str(value).lower() if isinstance(value, bool) else value}`" for value in refused.unless)
+        rows.append((name, f"refused, unless {values}" if values else "refused", refused.why))
+    return _table("setting", rows)
+
+
+def _title(name: str) -> str:
+    first, comma, rest = name.partition(",")
+    return f"`{first}`{comma}{rest}" if " of " not in first else f"`config.json` of `{first.rpartition(' ')[2]}`"
+
+
+def _table(head: str, rows: Iterable[tuple[str, str, str]]) -> str:
+    """Return a table with one line for all names of which the same is said."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for name, treatment, why in rows:
+        names.setdefault((treatment, why), []).append(f"`{name}`")
+    lines = [f"| {head} | is | |", "|---|---|---|"]
+    lines += [f"| {', '.join(group)} | {treatment} | {why} |" for (treatment, why), group in names.items()]
+    return "\n".join(line.replace("|  |", "| |") for line in lines) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the page, or say that it differs from what would be written; the exit status is 1 when it does."""
+    parser = argparse.ArgumentParser(prog="python -m pinion_runtime.settings_page", description=__doc__)
+    parser.add_argument("action", choices=("write", "check"))
+    parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository root (default: the working directory)")
+    options = parser.parse_args(arguments)
+    path: Path = options.root / PAGE
+    text = render()
+    if path.is_file() and path.read_text("utf-8") == text:
+        return 0
+    if options.action == "check":
+        print(f"{path} is not what the code says: run `make generate`", file=sys.stderr)
+        return 1
+    path.write_text(text, "utf-8")
+    print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
