@@ -40,6 +40,14 @@ class HuggingFaceSource(Message):
     stall_timeout_seconds: int = Field(60, ge=1)  # an origin that sends no byte for so long is left
 
 
+class FolderSource(Message):
+    """A folder with a model's files: no repository, no commit, and nobody is asked."""
+
+    folder: str  # an absolute path
+    allow_patterns: tuple[str, ...] = ()
+    ignore_patterns: tuple[str, ...] = ()
+
+
 class CircuitBreaker(Message):
     """When a backend is left alone for a while instead of costing each call a timeout."""
 
@@ -118,7 +126,7 @@ class RuntimeConfig(Message):
     namespace: str
     deployment: str
     revision: str
-    source: HuggingFaceSource
+    source: HuggingFaceSource | FolderSource
     backends: tuple[Backend, ...] = ()  # in order of preference
     fallback: Literal["Automatic", "None"] = "Automatic"  # while no backend can deliver or pin: go on without, or wait
     peers: Peers | None = None

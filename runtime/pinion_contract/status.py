@@ -85,6 +85,7 @@ class ModelFacts(OpenMessage):
     name: str
     repo: str = ""
     commit: str = ""
+    folder: str = ""  # where the files lie, of a model that is of no repository
     cid: str = ""  # computed from, or verified against, the bytes on disk
     manifest_cid: str = ""
     opened_cid: str = ""  # of the files the engine opened, verified at load

@@ -1,11 +1,10 @@
 """The fetcher: fills the store with one model revision from the best source at hand, proves the bytes, pins them."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from .backends.base import Backend, Capability, Receipt
+from .backends.base import Backend, Receipt
 from .breaker import BreakerSettings, CircuitState
 from .content.cid import Cid
 from .content.unixfs import FileLayout, TreeLayout, layout_tree
@@ -24,7 +23,7 @@ from .hub import DEFAULT_TIMEOUT, list_files
 from .identity import RepoId
 from .listing import HubFile, Listing
 from .manifest import Manifest, ManifestFile
-from .pinning import car_source, pin_in
+from .pinning import car_source, missing_pins, pin_everywhere
 from .progress import Progress, ProgressMeter, SourceBytes
 from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
 from .router import Router
@@ -168,17 +167,10 @@ class Fetcher:
         manifest = await self._stored_manifest(snapshot)
         tree = await asyncio.to_thread(self._tree, snapshot.repo, [file.hub for file in manifest.files])
         car = car_source(snapshot, tree)
-        pins: list[BackendPin] = []
-        for backend in self._router.able(Capability.WRITE, Capability.PIN):
-            if self._router.passes_over(backend):
-                pins.append(BackendPin(backend.name, False, error="failed too often lately"))
-                continue
-            pin = await pin_in(backend, car, snapshot.manifest_cid, manifest.encode(), self._on_operation)
-            self._router.note(backend, None if pin.pinned else PinFailed(pin.error))
-            pins.append(pin)
+        pins = await pin_everywhere(self._router, car, snapshot.manifest_cid, manifest.encode(), self._on_operation)
         if any(pin.kind == UnreadableSource.__name__ for pin in pins):
             await self.verify(snapshot)  # raises: our own files are what is wrong
-        receipt = PinReceipt(snapshot.cid, snapshot.manifest_cid, tuple(pins))
+        receipt = PinReceipt(snapshot.cid, snapshot.manifest_cid, pins)
         if pins and not receipt.pinned_in:
             raise PinFailed(f"{snapshot.cid}: " + "; ".join(f"{pin.backend}: {pin.error}" for pin in pins))
         owner = snapshot.request.owner
@@ -188,12 +180,7 @@ class Fetcher:
 
     async def missing_pins(self, snapshot: Snapshot) -> tuple[str, ...]:
         """Return the backends that could pin the snapshot, answer, and have not; one that does not answer may have it."""
-        missing: list[str] = []
-        for backend in self._router.able(Capability.WRITE, Capability.PIN):
-            with contextlib.suppress(ContentError):
-                if not {snapshot.cid, snapshot.manifest_cid} <= await backend.pin_ls():
-                    missing.append(backend.name)
-        return tuple(missing)
+        return await missing_pins(self._router, {snapshot.cid, snapshot.manifest_cid})
 
     def circuits(self) -> dict[str, CircuitState]:
         """Return the state of each backend's circuit by name."""

@@ -73,7 +73,13 @@ def digest_files(files: Iterable[HubFile]) -> str:
     return digest.hexdigest()
 
 
-def select(files: Sequence[HubFile], *, allow_patterns: Sequence[str] = (), ignore_patterns: Sequence[str] = ()) -> Listing:
+def select(
+    files: Sequence[HubFile],
+    *,
+    allow_patterns: Sequence[str] = (),
+    ignore_patterns: Sequence[str] = (),
+    where: str = "the repository",
+) -> Listing:
     """Choose the files to serve from; raise SourceNotFound when nothing is left.
 
     Patterns are the hub library's. Without allow patterns one weight format is taken: beside safetensors in the same
@@ -97,7 +103,7 @@ def select(files: Sequence[HubFile], *, allow_patterns: Sequence[str] = (), igno
             if allow_patterns or ignore_patterns
             else "it is empty"
         )
-        raise SourceNotFound(f"no file of the repository is selected: {what}")
+        raise SourceNotFound(f"no file of {where} is selected: {what}")
     return Listing.of(chosen)
 
 

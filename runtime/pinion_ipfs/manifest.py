@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -45,28 +46,7 @@ class Manifest:
 
     def encode(self) -> bytes:
         """Return the canonical JSON; raise UnsupportedDag when it is too long for one block."""
-        files = [
-            {
-                "cid": str(file.cid),
-                "lfs": file.hub.lfs_sha256 is not None,
-                "oid": file.hub.oid,
-                "path": file.hub.path,
-                "sha256": file.sha256,
-                "size": file.hub.size,
-            }
-            for file in self.files
-        ]
-        value = {
-            "commit": str(self.commit),
-            "files": files,
-            "repo": str(self.repo),
-            "root": str(self.root),
-            "version": _VERSION,
-        }
-        data = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        if len(data) > MAX_BYTES:
-            raise UnsupportedDag(f"{self.repo}: the manifest of {len(files)} files has {len(data)} bytes, over {MAX_BYTES}")
-        return data
+        return _encode(str(self.repo), str(self.commit), self.root, self.files)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -87,6 +67,42 @@ class Manifest:
         if not paths or [file.hub.path for file in manifest.files] != paths or manifest.encode() != data:
             raise UnsupportedDag("not a manifest in canonical form")
         return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class FolderManifest:
+    """What a local folder was found to hold. It is of no repository and has no commit, and says so."""
+
+    root: Cid
+    files: tuple[ManifestFile, ...]
+
+    @property
+    def cid(self) -> Cid:
+        """Return the address of the manifest's own bytes, a raw block."""
+        return Cid.of_block(RAW, self.encode())
+
+    def encode(self) -> bytes:
+        """Return the canonical JSON, with null for repository and commit; raise UnsupportedDag when it is too long."""
+        return _encode(None, None, self.root, self.files)
+
+
+def _encode(repo: str | None, commit: str | None, root: Cid, files: Sequence[ManifestFile]) -> bytes:
+    entries = [
+        {
+            "cid": str(file.cid),
+            "lfs": file.hub.lfs_sha256 is not None,
+            "oid": file.hub.oid,
+            "path": file.hub.path,
+            "sha256": file.sha256,
+            "size": file.hub.size,
+        }
+        for file in files
+    ]
+    value = {"commit": commit, "files": entries, "repo": repo, "root": str(root), "version": _VERSION}
+    data = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    if len(data) > MAX_BYTES:
+        raise UnsupportedDag(f"{repo or root}: the manifest of {len(files)} files has {len(data)} bytes, over {MAX_BYTES}")
+    return data
 
 
 def _decode_file(entry: dict[str, Any]) -> ManifestFile:

@@ -1,24 +1,51 @@
 """Bringing a snapshot into a backend that pins: import what is missing, ask whether it is whole, pin, and believe only that."""
 
+import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Set
 
-from .backends.base import Attempt, Backend, CarSource, Receipt
+from .backends.base import Attempt, Backend, Capability, CarSource, Receipt
 from .content.car import car_size, car_stream
 from .content.cid import RAW, Cid
 from .content.unixfs import TreeLayout
-from .errors import ContentError, ContentMissing
-from .request import BackendPin, Snapshot
+from .errors import ContentError, ContentMissing, PinFailed
+from .request import BackendPin, OpenSnapshot
+from .router import Router
 from .streams import in_thread
 
 
-def car_source(snapshot: Snapshot, tree: TreeLayout) -> CarSource:
+def car_source(snapshot: OpenSnapshot, tree: TreeLayout) -> CarSource:
     """Return the CAR of a snapshot on disk."""
 
     def open_car() -> AsyncIterator[bytes]:
         return in_thread(lambda: car_stream(tree, lambda path: snapshot.files[path].open("rb")))
 
     return CarSource(tree, car_size(tree), open_car)
+
+
+async def pin_everywhere(
+    router: Router, car: CarSource, manifest_cid: Cid, manifest: bytes, on_operation: Callable[[Receipt], None]
+) -> tuple[BackendPin, ...]:
+    """Pin a snapshot and its manifest in every backend that can; the results tell of failures, in the backends' order."""
+    pins: list[BackendPin] = []
+    for backend in router.able(Capability.WRITE, Capability.PIN):
+        if router.passes_over(backend):
+            pins.append(BackendPin(backend.name, False, error="failed too often lately"))
+            continue
+        pin = await pin_in(backend, car, manifest_cid, manifest, on_operation)
+        router.note(backend, None if pin.pinned else PinFailed(pin.error))
+        pins.append(pin)
+    return tuple(pins)
+
+
+async def missing_pins(router: Router, cids: Set[Cid]) -> tuple[str, ...]:
+    """Return the backends that could pin these, answer, and have not; one that does not answer may have them."""
+    missing: list[str] = []
+    for backend in router.able(Capability.WRITE, Capability.PIN):
+        with contextlib.suppress(ContentError):
+            if not cids <= await backend.pin_ls():
+                missing.append(backend.name)
+    return tuple(missing)
 
 
 async def pin_in(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from .addresses import AddressPolicy
 from .content.cid import Cid
@@ -35,6 +36,26 @@ class FetchRequest:
     def known_cid(self) -> Cid | None:
         """Return the CID that the bytes must give, if there is one."""
         return self.expected_cid or self.cid
+
+
+class OpenSnapshot(Protocol):
+    """Files on disk that were hashed: what can be loaded, verified and pinned, wherever they came from."""
+
+    @property
+    def path(self) -> Path:
+        """Return the folder to load from."""
+
+    @property
+    def cid(self) -> Cid:
+        """Return the CID of the files."""
+
+    @property
+    def manifest_cid(self) -> Cid:
+        """Return the CID of the manifest."""
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Return where each file lies, by path in the model."""
 
 
 @dataclass(frozen=True, slots=True)

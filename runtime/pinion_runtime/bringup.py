@@ -6,29 +6,31 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pinion_contract.config import LiveConfig, RuntimeConfig, config_digest
+from pinion_contract.config import FolderSource, LiveConfig, RuntimeConfig, config_digest
 from pinion_contract.status import FailureReason, ModelFacts, Phase
 from pinion_ipfs.errors import CidMismatch, ContentError, PinFailed, StoreCorrupted
-from pinion_ipfs.fetcher import Snapshot
-from pinion_ipfs.hub import resolve_commit
+from pinion_ipfs.hub import Commit, resolve_commit
 from pinion_ipfs.listing import Listing
+from pinion_ipfs.request import OpenSnapshot
 
 from .api_keys import follow_keys
-from .content import Content
+from .content import Content, ModelContent
 from .engines.protocol import EngineDied, EngineError
+from .folder_content import FolderContent
 from .live import InvalidConfig, follow_live, read_config, read_live
 from .metrics import VERIFICATION_REASONS
 from .model_server import ModelServer
 from .pin_keeper import keep_pinned
 from .pod import Pod
 from .retry import delay_seconds
-from .settings import ConfigFiles, Settings
+from .settings import ConfigFiles, ModelFlags, Settings
 from .stopwatch import stopwatch
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_Content = ModelContent[Any]  # of whichever kind: each takes back the snapshots that it gave
 
 _ENGINE_ATTEMPTS = 3
 # What a failure that has no reason of its own means in each stage: an error in the program, told as what it prevented.
@@ -56,7 +58,7 @@ class Bringup:
         self._tried = ("", "")  # the CIDs that were wanted when the files were brought last
         self._config: RuntimeConfig | None = None
         self._server: ModelServer | None = None
-        self._content: Content | None = None
+        self._content: _Content | None = None
         self._following: asyncio.Task[None] | None = None
         self._pinning: asyncio.Task[None] | None = None
         self._keys: asyncio.Task[None] | None = None
@@ -100,7 +102,7 @@ class Bringup:
         pod, lifecycle = self._pod, self._pod.lifecycle
         if self._config is None or self._content is None:
             self._config = await self._configure()
-            self._content = Content(self._config, self._settings, pod)
+            self._content = self._make_content(self._config)
             self._content.start()
         config, content = self._config, self._content
         self._tried = self._wanted_cids()
@@ -127,7 +129,12 @@ class Bringup:
                 self._pinning = asyncio.create_task(keeping)
             return
 
-    async def _refetch(self, content: Content, listing: Listing) -> None:
+    def _make_content(self, config: RuntimeConfig) -> _Content:
+        if isinstance(config.source, FolderSource):
+            return FolderContent(config, config.source, self._settings, self._pod)
+        return Content(config, config.source, self._settings, self._pod)
+
+    async def _refetch(self, content: _Content, listing: Listing) -> None:
         await content.fetch(self._live, listing)
 
     async def _start_over(self, error: StoreCorrupted, attempt: int) -> None:
@@ -137,7 +144,7 @@ class Bringup:
             await server.close()
         await asyncio.sleep(delay_seconds(attempt))
 
-    async def _pin(self, config: RuntimeConfig, content: Content, snapshot: Snapshot) -> bool:
+    async def _pin(self, config: RuntimeConfig, content: _Content, snapshot: OpenSnapshot) -> bool:
         """Pin, and return whether that was done; without fallback wait until it is. Raise StoreCorrupted."""
         with stopwatch(self._pod, "pin_seconds"):
             for attempt in itertools.count():
@@ -152,7 +159,7 @@ class Bringup:
                     return True
         raise AssertionError("unreachable: the loop has no end")
 
-    async def _serve_model(self, config: RuntimeConfig, content: Content, snapshot: Snapshot) -> None:
+    async def _serve_model(self, config: RuntimeConfig, content: _Content, snapshot: OpenSnapshot) -> None:
         """Load, warm up and serve; an engine that dies on the way is replaced a few times."""
         lifecycle = self._pod.lifecycle
         for attempt in itertools.count(1):
@@ -182,12 +189,7 @@ class Bringup:
             (config, digest), live = await asyncio.to_thread(lambda: (read_config(source.config), read_live(source.live)))
             self._following = asyncio.create_task(follow_live(source.live, live, self._settings.live_seconds, self._apply_live))
         else:
-            live, flags, token = source.live(), source, self._settings.hub_token
-            self._pod.model = ModelFacts(name=flags.served_name, repo=str(flags.repo))
-            commit = await self._persist(
-                lambda: resolve_commit(flags.repo, flags.revision, endpoint=flags.endpoint, token=token)
-            )
-            config = flags.config(commit)
+            live, config = source.live(), source.config(await self._find_commit(source))
             digest = config_digest(config.model_dump_json(by_alias=True))
         if config.api_keys_dir:
             # Closed from here on; before the model is served nothing is answered anyway.
@@ -195,10 +197,21 @@ class Bringup:
             self._keys = asyncio.create_task(following)
         pod = self._pod
         pod.config_digest, pod.revision = digest, config.revision
-        pod.model = ModelFacts(name=config.deployment, repo=config.source.repo, commit=config.source.commit)
+        if isinstance(config.source, FolderSource):
+            pod.model = ModelFacts(name=config.deployment, folder=config.source.folder)
+        else:
+            pod.model = ModelFacts(name=config.deployment, repo=config.source.repo, commit=config.source.commit)
         self.grace_seconds = float(config.termination_grace_period_seconds)
         self._apply_live(live)
         return config
+
+    async def _find_commit(self, flags: ModelFlags) -> Commit | None:
+        """Ask which commit the flags mean; a folder has none."""
+        repo, token = flags.model, self._settings.hub_token
+        if isinstance(repo, Path):
+            return None
+        self._pod.model = ModelFacts(name=flags.served_name, repo=str(repo))
+        return await self._persist(lambda: resolve_commit(repo, flags.revision, endpoint=flags.endpoint, token=token))
 
     def _apply_live(self, live: LiveConfig) -> None:
         self._live = live
@@ -221,17 +234,18 @@ class Bringup:
             self._pod.model = self._pod.model.model_copy(update={"name": names[0]})
             self._pod.metrics.name_model(names[0])
 
-    async def _verified_snapshot(self, content: Content, listing: Listing) -> Snapshot:
+    async def _verified_snapshot(self, content: _Content, listing: Listing) -> OpenSnapshot:
         pod, lifecycle = self._pod, self._pod.lifecycle
         for attempt in itertools.count():
             lifecycle.to(Phase.FETCHING)
             self._tried = self._wanted_cids()
             with stopwatch(pod, "fetch_seconds"):
-                snapshot = await self._persist(lambda: content.fetch(self._live, listing))
+                snapshot: OpenSnapshot = await self._persist(lambda: content.fetch(self._live, listing))
             lifecycle.to(Phase.VERIFYING)
             try:
                 with stopwatch(pod, "verify_seconds"):
-                    return await content.verify(snapshot)
+                    verified: OpenSnapshot = await content.verify(snapshot)
+                    return verified
             except ContentError as error:
                 if not error.retryable:
                     raise

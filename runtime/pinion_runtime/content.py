@@ -1,19 +1,17 @@
 """The content library as bring-up uses it: made from the configuration, its progress and receipts told to the pod."""
 
-import logging
+from typing import Protocol, TypeVar
 
 from pinion_contract.config import HuggingFaceSource, LiveConfig, RuntimeConfig
-from pinion_contract.status import BackendUse, SourceBytes, SourceType, Transfer
 from pinion_ipfs.addresses import NOT_LOCAL
-from pinion_ipfs.backends.base import Receipt
 from pinion_ipfs.content.cid import Cid
-from pinion_ipfs.errors import BlockMismatch, PinFailed
-from pinion_ipfs.fetcher import Fetcher, FetchRequest, PinReceipt, Progress, Snapshot
-from pinion_ipfs.findings import Finding, findings_of
+from pinion_ipfs.errors import PinFailed
+from pinion_ipfs.fetcher import Fetcher, FetchRequest, PinReceipt, Snapshot
+from pinion_ipfs.findings import Finding
 from pinion_ipfs.hub import default_endpoint
 from pinion_ipfs.identity import Commit, RepoId
 from pinion_ipfs.listing import Listing
-from pinion_ipfs.sources import PEERS
+from pinion_ipfs.request import OpenSnapshot
 from pinion_ipfs.store import Store
 from pinion_ipfs.token_hosts import TokenHosts
 
@@ -21,32 +19,55 @@ from .backends import make_backends, make_breakers
 from .peering import Peering
 from .pod import Pod
 from .settings import Settings
+from .telling import Telling
 from .tokens import hub_token
 
-_log = logging.getLogger(__name__)
+_S = TypeVar("_S", bound=OpenSnapshot)
 
-_ORIGIN = "origin"  # how metrics name the hub, whatever its address
+
+class ModelContent(Protocol[_S]):
+    """One model's bytes, wherever they come from: the operations that bring-up goes through, in this order."""
+
+    def start(self) -> None:
+        """Open the content port, where there is one."""
+
+    async def resolve(self, live: LiveConfig) -> Listing:
+        """Return the files to have."""
+
+    async def fetch(self, live: LiveConfig, listing: Listing) -> _S:
+        """Bring what is missing."""
+
+    async def verify(self, snapshot: _S) -> _S:
+        """Recompute every hash from what is on disk."""
+
+    async def pin(self, snapshot: _S) -> PinReceipt:
+        """Pin in every backend that can, and tell which did; raise PinFailed when none of them did."""
+
+    async def misses_pins(self, snapshot: _S) -> bool:
+        """Return whether a backend that answers has no pin of the snapshot; the pod says so from then on."""
+
+    async def close(self) -> None:
+        """Release connections, and end the content port."""
 
 
 class Content:
-    """One model's bytes: the four operations of the fetcher, and what the pod is told about each."""
+    """One model of the hub: the four operations of the fetcher, and what the pod is told about each."""
 
-    def __init__(self, config: RuntimeConfig, settings: Settings, pod: Pod) -> None:
-        self._config = config
+    def __init__(self, config: RuntimeConfig, source: HuggingFaceSource, settings: Settings, pod: Pod) -> None:
+        self._config, self._source = config, source
         self._hub_token = settings.hub_token
         self._pod = pod
-        self._counted: dict[tuple[str, str], int] = {}
-        self._backends = {backend.name for backend in config.backends}
-        self._reasons: dict[str, str] = {}  # the last that each backend gave for not serving
         self._learned: Snapshot | None = None
+        self._telling = telling = Telling(pod, [backend.name for backend in config.backends])
         store = Store(settings.cache_dir)
-        self._peering = Peering.of(config, settings, store, self.found)
+        stall = float(source.stall_timeout_seconds)
+        self._peering = Peering.of(config, settings, store, self.found, stall_seconds=stall)
         self._fetcher = Fetcher(
             store,
-            make_backends(config.backends, self._wrong_block, config.namespace),
-            on_progress=self._progressed,
-            on_operation=self._operated,
-            stall_seconds=float(config.source.stall_timeout_seconds),
+            make_backends(config.backends, telling.wrong_block, config.namespace),
+            on_progress=telling.progressed,
+            on_operation=telling.operated,
+            stall_seconds=stall,
             breakers=make_breakers(config.backends),
             sharing=self._peering.sharing if self._peering is not None else None,
             on_finding=self.found,
@@ -64,12 +85,11 @@ class Content:
 
     async def fetch(self, live: LiveConfig, listing: Listing) -> Snapshot:
         """Bring what is missing."""
-        self._counted.clear()
+        self._telling.begin()
         if self._peering is not None:
             await self._peering.ready()
         snapshot = await self._fetcher.fetch(self._request(live), listing)
-        whole = all(source.type is SourceType.STORE for source in self._pod.transfer.sources)
-        self._pod.metrics.opened(whole=whole)
+        self._telling.fetched()
         return snapshot
 
     async def verify(self, snapshot: Snapshot) -> Snapshot:
@@ -82,33 +102,15 @@ class Content:
         try:
             receipt = await self._fetcher.pin(snapshot)
         except PinFailed as error:
-            names = [backend.name for backend in self._config.backends]
-            self._reasons = {name: reason for name, reason in self._reasons.items() if name in names}
-            reasons = tuple(f"{name}: {reason}" for name, reason in self._reasons.items()) or (str(error),)
-            self._pod.backend = BackendUse(preferred=names[0] if names else "", degraded=True, reasons=reasons)
+            self._telling.not_pinned(error)
             raise
-        if receipt.pins:
-            for pin in receipt.pins:
-                if pin.pinned:
-                    self._reasons.pop(pin.backend, None)  # what it failed at before has been made up for
-            preferred, active = receipt.pins[0].backend, receipt.pinned_in[0]
-            self._pod.backend = BackendUse(
-                active=active,
-                preferred=preferred,
-                degraded=active != preferred,
-                reasons=tuple(f"{name}: {reason}" for name, reason in self._reasons.items()),
-                pinned_in=receipt.pinned_in,
-            )
+        self._telling.pinned(receipt)
         return receipt
 
     async def misses_pins(self, snapshot: Snapshot) -> bool:
         """Return whether a backend that answers has no pin of the snapshot; the pod says so from then on."""
         missing = await self._fetcher.missing_pins(snapshot)
-        use = self._pod.backend
-        kept = tuple(name for name in use.pinned_in if name not in missing)
-        if kept != use.pinned_in:
-            _log.warning("no longer pinned in %s: %s", " and ".join(missing), snapshot.cid)
-            self._pod.backend = use.model_copy(update={"pinned_in": kept})
+        self._telling.pins_missing(snapshot, missing)
         return bool(missing)
 
     async def close(self) -> None:
@@ -121,53 +123,19 @@ class Content:
         """Take wrong bytes that were found, wherever that was."""
         self._pod.found(finding)
 
-    def _wrong_block(self, error: BlockMismatch) -> None:
-        for finding in findings_of(error, "Backend", error.source):
-            self.found(finding)
-
     def _request(self, live: LiveConfig) -> FetchRequest:
-        config, source = self._config, self._config.source
+        config, source = self._config, self._source
         token, hosts = hub_token(source.token_file, source.token_rule, config.namespace, self._hub_token)
         learned = self._learned
         if learned is not None and not live.cid:
             live = live.model_copy(update={"cid": str(learned.cid), "manifest_cid": str(learned.manifest_cid)})
-        return make_request(config, live, token, hosts)
-
-    def _progressed(self, progress: Progress) -> None:
-        sources = tuple(SourceBytes(type=SourceType(s.type), name=s.name, bytes=s.bytes) for s in progress.sources)
-        self._pod.transfer = Transfer(
-            total_bytes=progress.total_bytes,
-            completed_bytes=progress.completed_bytes,
-            bytes_per_second=progress.bytes_per_second,
-            eta_seconds=progress.eta_seconds,
-            sources=sources,
-        )
-        for source in sources:
-            key = source.type.value, source.name
-            # What was thrown away and comes again was transferred all the same, but the meter has forgotten it.
-            more = source.bytes - self._counted.get(key, 0)
-            if more > 0:
-                self._pod.metrics.transfer_bytes.labels(source.type.value).inc(more)
-            self._counted[key] = source.bytes
-
-    def _operated(self, receipt: Receipt) -> None:
-        metrics = self._pod.metrics
-        for attempt in receipt.attempts:
-            metrics.operation(receipt.operation, self._label(attempt.backend), "error", attempt.seconds)
-            if attempt.backend in self._backends:
-                self._reasons[attempt.backend] = attempt.error
-        if receipt.succeeded:
-            metrics.operation(receipt.operation, self._label(receipt.backend), "ok", receipt.seconds)
-        elif not receipt.attempts:
-            metrics.operation(receipt.operation, self._label(receipt.preferred), "error", receipt.seconds)
-
-    def _label(self, backend: str) -> str:
-        return backend if backend in self._backends or backend == PEERS else _ORIGIN
+        return make_request(config, source, live, token, hosts)
 
 
-def make_request(config: RuntimeConfig, live: LiveConfig, token: str, token_hosts: TokenHosts | None) -> FetchRequest:
+def make_request(
+    config: RuntimeConfig, source: HuggingFaceSource, live: LiveConfig, token: str, token_hosts: TokenHosts | None
+) -> FetchRequest:
     """Return what is to be fetched, as far as it is known at this moment; raise the ContentError of a malformed value."""
-    source = config.source
     return FetchRequest(
         repo=RepoId.parse(source.repo),
         revision=source.revision,

@@ -30,7 +30,15 @@ class Peering:
         self._keeping: asyncio.Task[None] | None = None
 
     @classmethod
-    def of(cls, config: RuntimeConfig, settings: Settings, store: Store, on_finding: Callable[[Finding], None]) -> Self | None:
+    def of(
+        cls,
+        config: RuntimeConfig,
+        settings: Settings,
+        store: Store,
+        on_finding: Callable[[Finding], None],
+        *,
+        stall_seconds: float,
+    ) -> Self | None:
         """Return what the configuration or the flags ask for; None when there are no peers, or no token to share with them."""
         find: FindPeers
         if config.peers is not None:
@@ -42,7 +50,6 @@ class Peering:
         if not token_file.is_file():
             _log.warning("no content port, and no peers are asked: there is no token in %s", token_file)
             return None
-        stall = float(config.source.stall_timeout_seconds)
         instance = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         where = ContentPort(store.hf_home, token_file, settings.host, settings.content_port, instance)
 
@@ -51,8 +58,8 @@ class Peering:
             on_finding(Finding("Store", "store", path, block, message))
 
         process = ContentProcess(where, wrong)
-        peers = Peers(find, token_file, instance, stall_seconds=stall)
-        return cls(process, Sharing(peers, process, stall_seconds=stall))
+        peers = Peers(find, token_file, instance, stall_seconds=stall_seconds)
+        return cls(process, Sharing(peers, process, stall_seconds=stall_seconds))
 
     def start(self) -> None:
         """Open the content port, and keep it open; a port that can't be opened is tried again and told in the log."""

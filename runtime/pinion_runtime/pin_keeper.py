@@ -5,18 +5,19 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from pinion_ipfs.errors import ContentError, StoreCorrupted
-from pinion_ipfs.request import Snapshot
+from pinion_ipfs.request import OpenSnapshot
 
-from .content import Content
+from .content import ModelContent
 from .retry import delay_seconds
 
 _MOST_DOUBLINGS = 4  # a backend that is back is pinned in within half a minute
 _MOST_REFUSALS = 6  # doublings of the time between two looks where one backend never takes what another has
 
 _log = logging.getLogger(__name__)
+_S = TypeVar("_S", bound=OpenSnapshot)
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Pace:
 
 
 async def keep_pinned(
-    content: Content, snapshot: Snapshot, refetch: Callable[[], Awaitable[object]], *, pinned: bool, seconds: float
+    content: ModelContent[_S], snapshot: _S, refetch: Callable[[], Awaitable[object]], *, pinned: bool, seconds: float
 ) -> NoReturn:
     """Pin while the model is served, for ever; `seconds` lie between two looks at pins that are there.
 

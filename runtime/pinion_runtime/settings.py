@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from pinion_contract.config import HuggingFaceSource, KuboBackend, Limits, LiveConfig, RuntimeConfig, Warmup
+from pinion_contract.config import FolderSource, HuggingFaceSource, KuboBackend, Limits, LiveConfig, RuntimeConfig, Warmup
 from pinion_contract.names import CONTENT_PORT, INFERENCE_PORT, MANAGEMENT_PORT, STATE_PATH
-from pinion_ipfs.arguments import Parser, host, http_url, port, read_token, seconds, token_problem, whole_number
+from pinion_ipfs.arguments import Parser, host, http_url, port, read_token, seconds, token_problem, url_problem, whole_number
+from pinion_ipfs.content.cid import Cid
+from pinion_ipfs.content.errors import InvalidCid
 from pinion_ipfs.distribution import ShowVersion
-from pinion_ipfs.errors import ContentError
 from pinion_ipfs.identity import Commit, RepoId
 from pinion_ipfs.trust import InvalidAuthorities, read_authorities
 
+from .model_argument import name_of, pattern, read_model
+
 PROGRAM = "pinion-serve"
+_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # to the hub's library they are the same
 _MOST = 2**31 - 1
 _positive, _natural, _seconds = whole_number(1, _MOST), whole_number(0, _MOST), seconds(0, 3600)
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -32,9 +36,9 @@ class ConfigFiles:
 
 @dataclass(frozen=True)
 class ModelFlags:
-    """What `pinion-serve MODEL` was given; it becomes a RuntimeConfig once the commit is known."""
+    """What `pinion-serve MODEL` was given; it becomes a RuntimeConfig once the commit of a repository is known."""
 
-    repo: RepoId
+    model: RepoId | Path  # a folder, absolute
     revision: str
     endpoint: str
     served_name: str
@@ -44,16 +48,24 @@ class ModelFlags:
     limits: Limits
     grace_seconds: int
     api_keys_dir: str = ""  # "" = no key is asked for
+    allow_patterns: tuple[str, ...] = ()
+    ignore_patterns: tuple[str, ...] = ()
 
-    def config(self, commit: Commit) -> RuntimeConfig:
-        """Return the configuration that a pod would have been given."""
-        source = HuggingFaceSource(
-            repo=str(self.repo),
-            revision=self.revision,
-            commit=str(commit),
-            endpoint=self.endpoint,
-            allow_local_addresses=True,  # who types a command chooses for himself
-        )
+    def config(self, commit: Commit | None) -> RuntimeConfig:
+        """Return the configuration that a pod would have been given; a folder has no commit."""
+        patterns = {"allow_patterns": self.allow_patterns, "ignore_patterns": self.ignore_patterns}
+        source: HuggingFaceSource | FolderSource
+        if isinstance(self.model, Path):
+            source = FolderSource(folder=str(self.model), **patterns)
+        else:
+            source = HuggingFaceSource(
+                repo=str(self.model),
+                revision=self.revision,
+                commit=str(commit),
+                endpoint=self.endpoint,
+                allow_local_addresses=True,  # who types a command chooses for himself
+                **patterns,
+            )
         return RuntimeConfig(
             namespace="local",
             deployment=self.served_name,
@@ -88,6 +100,7 @@ class Settings:
     live_seconds: float  # how often live.json is read again
     hub_token: str  # "" = none
     progress: bool  # draw progress on a terminal
+    offline: bool = False  # nobody is asked for anything: what is at hand is served, or what is missing is named
 
     @property
     def key_seconds(self) -> float:
@@ -124,6 +137,12 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     for flag, file in (("--peer-token-file", given.peer_token_file), ("--kubo-token-file", given.kubo_token_file)):
         if laptop and file and (problem := _problem_of_token(file)):
             parser.error(f"{flag}: {problem}")
+    folder = isinstance(source, ModelFlags) and isinstance(source.model, Path)
+    if laptop and not folder and not given.endpoint and (problem := _problem_of_endpoint(environment)):
+        parser.error(problem)
+    cache_dir = given.cache_dir or _default_cache(environment, laptop)
+    if cache_dir is None and not folder:
+        parser.error("there is no home folder to keep models in: set HF_HOME, or give --cache-dir")
     listen = given.host or ("127.0.0.1" if laptop else "0.0.0.0")
     return Settings(
         source=source,
@@ -134,12 +153,18 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         content_port=given.content_port,
         peers=tuple(given.peer),
         peer_token_file=given.peer_token_file,
-        cache_dir=given.cache_dir or _default_cache(environment, laptop),
+        cache_dir=cache_dir or Path(STATE_PATH) / "hf",
         drain_seconds=given.drain_seconds if given.drain_seconds is not None else (0.0 if laptop else 5.0),
         live_seconds=given.live_seconds,
         hub_token=environment.get("HF_TOKEN", "").strip(),
         progress=laptop and sys.stderr.isatty(),
+        offline=folder or given.offline or any(_is_said(environment, name) for name in _OFFLINE),
     )
+
+
+def _is_said(environment: Mapping[str, str], name: str) -> bool:
+    """Tell whether a variable is true, as the hub's library reads it."""
+    return environment.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def _problem_of_authorities(environment: Mapping[str, str]) -> str:
@@ -172,21 +197,37 @@ def _problem_of_token(file: Path) -> str:
     return ""
 
 
-def _default_cache(environment: Mapping[str, str], laptop: bool) -> Path:
+def _problem_of_endpoint(environment: Mapping[str, str]) -> str:
+    named = environment.get("HF_ENDPOINT", "")
+    return f"HF_ENDPOINT: {problem}" if named and (problem := url_problem(named)) else ""
+
+
+def _default_cache(environment: Mapping[str, str], laptop: bool) -> Path | None:
+    """Return where the hub's own programs keep models; None for a user that nobody knows, who has no home."""
     if home := environment.get("HF_HOME"):
         return Path(home)
     if not laptop:
         return Path(STATE_PATH) / "hf"
-    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    try:
+        return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    except RuntimeError:
+        return None
 
 
 def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> ModelFlags:
-    if given.model.count("/") != 1 or given.model.startswith((".", "/", "~")):
-        parser.error(f"MODEL must be a repository of the hub, ORG/NAME; local folders are not served: {given.model!r}")
     try:
-        repo = RepoId.parse(given.model)
-    except (ContentError, ValueError) as error:
+        model = read_model(given.model)
+        expected_cid = str(Cid.parse(given.expected_cid)) if given.expected_cid else ""
+    except InvalidCid as error:
+        parser.error(f"argument --expected-cid: {error}")
+    except ValueError as error:
         parser.error(str(error))
+    if isinstance(model, Path):
+        for flag in ("revision", "endpoint", "peer", "peer_token_file"):
+            if getattr(given, flag):
+                parser.error(f"--{flag.replace('_', '-')} is for repositories of the hub, and {given.model!r} is a folder here")
+    if given.offline and (given.kubo_rpc or given.peer):
+        parser.error(f"--offline asks nobody: leave {'--peer' if given.peer else '--kubo-rpc'} out")
     if bool(given.kubo_rpc) != bool(given.kubo_gateway):
         parser.error("--kubo-rpc and --kubo-gateway go together")
     if given.kubo_token_file and not given.kubo_token_file.is_file():
@@ -204,11 +245,11 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
             ),
         )
     return ModelFlags(
-        repo=repo,
-        revision=given.revision,
+        model=model,
+        revision=given.revision or "main",
         endpoint=given.endpoint,
-        served_name=given.served_name or str(repo),
-        expected_cid=given.expected_cid,
+        served_name=given.served_name or name_of(model),
+        expected_cid=expected_cid,
         dtype=cast(Dtype, given.dtype),
         backends=backends,
         limits=Limits(
@@ -219,6 +260,8 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
         ),
         grace_seconds=given.grace_seconds,
         api_keys_dir=str(given.api_keys_dir or ""),
+        allow_patterns=tuple(given.allow),
+        ignore_patterns=tuple(given.ignore),
     )
 
 
@@ -230,11 +273,27 @@ def _parser() -> argparse.ArgumentParser:
         " PINION_CA_FILE, a file with PEM certificates. A pod runs: pinion-serve --config FILE --live FILE",
     )
     parser.add_argument("--version", action=ShowVersion, program=PROGRAM)
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a repository of the hub, ORG/NAME")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="a repository of the hub, ORG/NAME, or a folder, ./my-model")
     what = parser.add_argument_group("the model (with MODEL)")
-    what.add_argument("--revision", default="main", help="branch, tag or commit (default: main)")
+    what.add_argument("--revision", help="branch, tag or commit (default: main)")
     what.add_argument("--endpoint", type=http_url, default="", metavar="URL", help="another hub than the default one")
-    what.add_argument("--served-name", default="", metavar="NAME", help="the name that requests use (default: MODEL)")
+    what.add_argument(
+        "--served-name", default="", metavar="NAME", help="the name that requests use (default: ORG/NAME, or the folder's)"
+    )
+    what.add_argument(
+        "--offline", action="store_true", help="ask nobody: serve what is in the cache (also with HF_HUB_OFFLINE=1)"
+    )
+    what.add_argument(
+        "--allow",
+        action="append",
+        type=pattern,
+        default=[],
+        metavar="PATTERN",
+        help="take only files that match, such as '*.json'; repeatable (default: what can be loaded)",
+    )
+    what.add_argument(
+        "--ignore", action="append", type=pattern, default=[], metavar="PATTERN", help="leave out files that match; repeatable"
+    )
     what.add_argument("--expected-cid", default="", metavar="CID", help="serve exactly these bytes or nothing")
     what.add_argument(
         "--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"], help="default: the checkpoint's"
@@ -303,5 +362,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def from_process() -> Settings:
-    """Return the settings of this process."""
-    return parse_settings(sys.argv[1:], os.environ)
+    """Return the settings of this process; one that is to ask nobody says so to libraries and to processes of its own."""
+    settings = parse_settings(sys.argv[1:], os.environ)
+    if settings.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    return settings

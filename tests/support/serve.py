@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,11 +155,16 @@ class Serve:
     cache: Path  # shared, so that a model is fetched once where the fetch is not what is tested
     prefix: Sequence[str] = ()  # of the command, to run it as somebody else
     without: Sequence[str] = ()  # variables of the environment that it does not get
+    variables: Mapping[str, str] = field(default_factory=dict)  # and others that it gets
     _running: list[Served] = field(default_factory=list)
 
     def flags(self, model: str, *flags: str, cache: Path | None = None, port: int = 0) -> Served:
         """Start `pinion-serve MODEL`; return at once."""
         return self._start([model, "--endpoint", self.hub.endpoint, *flags], model, cache, port)
+
+    def local(self, folder: str, name: str, *flags: str) -> Served:
+        """Start `pinion-serve FOLDER`, which calls the model `name`; return at once."""
+        return self._start([folder, *flags], name, None, 0)
 
     def write(self, config: RuntimeConfig, live: LiveConfig) -> None:
         """Write the two files of a pod as config.json and live.json into `folder`."""
@@ -197,8 +202,9 @@ class Serve:
         command += ["--port", str(port), "--management-port", str(management_port), "--content-port", str(content_port)]
         # The machine's own hub settings have no say in a test.
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("HF_") and key not in self.without}
+        environment = {**inherited, **self.variables}
         with log.open("wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output, env=inherited)
+            process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
         served = Served(process, port, management_port, log, model, content_port)
         self._running.append(served)
         return served

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,14 +19,14 @@ class Listing:
     directories: list[str] = field(default_factory=list)
 
 
-def list_directory(root: Path) -> Listing:
-    """List a directory, links followed.
+def list_directory(root: Path, skip: Callable[[str], bool] = lambda path: False) -> Listing:
+    """List a directory, links followed; what `skip` says of a path is not looked at, nor what lies below it.
 
     Raise UnsupportedDag for an unsafe name, UnreadableSource for a dangling link, a link loop, or what is neither file
     nor directory.
     """
     listing = Listing()
-    _list(root, "", (), listing)
+    _list(root, "", (), listing, skip)
     return listing
 
 
@@ -41,7 +42,9 @@ def layout_path(path: Path) -> TreeLayout | FileLayout:
     return layout_directory(path) if path.is_dir() else layout_file(path)
 
 
-def _list(directory: Path, prefix: str, above: tuple[tuple[int, int], ...], listing: Listing) -> None:
+def _list(
+    directory: Path, prefix: str, above: tuple[tuple[int, int], ...], listing: Listing, skip: Callable[[str], bool]
+) -> None:
     info = directory.stat()
     identity = (info.st_dev, info.st_ino)
     if identity in above:
@@ -52,6 +55,8 @@ def _list(directory: Path, prefix: str, above: tuple[tuple[int, int], ...], list
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             path = f"{prefix}{entry.name}"
+            if skip(path):
+                continue
             check_name(entry.name, path)
             try:
                 mode = entry.stat().st_mode
@@ -59,7 +64,7 @@ def _list(directory: Path, prefix: str, above: tuple[tuple[int, int], ...], list
                 raise UnreadableSource(f"{directory / entry.name}: a link to nothing") from error
             if stat.S_ISDIR(mode):
                 listing.directories.append(path)
-                _list(directory / entry.name, f"{path}/", above, listing)
+                _list(directory / entry.name, f"{path}/", above, listing, skip)
             elif stat.S_ISREG(mode):
                 listing.files[path] = directory / entry.name
             else:

@@ -64,6 +64,8 @@ SERVE_OPTIONS = [
     "--endpoint",
     "--served-name",
     "--expected-cid",
+    "--allow",
+    "--ignore",
     "--dtype",
     "--kubo-rpc",
     "--kubo-gateway",

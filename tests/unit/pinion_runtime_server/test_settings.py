@@ -1,11 +1,12 @@
 """The command line: two forms, clear refusals."""
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from pinion_contract.config import RuntimeConfig
+from pinion_contract.config import FolderSource, HuggingFaceSource, RuntimeConfig
 from pinion_ipfs.identity import Commit
 from pinion_runtime.settings import ConfigFiles, ModelFlags, parse_settings
 
@@ -20,6 +21,7 @@ def test_a_model_on_a_laptop() -> None:
     assert settings.hub_token == "secret"
     assert isinstance(settings.source, ModelFlags)
     config = settings.source.config(COMMIT)
+    assert isinstance(config.source, HuggingFaceSource)
     assert (config.deployment, config.source.repo, config.source.revision) == ("org/name", "org/name", "v1")
     assert (config.source.commit, config.dtype) == (str(COMMIT), "bfloat16")
 
@@ -50,16 +52,29 @@ def test_a_kubo_needs_both_addresses() -> None:
         ([], "either MODEL or --config"),
         (["a/b", "--config", "x", "--live", "y"], "either MODEL or --config"),
         (["--config", "x"], "go together"),
-        (["./folder"], "local folders are not served"),
-        (["/abs/folder"], "local folders are not served"),
-        (["name"], "ORG/NAME"),
-        (["a/b/c"], "ORG/NAME"),
+        (["./folder"], "there is no folder './folder'"),
+        (["/abs/folder"], "there is no folder '/abs/folder'"),
+        (["~/no such folder"], "there is no folder '~/no such folder'"),
+        (["name"], "ORG/NAME, or a folder, and there is no folder 'name'"),
+        (["a/b/c"], "ORG/NAME, or a folder"),
+        ([__file__], "is a file: give the folder"),
+        (["https://huggingface.co/a/b"], "no URL: give a repository of the hub, ORG/NAME"),
         (["a/.."], "not a repository name"),
         (["a/b", "--port", "0"], "between 1 and 65535"),
         (["a/b", "--dtype", "int8"], "invalid choice"),
         (["a/b", "--max-body-bytes", "0"], "between 1 and"),
         (["a/b", "--kubo-rpc", "http://127.0.0.1:5001"], "go together"),
         (["a/b", "--kubo-token-file", "/no/such/file"], "there is no file /no/such/file"),
+        (["a/b", "--ignore", "x" * 257], "argument --ignore: a pattern has at most 256 characters"),
+        (["a/b", "--ignore", "/etc/*"], "no file matches '/etc/*'"),
+        (["a/b", "--ignore", "./onnx/*"], "no file matches './onnx/*'"),
+        (["a/b", "--allow", "*.{json,txt}"], "no file matches '*.{json,txt}'"),
+        (["a/b", "--expected-cid", "Qm"], "argument --expected-cid: "),
+        (["a/b", "--offline", "--kubo-rpc", "http://k", "--kubo-gateway", "http://k"], "asks nobody: leave --kubo-rpc out"),
+        (["a/b", "--offline", "--peer", "http://p", "--peer-token-file", "t"], "asks nobody: leave --peer out"),
+        ([".", "--revision", "v1"], "--revision is for repositories of the hub, and '.' is a folder here"),
+        ([".", "--endpoint", "http://hub"], "--endpoint is for repositories of the hub"),
+        ([".", "--peer-token-file", "t"], "--peer-token-file is for repositories of the hub"),
     ],
 )
 def test_a_wrong_use_is_refused_with_words(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,6 +82,76 @@ def test_a_wrong_use_is_refused_with_words(arguments: list[str], words: str, cap
         parse_settings(arguments, {})
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def flags_of(*arguments: str) -> ModelFlags:
+    flags = parse_settings(arguments, {}).source
+    assert isinstance(flags, ModelFlags)
+    return flags
+
+
+def test_patterns_choose_files() -> None:
+    flags = flags_of("a/b", "--allow", "*.json", "--allow", "*.safetensors", "--ignore", "onnx/*")
+    source = flags.config(COMMIT).source
+    assert isinstance(source, HuggingFaceSource)
+    assert (source.allow_patterns, source.ignore_patterns) == (("*.json", "*.safetensors"), ("onnx/*",))
+
+
+def test_a_folder_is_named_in_several_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "org" / "my-model"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for text in ("./org/my-model", "org/my-model", "org/my-model/", str(folder), "~/org/my-model", "org/../org/my-model"):
+        flags = flags_of(text, "--ignore", "*.bin")
+        assert (flags.model, flags.served_name) == (folder, "my-model"), text
+        source = flags.config(None).source
+        assert source == FolderSource(folder=str(folder), ignore_patterns=("*.bin",))
+    monkeypatch.chdir(folder)
+    assert flags_of(".").served_name == "my-model"
+    assert flags_of("..").served_name == "org"
+    assert flags_of(".", "--served-name", "mine").served_name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    {
+        "models--org--name/snapshots/" + "a1" * 20: "org/name",  # of a Hugging Face cache
+        "models--gpt2/snapshots/" + "a1" * 20: "gpt2",
+        "models--org--name": "models--org--name",
+        "ein Modell": "ein Modell",
+        os.fsdecode(b"m\xff"): "m\ufffd",
+    }.items(),
+)
+def test_what_a_folder_is_called(tmp_path: Path, folder: str, name: str) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    assert flags_of(str(tmp_path / folder)).served_name == name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "offline"),
+    [
+        (["a/b"], {}, False),
+        (["a/b", "--offline"], {}, True),
+        (["a/b"], {"HF_HUB_OFFLINE": "1"}, True),
+        (["a/b"], {"HF_HUB_OFFLINE": "true"}, True),
+        (["a/b"], {"TRANSFORMERS_OFFLINE": "yes"}, True),
+        (["a/b"], {"HF_HUB_OFFLINE": "0"}, False),
+        (["a/b"], {"HF_HUB_OFFLINE": ""}, False),
+        (["."], {}, True),  # there is nobody to ask
+    ],
+)
+def test_offline_is_a_flag_or_a_variable(arguments: list[str], environment: dict[str, str], offline: bool) -> None:
+    assert parse_settings(arguments, environment).offline is offline
+
+
+def test_the_hub_that_the_environment_names(capsys: pytest.CaptureFixture[str]) -> None:
+    environment = {"HF_ENDPOINT": "file:///models"}
+    with pytest.raises(SystemExit):
+        parse_settings(["a/b"], environment)
+    assert "HF_ENDPOINT: a URL such as http://127.0.0.1:5001, not 'file:///models'" in capsys.readouterr().err
+    assert parse_settings(["a/b", "--endpoint", "http://hub"], environment), "it is not asked then"
+    assert parse_settings(["."], environment), "nor for a folder"
 
 
 def test_nobody_can_let_the_code_of_a_repository_run(capsys: pytest.CaptureFixture[str]) -> None:

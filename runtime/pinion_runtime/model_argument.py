@@ -1,0 +1,57 @@
+"""What `pinion-serve MODEL` names: a folder that is there, or a repository of the hub."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+from pinion_ipfs.errors import ContentError
+from pinion_ipfs.identity import RepoId
+
+_MAX_PATTERN = 256  # characters, as in a ModelDeployment
+# No path matches these: absolute ones, negations, `.` and `..`, blanks at an end, {a,b}, a backslash.
+_NO_PATTERN = re.compile(r"^[/!]|(^|/)[.]{1,2}(/|$)|^\s|\s$|[{].*,.*[}]|\\")
+_CACHED = re.compile(r"models--(?P<repo>[^/]+)/snapshots/[0-9a-f]{40}")  # the end of a path in a Hugging Face cache
+
+
+def read_model(text: str) -> RepoId | Path:
+    """Return the folder, absolute, or the repository; raise ValueError that says what is wrong.
+
+    A folder that is there comes first, as with every program that takes both; `./` says that a folder is meant.
+    """
+    path = os.path.expanduser(text)  # noqa: PTH111 - Path would take the "./" away
+    if text and os.path.isdir(path):  # noqa: PTH112 - False for whatever can't be a name, where Path raises
+        return Path(os.path.abspath(path))  # noqa: PTH100 - links stay: another folder may be meant tomorrow
+    if text and os.path.exists(path):  # noqa: PTH110
+        raise ValueError(f"{text!r} is a file: give the folder that holds the model's files")
+    if "://" in text:
+        raise ValueError(f"MODEL is no URL: give a repository of the hub, ORG/NAME, or a folder: {text!r}")
+    if text.startswith((".", "/", "~")):
+        raise ValueError(f"there is no folder {text!r}")
+    if text.count("/") != 1:
+        raise ValueError(f"MODEL must be a repository of the hub, ORG/NAME, or a folder, and there is no folder {text!r}")
+    try:
+        return RepoId.parse(text)
+    except ContentError as error:
+        raise ValueError(str(error)) from None
+
+
+def name_of(model: RepoId | Path) -> str:
+    """Return what requests call it where nothing else is said: a folder's own name, a cached snapshot by its repository."""
+    if isinstance(model, RepoId):
+        return str(model)
+    if cached := _CACHED.search(model.as_posix().rstrip("/")):
+        return cached["repo"].replace("--", "/")
+    # What is no Unicode can't be said in JSON.
+    return os.fsencode(model.name).decode(errors="replace") or "model"
+
+
+def pattern(value: str) -> str:
+    """Take a pattern of paths below a model, with *, ? and [abc]: a kind of argument."""
+    if len(value) > _MAX_PATTERN:
+        raise argparse.ArgumentTypeError(f"a pattern has at most {_MAX_PATTERN} characters")
+    if _NO_PATTERN.search(value):
+        raise argparse.ArgumentTypeError(
+            f"no file matches {value!r}: patterns are paths below the model with *, ? and [abc], such as onnx/*.json"
+        )
+    return value
