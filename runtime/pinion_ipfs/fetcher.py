@@ -238,7 +238,7 @@ class Fetcher:
 
     def _records(self, repo: RepoId, files: Sequence[HubFile]) -> dict[str, BlobRecord]:
         """Return the record of each file by path; raise StoreCorrupted when one is not here."""
-        records = {file.path: record for file in files if (record := self._store.record(repo, file))}
+        records = {file.path: record for file in files if (record := self._store.adopt(repo, file))}
         if absent := tuple(file.path for file in files if file.path not in records):
             raise StoreCorrupted(f"{repo}: not whole in the store: {', '.join(absent[:5])}", paths=absent)
         return records

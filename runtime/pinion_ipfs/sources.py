@@ -207,7 +207,7 @@ class Sources:
             raise DigestMismatch(f"{request.repo}@{request.commit}: the download ended without {paths}")
 
     def _absent(self, files: list[HubFile]) -> list[HubFile]:
-        return [file for file in files if self._store.record(self._request.repo, file) is None]
+        return [file for file in files if self._store.adopt(self._request.repo, file) is None]
 
     def _manifest(self) -> Manifest | None:
         cid = self._request.manifest_cid

@@ -71,7 +71,7 @@ class Unpacker:
             raise DigestMismatch(f"{path or 'the file'} from {self._backend.name}: {size} bytes, the listing has {known}")
         self._file = file
         self._hasher = BlobHasher(file)
-        if self._store.record(self._repo, file) is None:
+        if self._store.adopt(self._repo, file) is None:
             self._partial = partial_name(self._store.staging / file.etag)
             self._partial.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self._partial.open("xb")

@@ -13,8 +13,9 @@ import pytest
 
 @contextmanager
 def as_user(uid: int, gid: int = 0, groups: tuple[int, ...] = (), umask: int = 0o022) -> Iterator[None]:
-    """Do what is inside as another user; all threads of this process are."""
-    kept, before = os.getgroups(), os.umask(umask)
+    """Do what is inside as another user; all threads of this process are. Inside another such block it is that one's turn."""
+    kept, before, user, group = os.getgroups(), os.umask(umask), os.geteuid(), os.getegid()
+    os.seteuid(0)
     os.setgroups(groups)
     os.setegid(gid or uid)
     os.seteuid(uid)
@@ -22,8 +23,9 @@ def as_user(uid: int, gid: int = 0, groups: tuple[int, ...] = (), umask: int = 0
         yield
     finally:
         os.seteuid(0)
-        os.setegid(0)
         os.setgroups(kept)
+        os.setegid(group)
+        os.seteuid(user)
         os.umask(before)
 
 

@@ -20,6 +20,7 @@ from ..manifest import Manifest
 from ..store.files import write_atomically
 from ..store.importing import import_snapshot
 from ..store.index import StoreIndex
+from ..store.ownership import is_believed
 from ..store.store import Store
 from ..streams import in_thread
 from .base import Capability, CarSource, DagStat, Health
@@ -209,6 +210,7 @@ class HfCache:
     async def _write(self, write: Callable[[], object]) -> None:
         self._check_writable()
         try:
+            await asyncio.to_thread(self._store.secure, self._blocks, self._pins)
             await asyncio.to_thread(write)
         except OSError as error:
             if error.errno in _FULL:
@@ -237,7 +239,7 @@ class HfCache:
         return next((manifest for _, manifest in self._store.manifests() if manifest.root == root), None)
 
     def _all_pins(self) -> frozenset[Cid]:
-        single = {Cid.parse(path.name) for path in self._pins.glob("b*")} if self._pins.is_dir() else set()
+        single = {Cid.parse(path.name) for path in self._pins.glob("b*") if is_believed(path)} if self._pins.is_dir() else set()
         owned = {cid for record in self._store.pins.all() for cid in (record.cid, record.manifest_cid)}
         return frozenset(single | owned)
 

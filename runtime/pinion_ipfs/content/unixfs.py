@@ -53,6 +53,11 @@ class FileHasher:
         self._leaves: list[bytes] = []
         self._leaf = hashlib.sha256()
 
+    @property
+    def size(self) -> int:
+        """Return the bytes that were taken."""
+        return self._size
+
     def update(self, data: bytes | bytearray | memoryview) -> None:
         """Take the next bytes of the file."""
         view = memoryview(data).cast("B")

@@ -120,12 +120,12 @@ class Downloads:
             blob.unlink(missing_ok=True)
             raise
         except FileNotFoundError as error:
-            if self._store.record(self._job.repo, file) is None:
+            if self._store.adopt(self._job.repo, file) is None:
                 raise DownloadFailed(f"{self._job.repo}/{file.path}: the staged file was taken away") from error
             self._send("file", path=file.path, size=file.size)  # another process had the same job and was faster
             return
         # The same content under two paths is one blob: the second finds it in the store.
-        if self._store.record(self._job.repo, file) is None:
+        if self._store.adopt(self._job.repo, file) is None:
             try:
                 self._store.publish(self._job.repo, file, blob, record)
             except OSError as error:

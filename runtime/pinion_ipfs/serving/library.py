@@ -50,7 +50,7 @@ def read_shelf(store: Store, root: Cid, manifest_cid: Cid) -> Shelf:
         raise StoreCorrupted(f"manifest {manifest_cid} is not in the store", paths=())
     files: dict[str, StoredFile] = {}
     for entry in manifest.files:
-        record = store.record(manifest.repo, entry.hub)
+        record = store.claimed(manifest.repo, entry.hub)  # leaves are checked when they are read
         if record is None:
             raise StoreCorrupted(f"{manifest.repo}: {entry.hub.path} is not in the store", paths=(entry.hub.path,))
         files[entry.hub.path] = StoredFile(record.layout, entry.hub.path, store.blob(manifest.repo, entry.hub))

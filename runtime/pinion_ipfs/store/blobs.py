@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +61,11 @@ class BlobHasher:
         # An LFS file's oid is that of its pointer; its content is named by its sha256.
         self._git = None if file.lfs_sha256 else hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
 
+    @property
+    def size(self) -> int:
+        """Return the bytes that were taken."""
+        return self._layout.size
+
     def update(self, data: bytes | memoryview) -> None:
         """Take the next bytes."""
         self._layout.update(data)
@@ -87,8 +94,13 @@ def hash_blob(path: Path, file: HubFile, source: str, on_bytes: Callable[[int], 
     """Read a file once and return its record; raise DigestMismatch when it is not `file`. Blocking; memory is one MiB."""
     hasher = BlobHasher(file)
     buffer = memoryview(bytearray(_CHUNK))
-    with path.open("rb", buffering=0) as stream:
+    if not stat.S_ISREG(path.stat().st_mode):  # a folder, a device
+        raise DigestMismatch(f"{file.path} from {source}: not a regular file", source=source, path=file.path)
+    # Without O_NONBLOCK a pipe that took its place would block for ever.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb", buffering=0) as stream:
         while count := stream.readinto(buffer):
             hasher.update(buffer[:count])
             on_bytes(count)
+            if hasher.size > file.size:
+                break  # longer than announced, perhaps without an end
     return hasher.finish(source)

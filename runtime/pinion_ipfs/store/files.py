@@ -1,30 +1,40 @@
 """Writing so that readers see a file whole or not at all."""
 
+import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_GROUPS = stat.S_ISGID | stat.S_IWGRP
+_LARGEST_RECORD = 64 * 1024 * 1024  # the sidecar of a file of 2 TiB
+
+
 
 def partial_name(target: Path) -> Path:
-    """Return a name beside `target` that no other writer uses."""
-    return target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    """Return a name beside `target` that no other writer uses: a short one, since that of `target` may be as long as can be."""
+    return target.with_name(f".{os.getpid()}-{secrets.token_hex(8)}.partial")
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder and those above it, each with the permissions of the one it lies in.
+    """Make a folder and those above it; others may not write there, and the group only where it may in the one above.
 
     A shared volume gives its group the right to write: a umask must not take that from the next user's processes.
     """
     if folder.is_dir():
         return
     make_folders(folder.parent)
+    above = folder.parent.stat().st_mode
     with suppress(FileExistsError):
-        folder.mkdir()
-        with suppress(OSError):  # a filesystem without permissions, or of others
-            folder.chmod(folder.parent.stat().st_mode & 0o7777 | 0o700)
+        if above & _GROUPS == _GROUPS:
+            folder.mkdir(0o700)
+            with suppress(OSError):  # a filesystem without permissions, or of others
+                folder.chmod(above & 0o2775 | 0o700)
+        else:
+            folder.mkdir(above & 0o055 | 0o700)
 
 
 def write_atomically(target: Path, data: bytes, *, durable: bool = True) -> None:
@@ -32,7 +42,7 @@ def write_atomically(target: Path, data: bytes, *, durable: bool = True) -> None
     make_folders(target.parent)
     partial = partial_name(target)
     try:
-        with partial.open("wb") as stream:
+        with partial.open("xb") as stream:
             stream.write(data)
             if durable:
                 stream.flush()
@@ -40,6 +50,16 @@ def write_atomically(target: Path, data: bytes, *, durable: bool = True) -> None
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def read_record(path: Path) -> bytes:
+    """Return the bytes of one of our small files; raise OSError for a link, a pipe or a device: those nobody of us made."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as stream:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > _LARGEST_RECORD:
+            raise OSError(errno.EINVAL, "no record", str(path))
+        return stream.read(_LARGEST_RECORD)
 
 
 def link_atomically(target: Path, source: Path) -> None:

@@ -23,7 +23,7 @@ async def import_snapshot(store: Store, manifest: Manifest, chunks: AsyncIterato
 
     Raises what `unpack_car` raises, DigestMismatch for files that the manifest does not name, InsufficientStorage.
     """
-    absent = [file.hub for file in manifest.files if store.record(manifest.repo, file.hub) is None]
+    absent = [file.hub for file in manifest.files if store.adopt(manifest.repo, file.hub) is None]
     needed = sum(file.size for file in absent)
     if not await asyncio.to_thread(store.has_room, needed):
         free = await asyncio.to_thread(store.free_bytes)
@@ -84,7 +84,7 @@ class _Writer:
         self._file = self._files.get(path)
         if self._file is None or self._file.size != size:
             raise DigestMismatch(f"{path!r} of {size} bytes is not in the manifest", source=self._source, path=path)
-        if self._store.record(self._repo, self._file) is not None:
+        if self._store.adopt(self._repo, self._file) is not None:
             self._hasher = None
             return
         self._hasher = BlobHasher(self._file)

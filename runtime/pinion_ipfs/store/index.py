@@ -77,10 +77,10 @@ class StoreIndex:
 
     def _build(self) -> None:
         self._nodes, self._leaves = {}, {}
-        for cid, manifest in self._store.manifests():
+        for cid, manifest in self._store.manifests(of_anybody=True):  # each leaf is checked when it is read
             layouts: dict[str, FileLayout] = {}
             for file in manifest.files:
-                if record := self._store.record(manifest.repo, file.hub):
+                if record := self._store.claimed(manifest.repo, file.hub):
                     layouts[file.hub.path] = record.layout
                     self._add_file(record.layout, manifest.repo, file.hub)
             self._nodes[cid] = manifest.encode()

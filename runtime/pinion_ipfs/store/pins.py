@@ -10,7 +10,8 @@ from urllib.parse import quote
 from ..content.cid import Cid
 from ..errors import ContentError
 from ..identity import Commit, RepoId
-from .files import write_atomically
+from .files import read_record, write_atomically
+from .ownership import is_believed
 
 _log = logging.getLogger(__name__)
 
@@ -83,12 +84,16 @@ class PinRecords:
 
 def _read(path: Path) -> PinRecord | None:
     try:
-        return PinRecord.decode(path.read_bytes())
+        record = PinRecord.decode(read_record(path))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         _log.warning("%s: %s", path, error)
         return None
+    if is_believed(path) and f"{quote_owner(record.owner)}.json" == path.name:
+        return record
+    _log.warning("%s: not believed: anybody can write there, or it is of another owner than its name says", path)
+    return None
 
 
 def quote_owner(owner: str) -> str:

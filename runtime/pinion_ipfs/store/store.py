@@ -2,26 +2,34 @@
 
 Blocking; callers on an event loop use threads. Several processes may use one store: each writer has partial names of its own
 and a rename publishes. On a volume that can't be written, what would be kept beside the cache is kept in memory instead.
+Whoever else may write to the store is not believed: see `ownership`.
 """
 
+import errno
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import NoReturn, Self
 
 from ..content.cid import RAW, Cid
 from ..content.unixfs import layout_files
-from ..errors import DigestMismatch, StoreCorrupted, StoreInaccessible
+from ..errors import ContentError, DigestMismatch, StorageFilled, StoreCorrupted, StoreInaccessible
 from ..identity import Commit, RepoId
 from ..listing import HubFile
 from ..manifest import Manifest
 from .blobs import BlobRecord, hash_blob
-from .files import link_atomically, make_folders, partial_name, sweeping, write_atomically
+from .files import link_atomically, make_folders, partial_name, read_record, sweeping, write_atomically
+from .ownership import is_believed, is_guarded, secure
 from .pins import PinRecord, PinRecords, quote_owner
 
 REF_NAMESPACE = "pinion"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_TRIES = 3  # at hashing a file that changes meanwhile
+
+_Stamp = tuple[int, int, int, int, int]
 
 
 class Store:
@@ -32,7 +40,8 @@ class Store:
         self.cache_dir = cache_dir or hf_home / "hub"
         self.side = hf_home / "pinion"
         self.pins = PinRecords(self.side / "pins")
-        self._kept: dict[Path, bytes] = {}  # of a store that can't be written: sidecars and manifests
+        self._kept: dict[Path, bytes] = {}  # of a store that can't be written: manifests
+        self._hashed: dict[Path, tuple[_Stamp, BlobRecord]] = {}  # what this process has hashed, and the blob as it was then
 
     @classmethod
     def default(cls) -> Self:
@@ -48,9 +57,15 @@ class Store:
 
     def prepare(self) -> None:
         """Make the folders, where that can be done."""
+        self.secure(self.cache_dir, self.side, self.staging)
         if self.writable:
             for folder in (self.cache_dir, self.side, self.staging):
                 make_folders(folder)
+
+    def secure(self, *folders: Path) -> None:
+        """Raise StoreInaccessible for a folder of the store that a stranger could change; close those of ours."""
+        for folder in folders:
+            secure(self.cache_dir if folder.is_relative_to(self.cache_dir) else self.hf_home, folder)
 
     @property
     def staging(self) -> Path:
@@ -87,24 +102,50 @@ class Store:
         return self.side / "sidecars" / repo.folder / file.etag
 
     def record(self, repo: RepoId, file: HubFile) -> BlobRecord | None:
-        """Return the record of a blob that is here, verified when it came; None when blob or sidecar is missing or damaged."""
+        """Return the record of a blob that is here and right, without reading it; None when that is not known.
+
+        A sidecar is believed when nobody but us can have changed it, or the blob, since.
+        """
+        blob = self.blob(repo, file)
+        try:
+            info = blob.stat()
+        except OSError:
+            return None
+        if info.st_size != file.size:
+            return None
+        if is_guarded(blob):
+            record = self._read_sidecar(repo, file) if is_guarded(self.sidecar(repo, file)) else None
+            if record is not None or self.writable:
+                return record
+        stamp, record = self._hashed.get(blob, (None, None))
+        return record if stamp == _stamp(info) else None
+
+    def claimed(self, repo: RepoId, file: HubFile) -> BlobRecord | None:
+        """Return what is said of a blob, by whomever: for who compares each leaf with it, and trusts its addresses alone."""
         try:
             if self.blob(repo, file).stat().st_size != file.size:
                 return None
-            record = BlobRecord.decode(self._read(self.sidecar(repo, file)))
-        except (OSError, ValueError):
+        except OSError:
             return None
-        return record if record.layout.size == file.size else None
+        known = self._hashed.get(self.blob(repo, file))
+        return known[1] if known else self._read_sidecar(repo, file)
 
     def adopt(self, repo: RepoId, file: HubFile, on_bytes: Callable[[int], None] = lambda count: None) -> BlobRecord | None:
-        """Return the record of a blob, hashing one that another program left here; a wrong one is taken out."""
+        """Return the record of a blob, hashing one of which nothing is known; a wrong one is taken out, and None returned.
+
+        Where the volume can't be written a wrong one raises DigestMismatch. One that only its owner keeps a stranger from
+        changing is replaced by a copy of ours.
+        """
         if record := self.record(repo, file):
             return record
         blob = self.blob(repo, file)
-        if not blob.is_file():
-            return None
+        self.secure(blob.parent)
         try:
-            record = hash_blob(blob, file, "the local cache", on_bytes)
+            if not blob.exists() and not blob.is_symlink():
+                return None
+            record = self._hash(repo, file, blob, on_bytes)
+            if self.writable and not is_guarded(blob) and is_guarded(blob.parent):
+                return self._copy(repo, file, blob)
         except DigestMismatch:
             if not self.writable:
                 raise
@@ -112,28 +153,80 @@ class Store:
             return None
         except PermissionError as error:
             raise StoreInaccessible(f"{file.path} of {repo}: {blob} can't be read by user {os.geteuid()}") from error
-        self._keep(self.sidecar(repo, file), record.encode(), durable=False)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreInaccessible(f"{file.path} of {repo}: {error.strerror}: {error.filename or blob}") from error
+        if self.writable:
+            self._write_sidecar(repo, file, record)
+        return record
+
+    def _hash(self, repo: RepoId, file: HubFile, blob: Path, on_bytes: Callable[[int], None]) -> BlobRecord:
+        """Hash a blob as it is, and remember that this was done."""
+        for _ in range(_TRIES):
+            before = _stamp(blob.stat())
+            record = hash_blob(blob, file, "the local cache", on_bytes)
+            if _stamp(blob.stat()) == before:
+                self._hashed[blob] = before, record
+                return record
+        raise StoreInaccessible(f"{file.path} of {repo}: {blob} changes while it is read")
+
+    def _copy(self, repo: RepoId, file: HubFile, blob: Path) -> BlobRecord:
+        """Put a copy of ours in a blob's place, hashed as it is now."""
+        copy = partial_name(self.staging / file.etag)
+        make_folders(copy.parent)
+        try:
+            shutil.copyfile(blob, copy)
+            record = hash_blob(copy, file, "the local cache")
+            self.publish(repo, file, copy, record)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StorageFilled(str(blob), needed_bytes=file.size, available_bytes=self.free_bytes()) from error
+            raise
+        finally:
+            copy.unlink(missing_ok=True)
         return record
 
     def publish(self, repo: RepoId, file: HubFile, staged: Path, record: BlobRecord) -> None:
         """Move a verified file of this filesystem into the store."""
-        write_atomically(self.sidecar(repo, file), record.encode(), durable=False)
         blob = self.blob(repo, file)
+        self._write_sidecar(repo, file, record)
+        self.secure(blob.parent)
         make_folders(blob.parent)
-        staged.chmod(0o644)
+        with suppress(OSError):  # a filesystem without permissions
+            staged.chmod(0o644)
         staged.replace(blob)
+        self._hashed[blob] = _stamp(blob.stat()), record
+
+    def _read_sidecar(self, repo: RepoId, file: HubFile) -> BlobRecord | None:
+        try:
+            record = BlobRecord.decode(read_record(self.sidecar(repo, file)))
+        except (OSError, ValueError):
+            return None
+        announced = record.layout.size == file.size and file.lfs_sha256 in (None, record.sha256)
+        return record if announced else None
+
+    def _write_sidecar(self, repo: RepoId, file: HubFile, record: BlobRecord) -> None:
+        sidecar = self.sidecar(repo, file)
+        self.secure(sidecar.parent)
+        write_atomically(sidecar, record.encode(), durable=False)
 
     def quarantine(self, repo: RepoId, file: HubFile) -> None:
         """Take a wrong blob out, with its sidecar and all snapshot links: a broken link hides the repository from scans."""
         blob = self.blob(repo, file)
-        target = self.side / "quarantine" / repo.folder / partial_name(blob).name
+        target = self.side / "quarantine" / repo.folder / f"{file.etag}.{secrets.token_hex(4)}"
+        self.secure(target.parent, blob.parent)
         make_folders(target.parent)
         for link in (self.cache_dir / repo.folder / "snapshots").glob("**/*"):
             if link.is_symlink() and link.readlink().name == file.etag:
                 link.unlink()
         self.sidecar(repo, file).unlink(missing_ok=True)
         if blob.is_symlink() or blob.exists():
-            blob.replace(target)
+            try:
+                blob.replace(target)
+            except OSError as error:
+                what = f"{repo}: {blob} is not {file.path}, and user {os.geteuid()} can't take it away"
+                raise StoreInaccessible(f"{what}: {error.strerror}") from error
 
     def verify_blobs(self, repo: RepoId, files: Sequence[HubFile]) -> None:
         """Read blobs again and compare each leaf; raise StoreCorrupted, after taking out what is wrong.
@@ -145,7 +238,9 @@ class Store:
         wrong: dict[str, int | None] = {}  # the first wrong leaf, by etag; None: there is no right blob at all
         present: list[tuple[HubFile, BlobRecord]] = []
         for file in unique.values():
-            record = self.record(repo, file)
+            _, record = self._hashed.get(self.blob(repo, file), (None, None))
+            if record is None or not self._is_of_size(repo, file):
+                record = self.adopt(repo, file)
             if record is None:
                 wrong[file.etag] = None
             else:
@@ -190,6 +285,8 @@ class Store:
         Raise StoreInaccessible, without either link, when two of the names are one on this filesystem.
         """
         folder = self.snapshot_path(repo, commit)
+        for parent in {(folder / file.path).parent for file in files}:
+            self.secure(parent)
         for file in files:
             link = folder / file.path
             if not self.writable and link.resolve() == self.blob(repo, file).resolve():
@@ -215,6 +312,7 @@ class Store:
         refs = self.cache_dir / repo.folder / "refs"
         target = Path(os.path.normpath(refs / name))
         if self.writable and target != refs and target.is_relative_to(refs):
+            self.secure(target.parent)
             write_atomically(target, str(commit).encode())
 
     # Manifests
@@ -227,19 +325,26 @@ class Store:
         return cid
 
     def get_manifest(self, cid: Cid) -> Manifest | None:
-        """Return a manifest that is here and right, or None."""
+        """Return a manifest that is here and right, or None: whoever put it here, its CID says what it is."""
+        path = self._manifest_path(cid)
         try:
-            data = self._read(self._manifest_path(cid))
-        except FileNotFoundError:
+            data = self._kept[path] if path in self._kept else read_record(path)
+        except OSError:
             return None
         return Manifest.decode(data) if Cid.of_block(cid.codec, data) == cid else None
 
-    def manifests(self) -> Iterator[tuple[Cid, Manifest]]:
-        """Yield every manifest of the store."""
+    def manifests(self, *, of_anybody: bool = False) -> Iterator[tuple[Cid, Manifest]]:
+        """Yield the manifests of the store; those that a stranger may have written only when asked for."""
         folder = self.side / "manifests"
         for path in sorted({*folder.glob("*.json"), *(path for path in self._kept if path.parent == folder)}):
-            cid = Cid.parse(path.stem)
-            if manifest := self.get_manifest(cid):
+            if path not in self._kept and not of_anybody and not is_believed(path):
+                continue
+            try:
+                cid = Cid.parse(path.stem)
+                manifest = self.get_manifest(cid)
+            except ContentError:
+                continue  # not of ours, or of a program that came after us
+            if manifest:
                 yield cid, manifest
 
     def _manifest_path(self, cid: Cid) -> Path:
@@ -251,6 +356,7 @@ class Store:
         """Write an owner's pin, and a ref that keeps `hf cache prune` away; from a read-only volume nothing is ever deleted."""
         if not self.writable:
             return
+        self.secure(self.side / "pins")
         self.pins.put(record)
         self.hold(record.repo, record.commit, record.owner)
 
@@ -277,11 +383,20 @@ class Store:
             folder = folder.parent
         return folder
 
-    def _keep(self, path: Path, data: bytes, *, durable: bool = True) -> None:
+    def _keep(self, path: Path, data: bytes) -> None:
         if self.writable:
-            write_atomically(path, data, durable=durable)
+            self.secure(path.parent)
+            write_atomically(path, data)
         else:
             self._kept[path] = data
 
-    def _read(self, path: Path) -> bytes:
-        return self._kept[path] if path in self._kept else path.read_bytes()
+    def _is_of_size(self, repo: RepoId, file: HubFile) -> bool:
+        try:
+            return self.blob(repo, file).stat().st_size == file.size
+        except OSError:
+            return False
+
+
+def _stamp(info: os.stat_result) -> _Stamp:
+    """Return what changes with a file's content, or when another takes its place."""
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
