@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -13,10 +12,12 @@ from huggingface_hub import hf_raise_for_status, is_offline_mode
 from .addresses import AddressPolicy, check_url, resolve_checked
 from .connection_errors import explain
 from .errors import NoAnswer, OriginUnreachable, Unauthorized
+from .hub_redirects import next_urls
 from .proxies import check_before_proxy, proxy_for
 from .trust import tls_context
 
 MAX_ANSWER = 32 * 1024 * 1024  # bytes; the listing of 100,000 files
+TIMEOUTS = 6.0  # of one request, that all requests of one question may take together
 _USER_AGENT = "pinion"
 _MAX_REDIRECTS = 5  # of a renamed repository
 _PORTS = {"http": 80, "https": 443}
@@ -94,40 +95,67 @@ def _no_answer(url: str, policy: AddressPolicy, error: Exception) -> NoAnswer:
     return NoAnswer(policy.no_answer(url), cause=cause)
 
 
-def get(
-    endpoint: str,
-    path: str,
-    *,
-    token: str,
-    timeout: float,
-    policy: AddressPolicy | None,
-    params: Mapping[str, str] | None = None,
-) -> httpx2.Response:
-    """Return a good answer of the hub, read whole; raise what `hf_raise_for_status` and httpx2 raise, and ContentErrors.
+class HubClient:
+    """Asks one hub with one token, blocking; all requests together end before `deadline` (of the monotonic clock).
 
-    Of a stranger's endpoint whatever keeps it from answering is NoAnswer; the log has the cause.
+    What is wrong with an answer is raised as `hf_raise_for_status` and httpx2 have it, and as ContentErrors. Of a stranger's
+    endpoint whatever keeps it from answering is NoAnswer; the log has the cause.
     """
-    if is_offline_mode():
-        raise OriginUnreachable(f"{endpoint}: HF_HUB_OFFLINE is set, so it is not asked")
-    try:
-        answer = _follow(httpx2.URL(endpoint + path, params=dict(params or {}) or None), endpoint, token, timeout, policy)
-    except httpx2.TransportError as error:
-        if policy is None:
-            raise
-        raise _no_answer(endpoint, policy, error) from error
-    hf_raise_for_status(answer)
-    return answer
 
+    def __init__(self, endpoint: str, token: str, timeout: float, policy: AddressPolicy | None) -> None:
+        self.endpoint, self.token, self.timeout = endpoint, token, timeout
+        self.deadline = time.monotonic() + TIMEOUTS * timeout
+        self._policy = policy
 
-def _follow(url: httpx2.URL, endpoint: str, token: str, timeout: float, policy: AddressPolicy | None) -> httpx2.Response:
-    transport, deadline, headers = transport_for(endpoint, policy), time.monotonic() + 2 * timeout, _headers(token)
-    with httpx2.Client(transport=transport, timeout=timeout, verify=tls_context()) as client:
-        for _ in range(_MAX_REDIRECTS + 1):
-            with client.stream("GET", url, headers=headers) as response:
-                if not response.is_redirect:
-                    return _bounded(response, deadline)
-                url = _next(url, response)
-    raise OriginUnreachable(f"{endpoint} redirects more than {_MAX_REDIRECTS} times")
+    def url(self, path: str, **params: str) -> httpx2.URL:
+        """Return the address of a path of the hub."""
+        return httpx2.URL(self.endpoint + path, params=params or None)
+
+    def get(self, url: httpx2.URL, *, token: bool = True) -> httpx2.Response:
+        """Return a good answer, read whole; `token` False asks as a stranger would."""
+        return self._ask("GET", url, self.token if token else "")
+
+    def probe(self, method: str, url: httpx2.URL) -> httpx2.Response:
+        """Return a good answer without its body, or the redirect to another host; a GET asks for one byte."""
+        return self._ask(method, url, self.token, body=False)
+
+    def _ask(self, method: str, url: httpx2.URL, token: str, *, body: bool = True) -> httpx2.Response:
+        if is_offline_mode():
+            raise OriginUnreachable(f"{self.endpoint}: HF_HUB_OFFLINE is set, so it is not asked")
+        if time.monotonic() > self.deadline:
+            raise httpx2.ReadTimeout("the answers take too long")
+        try:
+            answer = self._follow(method, url, token, body=body)
+        except httpx2.TransportError as error:
+            if self._policy is None:
+                raise
+            raise _no_answer(self.endpoint, self._policy, error) from error
+        hf_raise_for_status(answer)
+        return answer
+
+    def _follow(self, method: str, url: httpx2.URL, token: str, *, body: bool) -> httpx2.Response:
+        transport, deadline = (
+            transport_for(self.endpoint, self._policy),
+            min(self.deadline, time.monotonic() + 2 * self.timeout),
+        )
+        headers = _headers(token) | ({} if body or method == "HEAD" else {"Range": "bytes=0-0"})
+        others: tuple[httpx2.URL, ...] = ()  # where else the last redirect may have meant
+        with httpx2.Client(transport=transport, timeout=self.timeout, verify=tls_context()) as client:
+            for _ in range(_MAX_REDIRECTS + 1):
+                with client.stream(method, url, headers=headers) as response:
+                    if response.status_code == 404 and others:
+                        url, *rest = others
+                        others = tuple(rest)
+                    elif not response.has_redirect_location:
+                        return _bounded(response, deadline) if body else _bare(response)
+                    elif following := next_urls(url, response.headers["Location"], self.endpoint):
+                        url, *rest = following
+                        others = tuple(rest)
+                    elif not body:
+                        return _bare(response)
+                    else:
+                        raise OriginUnreachable(_leads_away(url, response))
+        raise OriginUnreachable(f"{self.endpoint} redirects more than {_MAX_REDIRECTS} times")
 
 
 def _headers(token: str) -> dict[str, str]:
@@ -151,16 +179,12 @@ def json_object(endpoint: str, answer: httpx2.Response) -> dict[str, Any]:
     return value
 
 
-def _next(url: httpx2.URL, response: httpx2.Response) -> httpx2.URL:
-    """Return where a redirect leads, its query kept; the token goes to the host that it was meant for, and to no other."""
-    target = url.join(response.headers.get("Location", ""))
-    if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
-        there = f"{target.scheme}://{target.netloc.decode()}"
-        raise OriginUnreachable(
-            f"{url.scheme}://{url.netloc.decode()} does not speak the hub's API: HTTP {response.status_code} redirects to "
-            f"another host, {there}, which is not followed"
-        )
-    return target
+def _leads_away(url: httpx2.URL, response: httpx2.Response) -> str:
+    target = url.join(response.headers["Location"])
+    return (
+        f"{url.scheme}://{url.netloc.decode()} does not speak the hub's API: HTTP {response.status_code} redirects to "
+        f"another host, {target.scheme}://{target.netloc.decode()}, which is not followed"
+    )
 
 
 def _bounded(response: httpx2.Response, deadline: float) -> httpx2.Response:
@@ -174,3 +198,7 @@ def _bounded(response: httpx2.Response, deadline: float) -> httpx2.Response:
             raise httpx2.ReadTimeout("the answer takes too long", request=response.request)
     kept = {key: value for key, value in response.headers.items() if key.lower() not in ("content-encoding", "content-length")}
     return httpx2.Response(response.status_code, headers=kept, content=bytes(body), request=response.request)
+
+
+def _bare(response: httpx2.Response) -> httpx2.Response:
+    return httpx2.Response(response.status_code, headers=dict(response.headers), request=response.request)

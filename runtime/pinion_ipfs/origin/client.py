@@ -1,10 +1,9 @@
 """The child's HTTP client: what the hub's library lacks is time limits, a count of bytes, and names for what goes wrong."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 from huggingface_hub import constants
@@ -14,97 +13,40 @@ from ..connection_errors import explain
 from ..errors import ContentError, DownloadStalled, NoAnswer, OriginUnreachable
 from ..hub_client import transport_for
 from ..hub_errors import map_status
+from ..hub_redirects import is_upgrade, next_urls, origin
+from ..identity import Commit
+from ..listing import HubFile
 from ..token_hosts import TokenHosts
+from .counting import Counter
+from .xet import Xet
 
-_REPORT_SECONDS = 0.2
+__all__ = ["RESET", "Counter", "Head", "OriginClient"]
+
 _CONNECT_SECONDS = 10.0
+_MAX_HOPS = 5
 RESET = "the connection was broken off"
 
 
-class Counter:
-    """Counts what arrives, on the wire and as the library reports it, and tells the parent a few times a second."""
+@dataclass(frozen=True)
+class Head:
+    """What is known of a file without asking: the header that the library reads before a download."""
 
-    def __init__(self, send: Callable[..., None]) -> None:
-        self._send = send
-        self._lock = threading.Lock()
-        self._wire = 0
-        self._reported = 0
-        self._sent_at = 0.0
+    headers: Mapping[str, str]
+    large: bool  # stored beside git: it may come by Xet
 
-    def on_wire(self, count: int) -> None:
-        """Take bytes of a response body."""
-        with self._lock:
-            self._wire += count
-        self.alive()
-
-    def on_report(self, count: int) -> None:
-        """Take bytes that a progress bar was told of; Xet's own transfers are seen only here."""
-        with self._lock:
-            self._reported += count
-        self.alive()
-
-    def alive(self) -> None:
-        """Tell the parent where we are, unless that was just done."""
-        now = time.monotonic()
-        with self._lock:
-            if now - self._sent_at < _REPORT_SECONDS:
-                return
-            self._sent_at = now
-            received = max(self._wire, self._reported)
-        self._send("bytes", received=received)
-
-    def wait(self, seconds: float) -> None:
-        """Sleep, and show meanwhile that this is no stall."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _REPORT_SECONDS))
-            self.alive()
-
-    def bar(self) -> type["_Bar"]:
-        """Return a class that huggingface_hub uses as a progress bar."""
-        counter = self
-
-        class CountingBar(_Bar):
-            def update(self, n: float | None = 1) -> None:
-                counter.on_report(int(n or 0))
-
-        return CountingBar
-
-
-class _Bar:
-    """As much of tqdm as the library calls; shows nothing."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.total = kwargs.get("total")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        pass
-
-    def update(self, n: float | None = 1) -> None:
-        """Take progress."""
-
-    def update_transfer(self, n: float | None = 1) -> None:
-        """Take progress on the wire, which Xet counts apart."""
-
-    def set_postfix_str(self, postfix: str = "", refresh: bool = True) -> None:
-        """Ignore the caption."""
-
-    def set_transfer_postfix_str(self, postfix: str = "", refresh: bool = True) -> None:
-        """Ignore the caption."""
-
-    def refresh(self) -> None:
-        """Draw nothing."""
-
-    def close(self) -> None:
-        """Release nothing."""
+    @classmethod
+    def of(cls, file: HubFile, commit: Commit) -> "Head":
+        """Return what a hub's answer would say of a file that its list has announced."""
+        named = f'"{file.etag}"'
+        told = {"ETag": named, "X-Linked-Etag": named, "X-Linked-Size": str(file.size), "X-Repo-Commit": str(commit)}
+        return cls(told, file.lfs_sha256 is not None)
 
 
 class OriginClient(httpx2.Client):
-    """The library's client with limits. `sizes` are those that the listing announced, by the path of a file's URL.
+    """The library's client with limits. `heads` are of the files that the listing announced, by the path of a file's URL.
 
+    The head of such a file is not asked for, unless it may say that the file comes by Xet: what servers say there of lengths
+    and names is wrong or missing at times, and the commit's list is what counts.
     Redirects of downloads are followed, as the hub's content network needs; whoever asks, the library too, the token goes
     with requests to `hosts` alone. Where the endpoint is a stranger's, each hop's address is judged.
     """
@@ -113,23 +55,27 @@ class OriginClient(httpx2.Client):
         self,
         endpoint: str,
         hosts: TokenHosts,
-        sizes: Mapping[str, int],
+        heads: Mapping[str, Head],
         counter: Counter,
         stall_seconds: float,
         *,
         policy: AddressPolicy | None,
+        xet: Xet | None = None,
     ) -> None:
         super().__init__(
             follow_redirects=True,
             timeout=httpx2.Timeout(stall_seconds, connect=min(_CONNECT_SECONDS, stall_seconds)),
             transport=transport_for(endpoint, policy),
-            event_hooks={"request": [self._keep_token]},  # called for each hop of a redirect, too
+            # Called for each hop of a redirect, too.
+            event_hooks={"request": [self._keep_token], "response": [self._keep_to_hub]},
         )
+        self._endpoint = endpoint
         self._hosts = hosts
         self._policy = policy
-        self._sizes = sizes
+        self._heads = heads
         self._counter = counter
         self._stall_seconds = stall_seconds
+        self._xet = xet or Xet(allowed=False)
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **kwargs: Any) -> httpx2.Response:
         """Send as usual; bodies that are streamed are counted, and left when they are silent.
@@ -137,23 +83,45 @@ class OriginClient(httpx2.Client):
         The library would wait and try again by itself, for a minute and in silence: what it would do so for is raised by its
         name here, and whoever gave us the job decides.
         """
+        if request.method == "HEAD" and (head := self._heads.get(request.url.path)) is not None:
+            xet = self._ask_for_xet(request) if head.large and self._xet.on and self._policy is None else {}
+            return httpx2.Response(200, headers={**head.headers, **xet}, request=request)
         try:
             response = super().send(request, stream=stream, **kwargs)
         except httpx2.TransportError as error:
             if (named := self._named(error, request)) is None:
                 raise
             raise named from error
-        if not self._may_use_xet(request, response):
-            response.headers.pop(constants.HUGGINGFACE_HEADER_X_XET_HASH, None)
         if response.status_code in (407, 408, 429) or response.status_code >= 500:
             response.close()
             raise map_status(response, request.url.host)
-        if request.method == "HEAD" and (size := self._sizes.get(request.url.path)) is not None:
-            # What a server says of the length in a HEAD is wrong or missing at times; the commit's tree is what counts.
-            response.headers["X-Linked-Size"] = str(size)
         if stream and isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _CountedStream(response.stream, self._counter, self._stall_seconds)
         return response
+
+    def _ask_for_xet(self, request: httpx2.Request) -> Mapping[str, str]:
+        """Return the headers that offer a file by Xet; none: it comes as any other file.
+
+        Whatever else is answered, the download itself will tell: some servers have no heads.
+        """
+        asked = request
+        for _ in range(_MAX_HOPS):
+            try:
+                response = super().send(asked, follow_redirects=False)
+            except httpx2.TransportError:
+                break
+            if response.status_code == 429:
+                raise map_status(response, asked.url.host)
+            if constants.HUGGINGFACE_HEADER_X_XET_HASH in response.headers:
+                if not self._may_use_xet(asked, response):
+                    return {}
+                self._xet.promise(request.url.path)
+                return {name: response.headers[name] for name in _XET_HEADERS if name in response.headers}
+            following = response.next_request
+            if following is None or following.url.host != asked.url.host:
+                break
+            asked = following
+        return {}
 
     def _named(self, error: httpx2.TransportError, request: httpx2.Request) -> ContentError | None:
         """Return what a request without an answer is called, None: as it is; a stranger's hub is told of all alike."""
@@ -170,20 +138,38 @@ class OriginClient(httpx2.Client):
 
     def _keep_token(self, request: httpx2.Request) -> None:
         """Take the token off a request to a host that is not to have it."""
-        if not self._hosts.permits(str(request.url)):
-            request.headers.pop("Authorization", None)
+        clear = request.url.copy_with(scheme="http", port=None)
+        if self._hosts.permits(str(request.url)):
+            return
+        if is_upgrade(clear, request.url) and self._hosts.permits(str(clear)):
+            return  # who may have it in the clear may have it by TLS
+        request.headers.pop("Authorization", None)
+
+    def _keep_to_hub(self, response: httpx2.Response) -> None:
+        """Let a redirect that means the hub itself lead there, whatever the hub calls itself."""
+        url = response.request.url
+        if not response.has_redirect_location or origin(url) != origin(httpx2.URL(self._endpoint)):
+            return
+        with contextlib.suppress(httpx2.InvalidURL):  # the library names that
+            if following := next_urls(url, response.headers["Location"], self._endpoint):
+                response.headers["Location"] = str(following[0])
 
     def _may_use_xet(self, request: httpx2.Request, response: httpx2.Response) -> bool:
         """Return whether a file may come by Xet, whose connections are not ours; if not, it comes as any other file.
 
-        They are judged by nobody, and the hub's token goes where the answer says that Xet's own is to be had.
+        The hub's token goes where the answer says that Xet's own is to be had.
         """
-        if self._policy is not None:
-            return False
         link = response.links.get(constants.HUGGINGFACE_HEADER_LINK_XET_AUTH_KEY, {})
         route = link.get("url", "") or response.headers.get(constants.HUGGINGFACE_HEADER_X_XET_REFRESH_ROUTE, "")
         home = constants.HUGGINGFACE_CO_URL_HOME  # the library puts the endpoint in its place
         return "Authorization" not in request.headers or route.startswith(home) or self._hosts.permits(route)
+
+
+_XET_HEADERS = (
+    constants.HUGGINGFACE_HEADER_X_XET_HASH,
+    constants.HUGGINGFACE_HEADER_X_XET_REFRESH_ROUTE,
+    "Link",
+)
 
 
 class _CountedStream(httpx2.SyncByteStream):

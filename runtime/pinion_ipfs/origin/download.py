@@ -25,8 +25,10 @@ from ..listing import HubFile
 from ..store import Store
 from ..store.blobs import hash_blob
 from ..token_hosts import TokenHosts
-from .client import RESET, Counter, OriginClient
+from .client import RESET, Head, OriginClient
+from .counting import Counter
 from .job import OriginJob
+from .xet import Xet
 
 _LONGEST_WAIT = 10.0  # seconds between two attempts at one file
 _AGAIN = (OriginUnreachable, DownloadFailed, DigestMismatch)  # for these the same request may succeed in a moment
@@ -44,6 +46,7 @@ class Downloads:
         self._staging = self._store.staging / "origin"
         self._endpoint = default_endpoint(job.endpoint)
         self._counter = Counter(send)
+        self._xet = Xet()
 
     def run(self) -> None:
         """Bring every file into the store, several at a time.
@@ -51,18 +54,18 @@ class Downloads:
         After an error nothing new begins; what is under way comes to its end when a later run can go on from there.
         """
         self._store.prepare()
-        prefix = httpx2.URL(self._endpoint).path.rstrip("/")
-        sizes = {f"{prefix}/{self._job.repo}/resolve/{self._job.commit}/{file.path}": file.size for file in self._job.files}
+        heads = {self._path_of(file): Head.of(file, self._job.commit) for file in self._job.files}
         origins = frozenset(self._job.token_origins)
         hosts = TokenHosts(origins) if origins else TokenHosts.only(self._endpoint)
         set_client_factory(
             lambda: OriginClient(
                 self._endpoint,
                 hosts,
-                sizes,
+                heads,
                 self._counter,
                 self._job.stall_seconds,
                 policy=self._job.policy,
+                xet=self._xet,
             )
         )
         pool = concurrent.futures.ThreadPoolExecutor(self._job.workers)
@@ -133,23 +136,39 @@ class Downloads:
         link.unlink(missing_ok=True)
         self._send("file", path=file.path, size=file.size)
 
+    def _path_of(self, file: HubFile) -> str:
+        """Return the path of a file's URL."""
+        prefix = httpx2.URL(self._endpoint).path.rstrip("/")
+        return f"{prefix}/{self._job.repo}/resolve/{self._job.commit}/{file.path}"
+
     def _stage(self, file: HubFile) -> Path:
-        job = self._job
+        """Download a file, by Xet where that is offered and works; what is offered and missing is no fault of the file."""
         try:
-            # A file that an earlier, killed run staged whole is returned at once, and hashed like any other.
-            return Path(
-                hf_hub_download(
-                    str(job.repo),
-                    file.path,
-                    revision=str(job.commit),
-                    endpoint=self._endpoint,
-                    cache_dir=self._staging,
-                    token=job.token or False,
-                    tqdm_class=self._counter.bar(),  # documented: a tqdm, "or at least mimic its behavior"
-                )
-            )
+            return self._download_by_library(file)
+        except Exception as error:
+            named = self._named(error, file)
+            if isinstance(named, StorageFilled) or not self._xet.fail(self._path_of(file)):
+                raise named from error
+            self._send("notice", message=f"{named}: it was to come by Xet, so it is asked for without; so is what follows")
+        try:
+            return self._download_by_library(file)
         except Exception as error:
             raise self._named(error, file) from error
+
+    def _download_by_library(self, file: HubFile) -> Path:
+        job = self._job
+        # A file that an earlier, killed run staged whole is returned at once, and hashed like any other.
+        return Path(
+            hf_hub_download(
+                str(job.repo),
+                file.path,
+                revision=str(job.commit),
+                endpoint=self._endpoint,
+                cache_dir=self._staging,
+                token=job.token or False,
+                tqdm_class=self._counter.bar(),  # documented: a tqdm, "or at least mimic its behavior"
+            )
+        )
 
     def _named(self, error: Exception, file: HubFile) -> ContentError:
         """Return what went wrong with a file, in our words."""

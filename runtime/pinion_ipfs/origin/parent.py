@@ -76,6 +76,9 @@ class OriginProcess:
                     if cause := event["details"].get("cause"):
                         _log.warning("%s", cause)
                     raise from_report(event["name"], event["message"], event["details"])
+                if event["event"] == "notice":
+                    _log.warning("%s", event["message"])
+                    continue
                 yield event
             code = await process.wait()
             if code:
