@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from pinion_contract.config import Limits
 
-from .errors import ApiError, Code
+from .codings import content_codings, decode, to_utf8
+from .errors import ApiError, Code, shorten
 from .http import Request
 from .interrupt import Interruptible
 
@@ -73,26 +74,46 @@ class Admission:
             work.interrupt(why)
 
     async def read_body(self, request: Request) -> bytes:
-        """Read the whole body; raise 413 before anything is parsed when it is too large, 408 when it does not come."""
+        """Read the whole body, decoded and in UTF-8.
+
+        Raises 413 before anything is parsed when it is too large, as sent or decoded, 408 when it does not come,
+        415 for an encoding that is not taken, 400 for one that is damaged.
+        """
         limit = self._limits().max_body_bytes
         announced = request.content_length
         if announced is not None and announced > limit:
             raise _too_large(limit)
-        chunks: list[bytes] = []
-        size = 0
-        try:
+        _check_transfer(request)
+        codings = content_codings(request.whole_header(b"content-encoding"))
+        # Counted while they arrive, which can take long; parsing follows at once, and what waits are token ids.
+        with self._holding(limit) as hold:
+            chunks: list[bytes] = []
+            size = 0
             while (chunk := await self._chunk(request)) is not None:
                 size += len(chunk)
-                self._body_bytes += len(chunk)
                 if size > limit:
                     raise _too_large(limit)
-                if self._body_bytes > _BODIES_HELD * limit:
-                    raise self._full("Too many large bodies are being read")
+                hold(len(chunk))
                 chunks.append(chunk)
+            body = await decode(b"".join(chunks), codings, limit, hold)
+            return await to_utf8(body, request.header(b"content-type") or "")
+
+    @contextmanager
+    def _holding(self, limit: int) -> Iterator[Callable[[int], None]]:
+        """Count bytes that lie in memory, until the end; what it yields raises the 429 when all bodies are too many."""
+        held = 0
+
+        def hold(size: int) -> None:
+            nonlocal held
+            held += size
+            self._body_bytes += size
+            if self._body_bytes > _BODIES_HELD * limit:
+                raise self._full("Too many large bodies are being read")
+
+        try:
+            yield hold
         finally:
-            # Counted while they arrive, which can take long; parsing follows at once, and what waits are token ids.
-            self._body_bytes -= size
-        return b"".join(chunks)
+            self._body_bytes -= held
 
     async def _chunk(self, request: Request) -> bytes | None:
         try:
@@ -107,3 +128,12 @@ class Admission:
 
 def _too_large(limit: int) -> ApiError:
     return ApiError(413, Code.REQUEST_TOO_LARGE, f"The body is larger than the {limit} bytes that are taken.")
+
+
+def _check_transfer(request: Request) -> None:
+    """Raise the 501 for a transfer coding that the parser leaves as it is."""
+    given = request.whole_header(b"transfer-encoding")
+    if given and given.strip().lower() != "chunked":
+        taken = "only 'chunked' is taken. To compress, use 'Content-Encoding'"
+        message = f"The header 'Transfer-Encoding' is {shorten(given)!r}; {taken}."
+        raise ApiError(501, Code.UNSUPPORTED_MEDIA_TYPE, message)

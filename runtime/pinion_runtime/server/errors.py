@@ -1,5 +1,6 @@
 """Every refusal of the inference port, in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -12,6 +13,7 @@ class Code(StrEnum):
     UNSUPPORTED_PARAMETER = "unsupported_parameter"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     REQUEST_TOO_LARGE = "request_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"  # a Content-Encoding or charset that is not taken
     REQUEST_TIMEOUT = "request_timeout"  # the client did not send its head or body in time
     INVALID_API_KEY = "invalid_api_key"  # none, or one that nobody has
     MODEL_NOT_FOUND = "model_not_found"
@@ -45,6 +47,7 @@ class ApiError(Exception):
         param: str | None = None,
         retry_after: float | None = None,
         allow: str = "",
+        more: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -53,6 +56,7 @@ class ApiError(Exception):
         self.param = param
         self.retry_after = retry_after
         self.allow = allow
+        self.more = more
 
     @property
     def type(self) -> str:
@@ -66,8 +70,8 @@ class ApiError(Exception):
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code.value}}
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers that tell a client whether, and when, to try again, and what a 401 and a 405 must name."""
-        headers: list[tuple[bytes, bytes]] = []
+        """Return the headers that tell a client whether, and when, to try again, and what some statuses must name."""
+        headers = list(self.more)
         if self.retry_after is None:
             # The official client retries 408, 409, 429 and every 5xx by itself unless it is told otherwise.
             headers.append((b"x-should-retry", b"false"))

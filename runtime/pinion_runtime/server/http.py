@@ -63,6 +63,10 @@ class Request:
                 return value.decode("latin-1")
         return None
 
+    def whole_header(self, name: bytes) -> str:
+        """Return the values of all headers of this lower-case name, which mean one list; "" when there is none."""
+        return ", ".join(value.decode("latin-1") for key, value in self._headers if key == name)
+
     @property
     def content_length(self) -> int | None:
         """Return the announced size of the body; None when it comes in chunks."""
