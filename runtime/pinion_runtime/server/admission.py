@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pinion_contract.config import Limits
 
@@ -11,9 +12,16 @@ from .errors import ApiError, Code, shorten
 from .http import Request
 from .interrupt import Interruptible
 
-BODY_IDLE_SECONDS = 30.0  # a client that sends nothing for so long is slow on purpose, or gone
 _SMOOTHING = 0.1  # weight of the newest interval
 _BODIES_HELD = 16  # bodies of the largest allowed size that may lie in memory together
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How slowly a body may come: one that is slower is sent so on purpose, or by nobody any more."""
+
+    idle_seconds: float = 30.0  # without a byte, and before the rate counts
+    bytes_per_second: float = 4096.0  # on average
 
 
 class DrainRate:
@@ -38,8 +46,9 @@ class DrainRate:
 class Admission:
     """Count the requests and the bytes that are in, and refuse what is too much."""
 
-    def __init__(self, limits: Callable[[], Limits]) -> None:
+    def __init__(self, limits: Callable[[], Limits], pace: Pace | None = None) -> None:
         self._limits = limits
+        self._pace = pace or Pace()
         self._drain = DrainRate()
         self._body_bytes = 0
         self._working: set[Interruptible] = set()
@@ -87,15 +96,13 @@ class Admission:
         codings = content_codings(request.whole_header(b"content-encoding"))
         # Counted while they arrive, which can take long; parsing follows at once, and what waits are token ids.
         with self._holding(limit) as hold:
-            chunks: list[bytes] = []
-            size = 0
-            while (chunk := await self._chunk(request)) is not None:
-                size += len(chunk)
-                if size > limit:
+            sent, started = bytearray(), time.monotonic()
+            while (chunk := await self._chunk(request, len(sent), started)) is not None:
+                sent += chunk
+                if len(sent) > limit:
                     raise _too_large(limit)
                 hold(len(chunk))
-                chunks.append(chunk)
-            body = await decode(b"".join(chunks), codings, limit, hold)
+            body = await decode(bytes(sent), codings, limit, hold)
             return await to_utf8(body, request.header(b"content-type") or "")
 
     @contextmanager
@@ -115,11 +122,14 @@ class Admission:
         finally:
             self._body_bytes -= held
 
-    async def _chunk(self, request: Request) -> bytes | None:
+    async def _chunk(self, request: Request, size: int, started: float) -> bytes | None:
+        pace = self._pace
+        left = started + pace.idle_seconds + size / pace.bytes_per_second - time.monotonic()
         try:
-            return await request.next_chunk(BODY_IDLE_SECONDS)
+            return await request.next_chunk(min(pace.idle_seconds, left))
         except TimeoutError:
-            message = f"The body did not arrive: nothing came for {BODY_IDLE_SECONDS:.0f} s."
+            rate = f"it must come at {pace.bytes_per_second:g} bytes per second at least"
+            message = f"The body did not arrive: it may pause for {pace.idle_seconds:g} s, and after so long {rate}."
             raise ApiError(408, Code.REQUEST_TIMEOUT, message) from None
 
     def _full(self, why: str) -> ApiError:

@@ -15,7 +15,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 _log = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _DISCARD_BYTES = 1 << 26  # a refused body is read and thrown away up to here; past it the connection is closed
-_DISCARD_IDLE_SECONDS = 5.0
+_DISCARD_SECONDS = 10.0  # and for so long
 _UNKNOWN_ROUTE = "other"  # the label of what is no route of ours
 _CLIENT_GONE = 499  # nobody reads it; the counter shows it
 
@@ -46,6 +46,7 @@ class App:
         *,
         guard: Callable[[Request], None] | None = None,
         unguarded: Collection[str] = (),
+        discard_seconds: float = _DISCARD_SECONDS,
     ) -> None:
         """`guard` raises for a request that may not ask; it is asked before any route but the `unguarded` ones."""
         self._prefixes = {path: methods for path, methods in routes.items() if path != "/" and path.endswith("/")}
@@ -53,6 +54,7 @@ class App:
         self._observer = observer
         self._guard = guard
         self._unguarded = frozenset(unguarded)
+        self._discard_seconds = discard_seconds
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +68,7 @@ class App:
             extra = self._headers(_request_id(request))
             if self._observer.draining():
                 extra.append((b"connection", b"close"))
-            if response.status >= 400 and not await request.discard_body(_DISCARD_BYTES, _DISCARD_IDLE_SECONDS):
+            if response.status >= 400 and not await request.discard_body(_DISCARD_BYTES, self._discard_seconds):
                 extra.append((b"connection", b"close"))
             await response.send(send, extra)
             self._observer.answered(endpoint, response.status, time.perf_counter() - started)

@@ -13,6 +13,7 @@ from .app import App
 from .errors import ApiError, Code
 
 _log = logging.getLogger(__name__)
+_VERSIONS = ("1.0", "1.1")  # of those that the parser knows
 _MOST_PIPELINED = 128  # requests of one connection that wait for the answer to another
 
 
@@ -119,6 +120,8 @@ class Connection(HttpToolsProtocol):
         """Begin the request, unless its head has to be parsed again or is refused."""
         if self.parser.get_method() == b"CONNECT":
             raise self._note(ApiError(405, Code.METHOD_NOT_ALLOWED, "CONNECT is not taken: this is no proxy."))
+        if (version := self.parser.get_http_version()) not in _VERSIONS:
+            raise self._note(ApiError(505, Code.MALFORMED_HTTP, f"HTTP/{version} is not spoken here; HTTP/1.1 is."))
         if self.parser.should_upgrade():
             return
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._bounds.head_bytes:

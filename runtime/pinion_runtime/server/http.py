@@ -97,21 +97,22 @@ class Request:
         body: bytes = message.get("body", b"")
         return body
 
-    async def discard_body(self, most_bytes: int, idle_seconds: float) -> bool:
+    async def discard_body(self, most_bytes: int, seconds: float) -> bool:
         """Read what is left of the body and throw it away; return whether its end was reached.
 
         A refusal that is sent while the client still writes is lost when the connection is closed under it.
         """
         if self.expects_continue and not self._body_started:
             return False  # it has not begun to send, and need not
-        while most_bytes >= 0:
-            try:
-                chunk = await self.next_chunk(idle_seconds)
-            except TimeoutError:
-                return False
-            if chunk is None:
-                return True
-            most_bytes -= len(chunk)
+        try:
+            async with asyncio.timeout(seconds):
+                while most_bytes >= 0:
+                    chunk = await self.next_chunk(seconds)
+                    if chunk is None:
+                        return True
+                    most_bytes -= len(chunk)
+        except TimeoutError:
+            pass
         return False
 
     async def wait_gone(self) -> None:

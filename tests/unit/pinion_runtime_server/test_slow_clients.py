@@ -1,0 +1,213 @@
+"""What a client may keep us waiting for, each with a limit: a request, its head, its body, and the taking of its answer."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from pinion_contract.config import Limits
+from pinion_runtime.server.admission import Admission, Pace
+from pinion_runtime.server.app import App
+from pinion_runtime.server.connection import Bounds
+from pinion_runtime.server.http import Request, Response, json_response
+from pinion_runtime.server.listener import Listener
+from tests.support.observers import Recorder
+from tests.support.raw_http import SECONDS, Wire, connect, post
+from tests.support.serve import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SHORT = Bounds(head_seconds=0.2, idle_seconds=0.3, rest_seconds=0.2, stall_seconds=0.2, linger_seconds=0.2)
+LARGE = b"x" * 20_000_000  # more than the kernel takes
+GET = b"GET /hello HTTP/1.1\r\nHost: test\r\n\r\n"
+
+
+@dataclass
+class Running:
+    port: int
+    recorder: Recorder
+    listener: Listener
+    finish: asyncio.Event  # what /wait waits for
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Running]:
+    recorder, limits, finish = Recorder(), Limits(), asyncio.Event()
+    admission = Admission(lambda: limits, Pace(idle_seconds=0.2, bytes_per_second=1000))
+
+    async def hello(_: Request) -> Response:
+        return json_response("hello")
+
+    async def large(_: Request) -> Response:
+        return Response(200, LARGE)
+
+    async def wait(_: Request) -> Response:
+        await finish.wait()
+        return json_response("done")
+
+    async def echo(request: Request) -> Response:
+        return Response(200, await admission.read_body(request))
+
+    routes = {"/hello": {"GET": hello}, "/large": {"GET": large}, "/wait": {"GET": wait}, "/echo": {"POST": echo}}
+    listener = Listener(App(routes, recorder, discard_seconds=0.2), "127.0.0.1", 0, SHORT)
+    serving = asyncio.create_task(listener.serve_until_stopped())
+    yield Running(listener.socket.getsockname()[1], recorder, listener, finish)
+    listener.stop()
+    await serving
+
+
+@pytest.fixture
+def running(shared: Running) -> Running:
+    shared.recorder.answers.clear()
+    shared.recorder.refusals.clear()
+    shared.finish.clear()
+    return shared
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def wire(running: Running) -> AsyncIterator[Wire]:
+    async with connect(running.port) as connected:
+        yield connected
+
+
+async def trickle(wire: Wire, byte: bytes) -> None:
+    while True:
+        await wire.send(byte)
+        await asyncio.sleep(0.01)
+
+
+async def while_trickling(wire: Wire, byte: bytes, outcome: Callable[[], Awaitable[object]]) -> object:
+    sending = asyncio.create_task(trickle(wire, byte))
+    try:
+        return await outcome()
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def test_the_limits_of_a_server() -> None:
+    assert Bounds() == Bounds(
+        head_bytes=65536, head_seconds=20, idle_seconds=75, rest_seconds=10, stall_seconds=30, linger_seconds=2
+    )
+    assert Pace() == Pace(idle_seconds=30, bytes_per_second=4096)
+
+
+async def test_a_connection_without_a_request_is_closed_without_a_word(running: Running, wire: Wire) -> None:
+    assert await wire.rest() == b""
+    assert running.recorder.answers == []
+
+
+async def test_blank_lines_are_no_request(running: Running, wire: Wire) -> None:
+    await wire.send(b"\r\n\r\n")
+    assert await wire.rest() == b""
+    assert running.recorder.answers == []
+
+
+@pytest.mark.parametrize("cut", [1, 9, 26, len(GET) - 1])
+@pytest.mark.parametrize("before", [0, 1])
+async def test_a_part_of_a_head(running: Running, wire: Wire, cut: int, before: int) -> None:
+    await wire.send(GET * before + GET[:cut])
+    for _ in range(before):
+        assert (await wire.answer()).status == 200
+    answer = await wire.answer()
+    assert (answer.status, answer.json()["error"]["code"]) == (408, "request_timeout")
+    assert "0.2 s" in answer.json()["error"]["message"]
+    assert answer.headers["connection"] == "close"
+    assert await wire.rest() == b""
+    assert running.recorder.answers == [("/hello", 200)] * before + [("other", 408)]
+    assert running.recorder.refusals == ["request_timeout"]
+
+
+@pytest.mark.parametrize("begun", [b"GET /", b"GET /hello HTTP/1.1\r\na: ", b"GET /hello HTTP/1.1\r\nupgrade: h2c\r\na"])
+async def test_more_bytes_of_a_head_give_it_no_more_time(wire: Wire, begun: bytes) -> None:
+    await wire.send(begun)
+    answer = await while_trickling(wire, b"x", wire.answer)
+    assert getattr(answer, "status", None) == 408
+
+
+async def test_a_head_in_two_parts_is_one(wire: Wire) -> None:
+    await wire.send(GET[:10])
+    await wire.send(GET[10:])
+    assert (await wire.answer()).status == 200
+
+
+async def test_after_some_requests(running: Running, wire: Wire) -> None:
+    for _ in range(3):
+        await wire.send(GET)
+        assert (await wire.answer()).status == 200
+    assert await wire.rest() == b""
+    assert running.recorder.answers == [("/hello", 200)] * 3
+
+
+async def test_a_client_that_waits_for_us_is_not_cut(running: Running, wire: Wire) -> None:
+    asyncio.get_running_loop().call_later(2 * SHORT.idle_seconds, running.finish.set)
+    await wire.send(b"GET /wait HTTP/1.1\r\n\r\n")
+    assert (await wire.answer()).status == 200
+
+
+async def test_a_part_of_a_head_behind_a_request_waits_for_its_answer(running: Running, wire: Wire) -> None:
+    asyncio.get_running_loop().call_later(2 * SHORT.head_seconds, running.finish.set)
+    await wire.send(b"GET /wait HTTP/1.1\r\n\r\n" + GET[:10])
+    assert [(await wire.answer()).status for _ in range(2)] == [200, 408]
+
+
+async def test_a_body_that_stops(running: Running, wire: Wire) -> None:
+    await wire.send(post("/echo", b"x" * 100)[:-50])
+    answer = await wire.answer()
+    assert (answer.status, answer.json()["error"]["code"]) == (408, "request_timeout")
+    assert await wire.rest() == b""
+    assert running.recorder.answers == [("/echo", 408)]
+
+
+async def test_a_body_that_trickles(wire: Wire) -> None:
+    await wire.send(post("/echo", b"x" * 100_000)[:-100_000])
+    answer = await while_trickling(wire, b"x", wire.answer)
+    assert getattr(answer, "status", None) == 408
+
+
+async def test_a_slow_body_that_is_fast_enough(wire: Wire) -> None:
+    body = b"x" * 1500
+    await wire.send(post("/echo", body)[:-1500])
+    for _ in range(15):
+        await wire.send(b"x" * 100)
+        await asyncio.sleep(0.02)
+    assert (await wire.answer()).body == body
+
+
+@pytest.mark.parametrize("request_line", [b"GET /hello", b"POST /nowhere", b"DELETE /echo"])
+async def test_a_body_that_nobody_reads(running: Running, wire: Wire, request_line: bytes) -> None:
+    await wire.send(request_line + b" HTTP/1.1\r\ncontent-length: 1000000\r\n\r\n")
+
+    async def end() -> bytes:
+        await wire.answer()
+        return await wire.rest()
+
+    assert await while_trickling(wire, b"x", end) == b""
+    assert len(running.recorder.answers) == 1
+
+
+async def until_none_is_left(running: Running) -> None:
+    connections = running.listener.server_state.connections
+    await eventually(lambda: not connections, SECONDS, "the server lets go of all connections")
+
+
+@pytest.mark.parametrize("more", [b"", b"connection: close\r\n"])
+@pytest.mark.parametrize("count", [1, 2])
+async def test_an_answer_that_nobody_takes(running: Running, more: bytes, count: int) -> None:
+    with socket.create_connection(("127.0.0.1", running.port)) as silent:
+        silent.setblocking(False)
+        silent.sendall(b"GET /large HTTP/1.1\r\n%b\r\n" % more * count)
+        await eventually(lambda: bool(running.listener.server_state.connections), SECONDS)
+        await until_none_is_left(running)
+
+
+async def test_an_answer_that_is_taken_slowly(wire: Wire) -> None:
+    await wire.send(b"GET /large HTTP/1.1\r\nconnection: close\r\n\r\n")
+    await wire.reader.readuntil(b"\r\n\r\n")
+    taken = 0
+    while taken < len(LARGE):
+        taken += len(await wire.reader.readexactly(len(LARGE) // 10))
+        await asyncio.sleep(SHORT.stall_seconds / 4)
+    assert await wire.rest() == b""
