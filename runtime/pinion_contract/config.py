@@ -4,9 +4,10 @@ Two files are mounted: `config.json` of a revision, which never changes, and `li
 """
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic.alias_generators import to_camel
 
 from .base import Message, OpenMessage
 
@@ -103,13 +104,27 @@ class Peers(Message):
     token_file: str  # the bearer token that all of them share
 
 
+_LATER_LIMITS = ("max_tokens_per_request",)  # that pods of an earlier version do not know
+
+
 class Limits(Message):
     """Admission limits of one pod."""
 
     max_concurrent_requests: int = Field(64, ge=1)
     max_queued_requests: int = Field(256, ge=0)
     max_body_bytes: int = Field(10_485_760, ge=1)
+    max_tokens_per_request: int = Field(300_000, ge=1)  # of all its texts together
     request_timeout_seconds: int = Field(300, ge=1)
+
+    @model_serializer(mode="wrap")
+    def _for_older_readers(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is at its default and came later: running pods, and an operator that was rolled back, refuse it."""
+        values: dict[str, Any] = serialize(self)
+        for name in _LATER_LIMITS:
+            if getattr(self, name) == Limits.model_fields[name].default:
+                values.pop(name, None)
+                values.pop(to_camel(name), None)
+        return values
 
 
 class Warmup(Message):

@@ -25,6 +25,12 @@ _DEFAULT_INPUTS = (
     "the quick brown fox jumps over the lazy dog " * 4,
 )
 _LONG_WORD = "word "
+_QUEUED_TOKENS = 131_072  # the queue holds no fewer, however small a request must be
+
+
+def _queue_tokens(limits: Limits) -> int:
+    """Return how many tokens the queue holds: two of the largest requests, so that one leaves room for others."""
+    return max(_QUEUED_TOKENS, 2 * limits.max_tokens_per_request)
 
 
 class ModelServer:
@@ -36,7 +42,12 @@ class ModelServer:
         self._snapshot = snapshot
         self._files = files  # what the CID covers
         limits = pod.limits
-        self._queue = RequestQueue(limits.max_concurrent_requests, limits.max_queued_requests, on_batch=self._batch_done)
+        self._queue = RequestQueue(
+            limits.max_concurrent_requests,
+            limits.max_queued_requests,
+            max_tokens=_queue_tokens(limits),
+            on_batch=self._batch_done,
+        )
         self._supervisor = EngineSupervisor(
             EngineSpec(snapshot=snapshot, dtype=config.dtype), self._queue, on_death=self._died, on_recovered=self._recovered
         )
@@ -88,7 +99,7 @@ class ModelServer:
 
     def set_limits(self, limits: Limits) -> None:
         """Change the bounds of the queue."""
-        self._queue.set_limits(limits.max_concurrent_requests, limits.max_queued_requests)
+        self._queue.set_limits(limits.max_concurrent_requests, limits.max_queued_requests, _queue_tokens(limits))
 
     async def close(self) -> None:
         """End the engine; what still waits is told."""

@@ -119,9 +119,10 @@ class RequestQueue:
         """Requests of which a part is, or was, with an engine."""
         return len(self._running)
 
-    def set_limits(self, max_concurrent: int, max_queued: int) -> None:
-        """Change the bounds; what is in stays in."""
+    def set_limits(self, max_concurrent: int, max_queued: int, max_tokens: int = 0) -> None:
+        """Change the bounds, that of tokens unless it is 0; what is in stays in."""
         self._max_concurrent, self._max_queued = max_concurrent, max_queued
+        self._max_tokens = max_tokens or self._max_tokens
         self._pump()
 
     def retry_after(self) -> int:

@@ -256,6 +256,7 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
             max_concurrent_requests=given.max_concurrent_requests,
             max_queued_requests=given.max_queued_requests,
             max_body_bytes=given.max_body_bytes,
+            max_tokens_per_request=given.max_tokens_per_request,
             request_timeout_seconds=given.request_timeout_seconds,
         ),
         grace_seconds=given.grace_seconds,
@@ -315,6 +316,7 @@ def _parser() -> argparse.ArgumentParser:
     limits.add_argument("--max-concurrent-requests", type=_positive, default=defaults.max_concurrent_requests, metavar="N")
     limits.add_argument("--max-queued-requests", type=_natural, default=defaults.max_queued_requests, metavar="N")
     limits.add_argument("--max-body-bytes", type=_positive, default=defaults.max_body_bytes, metavar="N")
+    limits.add_argument("--max-tokens-per-request", type=_positive, default=defaults.max_tokens_per_request, metavar="N")
     limits.add_argument("--request-timeout-seconds", type=_positive, default=defaults.request_timeout_seconds, metavar="N")
     limits.add_argument(
         "--grace-seconds", type=_positive, default=30, metavar="N", help="time to finish after SIGTERM (default: 30)"

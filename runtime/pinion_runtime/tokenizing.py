@@ -71,9 +71,6 @@ class Tokenizer:
 
         `prompt` goes before each text, the model's default one when it is None; `cut` is the side that tokens are taken from.
         """
-        for index, text in enumerate(texts):
-            if not text:
-                raise InvalidInput(f"input {index} is an empty string", index)
         if prompt := self._prompt if prompt is None else prompt:
             texts = [prompt + text for text in texts]
         side = cut or self._side

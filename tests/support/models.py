@@ -16,6 +16,7 @@ TEXT = (
     "我们今天去公园散步，看见了很多花。 Questions? Answers! (and brackets) — dashes, too: pinion, pinions, pinned."
 )
 SENTENCES = (
+    "",
     "a",
     ".",
     "é",

@@ -151,6 +151,8 @@ class Limits(ApiModel):
     """Requests that may wait; further ones are answered with 429 and Retry-After."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=1_073_741_824)] = 10_485_760
     """The largest request body; larger ones are answered with 413."""
+    max_tokens_per_request: Annotated[int, Field(ge=1, le=10_000_000)] = 300_000
+    """The most tokens of all texts of one request together; more are answered with 413."""
     request_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
     """A request that takes longer is answered with 504."""
 

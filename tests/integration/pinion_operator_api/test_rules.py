@@ -220,6 +220,7 @@ CASES: list[Case] = [
     (MODEL, "spec.limits.maxConcurrentRequests", [1], [0], "maxConcurrentRequests"),
     (MODEL, "spec.limits.maxQueuedRequests", [0], [-1], "maxQueuedRequests"),
     (MODEL, "spec.limits.maxBodyBytes", [1024], [1023], "maxBodyBytes"),
+    (MODEL, "spec.limits.maxTokensPerRequest", [1, 10_000_000], [0, 10_000_001], "maxTokensPerRequest"),
     (MODEL, "spec.limits.requestTimeoutSeconds", [300], [301], "must be at least limits.requestTimeoutSeconds + 20"),
     (MODEL, "spec.terminationGracePeriodSeconds", [320], [319], "must be at least limits.requestTimeoutSeconds + 20"),
     (BACKEND, "metadata.name", ["k" * 40], ["k" * 41], "at most 40 characters"),

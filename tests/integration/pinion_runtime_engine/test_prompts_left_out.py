@@ -55,10 +55,22 @@ def test_every_pooling_without_the_prompt(
     path = tiny_models.make(kind=kind, pooling={"pooling_mode": mode, "include_prompt": False})
     loaded, oracle = Loaded(path), reference(path)
     # Requests with different prompts, and with none, in one batch; no prompt runs into the first word of a text.
-    asked = [(SENTENCES, "The heron waits\n"), (SENTENCES, ""), (SENTENCES[:3], "In 1887\n")]
+    texts = SENTENCES[1:]  # the first is empty: this tokenizer ends it with no token that it calls special
+    asked = [(texts, "The heron waits\n"), (SENTENCES, ""), (texts[:3], "In 1887\n")]
     for (texts, prompt), found in zip(asked, loaded.embed(*asked), strict=True):
         expected = np.stack([oracle.encode([text], prompt=prompt)[0] for text in texts])
         assert np.abs(found - expected).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("mode", ["cls", "mean"])
+def test_of_an_empty_text_the_last_token_is_left(
+    tiny_models: TinyModels, reference: Callable[[Path], Any], tmp_path: Path, mode: str
+) -> None:
+    path = tiny_models.copy(tmp_path, pooling={"pooling_mode": mode, "include_prompt": False})
+    settings = json.loads((path / "tokenizer_config.json").read_text()) | {"cls_token": "[CLS]", "sep_token": "[SEP]"}
+    (path / "tokenizer_config.json").write_text(json.dumps(settings))
+    (found,) = Loaded(path).embed((SENTENCES, "The heron waits\n"))
+    assert np.abs(found - reference(path).encode(SENTENCES, prompt="The heron waits\n")).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

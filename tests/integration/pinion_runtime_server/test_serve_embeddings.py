@@ -26,6 +26,7 @@ TEXTS = [
     "The teapot is being filled.",
     "Kubernetes schedules pods on nodes.",
     "水壶在炉子上。",
+    "",
     " ",
     "\0",
     "é" * 40,
@@ -94,7 +95,7 @@ def test_the_official_client(client: openai.OpenAI, minilm_served: Served, oracl
         client.embeddings.create(model="gpt-4", input="x")
     assert missing.value.code == "model_not_found"
     with pytest.raises(openai.BadRequestError) as wrong:
-        client.embeddings.create(model=minilm_served.model, input="")
+        client.embeddings.create(model=minilm_served.model, input=[])
     assert wrong.value.param == "input"
 
 
@@ -147,6 +148,26 @@ def test_a_huge_text_is_refused_or_cut_fast(minilm_served: Served) -> None:
 @pytest.mark.parametrize("size", [384, None])
 def test_the_native_size_is_accepted(minilm_served: Served, size: int | None) -> None:
     assert ask(minilm_served, "kettle", dimensions=size).shape == (1, 384)
+
+
+def test_an_empty_text_alone_and_in_company(minilm_served: Served, oracle: SentenceTransformer) -> None:
+    expected = oracle.encode("")
+    for value in ("", ["x", ""], ["", *TEXTS]):
+        got = ask(minilm_served, value)
+        assert np.abs(got[value.index("") if value else 0] - expected).max() < TOLERANCE
+    for path in ("/", "/embed"):
+        answer = minilm_served.post({"inputs": ["x", ""]}, path=path).json()
+        assert np.abs(np.array(answer[1], dtype=np.float32) - expected).max() < TOLERANCE
+    scores = minilm_served.post({"inputs": {"source_sentence": "", "sentences": ["", "x"]}}, path="/").json()
+    assert scores == pytest.approx([1, expected @ oracle.encode("x")], abs=TOLERANCE)
+
+
+def test_a_thousand_texts_of_150_tokens_at_once(minilm_served: Served) -> None:
+    texts = [f"{'word ' * 146}{number}" for number in range(1000)]
+    answer = minilm_served.post({"model": minilm_served.model, "input": texts, "encoding_format": "base64"}, timeout=280)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["data"]) == 1000
+    assert answer.json()["usage"]["prompt_tokens"] > 131_072
 
 
 async def test_short_texts_under_load(minilm_served: Served) -> None:

@@ -1,5 +1,6 @@
 """One model in every form of asking: prompts, cut sizes and truncation, on OpenAI's route and on those of the hub's clients."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -156,7 +157,11 @@ def test_length_one_where_it_is_asked_for(plain: Asked, prompted: Asked) -> None
     assert near(plain.ask("/", TEXTS, normalize=True), unit)
     assert near(plain.ask("/embed", TEXTS), unit)  # as text-embeddings-inference has it
     assert near(plain.ask("/embed", TEXTS, normalize=False), raw)
-    assert prompted.refused("/embed", "x", normalize=False)["param"] == "normalize"
+    for path in ROUTES:
+        assert near(plain.ask(path, TEXTS, normalize=True), unit)
+        assert near(plain.ask(path, TEXTS, normalized=False), raw)
+        assert near(prompted.ask(path, TEXTS, normalize=False), prompted.oracle.encode(TEXTS))
+        assert near(prompted.ask(path, TEXTS, normalize=False, dimensions=8), prompted.oracle.encode(TEXTS, truncate_dim=8))
 
 
 @pytest.mark.parametrize("path", ROUTES)
@@ -174,6 +179,28 @@ def test_truncation_is_one_rule_for_a_text_and_for_a_list(plain: Asked, path: st
             assert (error["code"], error["param"]) == ("context_length_exceeded", param)
             assert str(LIMIT) in error["message"]
             assert any(int(word) > 300 for word in error["message"].split() if word.isdecimal())
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_truncation_as_other_services_spell_it(plain: Asked, path: str) -> None:
+    long = "heron " * 300 + "kettle sings"
+    for theirs, ours in (("END", "right"), ("START", "left")):
+        assert near(plain.ask(path, long, truncate=theirs), plain.ask(path, long, truncate=True, truncation_direction=ours))
+    assert plain.refused(path, long, truncate="NONE")["code"] == "context_length_exceeded"
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_what_can_not_change_a_vector_is_ignored_on_every_route(plain: Asked, path: str) -> None:
+    extra = {"user": "me", "timeout": 5, "options": {"wait_for_model": True}, "parameters": {}, "embedding_type": "float"}
+    null = dict.fromkeys(("truncate", "dimensions", "prompt", "prompt_name", "normalize", "encoding_format", "input_type"))
+    assert near(plain.ask(path, TEXTS, **extra, **null), plain.ask(path, TEXTS))
+
+
+def test_base64_on_every_route(plain: Asked) -> None:
+    numbers = plain.ask("/", TEXTS)
+    for path in ("/", "/embed"):
+        coded = plain.send(path, TEXTS, encoding_format="base64", normalize=False).json()
+        assert [base64.b64decode(each) for each in coded] == [row.tobytes() for row in numbers]
 
 
 def test_truncation_from_the_other_side(plain: Asked) -> None:

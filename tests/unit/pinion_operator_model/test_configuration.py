@@ -8,7 +8,7 @@ import pytest
 from pinion_contract.config import LiveConfig, RuntimeConfig, config_digest
 from pinion_operator.reconcile.model.revision import Revision, revisions_of
 from pinion_operator.reconcile.plan import Plan
-from pinion_operator.resources.configmap import build_live_config_map
+from pinion_operator.resources.configmap import LIVE_KEY, build_live_config_map
 from pinion_operator.resources.kinds import CONFIGMAP, CONTROLLERREVISION, Ref, kind_of
 from pinion_operator.resources.model_names import config_map_name, peers_secret_name
 from tests.support.model_world import CID, NAME, NAMESPACE, OTHER_CID, UID, World
@@ -23,6 +23,11 @@ def serving(**spec: Any) -> World:
 def mounted(world: World) -> str:
     volumes = {volume["name"]: volume for volume in world.revision.template["spec"]["volumes"]}
     return str(volumes["config"]["configMap"]["name"])
+
+
+def live_text(world: World) -> str:
+    (live,) = (child for ref, child in world.children.items() if ref.name.endswith("-live"))
+    return str(live["data"][LIVE_KEY])
 
 
 def made_before(world: World, **config: str) -> World:
@@ -137,6 +142,18 @@ def test_an_upgrade_rolls_nothing_and_tells_pods_only_what_they_know() -> None:
     assert live.keys() == {"cid", "manifestCid", "limits"}
     world.change(limits={"maxQueuedRequests": 1}).settle()
     assert world.revision == before
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["of this form", "of the first form"])
+def test_a_limit_that_came_later_is_told_where_it_is_set_and_else_to_nobody(before: bool) -> None:
+    world = made_before(serving()) if before else serving()
+    told, pods = live_text(world), (world.revision, world.deployment["spec"]["template"])
+    assert "maxTokensPerRequest" not in told, "pods that do not know it would refuse the whole file"
+    world.change(limits={"maxTokensPerRequest": 300_000}).settle()
+    assert live_text(world) == told
+    world.change(limits={"maxTokensPerRequest": 5}).settle()
+    assert json.loads(live_text(world))["limits"]["maxTokensPerRequest"] == 5
+    assert (world.revision, world.deployment["spec"]["template"]) == pods, "no limit replaces a pod"
 
 
 def test_an_upgrade_of_a_named_model_that_expects_a_cid_rolls_nothing() -> None:

@@ -79,6 +79,10 @@ def test_too_long_is_refused_with_both_numbers(tokenizer: Tokenizer) -> None:
     assert len(exact) == 256
 
 
+def test_an_empty_text_is_what_goes_around_every_text(tokenizer: Tokenizer) -> None:
+    assert tokenizer.encode(["", "a"]) == [[101, 102], [101, 1037, 102]]
+
+
 def test_megabytes_are_cut_before_they_are_tokenised(tokenizer: Tokenizer) -> None:
     text = "the kettle sings " * 600_000  # 10 MB; all of it takes seconds
     tokenizer.encode(["warm"])
@@ -91,7 +95,6 @@ def test_megabytes_are_cut_before_they_are_tokenised(tokenizer: Tokenizer) -> No
 @pytest.mark.parametrize(
     ("texts", "index", "message"),
     [
-        (["a", ""], 1, "input 1 is an empty string"),
         (["a", "b", "x\ud800y"], 2, "input 2 is not valid Unicode"),
         (["\udfff"], 0, "input 0 is not valid Unicode"),
         (["fine " * 4000, "\udfff"], 1, "input 1 is not valid Unicode"),

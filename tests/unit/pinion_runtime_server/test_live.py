@@ -55,6 +55,17 @@ def test_live_json_of_a_newer_operator_is_read(tmp_path: Path) -> None:
     assert read_live(path) == LiveConfig(cid="bafy")
 
 
+def test_a_limit_that_came_later_is_left_out_at_its_default(tmp_path: Path) -> None:
+    known = {"maxConcurrentRequests", "maxQueuedRequests", "maxBodyBytes", "requestTimeoutSeconds"}
+    written = LiveConfig().model_dump(mode="json", by_alias=True)["limits"]
+    assert written.keys() == known
+    path, live = tmp_path / "live.json", LiveConfig(limits=Limits(max_tokens_per_request=7))
+    write(path, live)
+    assert read_live(path) == live
+    write(path, LiveConfig())
+    assert read_live(path).limits.max_tokens_per_request == 300_000
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match="No such file"):
         read_live(tmp_path / "live.json")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pinion_contract.config import FolderSource, HuggingFaceSource, RuntimeConfig
+from pinion_contract.config import FolderSource, HuggingFaceSource, Limits, RuntimeConfig
 from pinion_ipfs.identity import Commit
 from pinion_runtime.settings import ConfigFiles, ModelFlags, parse_settings
 
@@ -24,6 +24,13 @@ def test_a_model_on_a_laptop() -> None:
     assert isinstance(config.source, HuggingFaceSource)
     assert (config.deployment, config.source.repo, config.source.revision) == ("org/name", "org/name", "v1")
     assert (config.source.commit, config.dtype) == (str(COMMIT), "bfloat16")
+
+
+def test_limits_on_a_laptop() -> None:
+    flags = ["--max-tokens-per-request", "7", "--max-body-bytes", "8", "--max-queued-requests", "0"]
+    source = parse_settings(["org/name", *flags], {}).source
+    assert isinstance(source, ModelFlags)
+    assert source.live().limits == Limits(max_tokens_per_request=7, max_body_bytes=8, max_queued_requests=0)
 
 
 def test_two_files_in_a_pod() -> None:
@@ -63,6 +70,7 @@ def test_a_kubo_needs_both_addresses() -> None:
         (["a/b", "--port", "0"], "between 1 and 65535"),
         (["a/b", "--dtype", "int8"], "invalid choice"),
         (["a/b", "--max-body-bytes", "0"], "between 1 and"),
+        (["a/b", "--max-tokens-per-request", "0"], "between 1 and"),
         (["a/b", "--kubo-rpc", "http://127.0.0.1:5001"], "go together"),
         (["a/b", "--kubo-token-file", "/no/such/file"], "there is no file /no/such/file"),
         (["a/b", "--ignore", "x" * 257], "argument --ignore: a pattern has at most 256 characters"),

@@ -1,7 +1,7 @@
 """What surrounds every computation: the model serves, a place is free, there is time left, and the client is still there."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from ...pod import Pod, Serving
@@ -12,6 +12,8 @@ from ..http import Request
 from ..interrupt import Interruptible
 from .vectors import deadline_exceeded
 
+_THREAD_BYTES = 64 << 10  # larger bodies are read, and larger answers written, on a thread
+
 R = TypeVar("R")
 A = TypeVar("A")
 
@@ -21,7 +23,7 @@ async def carry_out(
     admission: Admission,
     http: Request,
     read: Callable[[bytes], R],
-    compute: Callable[[R, Serving, float], Awaitable[A]],
+    compute: Callable[[R, Serving], Awaitable[A]],
 ) -> tuple[R, A]:
     """Read the request and compute its answer within the time a request may take; raise the ApiError that tells why not."""
     serving = require_serving(pod)
@@ -29,13 +31,19 @@ async def carry_out(
     try:
         async with asyncio.timeout(timeout):
             with admission.slot():
-                request = read(await admission.read_body(http))
+                body = await admission.read_body(http)
+                request = await asyncio.to_thread(read, body) if len(body) > _THREAD_BYTES else read(body)
                 async with Interruptible(http) as work:
                     with admission.working(work):
-                        answer = await compute(request, serving, timeout)
+                        answer = await compute(request, serving)
     except TimeoutError:
         raise deadline_exceeded(timeout) from None
     return request, answer
+
+
+async def write_out(write: Callable[[], bytes], vectors: Sequence[bytes]) -> bytes:
+    """Write the answer that holds these vectors; a large one on a thread, so that the loop goes on."""
+    return await asyncio.to_thread(write) if sum(map(len, vectors)) > _THREAD_BYTES else write()
 
 
 def check_model(asked: str | None, pod: Pod) -> None:

@@ -1,19 +1,24 @@
-"""What every route about texts reads in the same way: the JSON object, its texts or token ids, and how to treat them."""
+"""The texts or token ids of a request, in the forms that every route takes."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
-from ..errors import Code, invalid, shorten
+from ..errors import invalid
+from .bodies import WrongType, decode_as
 
 MAX_INPUTS = 2048
-MAX_PROMPT_CHARACTERS = 8192  # it goes before each text of a request
 
-Side = Literal["left", "right"]
 Texts = tuple[str, ...]
 TokenLists = tuple[tuple[int, ...], ...]
+
+_FORMS = "a string, a list of strings, a list of token ids, or a list of such lists"
+_TOKEN_ID = "a token id, an integer that is not negative"
+_HEAD = re.compile(rb"(\[?)[ \t\r\n]*(.)", re.DOTALL)
+_TokenId = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -30,127 +35,55 @@ class Inputs:
         return f"{self.field}[{index}]" if self.is_list else self.field
 
 
-@dataclass(frozen=True)
-class Options:
-    """How the texts of a request are treated; None is what the model does by itself."""
-
-    truncate: bool = False
-    cut: Side | None = None
-    prompt: str | None = None
-    prompt_name: str | None = None
-    dimensions: int | None = None
-    normalize: bool | None = None
-
-
-def decode_object(body: bytes) -> dict[str, Any]:
-    """Decode a body that must be a JSON object; raise the 400."""
-    try:
-        fields = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        # A string that ends in a lone surrogate is reported as truncated by the decoder; say what is likelier.
-        hint = " A string may hold a lone surrogate, which is no text." if b"\\ud" in body.lower() else ""
-        message = "too deeply nested" if isinstance(error, RecursionError) else shorten(str(error), 160)
-        raise invalid(f"The body is not valid JSON: {message}.{hint}", code=Code.INVALID_JSON) from None
-    if not isinstance(fields, dict):
-        raise invalid("The body must be a JSON object.", code=Code.INVALID_JSON)
-    return fields
-
-
-def refuse_unknown(fields: Mapping[str, Any], accepted: Collection[str], ignored: Collection[str] = ()) -> None:
-    """Raise the 400 for a field that means nothing here."""
-    for name in fields:
-        if name not in accepted and name not in ignored:
-            known = f"Accepted: {', '.join(accepted)}" + (f"; accepted and ignored: {', '.join(ignored)}." if ignored else ".")
-            message = f"Unsupported parameter {shorten(name)!r}. {known}"
-            raise invalid(message, param=shorten(name), code=Code.UNSUPPORTED_PARAMETER)
-
-
-def parse_inputs(value: Any, field: str) -> Inputs:
-    """Read a text, a list of texts, a list of token ids, or a list of such lists."""
-    if isinstance(value, str):
-        return Inputs(field, (_text(value, field),), (), is_list=False)
-    if not isinstance(value, list):
-        message = f"'{field}' must be a string, a list of strings, a list of token ids, or a list of such lists."
-        raise invalid(message, param=field)
-    if not value:
+def parse_inputs(raw: msgspec.Raw, field: str) -> Inputs:
+    """Read a text, a list of texts, a list of token ids, or a list of such lists; the first element tells which."""
+    head = _HEAD.match(memoryview(raw))
+    opening, first = head.groups() if head else (b"", b"")
+    if not opening:
+        if first != b'"':
+            raise invalid(f"'{field}' must be {_FORMS}.", param=field)
+        return Inputs(field, (decode_as(raw, str),), (), is_list=False)
+    if first == b"]":
         raise invalid(f"'{field}' is an empty list.", param=field)
-    first = value[0]
-    if is_integer(first):
-        return Inputs(field, (), (_token_list(value, field),), is_list=False)
-    if isinstance(first, list):
-        _check_count(value, field)
+    if first == b'"':
+        return Inputs(field, _decode_texts(raw, field), (), is_list=True)
+    if first == b"[":
+        return Inputs(field, (), _decode_token_lists(raw, field), is_list=True)
+    if first in b"-0123456789":
         return Inputs(
-            field, (), tuple(_token_list(entry, f"{field}[{index}]") for index, entry in enumerate(value)), is_list=True
+            field, (), (_decode(raw, tuple[_TokenId, ...], field, "a token id, an integer that is not negative"),), False
         )
-    if not isinstance(first, str):
-        raise invalid(f"'{field}[0]' must be a string, a token id, or a list of token ids.", param=f"{field}[0]")
-    return Inputs(field, parse_texts(value, field), (), is_list=True)
+    raise invalid(f"'{field}[0]' must be a string, a token id, or a list of token ids.", param=f"{field}[0]")
 
 
-def parse_texts(value: Any, field: str) -> Texts:
-    """Read a list of texts."""
-    if not isinstance(value, list) or not value:
-        raise invalid(f"'{field}' must be a list of strings that is not empty.", param=field)
-    _check_count(value, field)
-    return tuple(_text(entry, f"{field}[{index}]") for index, entry in enumerate(value))
+def check_count(entries: Sequence[Any], field: str) -> None:
+    """Raise the 400 for more inputs than are taken at once."""
+    if len(entries) > MAX_INPUTS:
+        raise invalid(f"'{field}' has {len(entries)} entries; at most {MAX_INPUTS} are taken at once.", param=field)
 
 
-def parse_prompt(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Read `prompt` and `prompt_name`, of which one at most is given."""
-    prompt, name = fields.get("prompt"), fields.get("prompt_name")
-    if prompt is not None and name is not None:
-        raise invalid("Give 'prompt' or 'prompt_name', not both.", param="prompt_name")
-    if prompt is not None and (not isinstance(prompt, str) or len(prompt) > MAX_PROMPT_CHARACTERS):
-        raise invalid(f"'prompt' must be a string of at most {MAX_PROMPT_CHARACTERS} characters.", param="prompt")
-    if name is not None and not isinstance(name, str):
-        raise invalid("'prompt_name' must be a string.", param="prompt_name")
-    return prompt, name
+def _decode_texts(raw: msgspec.Raw, field: str) -> Texts:
+    texts: Texts = _decode(raw, Texts, field, "a string, as the entries before it")
+    check_count(texts, field)
+    return texts
 
 
-def parse_flag(fields: Mapping[str, Any], field: str) -> bool | None:
-    """Read an optional truth value."""
-    value = fields.get(field)
-    if value is None or isinstance(value, bool):
-        return value
-    raise invalid(f"'{field}' must be true or false.", param=field)
+def _decode_token_lists(raw: msgspec.Raw, field: str) -> TokenLists:
+    if bytes(raw).count(b"[") > MAX_INPUTS + 1:  # before millions of lists are made
+        raise invalid(f"'{field}' has more than {MAX_INPUTS} lists; at most {MAX_INPUTS} are taken at once.", param=field)
+    lists: TokenLists = _decode(raw, tuple[tuple[_TokenId, ...], ...], field, "")
+    for index, ids in enumerate(lists):
+        if not ids:
+            raise invalid(f"'{field}[{index}]' is an empty list of token ids.", param=f"{field}[{index}]")
+    return lists
 
 
-def parse_dimensions(value: Any) -> int | None:
-    """Read `dimensions`."""
-    if value is None:
-        return None
-    if not is_integer(value) or value < 1:
-        raise invalid("'dimensions' must be a positive integer.", param="dimensions")
-    return int(value)
-
-
-def is_integer(value: Any) -> bool:
-    """Tell whether a JSON value is an integer; true and false are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _check_count(value: list[Any], field: str) -> None:
-    if len(value) > MAX_INPUTS:
-        raise invalid(f"'{field}' has {len(value)} entries; at most {MAX_INPUTS} are taken at once.", param=field)
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise invalid(f"'{where}' must be a string, as the entries before it.", param=where)
-    if not value:
-        raise invalid(f"'{where}' is an empty string.", param=where)
-    return value
-
-
-def _token_list(value: Any, where: str) -> tuple[int, ...]:
-    if not isinstance(value, list):
-        raise invalid(f"'{where}' must be a list of token ids, as the entries before it.", param=where)
-    if not value:
-        raise invalid(f"'{where}' is an empty list of token ids.", param=where)
-    for index, token in enumerate(value):
-        place = f"{where}[{index}]"
-        if not is_integer(token):
-            raise invalid(f"'{place}' must be a token id, an integer.", param=place)
-        if token < 0:
-            raise invalid(f"'{place}' is {shorten(str(token))}; a token id is not negative.", param=place)
-    return tuple(value)
+def _decode(raw: msgspec.Raw, type_: Any, field: str, what: str) -> Any:
+    """Decode a list; `what` its entries must be, "" where they are lists of token ids themselves."""
+    try:
+        return decode_as(raw, type_)
+    except WrongType as error:
+        if not what:
+            inner = error.place.count("[") > 1
+            what = _TOKEN_ID if inner else "a list of token ids, as the entries before it"
+        raise invalid(f"'{field}{error.place}' must be {what}.", param=field + error.place) from None

@@ -1,17 +1,21 @@
 """From valid inputs to vectors: prompt, tokens, limits of the model, the one queue, and the size that was asked for."""
 
+import binascii
 import time
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
 
+from pinion_contract.config import Limits
+
 from ...engines.protocol import Cancelled, DeadlineExceeded, EngineDied, EngineError, InvalidInput, NonFiniteResult
 from ...pod import Serving
 from ...queue import QueueFull, RequestTooLarge
 from ...tokenizing import InputTooLong
 from ..errors import ApiError, Code, invalid, shorten
-from .texts import Inputs, Options
+from .options import EncodingFormat, Options
+from .texts import Inputs
 
 _ENGINE_RETRY_SECONDS = 5.0
 _FLOAT_BYTES = 4
@@ -26,16 +30,16 @@ class Vectors:
     tokens: int
 
 
-async def embed(inputs: Inputs, options: Options, serving: Serving, *, timeout: float, request_id: str) -> Vectors:
-    """Compute the vectors of one request within `timeout` seconds; raise the ApiError that tells why not."""
+async def embed(inputs: Inputs, options: Options, serving: Serving, *, limits: Limits, request_id: str) -> Vectors:
+    """Compute the vectors of one request within its limits; raise the ApiError that tells why not."""
+    timeout = limits.request_timeout_seconds
     deadline = time.monotonic() + timeout
     _check_dimensions(options.dimensions, serving)
-    _check_normalize(options.normalize, serving)
     prompt = _prompt(options, inputs, serving)
     tokens = await _token_ids(inputs, options, prompt, serving)
     skip = serving.tokenizer.unpooled(prompt) if inputs.texts else 0
-    if skip:
-        _check_left(tokens, skip, inputs)
+    _check_left(tokens, skip, inputs)
+    _check_size(tokens, inputs, limits.max_tokens_per_request)
     try:
         result = await serving.queue.submit(tokens, deadline=deadline, request_id=request_id, skip=skip)
     except QueueFull as error:
@@ -61,6 +65,13 @@ def deadline_exceeded(timeout: float) -> ApiError:
     return ApiError(504, Code.DEADLINE_EXCEEDED, f"Not done within the {timeout:.0f} s that a request may take.")
 
 
+def encode(vector: bytes, encoding_format: EncodingFormat) -> str | list[float]:
+    """Return a vector as answers have it: in base64 as it is, or as the numbers it is."""
+    if encoding_format == "base64":
+        return binascii.b2a_base64(vector, newline=False).decode("ascii")
+    return numbers_of(vector)
+
+
 def numbers_of(vector: bytes) -> list[float]:
     """Return a vector's numbers; float32 is exact in float64, so a reader who goes back to float32 has the same bits."""
     numbers = array("f")
@@ -80,11 +91,6 @@ def _check_dimensions(asked: int | None, serving: Serving) -> None:
     else:
         return
     raise invalid(f"'dimensions' is {asked}, {why}.", param="dimensions")
-
-
-def _check_normalize(asked: bool | None, serving: Serving) -> None:
-    if asked is False and serving.files.normalizes:
-        raise invalid("'normalize' can't be false: this model's own last step is to normalise.", param="normalize")
 
 
 def _prompt(options: Options, inputs: Inputs, serving: Serving) -> str | None:
@@ -109,6 +115,7 @@ async def _token_ids(inputs: Inputs, options: Options, prompt: str | None, servi
     try:
         if inputs.texts:
             return await tokenizer.encode_async(inputs.texts, truncate=options.truncate, prompt=prompt, cut=options.cut)
+        _check_known(inputs, tokenizer.vocabulary_size)
         tokens: Sequence[Sequence[int]] = inputs.tokens
         if options.truncate:
             size = tokenizer.max_length
@@ -118,6 +125,8 @@ async def _token_ids(inputs: Inputs, options: Options, prompt: str | None, servi
         many = f"{error.tokens}" if error.exact else f"more than {error.tokens}"
         where = inputs.where(error.index)
         message = f"'{where}' has {many} tokens; this model takes at most {error.limit}. Send 'truncate': true to cut it."
+        if inputs.tokens:
+            message += " Ids that are another tokenizer's give vectors of other words: send texts unless they are this model's."
         raise invalid(message, param=where, code=Code.CONTEXT_LENGTH_EXCEEDED) from None
     except InvalidInput as error:
         raise invalid(f"{error}.", param=inputs.where(error.index)) from None
@@ -127,14 +136,39 @@ def _check_left(tokens: Sequence[Sequence[int]], skip: int, inputs: Inputs) -> N
     for index, ids in enumerate(tokens):
         if len(ids) <= skip:
             where = inputs.where(index)
-            raise invalid(f"'{where}' has no room beside the prompt, which this model leaves out of the vector.", param=where)
+            why = "no token beside the prompt, which this model leaves out of the vector" if skip else "no token for this model"
+            raise invalid(f"'{where}' has {why}; nothing can be computed of it.", param=where)
+
+
+def _check_known(inputs: Inputs, size: int) -> None:
+    """Refuse a request that holds an id of another tokenizer before anything else is said of it: its other ids mean nothing."""
+    for index, ids in enumerate(inputs.tokens):
+        if max(ids) >= size:
+            wrong = shorten(str(next(number for number in ids if number >= size)))
+            where = inputs.where(index)
+            message = (
+                f"'{where}' has the token id {wrong}; this model's ids are 0 to {size - 1}, so these are another tokenizer's."
+                " Send texts; LangChain's OpenAIEmbeddings sends them with check_embedding_ctx_length=False."
+            )
+            raise invalid(message, param=where)
+
+
+def _check_size(tokens: Sequence[Sequence[int]], inputs: Inputs, most: int) -> None:
+    total = sum(map(len, tokens))
+    if total > most:
+        message = (
+            f"The request has {total} tokens in {len(tokens)} inputs; at most {most} are taken in one request"
+            " (limits.maxTokensPerRequest). Send fewer inputs per request."
+        )
+        raise ApiError(413, Code.REQUEST_TOO_LARGE, message, param=inputs.field)
 
 
 def _shape(vectors: Sequence[bytes], options: Options, serving: Serving) -> Sequence[bytes]:
     """Cut to the size asked for, and make the length 1 where the model or the caller wants it and it is not."""
     cut = options.dimensions is not None and options.dimensions != serving.capabilities.dimensions
     size = (options.dimensions if cut else None) or serving.capabilities.dimensions
-    to_unit = (cut and serving.files.normalizes) or (options.normalize is True and not serving.files.normalizes)
+    # What is cut has lost its length. To say false adds nothing, and undoes nothing that the model does.
+    to_unit = options.normalize is not False and (cut if serving.files.normalizes else options.normalize is True)
     if not cut and not to_unit:
         return vectors
     shaped = [vector[: size * _FLOAT_BYTES] for vector in vectors]

@@ -3,30 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
-from typing import Any
 
 import msgspec
 
 from ...errors import Code, invalid
-from ..texts import (
-    Inputs,
-    Options,
-    Side,
-    decode_object,
-    parse_dimensions,
-    parse_flag,
-    parse_inputs,
-    parse_prompt,
-    parse_texts,
-    refuse_unknown,
-)
-from ..vectors import numbers_of
+from ..bodies import WrongType, decode_as, decode_value
+from ..fields import decode_fields
+from ..options import EncodingFormat, Options, encoding_format_of, parse_options
+from ..texts import Inputs, check_count, parse_inputs
+from ..vectors import encode, numbers_of
 
 SHAPES = "a string, a list of strings, a list of token ids, a list of such lists, or {'source_sentence', 'sentences'}"
-_OPTIONS = ("truncate", "truncation_direction", "prompt_name", "prompt", "normalize", "dimensions", "encoding_format")
-_ACCEPTED = ("inputs", "model", "parameters", *_OPTIONS)
-_IGNORED = ("options",)  # of the hub's own service: caching, waiting for a model
-_SENTENCES = ("source_sentence", "sentences")
 
 
 @dataclass(frozen=True)
@@ -36,30 +23,35 @@ class HubRequest:
     inputs: Inputs
     options: Options
     model: str | None
+    encoding_format: EncodingFormat
     compares: bool
 
 
 def parse_request(body: bytes, *, normalize: bool | None = None) -> HubRequest:
     """Read a body; raise a 400 that names the field. `normalize` holds where the body does not say."""
-    fields = decode_object(body)
-    refuse_unknown(fields, _ACCEPTED, _IGNORED)
-    if "inputs" not in fields:
+    own, fields = decode_fields(body, ("inputs", "model"))
+    if "inputs" not in own:
         raise invalid(f"'inputs' is missing: {SHAPES}.", param="inputs")
-    model = fields.get("model")
+    value = own["inputs"]
+    model = decode_value(own["model"], "model") if "model" in own else None
     if model is not None and not isinstance(model, str):
         raise invalid("'model' must be a string.", param="model")
-    options = _parse_options(fields, normalize)
-    value = fields["inputs"]
-    if isinstance(value, dict):
-        return HubRequest(_parse_comparison(value), options, model, compares=True)
-    if not isinstance(value, str | list):
+    options, form = parse_options(fields, normalize=normalize), encoding_format_of(fields)
+    kind = bytes(memoryview(value)[:1])
+    if kind == b"{":
+        if form != "float":
+            message = "'encoding_format' must be 'float' for a comparison: its answer holds no vectors."
+            raise invalid(message, param="encoding_format", code=Code.UNSUPPORTED_PARAMETER)
+        return HubRequest(_parse_comparison(value), options, model, form, compares=True)
+    if kind not in (b'"', b"["):
         raise invalid(f"'inputs' must be {SHAPES}.", param="inputs")
-    return HubRequest(parse_inputs(value, "inputs"), options, model, compares=False)
+    return HubRequest(parse_inputs(value, "inputs"), options, model, form, compares=False)
 
 
-def write_vectors(vectors: Sequence[bytes]) -> bytes:
-    """Return one list of numbers per input, for a single text too."""
-    return msgspec.json.encode([numbers_of(vector) for vector in vectors])
+def write_vectors(vectors: Sequence[bytes], encoding_format: EncodingFormat) -> bytes:
+    """Return one vector per input, for a single text too."""
+    # One by one: nothing else runs while the encoder does.
+    return b"[%b]" % b",".join(msgspec.json.encode(encode(vector, encoding_format)) for vector in vectors)
 
 
 def write_similarities(vectors: Sequence[bytes]) -> bytes:
@@ -73,13 +65,23 @@ def _cosine(one: list[float], other: list[float]) -> float:
     return sum(a * b for a, b in zip(one, other, strict=True)) / lengths if lengths else 0.0
 
 
-def _parse_comparison(value: dict[str, Any]) -> Inputs:
-    if set(value) != set(_SENTENCES):
-        raise invalid(f"'inputs' must be {SHAPES}.", param="inputs")
-    source = value["source_sentence"]
-    if not isinstance(source, str) or not source:
-        raise invalid("'inputs.source_sentence' must be a string that is not empty.", param="inputs.source_sentence")
-    return _Comparison("inputs.sentences", (source, *parse_texts(value["sentences"], "inputs.sentences")), (), is_list=True)
+class _Sentences(msgspec.Struct, forbid_unknown_fields=True):
+    source_sentence: str
+    sentences: tuple[str, ...]
+
+
+def _parse_comparison(value: msgspec.Raw) -> Inputs:
+    try:
+        given: _Sentences = decode_as(value, _Sentences)
+    except WrongType as error:
+        if not error.place:
+            raise invalid(f"'inputs' must be {SHAPES}.", param="inputs") from None
+        what = "a list of strings" if error.place == ".sentences" else "a string"
+        raise invalid(f"'inputs{error.place}' must be {what}.", param=f"inputs{error.place}") from None
+    if not given.sentences:
+        raise invalid("'inputs.sentences' is an empty list.", param="inputs.sentences")
+    check_count(given.sentences, "inputs.sentences")
+    return _Comparison("inputs.sentences", (given.source_sentence, *given.sentences), (), is_list=True)
 
 
 class _Comparison(Inputs):
@@ -88,36 +90,3 @@ class _Comparison(Inputs):
     def where(self, index: int) -> str:
         """Return the name of one of them."""
         return f"inputs.sentences[{index - 1}]" if index else "inputs.source_sentence"
-
-
-def _parse_options(fields: dict[str, Any], normalize: bool | None) -> Options:
-    """Read the options, at the top or below `parameters`, where some clients put them."""
-    parameters = fields.get("parameters")
-    if parameters is not None and not isinstance(parameters, dict):
-        raise invalid("'parameters' must be an object.", param="parameters")
-    given = {name: fields[name] for name in _OPTIONS if name in fields}
-    for name, value in (parameters or {}).items():
-        if name not in _OPTIONS:
-            refuse_unknown({f"parameters.{name}": value}, [f"parameters.{each}" for each in _OPTIONS])
-        if given.setdefault(name, value) != value:
-            raise invalid(f"'{name}' is given twice, with two values.", param=f"parameters.{name}")
-    prompt, prompt_name = parse_prompt(given)
-    if given.get("encoding_format") not in (None, "float"):
-        raise invalid("'encoding_format' must be 'float' here.", param="encoding_format", code=Code.UNSUPPORTED_PARAMETER)
-    flag = parse_flag(given, "normalize")
-    return Options(
-        truncate=bool(parse_flag(given, "truncate")),
-        cut=_parse_side(given.get("truncation_direction")),
-        prompt=prompt,
-        prompt_name=prompt_name,
-        dimensions=parse_dimensions(given.get("dimensions")),
-        normalize=normalize if flag is None else flag,
-    )
-
-
-def _parse_side(value: Any) -> Side | None:
-    if value is None:
-        return None
-    if isinstance(value, str) and value.lower() in ("left", "right"):
-        return "left" if value.lower() == "left" else "right"
-    raise invalid("'truncation_direction' must be 'left' or 'right'.", param="truncation_direction")

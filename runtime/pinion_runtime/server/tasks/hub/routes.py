@@ -8,7 +8,7 @@ from ....pod import Pod, Serving
 from ...admission import Admission
 from ...app import Handler
 from ...http import Request, Response
-from ..carrying import carry_out, check_model
+from ..carrying import carry_out, check_model, write_out
 from ..vectors import Vectors, embed
 from .protocol import HubRequest, parse_request, write_similarities, write_vectors
 
@@ -16,15 +16,17 @@ from .protocol import HubRequest, parse_request, write_similarities, write_vecto
 def hub_routes(pod: Pod, admission: Admission) -> dict[str, dict[str, Handler]]:
     """Return `POST /`, where vectors are as the model makes them, and `POST /embed`, where they have length 1 unless asked."""
 
-    async def compute(request: HubRequest, serving: Serving, timeout: float) -> Vectors:
+    async def compute(request: HubRequest, serving: Serving) -> Vectors:
         check_model(request.model, pod)
-        return await embed(request.inputs, request.options, serving, timeout=timeout, request_id=uuid.uuid4().hex)
+        return await embed(request.inputs, request.options, serving, limits=pod.limits, request_id=uuid.uuid4().hex)
 
     async def answer(http: Request, read: Callable[[bytes], HubRequest]) -> Response:
         request, vectors = await carry_out(pod, admission, http, read, compute)
         pod.metrics.tokens.labels(pod.model.name, "in").inc(vectors.tokens)
-        write = write_similarities if request.compares else write_vectors
-        return Response(200, write(vectors.vectors))
+        if request.compares:
+            return Response(200, write_similarities(vectors.vectors))
+        write = functools.partial(write_vectors, vectors.vectors, request.encoding_format)
+        return Response(200, await write_out(write, vectors.vectors))
 
     async def root(http: Request) -> Response:
         return await answer(http, parse_request)

@@ -1,0 +1,202 @@
+"""The fields beside the texts: on every route the same are honoured, ignored, and refused with what helps."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pinion_runtime.server.errors import ApiError
+from pinion_runtime.server.tasks.embeddings import protocol as embeddings
+from pinion_runtime.server.tasks.fields import BY_NAME, FIELDS, Effect
+from pinion_runtime.server.tasks.hub import protocol as hub
+from pinion_runtime.server.tasks.options import Options
+
+Parse = Callable[..., Any]
+
+
+def openai(**fields: Any) -> Any:
+    return embeddings.parse_request(json.dumps({"model": "m", "input": "x"} | fields).encode())
+
+
+def hubs(**fields: Any) -> Any:
+    return hub.parse_request(json.dumps({"inputs": "x"} | fields).encode())
+
+
+def below(**fields: Any) -> Any:
+    return hubs(parameters=fields)
+
+
+every_route = pytest.mark.parametrize("parse", [openai, hubs, below], ids=["/v1/embeddings", "/ and /embed", "parameters"])
+
+
+def with_effect(*effects: Effect) -> list[str]:
+    return [field.name for field in FIELDS if field.effect in effects]
+
+
+def test_no_field_is_in_the_table_twice_and_each_says_what_it_does() -> None:
+    assert len(BY_NAME) == len(FIELDS)
+    for field in FIELDS:
+        assert bool(field.text) == (field.effect not in (Effect.ALIAS, Effect.IGNORED)), field
+        assert field.effect is not Effect.ALIAS or BY_NAME[field.same_as].effect is Effect.HONOURED
+
+
+@every_route
+def test_null_is_absent(parse: Parse) -> None:
+    request = parse(**dict.fromkeys(BY_NAME), nobody_knows_it=None)
+    assert (request.options, request.encoding_format) == (Options(), "float")
+
+
+def test_null_is_absent_in_the_routes_own_fields_too() -> None:
+    assert hubs(model=None, parameters=None, options=None).model is None
+    assert openai(parameters=None, options=None).options == Options()
+    for field in ("model", "input"):
+        with pytest.raises(ApiError) as refused:
+            openai(**{field: None})
+        assert refused.value.param == field
+
+
+@every_route
+@pytest.mark.parametrize("name", with_effect(Effect.IGNORED))
+@pytest.mark.parametrize("value", ["me", 5, {"a": [1]}, [], False])
+def test_what_can_not_change_a_vector_is_ignored(parse: Parse, name: str, value: Any) -> None:
+    assert parse(**{name: value}).options == Options()
+
+
+@pytest.mark.parametrize("parse", [openai, hubs])
+@pytest.mark.parametrize("options", [{}, {"wait_for_model": True, "use_cache": False}, {"num_ctx": 5}, {"truncate": None}])
+def test_the_hubs_own_options_are_ignored(parse: Parse, options: dict[str, Any]) -> None:
+    assert parse(options=options, parameters={}).options == Options()
+
+
+@pytest.mark.parametrize("parse", [openai, hubs])
+@pytest.mark.parametrize("options", [{"truncate": True}, {"normalize": False}, {"input_type": "query"}, {"normalized": True}])
+def test_an_option_that_would_be_lost_there_is_refused(parse: Parse, options: dict[str, Any]) -> None:
+    with pytest.raises(ApiError, match="beside the texts") as refused:
+        parse(options=options)
+    assert refused.value.param == f"options.{next(iter(options))}"
+
+
+@every_route
+@pytest.mark.parametrize("name", with_effect(Effect.AGREES))
+def test_what_says_what_is_done_anyway_is_taken_and_nothing_else(parse: Parse, name: str) -> None:
+    field = BY_NAME[name]
+    for value in field.agrees:
+        assert parse(**{name: value}).options == Options()
+    for value in ("something else", 0, 2, [], ["int8"], not field.agrees[0]):
+        with pytest.raises(ApiError) as refused:
+            parse(**{name: value})
+        assert field.text in refused.value.message
+        assert str(refused.value.param).endswith(name)
+
+
+@every_route
+@pytest.mark.parametrize("name", with_effect(Effect.REFUSED))
+def test_what_would_change_a_vector_is_refused_with_what_helps(parse: Parse, name: str) -> None:
+    for value in ("query", 5, True, False):
+        with pytest.raises(ApiError) as refused:
+            parse(**{name: value})
+        assert (refused.value.status, refused.value.code) == (400, "unsupported_parameter")
+        assert BY_NAME[name].text in refused.value.message
+        assert str(refused.value.param).endswith(name)
+
+
+@every_route
+@pytest.mark.parametrize(
+    ("fields", "options"),
+    [
+        ({"truncate": True}, Options(truncate=True)),
+        ({"truncate": False}, Options()),
+        ({"truncate": "END"}, Options(truncate=True, cut="right")),
+        ({"truncate": "end"}, Options(truncate=True, cut="right")),
+        ({"truncate": "START"}, Options(truncate=True, cut="left")),
+        ({"truncate": "NONE"}, Options()),
+        ({"truncate": "END", "truncation_direction": "right"}, Options(truncate=True, cut="right")),
+        ({"truncation": True}, Options(truncate=True)),
+        ({"truncate": True, "truncation_direction": "Left"}, Options(truncate=True, cut="left")),
+        ({"truncate": True, "truncation_side": "left"}, Options(truncate=True, cut="left")),
+        ({"prompt_name": "query"}, Options(prompt_name="query")),
+        ({"prompt": ""}, Options(prompt="")),
+        ({"dimensions": 8}, Options(dimensions=8)),
+        ({"output_dimension": 8, "dimensions": 8}, Options(dimensions=8)),
+        ({"truncate_dim": 8}, Options(dimensions=8)),
+        ({"normalize": False}, Options(normalize=False)),
+        ({"normalized": True}, Options(normalize=True)),
+        ({"normalize_embeddings": True}, Options(normalize=True)),
+    ],
+)
+def test_what_is_honoured(parse: Parse, fields: dict[str, Any], options: Options) -> None:
+    assert parse(**fields).options == options
+
+
+@every_route
+def test_both_forms_of_vectors(parse: Parse) -> None:
+    for name in ("encoding_format", "embedding_type"):
+        assert [parse(**{name: form}).encoding_format for form in ("float", "base64", None)] == ["float", "base64", "float"]
+
+
+@every_route
+@pytest.mark.parametrize(
+    ("fields", "param", "words"),
+    [
+        ({"encoding_format": "hex"}, "encoding_format", "base64"),
+        ({"encoding_format": 1}, "encoding_format", "base64"),
+        ({"embedding_type": "ubinary"}, "embedding_type", "embedding_type' must be 'float' or 'base64'"),
+        ({"embedding_type": ["float"]}, "embedding_type", "base64"),
+        ({"dimensions": 0}, "dimensions", "positive"),
+        ({"dimensions": -1}, "dimensions", "positive"),
+        ({"dimensions": "64"}, "dimensions", "positive"),
+        ({"dimensions": True}, "dimensions", "positive"),
+        ({"dimensions": 64.0}, "dimensions", "positive"),
+        ({"truncate": "yes"}, "truncate", "'NONE', 'START' or 'END'"),
+        ({"truncate": 1}, "truncate", "true, false"),
+        ({"truncation": "longest_first"}, "truncation", "true, false"),
+        ({"truncation_direction": "up"}, "truncation_direction", "'left' or 'right'"),
+        ({"truncate": "START", "truncation_direction": "right"}, "truncation_direction", "START"),
+        ({"normalize": 1}, "normalize", "true or false"),
+        ({"prompt": 5}, "prompt", "string"),
+        ({"prompt": "x" * 8193}, "prompt", "8192"),
+        ({"prompt_name": 5}, "prompt_name", "string"),
+        ({"prompt_name": "query", "prompt": "x"}, "prompt_name", "not both"),
+    ],
+)
+def test_a_wrong_value_is_refused(parse: Parse, fields: dict[str, Any], param: str, words: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        parse(**fields)
+    assert refused.value.status == 400
+    assert str(refused.value.param).rpartition(".")[2] == param
+    assert words in refused.value.message
+
+
+@pytest.mark.parametrize("parse", [openai, hubs])
+@pytest.mark.parametrize(
+    ("fields", "param", "words"),
+    [
+        ({"nonsense": 1}, "nonsense", "Accepted: input"),
+        ({"trunkate": True}, "trunkate", "Is it 'truncate'?"),
+        ({"dimension": 8}, "dimension", "Is it 'dimensions'?"),
+        ({"promptName": "query"}, "promptName", "Is it 'prompt_name'?"),
+        ({"texts": ["x"]}, "texts", "the texts go into 'input"),
+        ({"parameters": {"nonsense": 1}}, "parameters.nonsense", "Accepted: input"),
+        ({"parameters": {"truncate": True}, "truncate": False}, "truncate", "twice"),
+        ({"truncate": True, "truncation": False}, "truncation", "twice"),
+        ({"dimensions": 1, "parameters": {"output_dimension": 2}}, "parameters.output_dimension", "twice"),
+        ({"parameters": []}, "parameters", "object"),
+        ({"parameters": "x"}, "parameters", "object"),
+        ({"options": 5}, "options", "object"),
+        ({"parameters": {"parameters": {}}}, "parameters.parameters", "Unsupported"),
+    ],
+)
+def test_what_is_unknown_or_contradicts_itself(parse: Parse, fields: dict[str, Any], param: str, words: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        parse(**fields)
+    assert refused.value.status == 400
+    assert refused.value.param == param
+    assert words in refused.value.message
+
+
+def test_the_texts_in_another_shapes_field() -> None:
+    with pytest.raises(ApiError, match="go into 'input' here"):
+        openai(inputs=["x"])
+    with pytest.raises(ApiError, match="go into 'inputs' here"):
+        hubs(input=["x"])
