@@ -28,6 +28,7 @@ CHECKS: dict[str, list[str]] = {
     "borders": [str(VENV_BIN / "lint-imports"), "--no-cache"],
     "generated files": [PYTHON, "-m", "pinion_operator.api.crd", "check"],
     "page of settings": [PYTHON, "-m", "pinion_runtime.settings_page", "check"],
+    "tables of the HTTP page": [PYTHON, "-m", "pinion_runtime.server.reference", "check"],
     "chart": [str(HELM.program("helm")), "lint", "--strict", "--kube-version", KUBE_VERSION, "charts/pinion"],
 }
 

@@ -13,7 +13,6 @@ _GROUPS = stat.S_ISGID | stat.S_IWGRP
 _LARGEST_RECORD = 64 * 1024 * 1024  # the sidecar of a file of 2 TiB
 
 
-
 def partial_name(target: Path) -> Path:
     """Return a name beside `target` that no other writer uses: a short one, since that of `target` may be as long as can be."""
     return target.with_name(f".{os.getpid()}-{secrets.token_hex(8)}.partial")

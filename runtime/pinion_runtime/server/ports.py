@@ -4,13 +4,16 @@ from pinion_contract.status import Phase
 
 from ..pod import Pod
 from .admission import Admission
-from .app import App
+from .app import App, Handler
 from .auth import bearer_guard
 from .health import health_routes, ready_handler
 from .models import model_routes
 from .status import status_routes
 from .tasks.embeddings.routes import embedding_routes
 from .tasks.hub.routes import hub_routes
+
+Routes = dict[str, dict[str, Handler]]
+UNGUARDED = ("/health",)  # asked without a key
 
 
 class ManagementObserver:
@@ -52,11 +55,21 @@ class InferenceObserver(ManagementObserver):
 
 def inference_app(pod: Pod, admission: Admission) -> App:
     """Return the application of the inference port."""
-    health = {"/health": {"GET": ready_handler(pod)}}
-    routes = embedding_routes(pod, admission) | hub_routes(pod, admission) | model_routes(pod) | health
-    return App(routes, InferenceObserver(pod), guard=bearer_guard(pod.keys), unguarded=health)
+    guard = bearer_guard(pod.keys)
+    return App(inference_routes(pod, admission), InferenceObserver(pod), guard=guard, unguarded=UNGUARDED)
 
 
 def management_app(pod: Pod) -> App:
     """Return the application of the management port."""
-    return App(health_routes(pod) | status_routes(pod), ManagementObserver(pod))
+    return App(management_routes(pod), ManagementObserver(pod))
+
+
+def inference_routes(pod: Pod, admission: Admission) -> Routes:
+    """Return what users ask."""
+    health: Routes = {"/health": {"GET": ready_handler(pod)}}
+    return embedding_routes(pod, admission) | hub_routes(pod, admission) | model_routes(pod) | health
+
+
+def management_routes(pod: Pod) -> Routes:
+    """Return what kubelets, Prometheus and the operator ask."""
+    return health_routes(pod) | status_routes(pod)

@@ -162,14 +162,6 @@ def test_an_empty_text_alone_and_in_company(minilm_served: Served, oracle: Sente
     assert scores == pytest.approx([1, expected @ oracle.encode("x")], abs=TOLERANCE)
 
 
-def test_a_thousand_texts_of_150_tokens_at_once(minilm_served: Served) -> None:
-    texts = [f"{'word ' * 146}{number}" for number in range(1000)]
-    answer = minilm_served.post({"model": minilm_served.model, "input": texts, "encoding_format": "base64"}, timeout=280)
-    assert answer.status_code == 200, answer.text
-    assert len(answer.json()["data"]) == 1000
-    assert answer.json()["usage"]["prompt_tokens"] > 131_072
-
-
 async def test_short_texts_under_load(minilm_served: Served) -> None:
     chance = random.Random(4)
     alone = {text: ask(minilm_served, text)[0] for text in ["a", ".", "1", "é", "word " * 200]}

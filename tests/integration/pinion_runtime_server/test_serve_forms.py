@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ def test_a_prompt_can_not_go_before_token_ids_nor_fill_the_model(prompted: Asked
     # The tokenizer ends a text with no token that it calls special, so that nothing but the prompt is left.
     error = prompted.refused("/", ["x", "a"], prompt=long, truncate=True)
     assert error["param"] == "inputs[0]"
-    assert "no room" in error["message"]
+    assert "no token beside the prompt" in error["message"]
 
 
 def test_a_declared_size_is_cut_and_made_a_unit_again(prompted: Asked) -> None:
@@ -244,6 +245,13 @@ def test_the_same_batch_gives_the_same_bits(plain: Asked) -> None:
     assert all(np.array_equal(plain.ask("/", texts), first) for _ in range(20))
     for text, vector in zip(texts, first, strict=True):
         assert near(plain.ask("/", text), vector[None])
+
+
+def test_the_queue_takes_two_large_requests_at_once(plain: Asked) -> None:
+    texts = ["heron " * (LIMIT - 2)] * 2048
+    with ThreadPoolExecutor(2) as both:
+        answers = [both.submit(plain.send, "/", texts, encoding_format="base64") for _ in range(2)]
+        assert [len(answer.result().json()) for answer in answers] == [2048, 2048]
 
 
 def test_tokens_are_counted_on_every_route(plain: Asked) -> None:

@@ -173,6 +173,14 @@ async def test_limits_change_without_a_restart(serve: Serve, commit: str) -> Non
         too_large = await client.post("/v1/embeddings", json=body(served, "x" * 200))
         assert too_large.status_code == 413
 
+        small = make_live(max_tokens_per_request=20)
+        (serve.folder / "live.json").write_text(small.model_dump_json(by_alias=True))
+        wait_until(lambda: served.status().limits == small.limits, 60, "the limit of tokens")
+        many = await client.post("/v1/embeddings", json=body(served, ["x"] * 7))
+        assert (many.status_code, many.json()["error"]["code"]) == (413, "request_too_large")
+        assert "21 tokens" in many.json()["error"]["message"]
+        assert (await client.post("/v1/embeddings", json=body(served, ["x"] * 6))).status_code == 200
+
         slow = make_live(request_timeout_seconds=1)
         (serve.folder / "live.json").write_text(slow.model_dump_json(by_alias=True))
         wait_until(lambda: served.status().limits == slow.limits, 60, "the short timeout")

@@ -130,7 +130,7 @@ FIELDS = (
     _agrees("precision", *_FLOAT32, text=_NUMBERS),
     _agrees("endianness", "little", "native", text="base64 holds little-endian numbers"),
     *_refused("send 'prompt_name' or 'prompt'", "input_type", "task", "task_type", "taskType", "task_name"),
-    *_refused("send 'prompt'", "instruction", "instruct", "query_instruction", "text_instruction", "title"),
+    *_refused("send 'prompt'", "instruction", "instruct", "query_instruction", "text_instruction"),
     *_refused("send 'truncate': true; texts are cut to what the model takes", "truncate_prompt_tokens", "max_length"),
     *_refused("send 'truncate': true; texts are cut to what the model takes", "max_seq_length", "max_tokens"),
     *_refused("send 'truncate' and 'truncation_direction'", "truncation_strategy", "long_text_mode"),

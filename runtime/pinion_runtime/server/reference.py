@@ -1,0 +1,196 @@
+"""The tables of docs/http-interface.md, from the code: `python -m pinion_runtime.server.reference write|check`."""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pydantic.alias_generators import to_camel
+
+from pinion_contract.config import Limits
+
+from ..lifecycle import Lifecycle
+from ..metrics import Metrics
+from ..pod import Pod
+from .admission import Admission
+from .errors import Code
+from .ports import UNGUARDED, inference_routes, management_routes
+from .tasks.fields import FIELDS, OPTIONS, Effect, Field
+from .tasks.texts import MAX_INPUTS
+
+PAGE = Path("docs/http-interface.md")
+_BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+ROUTES = {
+    "POST /v1/embeddings": "vectors, as OpenAI's API has them: `input`, `model`",
+    "POST /": "vectors as the model makes them, or similarities, as the hub's clients ask for them: `inputs`",
+    "POST /embed": "the same as text-embeddings-inference has it: vectors have length 1 unless `normalize` says otherwise",
+    "GET /v1/models": "the model, once for each name that requests may use",
+    "GET /v1/models/{id}": "one of them",
+    "GET /health": "200 while the model is served, else 503 with phase and reason",
+    "GET /livez": "200 while the program answers at all",
+    "GET /readyz": "as `/health`",
+    "GET /startupz": "200 once the start has ended, well or not",
+    "GET /status": "all that the pod knows of itself, as JSON",
+    "GET /metrics": "[metrics](metrics.md) for Prometheus",
+}
+
+LIMITS = {
+    "max_concurrent_requests": "requests that are worked on at the same time; further ones wait",
+    "max_queued_requests": "requests that wait; further ones get 429 with `Retry-After`",
+    "max_body_bytes": "a body; a larger one gets 413 before it is read",
+    "max_tokens_per_request": "tokens of all texts of a request together; more get 413: send fewer per request",
+    "request_timeout_seconds": "from the head of a request to its answer; later comes 504",
+}
+
+# What happened, and what helps; by the code's value.
+CODES = {
+    "invalid_request": (400, "a field is not what the route takes; `param` names it, and the entry of a list"),
+    "invalid_json": (400, "the body is no JSON object"),
+    "malformed_http": (400, "what arrived is no HTTP request"),
+    "unsupported_parameter": (400, "a field is not taken here, or not with this value; the message says which is"),
+    "context_length_exceeded": (400, "a text has more tokens than the model takes: send `truncate`, or split it"),
+    "request_too_large": (413, "the body or the request's tokens are over a limit: send fewer texts per request"),
+    "unsupported_media_type": (415, "a `Content-Encoding` or charset that is not taken; the message names those that are"),
+    "request_timeout": (408, "the request did not arrive in time"),
+    "invalid_api_key": (401, "no API key, or one that nobody has"),
+    "model_not_found": (404, "`model` is not the one that is served here; the message names it"),
+    "not_found": (404, "no such path; the message has the list"),
+    "method_not_allowed": (405, "the path takes another method, which `Allow` names"),
+    "queue_full": (429, "too much is waiting: try again after `Retry-After` seconds"),
+    "model_not_ready": (503, "the model is on its way; try again after `Retry-After` seconds"),
+    "model_failed": (503, "the model can't be served; the message says why"),
+    "engine_died": (503, "the computing process died and is being replaced; try again after `Retry-After` seconds"),
+    "deadline_exceeded": (504, "the request took longer than it may: send less at once"),
+    "shutting_down": (503, "the pod is ending; another one may answer"),
+    "non_finite_result": (500, "the model computed NaN or infinity, which is never sent"),
+    "internal_error": (500, "a fault of the program; the pod's log has more"),
+}
+
+
+def render(page: str) -> str:
+    """Return the page with its tables made anew."""
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{_TABLES[found[2]]()}\n{found[3]}", page)
+
+
+def served_routes() -> tuple[list[str], list[str]]:
+    """Return method and path of each route, of the inference port and of the management port."""
+    pod = Pod(Lifecycle(), Metrics())
+    both = inference_routes(pod, Admission(lambda: pod.limits)), management_routes(pod)
+    first, second = ([f"{method} {_shown(path)}" for path, methods in routes.items() for method in methods] for routes in both)
+    return first, second
+
+
+def _shown(path: str) -> str:
+    return f"{path}{{id}}" if path != "/" and path.endswith("/") else path
+
+
+def _routes() -> str:
+    inference, management = served_routes()
+    rows = [("8080", route, ROUTES[route]) for route in inference] + [("8081", route, ROUTES[route]) for route in management]
+    free = {f"GET {path}" for path in UNGUARDED}
+    keys = ["no" if port == "8081" or route in free else "if there are keys" for port, route, _ in rows]
+    return _table(
+        ("port", "route", "key", "answers"), ((p, f"`{r}`", k, what) for (p, r, what), k in zip(rows, keys, strict=True))
+    )
+
+
+def _honoured() -> str:
+    def names(field: Field) -> str:
+        return ", ".join(f"`{each.name}`" for each in (field, *(other for other in FIELDS if other.same_as == field.name)))
+
+    rows = ((names(field), field.takes, field.text) for field in _with(Effect.HONOURED))
+    return _table(("field", "takes", "does"), ((n, _code(takes), _code(text)) for n, takes, text in rows))
+
+
+def _agrees() -> str:
+    rows = [
+        (f"`{field.name}`", ", ".join(f"`{_json(each)}`" for each in field.agrees), field.text)
+        for field in _with(Effect.AGREES)
+    ]
+    return _table(("field", "taken", "because"), rows)
+
+
+def _refused() -> str:
+    by_text: dict[str, list[str]] = {}
+    for field in _with(Effect.REFUSED):
+        by_text.setdefault(field.text, []).append(f"`{field.name}`")
+    return _table(("field", "what helps"), ((", ".join(names), _code(text)) for text, names in by_text.items()))
+
+
+def _ignored() -> str:
+    names = [f"`{name}`" for name in (OPTIONS, *(field.name for field in _with(Effect.IGNORED)))]
+    return ", ".join(names) + "."
+
+
+def _limits() -> str:
+    rows = [
+        (f"`limits.{to_camel(name)}`", f"`--{name.replace('_', '-')}`", f"{field.default:,}", LIMITS[name])
+        for name, field in Limits.model_fields.items()
+    ]
+    return _table(
+        ("of a ModelDeployment", "of `pinion-serve`", "default", "bounds"),
+        [*rows, ("", "", f"{MAX_INPUTS:,}", "texts of a request")],
+    )
+
+
+def _codes() -> str:
+    rows = sorted((*CODES[code.value][:1], code.value, CODES[code.value][1]) for code in Code)
+    return _table(
+        ("status", "code", "what happened, and what helps"), ((str(status), f"`{code}`", text) for status, code, text in rows)
+    )
+
+
+_TABLES: dict[str, Callable[[], str]] = {
+    "routes": _routes,
+    "honoured": _honoured,
+    "agrees": _agrees,
+    "refused": _refused,
+    "ignored": _ignored,
+    "limits": _limits,
+    "codes": _codes,
+}
+
+
+def _with(effect: Effect) -> list[Field]:
+    return [field for field in FIELDS if field.effect is effect]
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = tuple(head)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)) + "\n"
+
+
+def _code(text: str) -> str:
+    """Set what messages quote as code."""
+    return re.sub(
+        r"(?<!\w)'([^']*)'(?!\w)|\b(true|false)\b", lambda found: f"`{found[1] if found[1] else found[2] or chr(34) * 2}`", text
+    )
+
+
+def _json(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value).replace("'", '"')
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the page, or say that it is not what would be written; the exit status is 1 then."""
+    parser = argparse.ArgumentParser(prog="python -m pinion_runtime.server.reference", description=__doc__)
+    parser.add_argument("action", choices=("write", "check"))
+    parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository root (default: the working directory)")
+    options = parser.parse_args(arguments)
+    path = options.root / PAGE
+    known = path.read_text("utf-8")
+    page = render(known)
+    if page == known:
+        return 0
+    if options.action == "check":
+        print(f"{path} is not what the code says: run `make generate`", file=sys.stderr)
+        return 1
+    path.write_text(page, "utf-8")
+    print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
