@@ -1,15 +1,16 @@
-"""The only queue: bounded by requests and tokens, with deadlines; engines pull from it with credits."""
+"""The only queue: bounded by requests and tokens, with deadlines, shared fairly; engines pull from it with credits."""
 
 import asyncio
 import itertools
 import math
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .engines.protocol import Batch, DeadlineExceeded, Done, EngineDied, EngineError, Part, Worker
 from .engines.token_bytes import int32_bytes
+from .sharing import Sharing
 
 _RETRY_AFTER = (1, 120)  # seconds, shortest and longest
 _UNKNOWN_RETRY_AFTER = 5  # before any batch has told how fast the queue drains
@@ -63,6 +64,8 @@ class _Request:
     missing: int  # vectors that have not come
     skip: int = 0  # tokens at the head of each text that are not pooled
     sent: int = 0  # texts handed to engines
+    had: int = 0  # tokens handed to engines, as the sharing counts them
+    out: int = 0  # batches with engines that hold a part of it
     holders: set[Worker] = field(default_factory=set)
 
 
@@ -80,8 +83,9 @@ class _Sent:
 class RequestQueue:
     """A WorkSource; belongs to one event loop.
 
-    Up to `max_concurrent` requests have parts with engines, `max_queued` more wait. A batch has at most `max_batch_tokens`
-    tokens, or one text; `max_tokens` bounds what the queue holds in all (0 = 64 batches).
+    Up to `max_concurrent` requests have parts with engines at a time, `max_queued` more wait. A batch has at most
+    `max_batch_tokens` tokens, or one text, and is shared by those that wait; `max_tokens` bounds what the queue holds in all
+    (0 = 64 batches).
     """
 
     def __init__(
@@ -97,9 +101,11 @@ class RequestQueue:
         self._max_batch_tokens = max_batch_tokens
         self._max_tokens = max_tokens or _BATCHES_OF_TOKENS * max_batch_tokens
         self._on_batch = on_batch
-        self._waiting: OrderedDict[int, _Request] = OrderedDict()  # not, or not wholly, with an engine; oldest first
-        self._running: dict[int, _Request] = {}  # a part is, or was, with an engine; may be waiting as well
-        self._begun = 0  # in both of them
+        self._new: dict[int, _Request] = {}  # no part has been with an engine; oldest first
+        self._begun: dict[int, _Request] = {}  # a part is, or was, with an engine, and texts are left
+        self._running: dict[int, _Request] = {}  # a part is, or was, with an engine; those of `_begun` too
+        self._out = 0  # requests with a part with an engine now
+        self._sharing = Sharing(max_batch_tokens)
         self._tokens = 0  # of all requests that are in
         self._sent: dict[tuple[Worker, int], _Sent] = {}
         self._idle: deque[Worker] = deque()  # one entry per credit
@@ -112,7 +118,7 @@ class RequestQueue:
     @property
     def queued_requests(self) -> int:
         """Requests no part of which is with an engine."""
-        return len(self._waiting) - self._begun
+        return len(self._new)
 
     @property
     def running_requests(self) -> int:
@@ -158,7 +164,7 @@ class RequestQueue:
             missing=len(lengths),
             skip=skip,
         )
-        self._waiting[request.key] = request
+        self._new[request.key] = request
         self._tokens += tokens
         self._arm(deadline)
         self._pump()
@@ -186,6 +192,7 @@ class RequestQueue:
             self._measure_rate(sent)
             outcomes = {outcome.key: outcome for outcome in done.outcomes}
             for request, start, stop in sent.slices:
+                self._back(request)
                 outcome = outcomes.get(request.key)
                 if outcome is None:
                     self._fail(request, EngineDied("the engine gave no outcome"))
@@ -203,6 +210,7 @@ class RequestQueue:
         self._idle = deque(idle for idle in self._idle if idle is not worker)
         for held in [held for held in self._sent if held[0] is worker]:
             for request, _, _ in self._sent.pop(held).slices:
+                self._back(request)
                 request.holders.discard(worker)
                 self._fail(request, error)
         self._pump()
@@ -210,7 +218,7 @@ class RequestQueue:
     def close(self, error: EngineError) -> None:
         """Fail everything that is in, and refuse what comes."""
         self._closed = error
-        for request in [*self._waiting.values(), *self._running.values()]:
+        for request in [*self._new.values(), *self._running.values()]:
             self._fail(request, error)
         if self._sweep is not None:
             self._sweep.cancel()
@@ -224,7 +232,7 @@ class RequestQueue:
             raise self._closed
         if tokens > self._max_tokens:
             raise RequestTooLarge(f"a request of {tokens} tokens is larger than the whole queue of {self._max_tokens}")
-        requests = self.queued_requests + len(self._running)
+        requests = len(self._new) + len(self._running)
         if requests >= self._max_concurrent + self._max_queued or self._tokens + tokens > self._max_tokens:
             raise QueueFull(self.retry_after())
 
@@ -232,62 +240,59 @@ class RequestQueue:
 
     def _pump(self) -> None:
         """Give every idle worker its share of what waits, at once."""
-        while self._idle and self._waiting:
-            share = math.ceil(self._room() / len(set(self._idle)))
-            batch = self._form(share, self._idle[0])
+        while self._idle and (self._new or self._begun):
+            batch = self._form(self._idle[0])
             if batch is None:
                 return
             self._idle.popleft().send(batch)
 
-    def _room(self) -> int:
-        """Return how many waiting requests may go to engines now."""
-        return min(len(self._waiting), self._begun + self._max_concurrent - len(self._running))
-
-    def _form(self, share: int, worker: Worker) -> Batch | None:
-        """Take up to `share` requests and a batch of tokens from the head of the queue; None when nothing may go."""
+    def _form(self, worker: Worker) -> Batch | None:
+        """Make the next batch of what waits; None when nothing may go."""
         now = time.monotonic()
-        budget = self._max_batch_tokens
+        for request in [request for request in (*self._new.values(), *self._begun.values()) if request.deadline <= now]:
+            self._fail(request, _too_late(request, now))
+        more = max(0, self._max_concurrent - self._out)
+        inside = sum(1 for request in self._begun.values() if request.out)
+        outside = len(self._new) + len(self._begun) - inside
+        share = math.ceil((inside + min(more, outside)) / len(set(self._idle)))
+        chosen = self._sharing.choose(self._new.values(), self._begun.values(), share, more)
+        if not chosen:
+            return None
         slices: list[tuple[_Request, int, int]] = []
         parts: list[Part] = []
         lengths: list[int] = []
         tokens: list[bytes] = []
         waits: list[float] = []
-        while self._waiting and len(slices) < share:
-            request = next(iter(self._waiting.values()))
-            if request.deadline <= now:
-                self._fail(request, _too_late(request, now))
-                continue
-            start = stop = request.sent
-            used = 0
-            while stop < len(request.lengths) and (used + request.lengths[stop] <= budget or (not lengths and not used)):
-                used += request.lengths[stop]  # a text longer than a batch goes alone
-                stop += 1
-            if stop == start:
-                break
-            budget -= used
+        for key, texts in chosen.items():
+            request = self._new[key] if key in self._new else self._begun[key]
+            start, stop = request.sent, request.sent + texts
+            used = sum(request.lengths[start:stop])
             slices.append((request, start, stop))
-            parts.append(Part(request.key, request.request_id, request.deadline, stop - start, used, request.skip))
+            parts.append(Part(request.key, request.request_id, request.deadline, texts, used, request.skip))
             lengths += request.lengths[start:stop]
             tokens += request.texts[start:stop]
             if not start:
                 waits.append(now - request.arrived)
             self._begin(request, stop, worker)
-        if not slices:
-            return None
         number = next(self._numbers)
-        self._sent[worker, number] = _Sent(slices, len(lengths), self._max_batch_tokens - budget, now, tuple(waits))
+        self._sent[worker, number] = _Sent(slices, len(lengths), sum(lengths), now, tuple(waits))
         return Batch(number, parts, int32_bytes(lengths), b"".join(tokens))
 
     def _begin(self, request: _Request, stop: int, worker: Worker) -> None:
         """Note that the texts up to `stop` are with an engine."""
-        if request.key not in self._running:
-            self._running[request.key] = request
-            self._begun += 1
+        if self._new.pop(request.key, None) is not None:
+            self._running[request.key] = self._begun[request.key] = request
         request.sent = stop
         request.holders.add(worker)
+        self._out += not request.out
+        request.out += 1
         if stop == len(request.lengths):
-            del self._waiting[request.key]
-            self._begun -= 1
+            del self._begun[request.key]
+
+    def _back(self, request: _Request) -> None:
+        """Note that an engine holds one part less of it."""
+        request.out -= 1
+        self._out -= not request.out
 
     def _deliver(self, request: _Request, start: int, stop: int, vectors: bytes) -> None:
         if request.done.done():
@@ -312,13 +317,11 @@ class RequestQueue:
 
     def _remove(self, request: _Request) -> bool:
         """Forget a request; return False when that was done before."""
-        waiting = self._waiting.pop(request.key, None) is not None
-        running = self._running.pop(request.key, None) is not None
-        if waiting and running:
-            self._begun -= 1
-        if waiting or running:
+        self._begun.pop(request.key, None)
+        known = self._new.pop(request.key, None) or self._running.pop(request.key, None)
+        if known is not None:
             self._tokens -= request.tokens
-        return waiting or running
+        return known is not None
 
     # --- time
 
@@ -342,7 +345,7 @@ class RequestQueue:
         """Fail every request whose deadline has passed, wherever it is."""
         self._sweep = None
         now = time.monotonic()
-        requests = {**self._waiting, **self._running}
+        requests = {**self._new, **self._running}
         for request in requests.values():
             if request.deadline <= now:
                 self._fail(request, _too_late(request, now))

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 from .cpus import oom_kills
@@ -32,6 +32,7 @@ from .protocol import (
     Shutdown,
     ToEngine,
 )
+from .watch import LOOK_SECONDS, Watch
 
 _STDERR = 2  # the descriptor, whatever sys.stderr is now
 _WORKER = "pinion_runtime.engines.worker"
@@ -62,8 +63,8 @@ class EngineProcess(asyncio.Protocol):
         self._closed = False  # the socket has ended
         self._reason = ""  # why we killed it, when we did
         self._own: dict[int, asyncio.Future[Done]] = {}  # batches that `compute` waits for
-        self._deadlines: dict[int, float] = {}  # of batches with the engine: their last deadline
-        self._heard = 0.0
+        self._watch = Watch(time.monotonic(), STUCK_SECONDS)
+        self._timeouts: set[asyncio.Timeout] = set()  # of those who wait for this process
         self._oom_kills = 0
         self.credits = 0
         self.tokenizer = b""  # the JSON of the model's tokenizer, once it is loaded
@@ -88,14 +89,14 @@ class EngineProcess(asyncio.Protocol):
                 pass_fds=(theirs.fileno(),),
                 process_group=0,  # signals of a terminal go to the front alone
             )
-        self._heard = time.monotonic()
+        self._watch = Watch(time.monotonic(), STUCK_SECONDS)
         pidfd = os.pidfd_open(self._process.pid)
         self._loop.add_reader(pidfd, self._reap, pidfd)
         try:
             await self._loop.create_unix_connection(lambda: self, sock=ours)
             self._send(Load(spec))
-            self._watch()
-            async with asyncio.timeout(timeout):
+            self._loop.call_later(LOOK_SECONDS, self._look)
+            async with self._within(timeout):
                 return await asyncio.shield(self._loaded)
         except TimeoutError as error:
             await self.kill(f"loading took more than {timeout:g} s")
@@ -108,7 +109,7 @@ class EngineProcess(asyncio.Protocol):
 
     def send(self, batch: Batch) -> None:
         """Hand a batch over."""
-        self._deadlines[batch.number] = max((part.deadline for part in batch.parts), default=0.0)
+        self._watch.sent(batch.number, max((part.deadline for part in batch.parts), default=0.0))
         self._send(batch)
 
     def cancel(self, keys: list[int]) -> None:
@@ -121,16 +122,26 @@ class EngineProcess(asyncio.Protocol):
         self._own[batch.number] = future
         try:
             self.send(batch)
-            async with asyncio.timeout(timeout):
+            async with self._within(timeout):
                 return await future
         finally:
             self._own.pop(batch.number, None)
+
+    @contextlib.asynccontextmanager
+    async def _within(self, seconds: float) -> AsyncIterator[None]:
+        """Raise TimeoutError after this long; time in which the front was held up is added."""
+        async with asyncio.timeout(seconds) as timeout:
+            self._timeouts.add(timeout)
+            try:
+                yield
+            finally:
+                self._timeouts.discard(timeout)
 
     # --- the end
 
     async def shut_down(self) -> None:
         """Let an idle engine exit; kill one that does not, and at once one that computes: nobody waits for that any more."""
-        if not self._deadlines:
+        if not self._watch.busy:
             self._send(Shutdown())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_EXIT_SECONDS):
@@ -204,7 +215,7 @@ class EngineProcess(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived."""
-        self._heard = time.monotonic()
+        self._watch.heard()
         try:
             messages = [from_engine.decode(message) for message in self._reader.feed(data)]
         except (BrokenStreamError, ValueError) as error:
@@ -228,7 +239,7 @@ class EngineProcess(asyncio.Protocol):
 
     def _take_done(self, done: Done) -> None:
         self.memory = done.memory
-        self._deadlines.pop(done.number, None)
+        self._watch.done(done.number)
         future = self._own.pop(done.number, None)
         if future is None:
             self._on_done(self, done)
@@ -239,14 +250,16 @@ class EngineProcess(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(encode_frame(message))
 
-    def _watch(self) -> None:
-        """Kill a process that is silent, or busy with a batch whose every deadline is long past; checked every second."""
+    def _look(self) -> None:
+        """Kill a process that is silent, or busy with a batch whose every deadline is long past; looked at every second."""
         if self._exited.is_set():
             return
-        now = time.monotonic()
         silence = self._silence_seconds if self._loaded.done() else _LOADING_SILENCE_SECONDS
-        if now - self._heard > silence:
-            self._kill(f"it was silent for more than {silence:g} s")
-        elif any(now - deadline > STUCK_SECONDS for deadline in self._deadlines.values()):
-            self._kill(f"a batch was not finished {STUCK_SECONDS:g} s after its deadline")
-        self._loop.call_later(1.0, self._watch)
+        reason, held_up = self._watch.look(time.monotonic(), silence)
+        if reason:
+            self._kill(reason)
+        if held_up:
+            for timeout in self._timeouts:
+                if (when := timeout.when()) is not None and not timeout.expired():
+                    timeout.reschedule(when + held_up)
+        self._loop.call_later(LOOK_SECONDS, self._look)

@@ -2,77 +2,13 @@
 
 import asyncio
 import time
-from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 
-from pinion_runtime.engines.protocol import (
-    Batch,
-    DeadlineExceeded,
-    Done,
-    EngineDied,
-    Failure,
-    MemoryUse,
-    NonFiniteResult,
-    Outcome,
-)
+from pinion_runtime.engines.protocol import DeadlineExceeded, Done, EngineDied, Failure, MemoryUse, NonFiniteResult
 from pinion_runtime.queue import BatchStats, QueueFull, RequestQueue, RequestTooLarge, Result
-
-
-class Peer:
-    """An engine's side of the protocol; the vector of a text is its first token id."""
-
-    def __init__(self, queue: RequestQueue) -> None:
-        self.queue = queue
-        self.batches: list[Batch] = []
-        self.cancelled: list[int] = []
-
-    def send(self, batch: Batch) -> None:
-        self.batches.append(batch)
-
-    def cancel(self, keys: list[int]) -> None:
-        self.cancelled += keys
-
-    def texts(self, place: int = -1) -> list[list[int]]:
-        """Return the token ids of a batch."""
-        batch = self.batches[place]
-        lengths, tokens = array("i", batch.lengths), array("i", batch.tokens).tolist()
-        result = []
-        for length in lengths:
-            result.append(tokens[:length])
-            tokens = tokens[length:]
-        return result
-
-    def answer(self, place: int = -1, failures: dict[int, Failure] | None = None) -> None:
-        """Finish a batch; `failures` by the place of the part."""
-        batch, texts, outcomes = self.batches[place], self.texts(place), []
-        for index, part in enumerate(batch.parts):
-            own, texts = texts[: part.texts], texts[part.texts :]
-            failure = (failures or {}).get(index)
-            vectors = b"" if failure else array("f", [float(text[0]) for text in own]).tobytes()
-            outcomes.append(Outcome(part.key, vectors, failure))
-        self.queue.finish(self, Done(batch.number, outcomes, 0.01, 10, MemoryUse()))
-
-
-def soon() -> float:
-    return time.monotonic() + 60
-
-
-def in_a_moment() -> float:
-    """Return a deadline that is waited for, yet not over before the request has been taken."""
-    return time.monotonic() + 0.3
-
-
-def numbers(result: Result) -> list[float]:
-    return [array("f", vector)[0] for vector in result.vectors]
-
-
-async def start(queue: RequestQueue, *requests: Sequence[Sequence[int]]) -> list[asyncio.Task[Result]]:
-    """Submit and let every task reach its wait."""
-    tasks = [asyncio.ensure_future(queue.submit(texts, deadline=soon(), request_id=str(n))) for n, texts in enumerate(requests)]
-    await asyncio.sleep(0)
-    return tasks
+from tests.support.queue_peer import Peer, in_a_moment, numbers, soon, start
 
 
 @pytest.fixture
