@@ -66,6 +66,7 @@ class Reason(StrEnum):
     INTEGRITY_FAILURE = "IntegrityFailure"  # the bytes are not those that were expected
     INSUFFICIENT_STORAGE = "InsufficientStorage"  # the model does not fit; refused before the download
     VOLUME_NOT_SHAREABLE = "VolumeNotShareable"  # more pods are wanted than can mount the volume
+    UNSUPPORTED_MODEL = "UnsupportedModel"  # the list of files shows that no engine loads it; nothing is fetched
     MODEL_LOAD_FAILED = "ModelLoadFailed"  # the engine cannot load these files
     ADMISSION_CONFLICT = "AdmissionConflict"  # a webhook or policy changes a child in what this object rests on
     OPERATOR_FORBIDDEN = "OperatorForbidden"  # the operator lacks a right, so nothing can be done or told

@@ -34,6 +34,7 @@ class HuggingFaceSource(Message):
     endpoint: str = ""  # "" = the library's default hub
     allow_patterns: tuple[str, ...] = ()
     ignore_patterns: tuple[str, ...] = ()
+    selection_rule: Literal[1, 2] = 1  # how files are chosen where no pattern says it; a revision keeps to its own
     source_digest: str = ""  # sha256 hex over the sorted (path, size, oid) of the selected files; "" = not known
     token_file: str = ""  # the hub token of a gated or private repository; "" = none
     token_rule: HubTokenRule | None = None  # None: a revision from before there was one; the endpoint gets the token

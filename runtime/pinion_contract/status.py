@@ -37,6 +37,7 @@ class FailureReason(StrEnum):
     INSUFFICIENT_STORAGE = "InsufficientStorage"
     BACKEND_UNAVAILABLE = "BackendUnavailable"
     PIN_FAILED = "PinFailed"
+    UNSUPPORTED_MODEL = "UnsupportedModel"  # the list of files shows that no engine loads it: nothing was fetched
     MODEL_LOAD_FAILED = "ModelLoadFailed"
     WARMUP_FAILED = "WarmupFailed"
     ENGINE_DIED = "EngineDied"

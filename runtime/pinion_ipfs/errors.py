@@ -42,6 +42,7 @@ __all__ = [
     "Unauthorized",
     "UnreadableSource",
     "UnsupportedDag",
+    "UnsupportedModel",
     "from_report",
 ]
 
@@ -155,6 +156,12 @@ class StorageFilled(InsufficientStorage):
     """The volume became full on the way, by whomever; the fetch goes on when there is room again."""
 
     retryable = True
+
+
+class UnsupportedModel(ContentError):
+    """The list of files shows that no engine of ours can load this: nothing is fetched."""
+
+    reason = "UnsupportedModel"
 
 
 class StoreInaccessible(ContentError):

@@ -85,6 +85,7 @@ class Fetcher:
                 token_hosts=request.token_hosts,
                 allow_patterns=request.allow_patterns,
                 ignore_patterns=request.ignore_patterns,
+                selection_rule=request.selection_rule,
                 timeout=self._hub_timeout,
                 policy=request.policy,
             )

@@ -14,6 +14,7 @@ from threading import Lock
 
 from huggingface_hub.utils import DEFAULT_IGNORE_PATTERNS  # type: ignore[attr-defined]  # public, but not marked as exported
 
+from . import adapters
 from .backends.base import Backend, Receipt
 from .breaker import BreakerSettings, CircuitState
 from .content.cid import Cid
@@ -66,6 +67,7 @@ def list_folder(choice: FolderChoice) -> tuple[Listing, Mapping[str, Path]]:
     try:
         found = list_directory(folder, skip=_is_no_part).files
         sizes = {path: file.stat().st_size for path, file in found.items()}
+        base = _base_of_adapter(found[adapters.CONFIG]) if adapters.CONFIG in found else ""
     except OSError as error:
         raise _inaccessible(folder, error) from error
     files = [HubFile(path, size, _UNKNOWN_OID) for path, size in sizes.items()]
@@ -73,7 +75,7 @@ def list_folder(choice: FolderChoice) -> tuple[Listing, Mapping[str, Path]]:
         files, allow_patterns=choice.allow_patterns, ignore_patterns=choice.ignore_patterns, where=f"the folder {folder}"
     )
     # Nobody has announced these files, so there is no digest to compare with.
-    chosen = Listing(listing.files, listing.total_bytes, "")
+    chosen = Listing(listing.files, listing.total_bytes, "", listing.left_out, base)
     return chosen, {file.path: found[file.path] for file in chosen.files}
 
 
@@ -208,6 +210,11 @@ class FolderFetcher:
 
 def _is_no_part(path: str) -> bool:
     return any(path == pattern or path.endswith(f"/{pattern}") for pattern in DEFAULT_IGNORE_PATTERNS)
+
+
+def _base_of_adapter(config: Path) -> str:
+    with config.open("rb") as stream:
+        return adapters.base_in_config(stream.read(_READ))
 
 
 def _hash_file(path: Path, on_bytes: Callable[[int], None]) -> tuple[FileLayout, str]:

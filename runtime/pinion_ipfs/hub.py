@@ -7,6 +7,7 @@ from typing import TypeVar
 from huggingface_hub import HfApi
 from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
 
+from . import selection
 from .addresses import AddressPolicy
 from .errors import SourceNotFound, Unauthorized
 from .hub_client import TIMEOUTS
@@ -67,6 +68,7 @@ async def list_files(
     token: str = "",
     allow_patterns: Sequence[str] = (),
     ignore_patterns: Sequence[str] = (),
+    selection_rule: int = selection.CURRENT,
     token_hosts: TokenHosts | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     policy: AddressPolicy | None = None,
@@ -75,7 +77,7 @@ async def list_files(
     hub = HubRepository(repo, default_endpoint(endpoint), token, token_hosts, timeout, policy)
 
     def choose(files: Sequence[HubFile]) -> Listing:
-        return select(files, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns)
+        return select(files, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns, selection_rule=selection_rule)
 
     return await _ask(lambda: hub.listing(commit, choose), f"{repo}@{commit}", hub, timeout)
 

@@ -1,14 +1,16 @@
 """One repository at one hub, asked with one token: its commit, its files, and whether this token gets them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 
+from . import adapters
 from .addresses import AddressPolicy
-from .errors import InvalidRepository, NoAnswer, OriginUnreachable, Unauthorized
+from .errors import ContentError, InvalidRepository, NoAnswer, OriginUnreachable, Unauthorized
 from .hub_client import HubClient, json_object
 from .hub_files import NoTree, Tree, UnknownFiles, files_of_info, names_of_info, tree_path
 from .identity import Commit, RepoId
@@ -81,6 +83,8 @@ class HubRepository:
         chosen = choose(files)
         if info.get("gated") is not False:
             self._check_access(commit, lambda: chosen.files)
+        if adapters.is_alone({file.path for file in chosen.files}):
+            return replace(chosen, base_model=adapters.base_at_hub(info) or self._base_of_adapter(commit))
         return chosen
 
     def auth_check(self) -> None:
@@ -97,6 +101,14 @@ class HubRepository:
         """Tell whether anybody may read the repository; raise what the hub answers when it doesn't even tell."""
         answer = self._client.get(self._url(""), token=False)
         return not json_object(self.endpoint, answer).get("gated")
+
+    def _base_of_adapter(self, commit: Commit) -> str:
+        """Read which model an adapter is for; '' when the hub does not give that file: it only makes a message better."""
+        try:
+            answer = self._client.get(self._client.url(f"/{self._repo}/resolve/{commit}/{adapters.CONFIG}"))
+        except (ContentError, httpx2.HTTPError, HfHubHTTPError):
+            return ""
+        return adapters.base_in_config(answer.content)
 
     def _info_of(self, commit: Commit) -> tuple[dict[str, Any], Exception | None]:
         """Return what the hub says of a commit, or what is wrong with that: the tree may still tell the files."""

@@ -2,18 +2,14 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
 from typing import Self
 
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # public, but not marked as exported
 
+from . import selection
 from .content.names import name_problem
 from .errors import SourceNotFound, UnsupportedDag
-
-# Other renditions of weights that a repository may hold beside safetensors; one format is enough.
-_OTHER_WEIGHTS = (".bin", ".h5", ".ot", ".msgpack")
-_OTHER_FOLDERS = ("onnx", "openvino")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +34,11 @@ class Listing:
     files: tuple[HubFile, ...]
     total_bytes: int
     source_digest: str
+    left_out: tuple[str, ...] = field(default=(), compare=False)  # paths that are there and not wanted; () when not known
+    base_model: str = field(default="", compare=False)  # of an adapter that is the whole repository, where that is known
 
     @classmethod
-    def of(cls, files: Iterable[HubFile]) -> Self:
+    def of(cls, files: Iterable[HubFile], left_out: Iterable[str] = ()) -> Self:
         """Sort and sum up; raise UnsupportedDag for paths that must not reach a disk, or can't be there together."""
         ordered = tuple(sorted(files, key=lambda file: file.path))
         seen: set[str] = set()
@@ -56,7 +54,7 @@ class Listing:
             folders.update("/".join(names[:depth]) for depth in range(1, len(names)))
         if both := seen & folders:
             raise UnsupportedDag(f"the repository lists {min(both)[:200]!r} as a file and as a folder")
-        return cls(ordered, sum(file.size for file in ordered), digest_files(ordered))
+        return cls(ordered, sum(file.size for file in ordered), digest_files(ordered), tuple(sorted(left_out)))
 
 
 def pointer_oid(sha256: str, size: int) -> str:
@@ -78,12 +76,12 @@ def select(
     *,
     allow_patterns: Sequence[str] = (),
     ignore_patterns: Sequence[str] = (),
+    selection_rule: int = selection.CURRENT,
     where: str = "the repository",
 ) -> Listing:
     """Choose the files to serve from; raise SourceNotFound when nothing is left.
 
-    Patterns are the hub library's. Without allow patterns one weight format is taken: beside safetensors in the same
-    folder other renditions are left out, and so are `onnx/` and `openvino/` when the repository has safetensors at all.
+    Patterns are the hub library's. Without allow patterns one weight format is taken, as `selection_rule` has it.
     """
     chosen = list(files)
     if allow_patterns or ignore_patterns:
@@ -96,7 +94,8 @@ def select(
             )
         )
     if not allow_patterns:
-        chosen = _one_weight_format(chosen)
+        taken = selection.choose([file.path for file in chosen], selection_rule)
+        chosen = [file for file in chosen if file.path in taken]
     if not chosen:
         what = (
             f"allow {list(allow_patterns)}, ignore {list(ignore_patterns)}"
@@ -104,19 +103,5 @@ def select(
             else "it is empty"
         )
         raise SourceNotFound(f"no file of {where} is selected: {what}")
-    return Listing.of(chosen)
-
-
-def _one_weight_format(files: list[HubFile]) -> list[HubFile]:
-    paths = [PurePosixPath(file.path) for file in files]
-    with_safetensors = {path.parent for path in paths if path.suffix == ".safetensors"}
-    if not with_safetensors:
-        return files
-
-    def wanted(path: PurePosixPath) -> bool:
-        if path.parts[0] in _OTHER_FOLDERS and len(path.parts) > 1:
-            return False
-        # Per folder: some modules of a sentence-transformers model exist as .bin alone.
-        return not (path.suffix in _OTHER_WEIGHTS and path.parent in with_safetensors)
-
-    return [file for file, path in zip(files, paths, strict=True) if wanted(path)]
+    left_out = {file.path for file in files} - {file.path for file in chosen}
+    return Listing.of(chosen, left_out)

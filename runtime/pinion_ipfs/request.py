@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from . import selection
 from .addresses import AddressPolicy
 from .content.cid import Cid
 from .identity import Commit, RepoId
@@ -22,6 +23,7 @@ class FetchRequest:
     token: str = ""
     allow_patterns: tuple[str, ...] = ()
     ignore_patterns: tuple[str, ...] = ()
+    selection_rule: int = selection.CURRENT  # how files are chosen where no pattern says it
     source_digest: str = ""  # the listing must have this digest
     cid: Cid | None = None  # known from an earlier fetch: the bytes may come from backends, and must give it
     manifest_cid: Cid | None = None  # with it the origin is not asked for the listing either

@@ -13,6 +13,7 @@ from pinion_contract.status import FailureReason, ModelFacts, Phase
 from pinion_ipfs.errors import CidMismatch, ContentError, PinFailed, StoreCorrupted
 from pinion_ipfs.hub import Commit, resolve_commit
 from pinion_ipfs.listing import Listing
+from pinion_ipfs.model_list import check_model_list
 from pinion_ipfs.request import OpenSnapshot
 
 from .api_keys import follow_keys
@@ -108,6 +109,7 @@ class Bringup:
         self._tried = self._wanted_cids()
         # A try takes what live.json says by then: another pod may have learned the CID meanwhile.
         listing = await self._persist(lambda: content.resolve(self._live))
+        check_model_list(listing)
         pod.model = pod.model.model_copy(
             update={"source_digest": listing.source_digest, "size_bytes": listing.total_bytes, "file_count": len(listing.files)}
         )

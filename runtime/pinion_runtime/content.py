@@ -145,6 +145,7 @@ def make_request(
         token_hosts=token_hosts,
         allow_patterns=source.allow_patterns,
         ignore_patterns=source.ignore_patterns,
+        selection_rule=source.selection_rule,
         source_digest=source.source_digest,
         cid=_cid(live.cid),
         manifest_cid=_cid(live.manifest_cid),

@@ -15,6 +15,7 @@ from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.content.errors import InvalidCid
 from pinion_ipfs.distribution import ShowVersion
 from pinion_ipfs.identity import Commit, RepoId
+from pinion_ipfs.selection import CURRENT
 from pinion_ipfs.trust import InvalidAuthorities, read_authorities
 
 from .model_argument import name_of, pattern, read_model
@@ -64,6 +65,7 @@ class ModelFlags:
                 commit=str(commit),
                 endpoint=self.endpoint,
                 allow_local_addresses=True,  # who types a command chooses for himself
+                selection_rule=CURRENT,
                 **patterns,
             )
         return RuntimeConfig(

@@ -1,6 +1,6 @@
 """What a source leads to: its commit, and which files of what size, asked of the hub."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pinion_ipfs.errors import (
     AddressRefused,
@@ -12,8 +12,11 @@ from pinion_ipfs.errors import (
     TokenRefused,
     Unauthorized,
     UnsupportedDag,
+    UnsupportedModel,
 )
-from pinion_ipfs.hub import Commit, RepoId, list_files, resolve_commit
+from pinion_ipfs.hub import Commit, Listing, RepoId, list_files, resolve_commit
+from pinion_ipfs.model_list import check_model_list
+from pinion_ipfs.selection import CURRENT
 
 from ..api.source import HuggingFaceSource
 from ..conditions import Reason
@@ -38,18 +41,37 @@ class Access:
 async def probe_source(source: HuggingFaceSource, access: Access, attempt: int) -> SourceFacts | Unresolved:
     """Return the resolved source, or why there is none and when to ask again; `attempt` counts failures in a row, from 0."""
     try:
-        return await _list(source, access, await _resolve(source, access))
+        commit = await _resolve(source, access)
+        listing = await _list(source, access, commit)
+        check_model_list(listing)
     except ContentError as error:
         return to_unresolved(error, attempt)
+    return _facts(commit, listing)
 
 
-async def probe_upstream(source: HuggingFaceSource, access: Access, known: SourceFacts) -> SourceFacts | Unresolved:
-    """Return where the source leads now; the files are listed only when that is another commit than the known one."""
+async def probe_upstream(
+    source: HuggingFaceSource, access: Access, known: SourceFacts, serving: SourceFacts
+) -> SourceFacts | Unresolved:
+    """Return where the source leads now; the files are listed only when that is another commit than the known one.
+
+    They are chosen as those that serve were: the same files are the same whatever rule a later operator has. Only for others
+    the newest rule counts.
+    """
     try:
         commit = await _resolve(source, access)
-        return known if str(commit) == known.commit else await _list(source, access, commit)
+        if str(commit) == known.commit:
+            return known
+        facts = _facts(commit, await _list(source, access, commit, serving.selection_rule), serving.selection_rule)
+        if facts.source_digest == serving.source_digest:
+            return facts
+        listing = await _list(source, access, commit)
+        facts = _facts(commit, listing)
+        check_model_list(listing)
+    except UnsupportedModel as error:
+        return replace(facts, unsupported=str(error))
     except ContentError as error:
         return to_unresolved(error, 0)
+    return facts
 
 
 def to_unresolved(error: ContentError, attempt: int) -> Unresolved:
@@ -67,6 +89,8 @@ def to_unresolved(error: ContentError, attempt: int) -> Unresolved:
             return Unresolved(Reason.UNAUTHORIZED, str(error), final=True, again_in=FINAL_AGAIN)
         case SourceNotFound() | InvalidRepository() | UnsupportedDag():
             return Unresolved(Reason.SOURCE_NOT_FOUND, str(error), final=True, again_in=FINAL_AGAIN)
+        case UnsupportedModel():
+            return Unresolved(Reason.UNSUPPORTED_MODEL, str(error), final=True, again_in=FINAL_AGAIN)
         case AddressRefused():
             return Unresolved(Reason.INVALID_SPEC, str(error), final=True, again_in=FINAL_AGAIN)
         case NoAnswer():
@@ -89,8 +113,12 @@ async def _resolve(source: HuggingFaceSource, access: Access) -> Commit:
     )
 
 
-async def _list(source: HuggingFaceSource, access: Access, commit: Commit) -> SourceFacts:
-    listing = await list_files(
+def _facts(commit: Commit, listing: Listing, rule: int = CURRENT) -> SourceFacts:
+    return SourceFacts(str(commit), listing.source_digest, listing.total_bytes, len(listing.files), rule)
+
+
+async def _list(source: HuggingFaceSource, access: Access, commit: Commit, rule: int = CURRENT) -> Listing:
+    return await list_files(
         RepoId.parse(source.repo),
         commit,
         endpoint=source.endpoint or access.default_endpoint,
@@ -98,7 +126,7 @@ async def _list(source: HuggingFaceSource, access: Access, commit: Commit) -> So
         token_hosts=access.credential.hosts,
         allow_patterns=source.allow_patterns,
         ignore_patterns=source.ignore_patterns,
+        selection_rule=rule,
         timeout=TIMEOUT_SECONDS,
         policy=hub_policy(source.endpoint, access.default_endpoint, access.networks),
     )
-    return SourceFacts(str(commit), listing.source_digest, listing.total_bytes, len(listing.files))

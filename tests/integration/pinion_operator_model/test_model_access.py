@@ -38,7 +38,7 @@ def models(control_plane: ControlPlane, namespace: str, operator: OperatorProces
 def repo(hub: Hub) -> str:
     """Return a gated repository of the test's own."""
     name = f"pinion-tests/gated-{secrets.token_hex(4)}"
-    hub.add_repo(name, {"config.json": b"{}", "model.safetensors": b"gated"})
+    hub.add_repo(name, {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": b"gated"})
     hub.configure(name, gated=True, tokens=[TOKEN])
     return name
 

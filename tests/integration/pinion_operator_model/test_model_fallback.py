@@ -40,7 +40,7 @@ def models(control_plane: ControlPlane, namespace: str, operator: OperatorProces
 @pytest.fixture
 def repo(hub: Hub) -> str:
     name = f"pinion-tests/pinned-{secrets.token_hex(4)}"
-    hub.add_repo(name, {"config.json": b"{}", "model.safetensors": b"weights"})
+    hub.add_repo(name, {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": b"weights"})
     return name
 
 

@@ -45,7 +45,7 @@ def models(control_plane: ControlPlane, namespace: str, crds: None) -> Models:
 @pytest.fixture
 def repo(hub: Hub) -> str:
     name = f"pinion-tests/networks-{secrets.token_hex(4)}"
-    hub.add_repo(name, {"config.json": b"{}", "model.safetensors": b"weights"})
+    hub.add_repo(name, {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": b"weights"})
     return name
 
 

@@ -142,7 +142,7 @@ def allowing(operators: Operators, hub: Hub) -> OperatorProcess:
 def repo(hub: Hub) -> str:
     """Return a small repository of the test's own."""
     name = f"pinion-tests/moves-{secrets.token_hex(4)}"
-    hub.add_repo(name, {"config.json": b"{}", "model.safetensors": b"first"})
+    hub.add_repo(name, {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": b"first"})
     return name
 
 

@@ -30,7 +30,7 @@ def models(control_plane: ControlPlane, namespace: str, operator: OperatorProces
 @pytest.fixture
 def repo(hub: Hub) -> str:
     name = f"pinion-tests/anew-{secrets.token_hex(4)}"
-    hub.add_repo(name, {"config.json": b"{}", "model.safetensors": b"weights"})
+    hub.add_repo(name, {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": b"weights"})
     return name
 
 

@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 
 async def test_a_wrong_block_of_a_peer_and_a_wrong_answer_of_the_hub(serve: Serve, hub: Hub, tmp_path: Path) -> None:
     data = os.urandom(3 * MIB)
-    hub.add_repo("told/findings", {"config.json": b"{}", "model.safetensors": data})
+    hub.add_repo("told/findings", {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": data})
     async with deployment(tmp_path) as pods:
         (peer,) = await pods.start()
         snapshot = await peer.run(await make_request(hub, "told/findings"))
@@ -48,7 +48,7 @@ async def test_a_wrong_block_of_a_peer_and_a_wrong_answer_of_the_hub(serve: Serv
 
 async def test_what_changed_on_disk_between_two_starts_is_found_and_fetched_again(serve: Serve, hub: Hub) -> None:
     data = os.urandom(3 * MIB)
-    hub.add_repo("told/changed", {"config.json": b"{}", "model.safetensors": data})
+    hub.add_repo("told/changed", {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": data})
     nobody = f"http://127.0.0.1:{free_port()}"
     down = KuboBackend(name="down", rpc_url=nobody, gateway_url=nobody, allow_local_addresses=True)
     config = make_config(hub, "told/changed", commit_of(hub, "told/changed"), backends=(down,), fallback="None")
@@ -67,4 +67,4 @@ async def test_what_changed_on_disk_between_two_starts_is_found_and_fetched_agai
     assert told == [(SourceType.STORE, "model.safetensors", 1)]
     assert status.model.cid == cid
     assert file.read_bytes() == data
-    assert hub.repo_stats("told/changed")["gets_by_path"] == {"config.json": 1, "model.safetensors": 2}
+    assert hub.repo_stats("told/changed")["gets_by_path"] == {"config.json": 1, "tokenizer.json": 1, "model.safetensors": 2}

@@ -55,7 +55,12 @@ def is_complete(served: Served, digest: str) -> bool:
 
 
 def test_the_second_pod_takes_the_model_from_the_first(serve: Serve, hub: Hub) -> None:
-    files = {"model.safetensors": os.urandom(3 * MIB + 1), "config.json": b"{}", "sub/other.bin": os.urandom(MIB)}
+    files = {
+        "config.json": b"{}",
+        "tokenizer.json": b"[]",
+        "model.safetensors": os.urandom(3 * MIB + 1),
+        "sub/other.bin": os.urandom(MIB),
+    }
     hub.add_repo("shared/by-pods", files)
     commit = commit_of(hub, "shared/by-pods")
     first = serve.config(waiting(serve, hub, "shared/by-pods", commit, free_port()), make_live(), cache=serve.folder / "1")
@@ -101,7 +106,8 @@ def ends_with_all_of_it(pod: Served, signum: signal.Signals, least: int = 2) -> 
 
 
 def test_a_front_killed_while_fetching_leaves_no_process_and_keeps_whole_files(slow_hub: Hub, tmp_path: Path) -> None:
-    files = {f"model-{number}.safetensors": os.urandom(1_500_000) for number in range(8)} | {"config.json": b"{}"}
+    files = {f"model-{number}.safetensors": os.urandom(1_500_000) for number in range(8)}
+    files |= {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors.index.json": b"1"}
     slow_hub.add_repo("killed/fetch", files)
     serve = Serve(slow_hub, tmp_path, tmp_path / "cache")
     try:

@@ -34,7 +34,7 @@ def proxy() -> Iterator[ForwardProxy]:
 @pytest.fixture
 def config(hub: Hub, serve: Serve) -> RuntimeConfig:
     """Return that of a pod which brings a model and then waits for a backend: no engine is started."""
-    hub.add_repo(REPO, {"config.json": b"{}", "model.safetensors": os.urandom(2_000_000)})
+    hub.add_repo(REPO, {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": os.urandom(2_000_000)})
     commit = commit_of(hub, REPO)
     nobody = f"http://127.0.0.1:{free_port()}"
     down = KuboBackend(name="down", rpc_url=nobody, gateway_url=nobody, allow_local_addresses=True)

@@ -22,7 +22,7 @@ def mounted(folder: Path, **files: str) -> str:
 
 def test_the_hubs_token_waits_for_its_secret_to_name_the_endpoint(serve: Serve, hub: Hub) -> None:
     repo = "tests/tokens"
-    hub.add_repo(repo, {"config.json": b"{}", "model.safetensors": os.urandom(1000)})
+    hub.add_repo(repo, {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": os.urandom(1000)})
     commit = commit_of(hub, repo)
     hub.configure(repo, **HUB_TOKEN)
     secret = mounted(serve.folder / "hub", token="hf_of_the_pod\n")
@@ -51,7 +51,7 @@ def test_the_hubs_token_waits_for_its_secret_to_name_the_endpoint(serve: Serve, 
 def test_a_backends_token_is_sent_once_its_secret_names_the_backend(serve: Serve, hub: Hub) -> None:
     """Nobody answers as Kubo here: what counts is what is asked, and with what."""
     repo = "tests/tokens-of-backends"
-    hub.add_repo(repo, {"config.json": b"{}", "model.safetensors": os.urandom(1000)})
+    hub.add_repo(repo, {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": os.urandom(1000)})
     secret = mounted(serve.folder / "kubo", token="of-the-backend")
     with overheard("127.0.0.2", hub.endpoint) as elsewhere:
         backend = KuboBackend(

@@ -28,7 +28,7 @@ def silence() -> Iterator[str]:
 @pytest.fixture
 def silent_hub(hub: Hub) -> Iterator[Hub]:
     """Return the mirror with a repository of which it can be silent."""
-    hub.add_repo("pinion/silent", {"config.json": b"{}", "model.safetensors": b"1" * 100})
+    hub.add_repo("pinion/silent", {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": b"1" * 100})
     try:
         yield hub
     finally:
@@ -38,7 +38,7 @@ def silent_hub(hub: Hub) -> Iterator[Hub]:
 @pytest.fixture
 def large(hub: Hub) -> Iterator[str]:
     """Return a repository that takes a while to verify."""
-    folder = hub.add_repo("pinion/large", {"config.json": b"{}"})
+    folder = hub.add_repo("pinion/large", {"config.json": b"{}", "tokenizer.json": b"[]"})
     with (folder / "model.safetensors").open("wb") as weights:
         weights.truncate(256 << 20)
     yield "pinion/large"

@@ -45,6 +45,74 @@ def test_default_takes_one_weight_format() -> None:
     ]
 
 
+LEFT_BY_OTHERS = (
+    *("checkpoint-500/optimizer.pt", "checkpoint-500/model.safetensors", "checkpoint-500/config.json", "global_step10/x.pt"),
+    *("optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt", "rng_state.pth", "rng_state_0.pth", "training_args.bin"),
+    *("trainer_state.json", "runs/Nov01/events.out.tfevents.1", "events.out.tfevents.2", "wandb/run.json"),
+    *("model.fp16.safetensors", "model_int8.safetensors", "consolidated.safetensors", "model.safetensors.index.fp16.json"),
+    *("model-Q4_K_M.gguf", "gguf/model.gguf", "model.onnx", "model.onnx_data", "coreml/model.mlmodel", "model.tflite"),
+    *("model.pt", "model.ckpt", "original/consolidated.00.pth", "sparse_linear.pt", "data.parquet", "vectors.npy"),
+    *("demo.mp4", "images/architecture.PNG", "paper.pdf", "speech.wav", "archive.tar.gz", "x.zip"),
+    *("model.mlpackage/Data/weights", "__pycache__/modeling.cpython-311.pyc"),
+)
+KEPT = (
+    *("README.md", "LICENSE", "modeling_custom.py", "vocab.txt", "spiece.model", "chat_template.jinja", "data_config.json"),
+    *("2_Dense/model.safetensors", "2_Dense/pytorch_model.bin.index.json", "adapter_model.safetensors", "checkpoints.md"),
+    *("0_Transformer/model.safetensors", "eval/results.csv", "imatrix.dat", "tokenizer_config.json"),
+)
+
+
+def test_what_training_and_other_programs_left_is_not_fetched() -> None:
+    found = [make_file(path) for path in ("config.json", "model.safetensors", *LEFT_BY_OTHERS, *KEPT)]
+    listing = select(found)
+    assert paths(listing) == sorted(("config.json", "model.safetensors", *KEPT))
+    assert listing.left_out == tuple(sorted(LEFT_BY_OTHERS))
+
+
+def test_a_revision_keeps_to_the_rule_it_was_made_by() -> None:
+    """The first rule stays as it was for good: the digest of what is served, and its CID, hang on it."""
+    found = [make_file(path) for path in ("config.json", "model.safetensors", *LEFT_BY_OTHERS, *KEPT, "pytorch_model.bin")]
+    first = select(found, selection_rule=1)
+    assert first.left_out == ("optimizer.bin", "pytorch_model.bin", "training_args.bin")
+    assert first.source_digest == "858cda9f94e2598ea3a403c2045fbd049fd3846e04e0323355838b192db4c139"
+    with pytest.raises(ValueError, match="no rule 3"):
+        select(found, selection_rule=3)
+
+
+def test_models_without_leftovers_are_chosen_as_ever() -> None:
+    assert select(FULL).source_digest == select(FULL, selection_rule=1).source_digest
+
+
+@pytest.mark.parametrize(
+    ("there", "left_out"),
+    [
+        (["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"], []),
+        (
+            [
+                *("model-00001-of-00001.safetensors", "model.safetensors.index.json", "model.fp16-00001-of-00001.safetensors"),
+                *("model-00001-of-00001.fp16.safetensors", "model.safetensors.index.fp16.json"),
+            ],
+            [
+                *("model-00001-of-00001.fp16.safetensors", "model.fp16-00001-of-00001.safetensors"),
+                "model.safetensors.index.fp16.json",
+            ],
+        ),
+        (["model.safetensors.index.json", "a.safetensors", "b.safetensors"], []),  # the index knows
+        (
+            ["model.safetensors", "model.safetensors.index.json", "model-00001-of-00001.safetensors"],
+            ["model-00001-of-00001.safetensors", "model.safetensors.index.json"],  # one file comes before several
+        ),
+        (["model.fp16.safetensors"], []),  # told as what it is
+    ],
+)
+def test_variants_of_weights(there: list[str], left_out: list[str]) -> None:
+    assert select([make_file(path) for path in there]).left_out == tuple(left_out)
+
+
+def test_patterns_of_ones_own_take_what_they_name() -> None:
+    assert paths(select([make_file(path) for path in LEFT_BY_OTHERS], allow_patterns=["*"])) == sorted(LEFT_BY_OTHERS)
+
+
 def test_without_safetensors_nothing_is_left_out() -> None:
     files = [file for file in FULL if not file.path.endswith(".safetensors")]
     assert paths(select(files)) == sorted(file.path for file in files)

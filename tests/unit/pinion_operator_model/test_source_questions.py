@@ -13,6 +13,7 @@ from pinion_ipfs.errors import (
     SourceNotFound,
     TokenRefused,
     Unauthorized,
+    UnsupportedModel,
 )
 from pinion_operator.conditions import Reason
 from pinion_operator.controller.model.resolutions import Resolutions
@@ -28,6 +29,7 @@ MEANINGS: dict[str, tuple[ContentError, int, str, bool, float]] = {
     "no such repository": (SourceNotFound("x"), 0, "SourceNotFound", True, FINAL_AGAIN),
     "gated": (Unauthorized("x"), 5, "Unauthorized", True, FINAL_AGAIN),
     "a token that is not sent there": (TokenRefused("x"), 5, "Unauthorized", True, FINAL_AGAIN),
+    "no model that an engine loads": (UnsupportedModel("x"), 0, "UnsupportedModel", True, FINAL_AGAIN),
     "no answer": (OriginUnreachable("x"), 0, "OriginUnreachable", False, 2.0),
     "a stranger's hub": (NoAnswer("x"), 0, "OriginUnreachable", False, 2.0),
     "no answer for the third time": (OriginUnreachable("x"), 2, "OriginUnreachable", False, 8.0),

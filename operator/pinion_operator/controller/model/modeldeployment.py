@@ -205,7 +205,9 @@ class ModelDeploymentReconciler:
             return None
 
         async def ask(known: SourceFacts) -> SourceFacts | Unresolved:
-            return await _with_access(source, key, context, lambda access: probe_upstream(source, access, known))
+            return await _with_access(
+                source, key, context, lambda access: probe_upstream(source, access, known, revision.source)
+            )
 
         return self._upstreams.look(
             key,

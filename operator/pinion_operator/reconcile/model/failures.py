@@ -35,6 +35,7 @@ MEANINGS = {
     FailureReason.INSUFFICIENT_STORAGE: Meaning(Reason.INSUFFICIENT_STORAGE, _PINNED, Reason.INSUFFICIENT_STORAGE),
     FailureReason.BACKEND_UNAVAILABLE: Meaning(Reason.FAILED, _PINNED, Reason.BACKEND_UNAVAILABLE),
     FailureReason.PIN_FAILED: Meaning(Reason.FAILED, _PINNED, Reason.PIN_FAILED),
+    FailureReason.UNSUPPORTED_MODEL: Meaning(Reason.UNSUPPORTED_MODEL, ConditionType.SOURCE_RESOLVED, Reason.UNSUPPORTED_MODEL),
     FailureReason.MODEL_LOAD_FAILED: _LOAD,
     FailureReason.ENGINE_DIED: _LOAD,
     FailureReason.WARMUP_FAILED: Meaning(Reason.MODEL_LOAD_FAILED, ConditionType.WARM, Reason.WARMUP_FAILED),

@@ -64,6 +64,7 @@ def _config(seen: Observed, model: ModelDeployment, choice: Choice, source: Sour
             endpoint=wanted.endpoint or seen.hub_endpoint,
             allow_patterns=wanted.allow_patterns,
             ignore_patterns=wanted.ignore_patterns,
+            selection_rule=source.selection_rule,
             source_digest=source.source_digest,
             token_file=HUB_TOKEN_FILE if wanted.token_secret_ref else "",
             token_rule=HubTokenRule(

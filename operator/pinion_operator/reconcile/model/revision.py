@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pinion_ipfs.selection import FIRST
+
 from ...api.modeldeployment import ModelDeployment
 from ...resources.controllerrevision import build_controller_revision
 from ...resources.kinds import CONTROLLERREVISION, Object
@@ -73,7 +75,13 @@ class Revision:
             config_digest=data["configDigest"],
             config_map=data.get("configMap", ""),
             template=data["template"],
-            source=SourceFacts(source["commit"], source["sourceDigest"], source["totalBytes"], source["fileCount"]),
+            source=SourceFacts(
+                source["commit"],
+                source["sourceDigest"],
+                source["totalBytes"],
+                source["fileCount"],
+                source.get("selectionRule", FIRST),
+            ),
             backends=tuple(data["backends"]),
             from_namespace=data["fromNamespace"],
             one_pod=data.get("onePod", False),
@@ -92,6 +100,7 @@ class Revision:
                 "sourceDigest": self.source.source_digest,
                 "totalBytes": self.source.total_bytes,
                 "fileCount": self.source.file_count,
+                **({"selectionRule": rule} if (rule := self.source.selection_rule) != FIRST else {}),
             },
             "backends": list(self.backends),
             "fromNamespace": self.from_namespace,

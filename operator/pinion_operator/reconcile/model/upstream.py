@@ -27,6 +27,8 @@ def follow(seen: Observed, scope: Scope, revision: Revision) -> SourceFacts | No
         return None
     if scope.refused:  # it would take another revision
         return None
+    if upstream.unsupported:  # what serves goes on: told by SourceDrifted
+        return None
     return upstream if upstream.source_digest != revision.source.source_digest else None
 
 
@@ -58,6 +60,8 @@ def build_source_drifted(state: RevisionState) -> Condition | None:
         same = "" if upstream.commit == served else f", with the same files as {served}, which is served"
         return condition(type_, False, Reason.UP_TO_DATE, where + same, generation=generation)
     message = f"{where} by now, with other files than {served}, which is served; revisionPolicy is {source.revision_policy}"
+    if upstream.unsupported:
+        message += f", and they can't be: {upstream.unsupported}"
     if state.scope.refused and source.revision_policy == "Track":
         message += f", and no revision can be made: {state.scope.refused}"
     return condition(type_, True, Reason.UPSTREAM_MOVED, message, generation=generation)
