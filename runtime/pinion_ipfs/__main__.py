@@ -1,17 +1,18 @@
 """`pinion-ipfs`, and `python -m pinion_ipfs`: a Ctrl-C ends it in silence, also while it still imports."""
 
-import signal
-
 from .ending import end_now, end_when_told
 
 
 def main() -> None:
     """Run one command, and exit with its code."""
     end_when_told()
-    from .cli import main as run  # not at the top: it would delay what comes before
+    from .cli import main as run  # not at the top, like the rest: it would delay what comes before
+    from .commands import interrupting, standard_streams
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # commands take back what they have half written
-    end_now(run())
+    standard_streams.make_ready()
+    interrupting.take_over()  # commands take back what they have half written
+    code = run()
+    end_now(code, flush=not interrupting.was_told())
 
 
 if __name__ == "__main__":

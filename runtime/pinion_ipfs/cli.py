@@ -8,35 +8,41 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .arguments import Parser, UsageError, host, http_url, port_or_any, seconds, whole_number
-from .commands import local
+from .commands import interrupting, local, standard_streams
 from .commands.arguments import cid, content, instance, repository, revision
 from .commands.environment import check_store
-from .content.errors import ContentError
+from .content.errors import ContentError, MalformedCar
 from .distribution import ShowVersion
+from .printable import printable
 
 Command = Callable[[argparse.Namespace], int]
 PROGRAM = "pinion-ipfs"
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_USAGE = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 1 when content is wrong or out of reach, 2 for a usage error, 130 when interrupted."""
+    """Run one command and return the exit code.
+
+    0; 1 when content is wrong or out of reach, or nobody reads our output any more; 2 for a wrong use; 130 or 143 when a signal
+    ended it.
+    """
     options = make_parser().parse_args(arguments)
     command: Command = options.command
     try:
-        return command(options)
+        code = command(options)
+        sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has gone. Python would complain again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        standard_streams.forget_output()  # whoever read it has gone, and knows
         return EXIT_FAILED
     except UsageError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
         return EXIT_USAGE
     except (ContentError, OSError) as error:
         _fail(options, error)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return interrupting.exit_code()
+    return code
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -123,8 +129,7 @@ def _add(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     if options.output is None and sys.stdout.isatty():
-        print("pinion-ipfs export: not writing a CAR to a terminal; use -o FILE or a pipe", file=sys.stderr)
-        return EXIT_USAGE
+        raise UsageError("export: not writing a CAR to a terminal; use -o FILE or a pipe")
     return local.export_car(options)
 
 
@@ -155,13 +160,32 @@ def _serve(options: argparse.Namespace) -> int:
     return serve(options)
 
 
-def _fail(options: argparse.Namespace, error: Exception) -> None:
-    reason = error.reason if isinstance(error, ContentError) else type(error).__name__
-    if options.json:
-        print(json.dumps({"error": reason, "message": str(error)}))
-    else:
-        print(f"pinion-ipfs: {reason}: {error}", file=sys.stderr)
+def _fail(options: argparse.Namespace, error: ContentError | OSError) -> None:
+    reason, message = _reason(error), _message(error)
+    if not options.json:
+        print(f"{PROGRAM}: {reason}: {printable(message)}", file=sys.stderr)
+        return
+    try:
+        print(json.dumps({"error": reason, "message": message}), flush=True)
+    except OSError:  # what failed is our output
+        standard_streams.forget_output()
+        print(f"{PROGRAM}: {reason}: {printable(message)}", file=sys.stderr)
+
+
+def _reason(error: ContentError | OSError) -> str:
+    if isinstance(error, MalformedCar):
+        return type(error).__name__  # pods call it a failed download: here it may be a file
+    return error.reason if isinstance(error, ContentError) else type(error).__name__
+
+
+def _message(error: ContentError | OSError) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        return f"{where}: {error.strerror}" if where else error.strerror
+    return str(error)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from .__main__ import main as program
+
+    program()

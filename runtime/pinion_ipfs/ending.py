@@ -17,8 +17,13 @@ def end_when_told() -> None:
         signal.signal(number, _end)
 
 
-def end_now(code: int) -> NoReturn:
-    """End the process: threads may still hash a file or ask the hub, and nothing of theirs is worth waiting for."""
+def end_now(code: int, *, flush: bool = True) -> NoReturn:
+    """End the process: threads may still hash a file or ask the hub, and nothing of theirs is worth waiting for.
+
+    Without `flush` nor is whoever should read our output.
+    """
+    if not flush:
+        os._exit(code)
     import logging  # not at the top: it would delay the handlers
 
     logging.shutdown()

@@ -96,9 +96,15 @@ class Starter:
         started.pid = started.children()[0]
         return started
 
-    def ordinary(self, *command: str, environment: Mapping[str, str] | None = None) -> Started:
-        """Start a command as a shell does."""
-        process, log = self._start([*_WITH_US, *command], environment)
+    def ordinary(
+        self,
+        *command: str,
+        environment: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int | None = None,
+    ) -> Started:
+        """Start a command as a shell does; without `stdout` what it prints is logged with its complaints."""
+        process, log = self._start([*_WITH_US, *command], environment, stdin, stdout)
         started = Started(process, process.pid, log)
         self._started.append(started)
         return started
@@ -109,12 +115,19 @@ class Starter:
             started.process.kill()
             started.process.wait()
 
-    def _start(self, command: Sequence[str], environment: Mapping[str, str] | None) -> tuple[subprocess.Popen[bytes], Path]:
+    def _start(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int | None = None,
+    ) -> tuple[subprocess.Popen[bytes], Path]:
         log = self.folder / f"process-{len(self._started)}.log"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "PINION_"))}
         inside = {**kept, "PATH": f"{BIN}:{os.environ['PATH']}", **(environment or {})}
         with log.open("wb") as output:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=inside)
+            out = output if stdout is None else stdout
+            process = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=output, env=inside)
         return process, log
 
 

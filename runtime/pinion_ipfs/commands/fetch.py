@@ -10,6 +10,7 @@ from huggingface_hub import get_token
 from ..arguments import UsageError, token_problem
 from ..fetcher import Fetcher, FetchRequest, Progress, Snapshot
 from ..hub import RepoId, resolve_commit
+from ..printable import printable_name
 from ..store import Store
 from ..store.offline import find_commit, list_snapshot
 from .environment import check_authorities, url_of
@@ -29,7 +30,7 @@ def fetch(options: argparse.Namespace) -> int:
         "size": snapshot.size_bytes,
         "files": snapshot.file_count,
     }
-    show(options, f"{snapshot.cid}\n{snapshot.path}", facts)
+    show(options, f"{snapshot.cid}\n{printable_name(str(snapshot.path))}", facts)
     return 0
 
 

@@ -2,18 +2,22 @@
 
 import argparse
 import asyncio
-import shutil
+import errno
+import io
+import os
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..content.car import car_size, car_stream
 from ..content.cid import Cid
 from ..content.extract import extract_car
 from ..content.tree import layout_path
 from ..content.verify import DirectoryFound, FileEnd, FileStart, unpack_car
-from .interrupting import run
+from ..printable import printable_name
+from . import standard_streams
+from .interrupting import run, unfinished
 from .output import facts_of, partial_of, root_of, show
 
 _READ = 1024 * 1024
@@ -28,33 +32,30 @@ def only_hash(options: argparse.Namespace) -> int:
 
 def export_car(options: argparse.Namespace) -> int:
     """Write a CAR to a file, or to standard output with the CID on standard error."""
+    output = _checked_output(options.output)
     layout = layout_path(options.path)
     pieces = car_stream(layout, opener(options.path))
-    if options.output is None:
+    if output is None:
         for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
+            standard_streams.write(piece)
         print(root_of(layout), file=sys.stderr)
         return 0
-    partial = partial_of(options.output)
-    try:
-        with partial.open("xb") as file:
+    if output.exists() and not output.is_file():  # a device or a FIFO: nothing that a rename could replace
+        with output.open("wb") as file:
             file.writelines(pieces)
-        partial.rename(options.output)
-    finally:
-        partial.unlink(missing_ok=True)
+    else:
+        with unfinished(partial_of(output)) as partial:
+            with partial.open("xb") as file:
+                file.writelines(pieces)
+            partial.rename(output)
     show(options, str(root_of(layout)), facts_of(layout) | {"carSize": car_size(layout)})
     return 0
 
 
 def import_car(options: argparse.Namespace) -> int:
     """Unpack a CAR into a directory that appears only when it is whole."""
-
-    async def unpack(partial: Path) -> int:
-        return await extract_car(_chunks(options.car), options.root, partial)
-
-    size = make_whole(options.target, lambda partial: asyncio.run(unpack(partial)))
-    show(options, f"{options.target}: {size} bytes", {"target": str(options.target), "size": size})
+    size = make_whole(options.target, lambda partial: extract_car(_chunks(options.car), options.root, partial))
+    show(options, f"{printable_name(str(options.target))}: {size} bytes", {"target": str(options.target), "size": size})
     return 0
 
 
@@ -66,19 +67,14 @@ def verify_car(options: argparse.Namespace) -> int:
     return 0
 
 
-def make_whole(target: Path, make: Callable[[Path], int]) -> int:
+def make_whole(target: Path, make: Callable[[Path], Coroutine[Any, Any, int]]) -> int:
     """Let `make` write to a partial name, rename that to `target`, and return its result; leave nothing when it fails."""
-    if target.exists() or target.is_symlink():
-        raise FileExistsError(f"{target}: it is there already")
-    partial = partial_of(target)
-    try:
-        result = make(partial)
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, "it is there already", str(target))
+    target.parent.stat()  # said before the work
+    with unfinished(partial_of(target)) as partial:
+        result = run(make(partial))
         partial.rename(target)
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        else:
-            partial.unlink(missing_ok=True)
     return result
 
 
@@ -89,6 +85,17 @@ def opener(path: Path) -> Callable[[str], BinaryIO]:
         return (path / below if below else path).open("rb")
 
     return open_file
+
+
+def _checked_output(output: Path | None) -> Path | None:
+    """Return where to write, links followed; raise OSError before the work for what can't be written."""
+    if output is None:
+        return None
+    output = Path(os.path.realpath(output))
+    if output.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(output))
+    output.parent.stat()
+    return output
 
 
 async def _walk(car: str, expected: Cid | None) -> tuple[str, int, int, int]:
@@ -107,10 +114,17 @@ async def _walk(car: str, expected: Cid | None) -> tuple[str, int, int, int]:
 
 
 async def _chunks(car: str) -> AsyncGenerator[bytes, None]:
-    file = sys.stdin.buffer if car == "-" else await asyncio.to_thread(Path(car).open, "rb")
-    try:
-        while chunk := await asyncio.to_thread(file.read, _READ):
+    # Without a buffer: its lock would be held by a read that never ends, and closing it would wait for that.
+    file = await asyncio.to_thread(io.FileIO, car) if car != "-" else standard_streams.unbuffered_input()
+    with file:
+        while chunk := await asyncio.to_thread(_read_whole, file):
             yield chunk
-    finally:
-        if car != "-":
-            file.close()
+
+
+def _read_whole(file: io.FileIO) -> bytes:
+    """Return the next MiB, less at the end: a pipe gives 64 KiB at a time."""
+    pieces, left = [], _READ
+    while left and (piece := file.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)

@@ -26,5 +26,5 @@ def facts_of(layout: TreeLayout | FileLayout) -> dict[str, object]:
 
 
 def partial_of(path: Path) -> Path:
-    """Return a name beside `path` that nobody else uses, for what is not whole yet."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    """Return a name beside `path` that nobody else uses, for what is not whole yet. Short: `path` may have the longest name."""
+    return path.parent / f".pinion-{secrets.token_hex(6)}.partial"

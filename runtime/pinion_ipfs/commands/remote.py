@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,9 +21,11 @@ from ..content.unixfs import FileLayout, TreeLayout
 from ..content.unixfs_pb import decode_data
 from ..content.verify import DagWalk, FileStart, Limits
 from ..errors import ContentMissing
+from ..printable import printable_name
 from ..router import Router
 from ..store import Store
 from ..streams import in_thread
+from . import standard_streams
 from .environment import check_authorities, token_of, url_of
 from .interrupting import run
 from .local import make_whole, opener
@@ -40,8 +41,8 @@ def get(options: argparse.Namespace) -> int:
         async with _router(options) as router:
             return await _extract(router, await _resolve(router, options.what), partial)
 
-    size = make_whole(options.target, lambda partial: asyncio.run(bring(partial)))
-    show(options, f"{options.target}: {size} bytes", {"target": str(options.target), "size": size})
+    size = make_whole(options.target, bring)
+    show(options, f"{printable_name(str(options.target))}: {size} bytes", {"target": str(options.target), "size": size})
     return 0
 
 
@@ -50,8 +51,7 @@ def cat(options: argparse.Namespace) -> int:
 
     async def pour(router: Router) -> int:
         async for chunk in router.cat(await _resolve(router, options.what)):
-            await asyncio.to_thread(sys.stdout.buffer.write, chunk)
-        sys.stdout.buffer.flush()
+            await asyncio.to_thread(standard_streams.write, chunk)
         return 0
 
     return _run(options, pour)
@@ -62,7 +62,7 @@ def ls(options: argparse.Namespace) -> int:
 
     async def show_entries(router: Router) -> int:
         links = await _directory(router, await _resolve(router, options.what), options.what)
-        text = "\n".join(f"{link.cid}  {link.tsize or 0:>12}  {link.name}" for link in links)
+        text = "\n".join(f"{link.cid}  {link.tsize or 0:>12}  {printable_name(link.name or '')}" for link in links)
         facts = [{"cid": str(link.cid), "dagSize": link.tsize, "name": link.name} for link in links]
         if text or options.json:
             show(options, text, facts)
@@ -87,7 +87,7 @@ def add(options: argparse.Namespace) -> int:
         finally:
             await kubo.close()
 
-    asyncio.run(put())
+    run(put())
     show(options, str(root_of(layout)), facts_of(layout))
     return 0
 
@@ -95,7 +95,7 @@ def add(options: argparse.Namespace) -> int:
 def pins(options: argparse.Namespace) -> int:
     """Print the pins of the local store: CID, model, owner, and the backends that confirmed it."""
     records = Store.default().pins.all()
-    lines = (f"{r.cid}  {r.repo}@{r.commit}  {r.owner}  {','.join(r.backends) or '-'}" for r in records)
+    lines = (f"{r.cid}  {r.repo}@{r.commit}  {printable_name(r.owner)}  {','.join(r.backends) or '-'}" for r in records)
     facts = [
         {
             "cid": str(r.cid),

@@ -5,9 +5,11 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import secrets
 import signal
 import socket
+import stat
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +28,8 @@ from ..store import Store
 def serve(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; with --orders until standard input ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s content: %(message)s", stream=sys.stderr)
+    if options.orders and stat.S_ISREG(os.fstat(0).st_mode):
+        raise UsageError("--orders: standard input is a file, where a pipe or a terminal is meant")
     store = Store(options.hf_home) if options.hf_home else Store.default()
     shared = Shared(options.instance or f"{socket.gethostname()}-{secrets.token_hex(4)}")
     token = Token(options.token_file)
@@ -50,9 +54,10 @@ async def _serve(
         await orders.put(revision.digest, revision)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    # Whoever gives orders decides when we end: a signal to the whole process group is not meant for us.
+    # Whoever gives orders decides when we end: a signal to the whole process group is not meant for us. On a terminal it is.
+    ordered = options.orders and not sys.stdin.isatty()
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, (lambda: None) if options.orders else stop.set)
+        loop.add_signal_handler(signum, (lambda: None) if ordered else stop.set)
     await server.start(listener)
     host, port = listener.getsockname()[:2]
     _say({"listening": {"host": host, "port": port, "instance": shared.instance, "models": len(shared.revisions)}})
