@@ -225,7 +225,7 @@ def test_a_second_signal_ends_it_as_it_is(starter: Starter, home: Path) -> None:
         command = starter.ordinary(*PROGRAM, "cat", str(LEAF[0]), environment={"HF_HOME": str(home)}, stdout=write)
         wait_until(is_full, 60, "a full pipe")
         command.send(signal.SIGINT)
-        assert_ends(command, signal.SIGTERM, 130)
+        assert_ends(command, signal.SIGINT, 130)
 
 
 def test_nothing_waits_for_a_process_that_was_stopped(starter: Starter, home: Path) -> None:
