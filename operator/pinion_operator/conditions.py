@@ -62,7 +62,7 @@ class Reason(StrEnum):
     # Stalled
     INVALID_SPEC = "InvalidSpec"  # the object does not follow the schema of this operator
     SOURCE_NOT_FOUND = "SourceNotFound"  # no such repository or revision
-    UNAUTHORIZED = "Unauthorized"  # the hub refuses: gated or private
+    UNAUTHORIZED = "Unauthorized"  # the hub refuses: gated or private; a backend wants another token
     INTEGRITY_FAILURE = "IntegrityFailure"  # the bytes are not those that were expected
     INSUFFICIENT_STORAGE = "InsufficientStorage"  # the model does not fit; refused before the download
     VOLUME_NOT_SHAREABLE = "VolumeNotShareable"  # more pods are wanted than can mount the volume

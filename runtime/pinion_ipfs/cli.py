@@ -13,6 +13,7 @@ from .commands.arguments import cid, content, instance, repository, revision
 from .commands.environment import check_store
 from .content.errors import ContentError, MalformedCar
 from .distribution import ShowVersion
+from .errors import BackendUnauthorized
 from .printable import printable
 
 Command = Callable[[argparse.Namespace], int]
@@ -175,6 +176,8 @@ def _fail(options: argparse.Namespace, error: ContentError | OSError) -> None:
 def _reason(error: ContentError | OSError) -> str:
     if isinstance(error, MalformedCar):
         return type(error).__name__  # pods call it a failed download: here it may be a file
+    if isinstance(error, BackendUnauthorized):
+        return "Unauthorized"
     return error.reason if isinstance(error, ContentError) else type(error).__name__
 
 

@@ -17,6 +17,7 @@ from .content.errors import (
 __all__ = [
     "AddressRefused",
     "BackendBusy",
+    "BackendUnauthorized",
     "BackendUnavailable",
     "BlockMismatch",
     "CidMismatch",
@@ -171,14 +172,23 @@ class StoreInaccessible(ContentError):
 
 
 class BackendUnavailable(ContentError):
-    """A backend, or every backend that could have answered, does not."""
+    """A backend, or every backend that could have answered, does not.
+
+    Of an answer over HTTP that was an error `status` is its code, and `body` how it began.
+    """
 
     reason = "BackendUnavailable"
     retryable = True
+    status: int = 0
+    body: bytes = b""
 
 
 class ContentMissing(BackendUnavailable):
     """A backend answers, and does not have the content."""
+
+
+class BackendUnauthorized(BackendUnavailable):
+    """A backend answers, and wants another token, or one at all."""
 
 
 class BackendBusy(BackendUnavailable):

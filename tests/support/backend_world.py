@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from devcluster.control import ControlPlane
+from pinion_ipfs.backends.kubo_rpc import PIN_NAME
 from pinion_operator.resources.kubo_secret import Credentials
 from pinion_operator.resources.kubo_statefulset import mounted_secret
 from tests.support.operator_process import OperatorProcess, Operators, wait_until
@@ -72,10 +73,11 @@ class World:
                    f"{type_} {status} {reason}; now {self.condition(type_)}")  # fmt: skip
         return self.condition(type_)
 
-    def pin(self, data: bytes) -> str:
+    def pin(self, data: bytes, name: str = PIN_NAME) -> str:
+        """Pin a block as a pod of ours does, or under another name; return its CID."""
         token = self.kubo.credentials.client_token
         cid = str(self.kubo.call("block/put", token, files={"file": data}).json()["Key"])
-        self.kubo.call("pin/add", token, params={"arg": cid}).raise_for_status()
+        self.kubo.call("pin/add", token, params={"arg": cid, "name": name}).raise_for_status()
         return cid
 
     def pins(self) -> set[str]:

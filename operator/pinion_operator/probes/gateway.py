@@ -13,7 +13,13 @@ from .own_trouble import OwnTrouble, is_our_own
 
 
 async def probe_gateways(
-    name: str, urls: tuple[str, ...], unasked: Mapping[str, str], token: str, timeout: float, policy: AddressPolicy
+    name: str,
+    urls: tuple[str, ...],
+    unasked: Mapping[str, str],
+    token: str,
+    timeout: float,
+    policy: AddressPolicy,
+    token_source: str = "",
 ) -> Check:
     """Ask for the empty block within `timeout` seconds in all; one answer is enough. `unasked`: why some are not asked.
 
@@ -28,7 +34,10 @@ async def probe_gateways(
             continue
         # One that is silent leaves the others their share of the time.
         try:
-            problem = await _problem(name, url, token, (end - time.monotonic()) / left, policy)
+            gateway = Gateway(
+                name, url, token=token, stall_seconds=(end - time.monotonic()) / left, policy=policy, token_source=token_source
+            )
+            problem = await _problem(name, url, gateway, (end - time.monotonic()) / left, policy)
         except OwnTrouble as error:
             trouble = error
         else:
@@ -41,8 +50,7 @@ async def probe_gateways(
     return Check(reachable=False, healthy=False, problem="; ".join(problems), asked=not unasked)
 
 
-async def _problem(name: str, url: str, token: str, timeout: float, policy: AddressPolicy) -> str:
-    gateway = Gateway(name, url, token=token, stall_seconds=timeout, policy=policy)
+async def _problem(name: str, url: str, gateway: Gateway, timeout: float, policy: AddressPolicy) -> str:
     try:
         async with asyncio.timeout(timeout):
             health = await gateway.probe()

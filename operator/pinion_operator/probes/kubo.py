@@ -4,15 +4,15 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
 from pinion_ipfs.addresses import AddressPolicy
 from pinion_ipfs.backends.http import HttpClient
-from pinion_ipfs.backends.kubo_rpc import KuboRpc
+from pinion_ipfs.backends.kubo_rpc import KuboRpc, is_our_pin
 from pinion_ipfs.content.cid import Cid
-from pinion_ipfs.errors import ContentError
+from pinion_ipfs.errors import BackendUnauthorized, ContentError
 
 from ..reconcile.backend.observed import Check
 from .own_trouble import OwnTrouble, is_our_own
@@ -25,7 +25,9 @@ class KuboProbeError(Exception):
     """A daemon did not do what was asked; the message says which one, and why."""
 
 
-async def probe_kubo(name: str, url: str, token: str, timeout: float, policy: AddressPolicy | None = None) -> Check:
+async def probe_kubo(
+    name: str, url: str, token: str, timeout: float, policy: AddressPolicy | None = None, token_source: str = ""
+) -> Check:
     """Make a round trip (add, cat, compare) within `timeout` seconds; a daemon that is down is a result, not an error.
 
     With a policy it is somebody else's, and nothing is repeated that it said: who names a URL must not read by us what is
@@ -35,7 +37,7 @@ async def probe_kubo(name: str, url: str, token: str, timeout: float, policy: Ad
     ours = policy is None
     try:
         async with asyncio.timeout(timeout):
-            client = KuboRpc(name, url, token=token, timeout=timeout, policy=policy)
+            client = KuboRpc(name, url, token=token, timeout=timeout, policy=policy, token_source=token_source)
             try:
                 health = await client.probe()
             finally:
@@ -44,7 +46,8 @@ async def probe_kubo(name: str, url: str, token: str, timeout: float, policy: Ad
                 if is_our_own(health.error, resolver=ours):
                     raise OwnTrouble(name, health.error)
                 problem = stable(health.reason, whole=ours)
-                return Check(reachable=bool(health.version), healthy=False, problem=problem, version=health.version)
+                unauthorized = isinstance(health.error, BackendUnauthorized)
+                return Check(bool(health.version), False, problem, health.version, unauthorized=unauthorized)
             peer_id = await _peer_id(HttpClient(name, url, token=token, policy=policy), timeout)
             return Check(reachable=True, healthy=True, version=health.version, peer_id=peer_id)
     except TimeoutError:
@@ -56,11 +59,19 @@ async def probe_kubo(name: str, url: str, token: str, timeout: float, policy: Ad
         return Check(reachable=True, healthy=False, problem=stable(str(error), whole=ours))
 
 
-async def list_pins(http: aiohttp.ClientSession, url: str, token: str, timeout: float) -> frozenset[str]:
-    """Return the roots of the recursive pins that Pinion made: those without a name. A pin with a name is somebody else's."""
+class Pins(NamedTuple):
+    """The roots of recursive pins: all of them, and those that Pinion made, which have a name of ours."""
+
+    all: frozenset[str] = frozenset()
+    ours: frozenset[str] = frozenset()  # any other was there before, or is somebody's
+
+
+async def list_pins(http: aiohttp.ClientSession, url: str, token: str, timeout: float) -> Pins:
+    """Return the recursive pins."""
     params = {"type": "recursive", "stream": "true", "names": "true"}
     entries = await _call(http, url, token, "pin/ls", params, timeout)
-    return frozenset(str(entry["Cid"]) for entry in entries if "Cid" in entry and not entry.get("Name"))
+    names = {str(entry["Cid"]): str(entry.get("Name") or "") for entry in entries if "Cid" in entry}
+    return Pins(frozenset(names), frozenset(cid for cid, name in names.items() if is_our_pin(name)))
 
 
 async def pin(name: str, url: str, token: str, cid: str, timeout: float) -> None:
@@ -76,7 +87,7 @@ async def pin(name: str, url: str, token: str, cid: str, timeout: float) -> None
 
 
 async def unpin(name: str, url: str, token: str, cid: str, timeout: float) -> None:
-    """Take a pin away; no error when there is none."""
+    """Take a pin of ours away; no error when there is none, and none for one that is not ours: it stays."""
     client = KuboRpc(name, url, token=token, timeout=timeout)
     try:
         await client.unpin(Cid.parse(cid))
@@ -127,5 +138,5 @@ async def _call(
 
 def stable(reason: str, *, whole: bool) -> str:
     """Return a reason fit for a status: one line, not too long; unless `whole`, without what the other side said."""
-    text = reason if whole else re.sub(r"(HTTP \d{3}):.*", r"\1", reason, flags=re.DOTALL)
+    text = reason if whole else re.sub(r"(HTTP \d{3}(?: \([^()]*\))?):.*", r"\1", reason, flags=re.DOTALL)
     return " ".join(text.split())[:500]

@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
-from typing import TypeVar
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from typing import Any, TypeVar, cast
+
+from aiohttp import ClientResponse
 
 from ..addresses import AddressPolicy
 from ..breaker import Circuit
 from ..content.car import section_bytes
 from ..content.car_header import encode_header
-from ..content.car_reader import read_car
+from ..content.car_reader import CarReader, read_car
 from ..content.cid import RAW, Cid
-from ..content.verify import DagWalk, FilePiece, Limits, unpack_car
-from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar
+from ..content.reading import read_file
+from ..content.verify import DagWalk, Limits
+from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, TruncatedCar
 from .base import Capability, CarSource, DagStat, Health
 from .http import STALL_SECONDS, HttpClient, Token, read_block
 
@@ -22,6 +25,7 @@ _RAW = {"Accept": "application/vnd.ipld.raw"}
 _CAR = {"Accept": "application/vnd.ipld.car; version=1; order=dfs; dups=y"}
 _BLOCK_SECONDS = 30.0
 _EMPTY = Cid.of_block(RAW, b"")
+_NO_SUCH_PATH = b"404 page not found"  # what Go's servers say
 _CHUNK = 256 * 1024
 _MAX_ENTRIES = 1_000_000  # the walk that reads the export has the real limit
 _NEXT_URL = (BackendUnavailable, BlockMismatch, MalformedCar)
@@ -44,12 +48,13 @@ class Gateway:
         token: Token = "",
         stall_seconds: float = STALL_SECONDS,
         policy: AddressPolicy | None = None,
+        token_source: str = "",
         on_wrong: Callable[[BlockMismatch], None] = lambda error: None,
     ) -> None:
         self.name = name
         self._on_wrong = on_wrong
         self._clients = [
-            HttpClient(name, url, token=token, stall_seconds=stall_seconds, policy=policy)
+            HttpClient(name, url, token=token, stall_seconds=stall_seconds, policy=policy, token_source=token_source)
             for url in ([urls] if isinstance(urls, str) else urls)
         ]
         self._circuits = {id(client): Circuit() for client in self._clients}
@@ -89,10 +94,16 @@ class Gateway:
         return True
 
     async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
-        """Yield the verified bytes of a file."""
-        async for event in unpack_car(self.dag_export(cid), cid, source=self.name):
-            if isinstance(event, FilePiece):
-                yield event.data
+        """Yield the verified bytes of a file, whatever its layout; a block that the stream leaves out is asked for alone."""
+        if len(self._clients) > 1:
+            async for piece in read_file(cid, self.block_get):
+                yield piece
+            return
+        async with aclosing(read_car(self.dag_export(cid))) as reader:
+            blocks = NextBlocks(reader, self.block_get, self.name)
+            async with aclosing(cast(Any, read_file(cid, blocks.get))) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield the CAR of a DAG, depth first with repeats; with several URLs each block has been verified already."""
@@ -128,13 +139,14 @@ class Gateway:
 
     async def _car(self, client: HttpClient, cid: Cid) -> AsyncGenerator[bytes, None]:
         params = {"format": "car", "car-order": "dfs", "car-dups": "y"}
-        async with client.request("GET", f"/ipfs/{cid}", params=params, headers=_CAR) as response:
+        async with _of_gateway(client.request("GET", f"/ipfs/{cid}", params=params, headers=_CAR)) as response:
             async for chunk in response.content.iter_chunked(_CHUNK):
                 yield chunk
 
     async def _block(self, client: HttpClient, cid: Cid) -> bytes:
         params = {"format": "raw"}
-        async with client.request("GET", f"/ipfs/{cid}", params=params, headers=_RAW, total=_BLOCK_SECONDS) as response:
+        request = client.request("GET", f"/ipfs/{cid}", params=params, headers=_RAW, total=_BLOCK_SECONDS)
+        async with _of_gateway(request) as response:
             return await read_block(response, cid, self.name)
 
     async def _first(self, call: Callable[[HttpClient], Awaitable[T]]) -> T:
@@ -203,3 +215,41 @@ class Gateway:
 
     def _read_only(self) -> BackendUnavailable:
         return BackendUnavailable(f"{self.name}: a gateway only reads")
+
+
+class NextBlocks:
+    """The blocks of a stream as one that asks for them by CID: the next one, or from elsewhere what does not come next."""
+
+    def __init__(self, reader: CarReader, elsewhere: Callable[[Cid], Awaitable[bytes]], source: str) -> None:
+        self._reader, self._elsewhere, self._source = reader, elsewhere, source
+        self._next: tuple[Cid, bytes] | None = None
+        self._ended = False
+
+    async def get(self, cid: Cid) -> bytes:
+        """Return one block, verified; raise as `CarReader` does for what is wrong in the stream."""
+        if self._next is None and not self._ended:
+            try:
+                self._next = await anext(self._reader, None)
+            except TruncatedCar:
+                pass  # what is missing is asked for alone
+            except BlockMismatch as error:
+                error.source = error.source or self._source
+                raise
+            self._ended = self._next is None
+        if self._next is not None and self._next[0] == cid:
+            block, self._next = self._next[1], None
+            return block
+        return await self._elsewhere(cid)
+
+
+@asynccontextmanager
+async def _of_gateway(request: AbstractAsyncContextManager[ClientResponse]) -> AsyncIterator[ClientResponse]:
+    """Tell the answer of a server without such a path from that of a gateway without the content."""
+    try:
+        async with request as response:
+            yield response
+    except ContentMissing as error:
+        if error.body.strip() != _NO_SUCH_PATH:
+            raise
+        words = "not a gateway: an address of Kubo's RPC API answers so, and its gateway has a port of its own"
+        raise BackendUnavailable(str(error).replace("HTTP 404", f"HTTP 404 ({words})", 1)) from error

@@ -13,9 +13,10 @@ import aiohttp
 import aiohttp.abc
 
 from ..addresses import AddressPolicy, Resolve, check_url, resolve_checked
+from ..arguments import token_problem
 from ..connection_errors import explain
 from ..content.cid import Cid
-from ..errors import BackendUnavailable, BlockMismatch, ContentMissing
+from ..errors import BackendUnauthorized, BackendUnavailable, BlockMismatch, ContentMissing
 from ..proxies import check_before_proxy, proxy_for
 from ..trust import tls_context
 
@@ -37,6 +38,7 @@ class HttpClient:
     A stream that is silent for `stall_seconds` is dropped. With a policy the URL is somebody else's: each address is judged as
     it is connected to, and whatever happens before there is an answer is told alike. The log has the cause.
     Where the environment names a proxy for it, that one connects, and decides what can be reached; with `direct` none is asked.
+    `token_source` says in messages where the token comes from: the name of a variable, a Secret, a file.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class HttpClient:
         stall_seconds: float = STALL_SECONDS,
         policy: AddressPolicy | None = None,
         direct: bool = False,
+        token_source: str = "",
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
         self._token = token
+        self._token_source = token_source
         self._stall = stall_seconds
         self._policy = policy
         self._proxy = "" if direct else proxy_for(base_url)
@@ -72,6 +76,7 @@ class HttpClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open a response with this status; raise ContentMissing for 404 and 410, BackendUnavailable for all else.
 
+        Of these BackendUnauthorized is for 401 and 403, and for a token that no header can hold.
         `total` limits the whole exchange in seconds; without it only silence does.
         """
         session = self._open_session()
@@ -80,6 +85,8 @@ class HttpClient:
         )
         where = f"{self.name} ({self.base_url}{path})"
         token = self._token if isinstance(self._token, str) else await asyncio.to_thread(self._token, self.base_url)
+        if token and (problem := token_problem(token)):
+            raise BackendUnauthorized(f"{where}: {self._token_name()}: {problem}")
         proof = {"Authorization": f"Bearer {token}"} if token else {}
         answered = False
         try:
@@ -99,15 +106,29 @@ class HttpClient:
             ) as response:
                 answered = True
                 if response.status != status:
-                    message = await _message(response)
-                    kind = ContentMissing if response.status in (404, 410) else BackendUnavailable
-                    raise kind(f"{where}: HTTP {response.status}{message}")
+                    raise await self._refused(response, where, bool(token))
                 yield response
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             if self._policy is not None and not answered:
                 _log.warning("%s: %s", where, explain(error, self.base_url))
                 raise BackendUnavailable(self._policy.no_answer(self.base_url)) from error
             raise BackendUnavailable(f"{where}: {self._explain(error)}") from error
+
+    async def _refused(self, response: aiohttp.ClientResponse, where: str, with_token: bool) -> BackendUnavailable:
+        body = b"" if 300 <= response.status < 400 else await response.content.read(_MESSAGE_BYTES)
+        kind, words = BackendUnavailable, ""
+        if response.status in (404, 410):
+            kind = ContentMissing
+        elif response.status in (401, 403):
+            kind, none = BackendUnauthorized, "no token was sent"
+            none += f", for there is none in {self._token_source}" if self._token_source else ""
+            words = f" (Unauthorized: {f'{self._token_name()} is not accepted' if with_token else none})"
+        error = kind(f"{where}: HTTP {response.status}{words}{_message(response, body)}")
+        error.status, error.body = response.status, body
+        return error
+
+    def _token_name(self) -> str:
+        return f"the token in {self._token_source}" if self._token_source else "the token that was sent"
 
     def _explain(self, error: Exception) -> str:
         if isinstance(error, aiohttp.SocketTimeoutError):
@@ -177,11 +198,10 @@ async def read_block(response: aiohttp.ClientResponse, cid: Cid, source: str) ->
     return block
 
 
-async def _message(response: aiohttp.ClientResponse) -> str:
+def _message(response: aiohttp.ClientResponse, body: bytes) -> str:
     """Return what Kubo says of an error, cut short, or that a redirect is not followed; nothing for any other body."""
     if 300 <= response.status < 400:
         return ": a redirect, which is not followed"
-    body = await response.content.read(_MESSAGE_BYTES)
     if response.content_type != "application/json":
         return ""
     try:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import aiohttp
@@ -12,7 +12,16 @@ import aiohttp
 from ..addresses import AddressPolicy
 from ..content.cid import DAG_PB, RAW, Cid
 from ..content.reading import read_file
-from ..errors import BackendBusy, BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
+from ..errors import (
+    BackendBusy,
+    BackendUnauthorized,
+    BackendUnavailable,
+    BlockMismatch,
+    ContentError,
+    ContentMissing,
+    MalformedCar,
+    PinFailed,
+)
 from .base import Capability, CarSource, DagStat, Health
 from .http import HttpClient, Token, read_block
 
@@ -24,6 +33,11 @@ _CODECS = {RAW: "raw", DAG_PB: "dag-pb"}
 # How Kubo says, with status 500, that a block is not in its repository.
 _MISSING = ("not found", "not locally available")
 _NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # InvalidCid is a ValueError
+_NO_SUCH_API = (404, 405, 410, 501)  # Kubo says none of these, whatever is missing
+_NOT_THE_API = "not Kubo's RPC API: is this the address of a gateway? The RPC API has port 5001 by default"
+PIN_NAME = "pinion"  # of pins that are ours; those under another name, or none, stay
+OVER_DIRECT = "pinion over direct: "  # and of those that took the place of a direct pin, whose name follows
+_RECURSIVE, _DIRECT = "recursive", "direct"
 _DIFFERENT = "different hash"  # and that what it has is not what its CID says
 
 
@@ -40,11 +54,12 @@ class KuboRpc:
         token: Token = "",
         timeout: float = _CALL_SECONDS,
         policy: AddressPolicy | None = None,
+        token_source: str = "",
     ) -> None:
         self.name = name
         self._timeout = timeout
         self._importing = 0
-        self._http = HttpClient(name, rpc_url, token=token, policy=policy)
+        self._http = HttpClient(name, rpc_url, token=token, policy=policy, token_source=token_source)
 
     async def version(self) -> str:
         """Return the daemon's version."""
@@ -68,9 +83,7 @@ class KuboRpc:
         try:
             cid, checks = await self.add_bytes(_PROBE, pin=False), ["add", "cat", "compare"]
             data = b"".join([chunk async for chunk in self.cat(cid)])
-        except BackendUnavailable as error:
-            if "HTTP 403" not in str(error):
-                raise
+        except BackendUnauthorized:
             cid, checks = await self.block_put(_PROBE, codec=RAW), ["block/put", "block/get", "compare"]
             data = await self.block_get(cid)
         if cid != expected or data != _PROBE:
@@ -85,12 +98,15 @@ class KuboRpc:
             "cid-version": "1",
             "raw-leaves": "true",
             "chunker": "size-1048576",
-            "pin": str(pin).lower(),
+            "pin": "false",
             "quieter": "true",
         }
         answer = await self._json("add", params, data=_form(data))
         with self._expecting("add"):
-            return Cid.parse(str(answer["Hash"]))
+            cid = Cid.parse(str(answer["Hash"]))
+        if pin:
+            await self.pin(cid)
+        return cid
 
     async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield the verified bytes of a file, block by block from the daemon's repository."""
@@ -110,9 +126,7 @@ class KuboRpc:
     async def block_get(self, cid: Cid) -> bytes:
         """Return one verified block."""
         try:
-            async with self._http.request(
-                "POST", _API + "block/get", params={"arg": str(cid), "offline": "true"}, total=self._timeout
-            ) as response:
+            async with self._call("block/get", {"arg": str(cid), "offline": "true"}) as response:
                 return await read_block(response, cid, self.name)
         except BackendUnavailable as error:
             if _DIFFERENT in str(error):
@@ -137,18 +151,23 @@ class KuboRpc:
             return DagStat(Cid.parse(_link(entry["Cid"])), int(entry["NumBlocks"]), int(entry["Size"]))
 
     async def pin(self, cid: Cid) -> None:
-        """Pin a DAG recursively. Only a final `Pins` line is success: a late error comes with HTTP 200.
+        """Pin a DAG recursively, under our name. A recursive pin that is there stays as it is, whoever made it.
 
-        The daemon waits without a word for a block that it lacks: a pin that gets no further is left, and the block named.
+        Only a final `Pins` line is success: a late error comes with HTTP 200. The daemon waits without a word for a block that
+        it lacks: a pin that gets no further is left, and the block named.
         """
-        params = {"arg": str(cid), "recursive": "true", "progress": "true", "offline": "true", "timeout": "600s"}
+        kind, named = await self._pinned(cid)
+        if kind == _RECURSIVE:
+            return  # to pin it again would put our name in place of another's
+        ours = OVER_DIRECT + named if kind == _DIRECT else PIN_NAME  # a recursive pin takes the place of a direct one
+        params = {"arg": str(cid), "recursive": "true", "progress": "true", "offline": "true", "timeout": "600s", "name": ours}
         pinned: set[str] = set()
         blocks = 0
         loop = asyncio.get_running_loop()
         try:
             async with (
                 asyncio.timeout(self._timeout) as limit,
-                self._http.request("POST", _API + "pin/add", params=params, total=610.0) as response,
+                self._call("pin/add", params, total=610.0) as response,
             ):
                 async for line in response.content:
                     value: dict[str, Any] = json.loads(line)
@@ -171,19 +190,37 @@ class KuboRpc:
             raise PinFailed(f"{self.name}: the answer to the pin of {cid} ended without confirming it")
 
     async def unpin(self, cid: Cid) -> None:
-        """Remove a recursive pin; no error when there is none."""
+        """Remove our recursive pin; no error when there is none. One that is not ours stays, and so does a direct one."""
+        kind, named = await self._pinned(cid)
+        if kind != _RECURSIVE or not is_our_pin(named):
+            return
         try:
             await self._json("pin/rm", {"arg": str(cid), "recursive": "true"})
         except BackendUnavailable as error:
             if "not pinned" not in str(error):
                 raise
+        if named.startswith(OVER_DIRECT):
+            name = named.removeprefix(OVER_DIRECT)
+            await self._json("pin/add", {"arg": str(cid), "recursive": "false", **({"name": name} if name else {})})
+
+    async def _pinned(self, cid: Cid) -> tuple[str, str]:
+        """Return how a CID itself is pinned, 'recursive' or 'direct', and the pin's name; '' and '' when it is not."""
+        for kind in (_RECURSIVE, _DIRECT):
+            try:
+                answer = await self._json("pin/ls", {"arg": str(cid), "type": kind, "names": "true"})
+            except BackendUnavailable as error:
+                if "not pinned" not in str(error):
+                    raise
+                continue
+            with self._expecting("pin/ls"):
+                (found,) = answer["Keys"].values()
+                return str(found["Type"]), str(found.get("Name") or "")
+        return "", ""
 
     async def pin_ls(self) -> frozenset[Cid]:
         """Return the roots of all recursive pins."""
         pins = set()
-        async with self._http.request(
-            "POST", _API + "pin/ls", params={"type": "recursive", "stream": "true", "quiet": "true"}, total=self._timeout
-        ) as response:
+        async with self._call("pin/ls", {"type": "recursive", "stream": "true", "quiet": "true"}) as response:
             with self._expecting("pin/ls"):
                 async for line in response.content:
                     pins.add(Cid.parse(str(json.loads(line)["Cid"])))
@@ -216,7 +253,7 @@ class KuboRpc:
         except BackendUnavailable as error:
             if fault is not None:
                 raise fault from error
-            raise BackendUnavailable(f"import of {car.tree.root} after {sent} of {car.size} bytes: {error}") from error
+            raise type(error)(f"import of {car.tree.root} after {sent} of {car.size} bytes: {error}") from error
         finally:
             self._importing -= 1
         return sent
@@ -235,9 +272,7 @@ class KuboRpc:
         """Call a command and return its last JSON line."""
         last: dict[str, Any] = {}
         try:
-            async with self._http.request(
-                "POST", _API + command, params=params, data=data, total=total or self._timeout
-            ) as response:
+            async with self._call(command, params, data=data, total=total) as response:
                 async for line in response.content:
                     if line.strip():
                         last = json.loads(line)
@@ -246,6 +281,22 @@ class KuboRpc:
         except _NO_ANSWER as error:
             raise BackendUnavailable(f"{self.name}: {command}: an answer that is not Kubo's") from error
         return last
+
+    @asynccontextmanager
+    async def _call(
+        self, command: str, params: Mapping[str, str] | None, *, data: Any = None, total: float | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Call a command; BackendUnavailable says so when the other side has no such API."""
+        try:
+            async with self._http.request(
+                "POST", _API + command, params=params, data=data, total=total or self._timeout
+            ) as response:
+                yield response
+        except BackendUnavailable as error:
+            if error.status not in _NO_SUCH_API:
+                raise
+            code = f"HTTP {error.status}"
+            raise BackendUnavailable(str(error).replace(code, f"{code} ({_NOT_THE_API})", 1)) from error
 
     @contextmanager
     def _expecting(self, command: str) -> Iterator[None]:
@@ -265,6 +316,11 @@ class KuboRpc:
         if self._importing and isinstance(error.__cause__, TimeoutError):
             return BackendBusy(f"{text}, while {self._importing} import(s) of ours are under way")
         return error
+
+
+def is_our_pin(name: str) -> bool:
+    """Tell by a pin's name whether this project made it."""
+    return name == PIN_NAME or name.startswith(OVER_DIRECT)
 
 
 def _form(data: bytes | AsyncIterator[bytes]) -> aiohttp.MultipartWriter:

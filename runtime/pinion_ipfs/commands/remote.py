@@ -77,17 +77,19 @@ def add(options: argparse.Namespace) -> int:
     if kubo is None:
         raise UsageError("no backend to add to: name Kubo's RPC API with --kubo-api or KUBO_API, or use --only-hash")
     check_authorities()
-    layout = layout_path(options.path)
 
-    async def put() -> None:
+    async def put() -> TreeLayout | FileLayout:
         try:
+            await kubo.version()  # a wrong address or token is told before the work
+            layout = await asyncio.to_thread(layout_path, options.path)
             await kubo.dag_import(_car_source(layout, options.path))
             await kubo.stat(root_of(layout))  # the answer to an import tells nothing: only a walk of what is there does
             await kubo.pin(root_of(layout))
         finally:
             await kubo.close()
+        return layout
 
-    run(put())
+    layout = run(put())
     show(options, str(root_of(layout)), facts_of(layout))
     return 0
 
@@ -138,7 +140,7 @@ async def _router(options: argparse.Namespace) -> AsyncIterator[Router]:
 def _kubo(options: argparse.Namespace) -> KuboRpc | None:
     # The token comes from the environment alone: arguments can be read by everybody on the machine.
     api = options.kubo_api or url_of("KUBO_API")
-    return KuboRpc("kubo_rpc", api, token=token_of(_TOKEN)) if api else None
+    return KuboRpc("kubo_rpc", api, token=token_of(_TOKEN), token_source=_TOKEN) if api else None
 
 
 async def _resolve(router: Router, what: str) -> Cid:

@@ -65,6 +65,32 @@ def test_a_gateway_alone(kubo: Kubo, model: Path, tmp_path: Path) -> None:
     assert_readable(Program(tmp_path / "home"), kubo.add(model), tmp_path / "out", "--gateway", kubo.gateway_url)
 
 
+def test_addresses_that_are_each_others(kubo: Kubo, model: Path, tmp_path: Path) -> None:
+    cid = kubo.add(model)
+    program = Program(tmp_path / "home", KUBO_API_TOKEN=kubo.token)
+    told = program("add", model, "--kubo-api", kubo.gateway_url, status=1)
+    assert "HTTP 404 (not Kubo's RPC API: is this the address of a gateway?" in told
+    for command in (("ls", cid), ("cat", cid), ("get", cid, str(tmp_path / "out"))):
+        assert "not Kubo's RPC API" in program(*command, "--kubo-api", kubo.gateway_url, status=1)
+        assert "HTTP 404 (not a gateway: " in program(*command, "--gateway", kubo.rpc_url, status=1)
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ({}, "Unauthorized: no token was sent, for there is none in KUBO_API_TOKEN"),
+        ({"KUBO_API_TOKEN": "wrong"}, "Unauthorized: the token in KUBO_API_TOKEN is not accepted"),
+    ],
+    ids=["none", "wrong"],
+)
+def test_a_token_that_the_daemon_refuses(kubo: Kubo, model: Path, tmp_path: Path, token: dict[str, str], words: str) -> None:
+    program = Program(tmp_path / "home", KUBO_API=kubo.rpc_url, **token)
+    told = program("add", model, status=1)
+    assert told.startswith("pinion-ipfs: Unauthorized: ")
+    assert words in told
+    assert words in program("ls", str(make_tree(FILES).root), status=1)
+
+
 def test_content_that_nobody_has(kubo: Kubo, tmp_path: Path) -> None:
     program = Program(tmp_path / "home", KUBO_API=kubo.rpc_url, KUBO_API_TOKEN=kubo.token)
     cid = str(make_tree({"never": b"added"}).root)
@@ -87,7 +113,7 @@ def test_a_flipped_block_is_not_given_out(kubo: Kubo, model: Path, tmp_path: Pat
 
 
 def test_adding_needs_a_backend(model: Path, tmp_path: Path) -> None:
-    assert "KUBO_API" in Program(tmp_path / "home")("add", model, status=1)
+    assert "KUBO_API" in Program(tmp_path / "home")("add", model, status=2)
 
 
 def test_a_model_of_the_hub(hub: Hub, ipfs_offline: IpfsRepo, tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def test_a_kubo_of_somebody_else(running_kubo: Any, backends: Backends, start: C
     assert "Secret kubo-token does not exist" in backends.wait_for("theirs", "Ready", "False/Failed")
     hosts = running_kubo.rpc_url.removeprefix("http://")
     backends.token("wrong", hosts=hosts)
-    wait_until(lambda: "HTTP 403" in backends.conditions("theirs")["Ready"][1], "the daemon refuses the token", 60)
+    told = backends.wait_for("theirs", "Ready", "False/Unauthorized")
+    assert "HTTP 403 (Unauthorized: the token in Secret 'kubo-token' is not accepted)" in told
     backends.token(running_kubo.credentials.operator_token, hosts=hosts)
     backends.wait_for("theirs", "Ready", "True/Healthy")
     backends.wait_for("theirs", "RoundTripHealthy", "True/RoundTripSucceeded")

@@ -10,7 +10,9 @@ import aiohttp
 import httpx
 import pytest
 
-from pinion_operator.probes.kubo import KuboProbeError, list_pins, probe_kubo, unpin
+from pinion_ipfs.backends.kubo_rpc import PIN_NAME
+from pinion_operator.probes.kubo import KuboProbeError, Pins, list_pins, probe_kubo, unpin
+from pinion_operator.probes.kubo import pin as repin
 from pinion_operator.probes.reach import policy_of
 
 pytestmark = pytest.mark.kubo
@@ -32,7 +34,7 @@ async def test_a_round_trip(running_kubo: Any, http: aiohttp.ClientSession) -> N
     assert check.peer_id == running_kubo.call("id", token).json()["ID"]
     again = await probe_kubo("kubo", running_kubo.rpc_url, token, 5)
     assert again == check
-    assert await list_pins(http, running_kubo.rpc_url, token, 5) == frozenset()
+    assert await list_pins(http, running_kubo.rpc_url, token, 5) == Pins()
 
 
 async def test_a_daemon_that_is_gone(running_kubo: Any) -> None:
@@ -55,20 +57,26 @@ async def test_a_wrong_token(running_kubo: Any, http: aiohttp.ClientSession) -> 
 
 async def test_the_clients_token_may_list_but_not_unpin(running_kubo: Any, http: aiohttp.ClientSession) -> None:
     credentials, url = running_kubo.credentials, running_kubo.rpc_url
-    cid = pin(running_kubo, b"model")
-    assert await list_pins(http, url, credentials.client_token, 5) == {cid}
+    cid = pin(running_kubo, b"model", name=PIN_NAME)
+    assert await list_pins(http, url, credentials.client_token, 5) == (frozenset({cid}), frozenset({cid}))
     with pytest.raises(KuboProbeError, match="403"):
         await unpin("kubo", url, credentials.client_token, cid, 5)
     await unpin("kubo", url, credentials.operator_token, cid, 5)
     await unpin("kubo", url, credentials.operator_token, cid, 5)  # gone already: no error
-    assert await list_pins(http, url, credentials.operator_token, 5) == frozenset()
+    assert await list_pins(http, url, credentials.operator_token, 5) == Pins()
 
 
-async def test_pins_with_a_name_are_somebody_elses(running_kubo: Any, http: aiohttp.ClientSession) -> None:
-    ours, theirs = pin(running_kubo, b"ours"), pin(running_kubo, b"theirs", name="backup")
-    listed = await list_pins(http, running_kubo.rpc_url, running_kubo.credentials.operator_token, 5)
-    assert ours in listed
-    assert theirs not in listed
+@pytest.mark.parametrize("options", [{"name": "backup"}, {}], ids=["a name", "no name"])
+async def test_pins_under_another_name_or_none_stay(
+    running_kubo: Any, http: aiohttp.ClientSession, options: dict[str, str]
+) -> None:
+    token = running_kubo.credentials.operator_token
+    ours, theirs = pin(running_kubo, b"ours", name=PIN_NAME), pin(running_kubo, b"theirs", **options)
+    await repin("kubo", running_kubo.rpc_url, token, theirs, 5)
+    listed = await list_pins(http, running_kubo.rpc_url, token, 5)
+    assert listed == (frozenset({ours, theirs}), frozenset({ours}))
+    await unpin("kubo", running_kubo.rpc_url, token, theirs, 5)
+    assert await list_pins(http, running_kubo.rpc_url, token, 5) == listed
 
 
 def pin(kubo: Any, data: bytes, **options: str) -> str:
@@ -78,11 +86,17 @@ def pin(kubo: Any, data: bytes, **options: str) -> str:
 
 
 async def test_nothing_is_told_of_what_is_behind_a_url_that_somebody_else_named(running_kubo: Any) -> None:
-    told = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", 5, policy_of(("127.0.0.0/8",)))
-    assert told.problem.endswith("HTTP 403"), told.problem
+    told = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", 5, policy_of(("127.0.0.0/8",)), "Secret 's'")
+    assert told.problem.endswith("HTTP 403 (Unauthorized: the token in Secret 's' is not accepted)"), told.problem
+    assert told.unauthorized
     refused = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", 5, policy_of(("127.0.0.2/32",)))
     assert refused.problem == policy_of(()).no_answer(running_kubo.rpc_url)
     assert not refused.reachable
+
+
+async def test_the_address_of_a_gateway(running_kubo: Any) -> None:
+    told = await probe_kubo("kubo", running_kubo.gateway_url, "", 5, policy_of(("127.0.0.0/8",)))
+    assert "HTTP 404 (not Kubo's RPC API: is this the address of a gateway?" in told.problem
 
 
 async def test_busy_is_not_dead(running_kubo: Any, ipfs_offline: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from pinion_ipfs.backends.base import CarSource
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.cid import RAW, Cid
-from pinion_ipfs.errors import BackendBusy, BackendUnavailable, ContentError, PinFailed
+from pinion_ipfs.errors import BackendBusy, BackendUnauthorized, BackendUnavailable, ContentError, ContentMissing, PinFailed
 from tests.support.cars import in_chunks, make_car, make_tree
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -36,14 +36,16 @@ RAW_ANSWERS = [b"<html>", b"\xff\n", b"{", b"[" * 60_000, b"x" * 200_000, b'{"Ve
 
 @asynccontextmanager
 async def kubo_of(
-    handle: Callable[[web.Request], Awaitable[web.StreamResponse]], timeout: float = 10
+    handle: Callable[[web.Request], Awaitable[web.StreamResponse]], timeout: float = 10, token: str = "", token_source: str = ""
 ) -> AsyncIterator[KuboRpc]:
     app = web.Application(client_max_size=2**24)
     app.router.add_route("*", "/{path:.*}", handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    rpc = KuboRpc("kubo", "http://{}:{}".format(*runner.addresses[0][:2]), timeout=timeout)
+    rpc = KuboRpc(
+        "kubo", "http://{}:{}".format(*runner.addresses[0][:2]), timeout=timeout, token=token, token_source=token_source
+    )
     try:
         yield rpc
     finally:
@@ -69,8 +71,15 @@ async def test_answers_that_are_not_kubos(call: str) -> None:
         assert not (await rpc.probe()).usable
 
 
+def not_pinned(request: web.Request) -> web.Response:
+    """Return what Kubo says of a CID that nobody has pinned."""
+    return web.json_response({"Message": f"path '{request.query['arg']}' is not pinned"}, status=500)
+
+
 async def test_an_error_that_comes_late_is_no_pin() -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("pin/ls"):
+            return not_pinned(request)
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(b'{"Progress": 3}\n')
@@ -87,6 +96,8 @@ async def test_a_pin_that_goes_on_is_waited_for_and_one_that_stands_still_is_not
     going = True
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("pin/ls"):
+            return not_pinned(request)
         if not request.path.endswith("pin/add"):
             return web.Response(
                 status=500, text='{"Message": "ipld: could not find it: not found"}', content_type="application/json"
@@ -130,3 +141,50 @@ async def test_a_timeout_beside_our_own_import_means_busy() -> None:
             await rpc.version()
         go_on.set()
         assert await task == len(car)
+
+
+@pytest.mark.parametrize("status", [404, 405, 410, 501])
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_server_without_such_an_api_is_told_from_content_that_is_missing(call: str, status: int) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(status=status, text="404 page not found", headers={"Location": "/"})
+
+    async with kubo_of(handle) as rpc:
+        with pytest.raises(BackendUnavailable, match=rf"HTTP {status} \(not Kubo's RPC API.*") as caught:
+            await CALLS[call](rpc)
+        assert not isinstance(caught.value, ContentMissing)
+        with pytest.raises(BackendUnavailable, match="not Kubo's RPC API"):
+            await rpc.has(CID)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    ("token", "source", "words"),
+    [
+        ("", "", "no token was sent"),
+        ("", "KUBO_API_TOKEN", "no token was sent, for there is none in KUBO_API_TOKEN"),
+        ("secret", "", "the token that was sent is not accepted"),
+        ("secret", "KUBO_API_TOKEN", "the token in KUBO_API_TOKEN is not accepted"),
+    ],
+)
+async def test_a_refused_token_is_told_with_where_it_comes_from(status: int, token: str, source: str, words: str) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(status=status, text=f"no: {token}")
+
+    async with kubo_of(handle, token=token, token_source=source) as rpc:
+        with pytest.raises(BackendUnauthorized) as caught:
+            await rpc.version()
+        assert f"HTTP {status} (Unauthorized: {words})" in str(caught.value)
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "token", ["to\nken", "x\r\nX-Evil: 1", "t\xf8ken", "x" * 9000], ids=["newline", "header", "letter", "long"]
+)
+async def test_a_token_that_no_header_holds_is_not_sent(token: str) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        raise AssertionError
+
+    async with kubo_of(handle, token=token, token_source="a file") as rpc:
+        with pytest.raises(BackendUnauthorized, match="the token in a file: it h"):
+            await rpc.version()

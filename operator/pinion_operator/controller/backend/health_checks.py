@@ -73,10 +73,12 @@ async def _check_external(backend: IpfsBackend, external: External, context: Con
     unasked = refused | {url: policy.no_answer(url) for url, cause in zip(others, causes, strict=True) if cause}
     cause = "; ".join(filter(None, causes))
     if backend.spec.type == "TrustlessGateway":
-        return replace(await probe_gateways(name, urls, unasked, credential.token, timeout, policy), cause=cause)
+        return replace(
+            await probe_gateways(name, urls, unasked, credential.token, timeout, policy, _source_of_token(backend)), cause=cause
+        )
     if unasked:
         return Check(reachable=False, healthy=False, problem=unasked[external.api_url], asked=False, cause=cause)
-    return await probe_kubo(name, external.api_url, credential.token, timeout, policy)
+    return await probe_kubo(name, external.api_url, credential.token, timeout, policy, _source_of_token(backend))
 
 
 def daemon_of(backend: IpfsBackend, around: Surroundings, rpc_url: Callable[[str, str], str]) -> Daemon | None:
@@ -86,6 +88,11 @@ def daemon_of(backend: IpfsBackend, around: Surroundings, rpc_url: Callable[[str
     if workload is None or not workload.get("status", {}).get("readyReplicas"):
         return None
     return Daemon(rpc_url(meta.name, meta.namespace), around.credentials.operator_token)
+
+
+def _source_of_token(backend: IpfsBackend) -> str:
+    ref = backend.spec.external.auth_secret_ref if backend.spec.external else None
+    return f"Secret {ref.name!r}" if ref else "authSecretRef, which names no Secret"
 
 
 async def _credential(backend: IpfsBackend, context: Context) -> Credential:

@@ -10,7 +10,7 @@ from functools import partial
 from pydantic import ValidationError
 
 from ...api.ipfsbackend import IpfsBackend
-from ...probes.kubo import KuboProbeError, list_pins, pin, unpin
+from ...probes.kubo import KuboProbeError, Pins, list_pins, pin, unpin
 from ...reconcile.backend.children import build_secrets, is_outdated
 from ...reconcile.backend.decide import decide
 from ...reconcile.backend.health import check_interval
@@ -54,7 +54,7 @@ class _Memory:
     uid: str
     checked_at: datetime | None = None
     health: Health | None = None
-    pins: frozenset[str] = frozenset()
+    pins: Pins = field(default_factory=Pins)
     missing: frozenset[str] = frozenset()  # Secrets of ours that were not there
     unwanted_since: dict[str, datetime] = field(default_factory=dict)
 
@@ -144,7 +144,7 @@ class IpfsBackendReconciler:
             if cid in wanted_cids(users) or not all(user.settled for user in users):
                 continue
             await unpin(meta["name"], url, credentials.operator_token, cid, _UNPIN_SECONDS)
-            memory.pins -= {cid}
+            memory.pins = Pins(memory.pins.all - {cid}, memory.pins.ours - {cid})
             memory.unwanted_since.pop(cid, None)
 
     def forget(self, key: Key) -> None:
@@ -208,10 +208,10 @@ class IpfsBackendReconciler:
         except KuboProbeError:
             return  # the pins as they were known stay; the next check lists again
         wanted = wanted_cids(users_of(meta.name, context.list(MODELDEPLOYMENT, meta.namespace), Rendered()))
-        for cid in sorted(wanted - memory.pins)[:_REPAIRS]:
+        for cid in sorted(wanted - memory.pins.all)[:_REPAIRS]:
             with contextlib.suppress(KuboProbeError):  # not held whole: the pods bring it, and pin it themselves
                 await pin(meta.name, *daemon, cid, timeout)
-                memory.pins |= {cid}
+                memory.pins = Pins(memory.pins.all | {cid}, memory.pins.ours | {cid})
                 log.warning("a lost pin was made again", extra={"namespace": meta.namespace, "object": meta.name, "cid": cid})
 
 
@@ -248,5 +248,5 @@ def _until_due(backend: IpfsBackend, memory: _Memory, now: datetime) -> float:
 
 
 def _unwanted(memory: _Memory, users: tuple[User, ...], now: datetime) -> dict[str, datetime]:
-    """Return each pin that nobody wants with the time since when that is so."""
-    return {cid: memory.unwanted_since.get(cid, now) for cid in memory.pins - wanted_cids(users)}
+    """Return each pin of ours that nobody wants with the time since when that is so."""
+    return {cid: memory.unwanted_since.get(cid, now) for cid in memory.pins.ours - wanted_cids(users)}

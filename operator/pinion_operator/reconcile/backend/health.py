@@ -84,7 +84,9 @@ def _build_conditions(
         return (*summarise(ready), *daemon)
     failed = next((one for one in daemon if one.status == "False"), None)
     reason, message = (
-        (Reason.FAILED, failed.message) if failed else (Reason.PROGRESSING, "waiting for a health check to succeed")
+        (Reason.UNAUTHORIZED if failed.reason == Reason.UNAUTHORIZED else Reason.FAILED, failed.message)
+        if failed
+        else (Reason.PROGRESSING, "waiting for a health check to succeed")
     )
     ready = condition(ConditionType.READY, False, reason, message, generation=generation)
     # Never stalled: a daemon that comes back is checked again.
@@ -122,11 +124,11 @@ def _said(check: Check, proof: "_Proof", generation: int) -> tuple[Condition, ..
         return tuple(condition(one, None, Reason.NOT_ASKED, check.problem, generation=generation) for one in types)
     reason, message = Reason.ANSWERING, proof.answers
     if not check.reachable:
-        reason, message = Reason.UNREACHABLE, check.problem
+        reason, message = Reason.UNAUTHORIZED if check.unauthorized else Reason.UNREACHABLE, check.problem
     reachable = condition(ConditionType.REACHABLE, check.reachable, reason, message, generation=generation)
     reason, message = Reason.ROUND_TRIP_SUCCEEDED, "what was added came back the same"
     if not check.healthy:
-        reason, message = Reason.ROUND_TRIP_FAILED, check.problem
+        reason, message = Reason.UNAUTHORIZED if check.unauthorized else Reason.ROUND_TRIP_FAILED, check.problem
     return reachable, condition(ConditionType.ROUND_TRIP_HEALTHY, check.healthy, reason, message, generation=generation)
 
 

@@ -26,6 +26,7 @@ class Check:
     version: str = ""
     peer_id: str = ""
     asked: bool = True  # False: the operator does not ask it, and claims nothing
+    unauthorized: bool = False  # it answers, and wants another token, or one at all
     cause: str = ""  # why that is so, for the log alone: who named a URL must not learn where it leads
 
 
