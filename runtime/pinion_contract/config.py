@@ -168,3 +168,4 @@ class LiveConfig(OpenMessage):
     owner: str = ""  # uid of the ModelDeployment: whose pins a pod makes; "" = nobody's but its own
     served_names: tuple[str, ...] = ()  # what requests may call the model, the one that is shown first; () = the deployment's
     limits: Limits = Limits()
+    cors_origins: tuple[str, ...] | None = None  # pages that may read answers, "*" = all; None: none, and nothing was said

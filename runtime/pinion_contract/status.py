@@ -53,6 +53,15 @@ class Failure(OpenMessage):
     retrying: bool
 
 
+class PastFailure(OpenMessage):
+    """The newest failure of a stage, of the engine or of a computation; it stays when it has been overcome."""
+
+    at: str  # RFC 3339, UTC
+    phase: Phase  # in which the pod was
+    reason: str  # a FailureReason, or the error code that a client was told
+    message: str
+
+
 class SourceType(StrEnum):
     """Where bytes came from."""
 
@@ -162,11 +171,13 @@ class PodStatus(OpenMessage):
 
     phase: Phase
     failure: Failure | None = None
+    last_failure: PastFailure | None = None
     config_digest: str
     revision: str
     limits: Limits
     expected_cid: str = ""  # the one that live.json named when it was read last
     served_names: tuple[str, ...] = ()  # what requests may call the model
+    cors_origins: tuple[str, ...] | None = None  # pages that may read answers; None: a pod that knows nothing of them
     model: ModelFacts
     transfer: Transfer = Transfer()
     backend: BackendUse = BackendUse()

@@ -218,6 +218,7 @@ class Bringup:
     def _apply_live(self, live: LiveConfig) -> None:
         self._live = live
         self._pod.limits, self._pod.expected_cid = live.limits, live.expected_cid
+        self._pod.cors_origins = live.cors_origins or ()
         self._call(live.served_names or (self._pod.model.name,))
         if self._server is not None:
             self._server.set_limits(live.limits)

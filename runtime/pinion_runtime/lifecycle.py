@@ -44,6 +44,7 @@ class Change:
     before: Phase
     phase: Phase
     failure: Failure | None
+    failure_before: Failure | None
 
 
 class Lifecycle:
@@ -103,7 +104,7 @@ class Lifecycle:
             raise InvalidTransition(f"{self.phase} > {phase}")
 
     def _set(self, phase: Phase, failure: Failure | None) -> None:
-        change = Change(self.phase, phase, failure)
+        change = Change(self.phase, phase, failure, self.failure)
         self.phase, self.failure = phase, failure
         for listener in self._listeners:
             listener(change)

@@ -4,6 +4,7 @@ import importlib.metadata
 import logging
 import platform
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pinion_contract.config import Limits
 from pinion_contract.status import (
@@ -11,6 +12,7 @@ from pinion_contract.status import (
     Finding,
     MemoryState,
     ModelFacts,
+    PastFailure,
     Phase,
     PodStatus,
     QueueState,
@@ -23,7 +25,7 @@ from pinion_ipfs import findings
 
 from .api_keys import KeyRing
 from .engines.protocol import Capabilities
-from .lifecycle import Lifecycle
+from .lifecycle import Change, Lifecycle
 from .metrics import Metrics
 from .model_files import ModelFiles
 from .queue import RequestQueue
@@ -56,6 +58,7 @@ class Pod:
         self.limits = Limits()
         self.expected_cid = ""
         self.served_names: tuple[str, ...] = ()
+        self.cors_origins: tuple[str, ...] = ()
         self.model = ModelFacts(name="")
         self.transfer = Transfer()
         self.backend = BackendUse()
@@ -65,12 +68,23 @@ class Pod:
         self.engine_restarts = 0
         self.findings: tuple[Finding, ...] = ()  # the newest last
         self.serving: Serving | None = None
+        self.last_failure: PastFailure | None = None
         self._versions = versions()
+        lifecycle.on_change(self._changed)
 
     @property
     def answers(self) -> bool:
         """Tell whether inference is answered now: in Ready, and while draining from it."""
         return self.serving is not None and self.lifecycle.phase in (Phase.READY, Phase.DRAINING)
+
+    def failed(self, reason: str, message: str, phase: Phase | None = None) -> None:
+        """Keep what failed, until something else does."""
+        at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self.last_failure = PastFailure(at=at, phase=phase or self.lifecycle.phase, reason=reason, message=message)
+
+    def _changed(self, change: Change) -> None:
+        if change.failure is not None and change.failure is not change.failure_before:
+            self.failed(change.failure.reason.value, change.failure.message, change.failure.stage)
 
     def found(self, finding: findings.Finding) -> None:
         """Keep and count wrong bytes that were found."""
@@ -100,11 +114,13 @@ class Pod:
         return PodStatus(
             phase=lifecycle.phase,
             failure=lifecycle.failure,
+            last_failure=self.last_failure,
             config_digest=self.config_digest,
             revision=self.revision,
             limits=self.limits,
             expected_cid=self.expected_cid,
             served_names=self.served_names,
+            cors_origins=self.cors_origins,
             model=self.model,
             transfer=self.transfer,
             backend=self.backend,

@@ -10,6 +10,7 @@ from typing import Literal, cast
 
 from pinion_contract.config import FolderSource, HuggingFaceSource, KuboBackend, Limits, LiveConfig, RuntimeConfig, Warmup
 from pinion_contract.names import CONTENT_PORT, INFERENCE_PORT, MANAGEMENT_PORT, STATE_PATH
+from pinion_contract.origins import problem_of_origin
 from pinion_ipfs.arguments import Parser, host, http_url, port, read_token, seconds, token_problem, url_problem, whole_number
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.content.errors import InvalidCid
@@ -51,6 +52,7 @@ class ModelFlags:
     api_keys_dir: str = ""  # "" = no key is asked for
     allow_patterns: tuple[str, ...] = ()
     ignore_patterns: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
 
     def config(self, commit: Commit | None) -> RuntimeConfig:
         """Return the configuration that a pod would have been given; a folder has no commit."""
@@ -82,7 +84,12 @@ class ModelFlags:
 
     def live(self) -> LiveConfig:
         """Return what a pod would read again and again; here nothing changes it later."""
-        return LiveConfig(expected_cid=self.expected_cid, served_names=(self.served_name,), limits=self.limits)
+        return LiveConfig(
+            expected_cid=self.expected_cid,
+            served_names=(self.served_name,),
+            limits=self.limits,
+            cors_origins=self.cors_origins or None,
+        )
 
 
 @dataclass(frozen=True)
@@ -265,6 +272,7 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
         api_keys_dir=str(given.api_keys_dir or ""),
         allow_patterns=tuple(given.allow),
         ignore_patterns=tuple(given.ignore),
+        cors_origins=tuple(origin for origins in given.cors_origins for origin in origins),
     )
 
 
@@ -312,6 +320,14 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="ask for API keys: one file per client, read again when they change",
+    )
+    access.add_argument(
+        "--cors-origins",
+        type=_origins,
+        action="append",
+        default=[],
+        metavar="ORIGINS",
+        help="web pages that may read answers, as https://HOST[:PORT], separated by commas; * = all (default: none)",
     )
     defaults = Limits()
     limits = parser.add_argument_group("limits (with MODEL)")
@@ -363,6 +379,13 @@ def _parser() -> argparse.ArgumentParser:
         "--drain-seconds", type=_seconds, metavar="S", help="accept this long after SIGTERM (default: 0; with --config 5)"
     )
     return parser
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin for part in text.split(",") if (origin := part.strip()))
+    if problem := next(filter(None, map(problem_of_origin, origins)), "" if origins else "no origin is given"):
+        raise argparse.ArgumentTypeError(problem)
+    return origins
 
 
 def from_process() -> Settings:

@@ -24,6 +24,7 @@ WRITTEN: dict[str, Callable[[int, str], str]] = {
     "laims[].name": lambda length, _: "a" * length,
     "claims[].request": lambda length, _: "a" * length,
     ".resourceClaimTemplateName": lambda length, _: "a" * length,
+    "allowOrigins[]": lambda length, _: f"{'a' * max(1, length - 256)}://".ljust(length, "a") if length > 4 else "*",
     "model.name": lambda length, _: "a" * length,
     "expected.cid": lambda _, __: CID,
     "cache.sizeLimit": lambda length, _: "1Gi".rjust(length, "0"),
@@ -121,8 +122,9 @@ def _list(schema: Schema, path: str, character: str) -> list[Any]:
     if together:  # as many as may be, since each has its quotes and comma
         (left,) = together
         texts = []
+        write = next((write for end, write in WRITTEN.items() if f"{path}[]".endswith(end)), lambda length, one: one * length)
         for after in range(count - 1, -1, -1):
-            texts.append(character * min(items["maxLength"], left - after))
+            texts.append(write(min(items["maxLength"], left - after), character))
             left -= len(texts[-1])
         return texts
     made = [largest(items, f"{path}[]", character) for _ in range(count)]

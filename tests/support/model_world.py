@@ -210,6 +210,7 @@ class World:
             config_digest=self.revision.config_digest,
             expected_cid=self.live.expected_cid,
             served_names=self.live.served_names,
+            cors_origins=self.live.cors_origins or (),
             revision=self.revision.name,
             limits=Limits(),
             model=ModelFacts(**{**facts, **fields.pop("model", {})}),

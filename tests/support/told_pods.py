@@ -61,6 +61,7 @@ def serving(pod: ToldPod, **fields: Any) -> PodStatus:
         limits=pod.live.limits,
         expected_cid=pod.live.expected_cid,
         served_names=pod.live.served_names,
+        cors_origins=pod.live.cors_origins or (),
         model=ModelFacts(name=pod.config.deployment, cid=cid, opened_cid=cid, manifest_cid=manifest, task="feature-extraction"),
         backend=use,
         warm=Warm(done=True, inputs=8, seconds=0.1),

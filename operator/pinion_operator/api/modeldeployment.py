@@ -19,6 +19,7 @@ from .base import (
 )
 from .cache import Cache
 from .contradictions import IN_MEMORY_RULE, PROBES_RULE, SHM_RULE
+from .cors import Cors
 from .devices import CLAIM_RULE, USED_RULE, RuntimeResources
 from .disruption import Disruption
 from .environment import Env, EnvFroms
@@ -192,6 +193,8 @@ class ModelDeploymentSpec(ApiModel):
     """Whether requests need a key. A change replaces the pods; the keys in the Secret are read again without."""
     limits: Limits = Limits()
     """Admission limits of one pod. A change replaces no pod."""
+    cors: Cors = Cors()
+    """Which web pages may read answers. A change replaces no pod."""
     network_policy: NetworkPolicySpec = NetworkPolicySpec()
     """Who reaches the pods, where the cluster enforces network policies. A change replaces no pod."""
     probes: Probes = Probes()

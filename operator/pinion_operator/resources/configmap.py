@@ -25,7 +25,8 @@ def build_config_map(owner: Object, revision: str, config_map: str, config: str)
 def build_live_config_map(owner: Object, revision: str, live: LiveConfig, *, first_fields: bool = False) -> dict[str, Any]:
     """Return the ConfigMap with what pods read again while they run; `first_fields`: they know the first version alone."""
     name = owner["metadata"]["name"]
-    text = live.model_dump_json(by_alias=True, include=_FIRST_FIELDS if first_fields else None)
+    # What nobody has asked for is left out, so that an operator that knows more writes the same.
+    text = live.model_dump_json(by_alias=True, exclude_none=True, include=_FIRST_FIELDS if first_fields else None)
     content = {"data": {LIVE_KEY: text}}
     return build_child(
         owner, CONFIGMAP.api_version, CONFIGMAP.name, live_name(name, revision), content, labels=revision_labels(name, revision)

@@ -5,8 +5,10 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection
+from http import HTTPStatus
 from typing import Protocol
 
+from .cors import Cors
 from .errors import ApiError, Code, shorten
 from .http import ClientGone, Headers, Receive, Request, Response, Scope, Send, json_response
 
@@ -29,6 +31,9 @@ class Observer(Protocol):
     def refused(self, error_type: str) -> None:
         """Take one refusal."""
 
+    def failed(self, code: str, message: str) -> None:
+        """Take what was our fault: no refusal, but an error."""
+
     def model_cid(self) -> str:
         """Return the CID of what is served; "" before it is known."""
 
@@ -46,14 +51,19 @@ class App:
         *,
         guard: Callable[[Request], None] | None = None,
         unguarded: Collection[str] = (),
+        cors: Cors | None = None,
         discard_seconds: float = _DISCARD_SECONDS,
     ) -> None:
-        """`guard` raises for a request that may not ask; it is asked before any route but the `unguarded` ones."""
+        """`guard` raises for a request that may not ask; it is asked before any route but the `unguarded` ones.
+
+        A browser that asks beforehand whether a page may send a request has no key to show.
+        """
         self._prefixes = {path: methods for path, methods in routes.items() if path != "/" and path.endswith("/")}
         self._exact = {path: methods for path, methods in routes.items() if path not in self._prefixes}
         self._observer = observer
         self._guard = guard
         self._unguarded = frozenset(unguarded)
+        self._cors = cors or Cors()
         self._discard_seconds = discard_seconds
         self.in_flight = 0
 
@@ -65,7 +75,7 @@ class App:
         self.in_flight += 1
         try:
             response = await self._respond(request, endpoint, methods)
-            extra = self._headers(_request_id(request))
+            extra = [*self._headers(_request_id(request)), *self._cors.headers(request)]
             if self._observer.draining():
                 extra.append((b"connection", b"close"))
             if response.status >= 400 and not await request.discard_body(_DISCARD_BYTES, self._discard_seconds):
@@ -92,16 +102,23 @@ class App:
 
     async def _respond(self, request: Request, endpoint: str, methods: dict[str, Handler] | None) -> Response:
         try:
+            if (response := self._cors.preflight(request, methods)) is not None:
+                return response
             if self._guard is not None and methods is not None and endpoint not in self._unguarded:
                 self._guard(request)
             return await self._route(request, methods)
         except ApiError as error:
+            if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                reason = str(error.__cause__ or error.message)
+                _log.error("%s failed: %s: %s", endpoint, error.code, reason)
+                self._observer.failed(error.code.value, reason)
             return self._refuse(error)
         except ClientGone:
             raise
-        except Exception:
+        except Exception as error:
             # The text of an error may hold a caller's words: the log names the place, the answer nothing.
-            _log.exception("error in %s", request.path if methods else _UNKNOWN_ROUTE)
+            _log.exception("error in %s", endpoint)
+            self._observer.failed(Code.INTERNAL.value, f"{type(error).__name__} in {endpoint}; the log has more")
             return self._refuse(ApiError(500, Code.INTERNAL, "Internal error; the log of the pod has more."))
 
     def _refuse(self, error: ApiError) -> Response:

@@ -14,7 +14,7 @@ from .errors import ApiError, Code
 
 _log = logging.getLogger(__name__)
 _VERSIONS = ("1.0", "1.1")  # of those that the parser knows
-_MOST_PIPELINED = 128  # requests of one connection that wait for the answer to another
+MOST_PIPELINED = 128  # requests of one connection that wait for the answer to another
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,8 @@ class Connection(HttpToolsProtocol):
             return
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._bounds.head_bytes:
             raise self._note(self._too_long())
-        if len(self.pipeline) >= _MOST_PIPELINED:
-            message = f"More than {_MOST_PIPELINED} requests of this connection wait for their answers."
+        if len(self.pipeline) >= MOST_PIPELINED:
+            message = f"More than {MOST_PIPELINED} requests of this connection wait for their answers."
             raise self._note(ApiError(429, Code.QUEUE_FULL, message, retry_after=1.0))
         super().on_headers_complete()
         self._in_head, self._in_body, self._progressed = False, True, True

@@ -16,6 +16,7 @@ class Code(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"  # a Content-Encoding or charset that is not taken
     REQUEST_TIMEOUT = "request_timeout"  # the client did not send its head or body in time
     INVALID_API_KEY = "invalid_api_key"  # none, or one that nobody has
+    ORIGIN_NOT_ALLOWED = "origin_not_allowed"  # a browser asks for a page that may not read answers
     MODEL_NOT_FOUND = "model_not_found"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -31,6 +32,8 @@ class Response:
 
     def all_headers(self) -> Headers:
         """Return its headers, and those that describe its body."""
+        if self.status == HTTPStatus.NO_CONTENT:
+            return self.headers
         return [(b"content-type", self.content_type), (b"content-length", str(len(self.body)).encode()), *self.headers]
 
     async def send(self, send: Send, extra: Headers) -> None:

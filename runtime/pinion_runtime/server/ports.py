@@ -6,6 +6,7 @@ from ..pod import Pod
 from .admission import Admission
 from .app import App, Handler
 from .auth import bearer_guard
+from .cors import Cors
 from .health import health_routes, ready_handler
 from .models import model_routes
 from .status import status_routes
@@ -27,6 +28,10 @@ class ManagementObserver:
 
     def refused(self, error_type: str) -> None:
         """Take one refusal."""
+
+    def failed(self, code: str, message: str) -> None:
+        """Have the pod tell what failed."""
+        self._pod.failed(code, message)
 
     def model_cid(self) -> str:
         """Return the CID of the files that the engine opened; "" before it is known."""
@@ -55,8 +60,8 @@ class InferenceObserver(ManagementObserver):
 
 def inference_app(pod: Pod, admission: Admission) -> App:
     """Return the application of the inference port."""
-    guard = bearer_guard(pod.keys)
-    return App(inference_routes(pod, admission), InferenceObserver(pod), guard=guard, unguarded=UNGUARDED)
+    guard, cors = bearer_guard(pod.keys), Cors(lambda: pod.cors_origins)
+    return App(inference_routes(pod, admission), InferenceObserver(pod), guard=guard, unguarded=UNGUARDED, cors=cors)
 
 
 def management_app(pod: Pod) -> App:

@@ -13,7 +13,8 @@ from pinion_contract.config import Limits
 from ..lifecycle import Lifecycle
 from ..metrics import Metrics
 from ..pod import Pod
-from .admission import Admission
+from .admission import Admission, Pace
+from .connection import MOST_PIPELINED, Bounds
 from .errors import Code
 from .ports import UNGUARDED, inference_routes, management_routes
 from .tasks.fields import FIELDS, OPTIONS, Effect, Field
@@ -48,13 +49,17 @@ LIMITS = {
 CODES = {
     "invalid_request": (400, "a field is not what the route takes; `param` names it, and the entry of a list"),
     "invalid_json": (400, "the body is no JSON object"),
-    "malformed_http": (400, "what arrived is no HTTP request"),
+    "malformed_http": (400, "what arrived is no request of HTTP/1.1, or its body is cut wrongly; 505: another version of HTTP"),
     "unsupported_parameter": (400, "a field is not taken here, or not with this value; the message says which is"),
     "context_length_exceeded": (400, "a text has more tokens than the model takes: send `truncate`, or split it"),
-    "request_too_large": (413, "the body or the request's tokens are over a limit: send fewer texts per request"),
+    "request_too_large": (
+        413,
+        "the body or the request's tokens are over a limit: send fewer texts per request; 431: the head is",
+    ),
     "unsupported_media_type": (415, "a `Content-Encoding` or charset that is not taken; the message names those that are"),
     "request_timeout": (408, "the request did not arrive in time"),
     "invalid_api_key": (401, "no API key, or one that nobody has"),
+    "origin_not_allowed": (403, "a browser asks for a page that may not read answers: `cors.allowOrigins`"),
     "model_not_found": (404, "`model` is not the one that is served here; the message names it"),
     "not_found": (404, "no such path; the message has the list"),
     "method_not_allowed": (405, "the path takes another method, which `Allow` names"),
@@ -135,6 +140,25 @@ def _limits() -> str:
     )
 
 
+def _connections() -> str:
+    bounds, pace = Bounds(), Pace()
+    rows = [
+        (f"{bounds.head_bytes:,} bytes", "the line and the headers of a request", "431"),
+        (f"{bounds.head_seconds:g} s", "the head of a request, from its first byte", "408"),
+        (f"{bounds.idle_seconds:g} s", "a connection without a request, before the first and between two", "it is closed"),
+        (f"{pace.idle_seconds:g} s", "a pause within a body", "408"),
+        (
+            f"{pace.bytes_per_second:g} bytes/s",
+            f"the least speed of a body, on average, after its first {pace.idle_seconds:g} s",
+            "408",
+        ),
+        (f"{bounds.rest_seconds:g} s", "the rest of a body whose request has been answered", "it is closed"),
+        (f"{bounds.stall_seconds:g} s", "a client that takes nothing of its answer", "it is closed"),
+        (f"{MOST_PIPELINED:,}", "requests of one connection that wait behind another", "429"),
+    ]
+    return _table(("limit", "of", "then"), rows)
+
+
 def _codes() -> str:
     rows = sorted((*CODES[code.value][:1], code.value, CODES[code.value][1]) for code in Code)
     return _table(
@@ -149,6 +173,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "refused": _refused,
     "ignored": _ignored,
     "limits": _limits,
+    "connections": _connections,
     "codes": _codes,
 }
 

@@ -67,6 +67,15 @@ CASES: list[Case] = [
         [{"repo": REPO, "revisionPolicy": "Track", "revision": commit} for commit in ("c" * 40, "C" * 40)],
         "revisionPolicy Track needs a branch",
     ),
+    (
+        MODEL,
+        "spec.cors.allowOrigins",
+        [[], ["*"], ["https://app.example", "http://localhost:3000", "http://[::1]:80", "capacitor://localhost"]],
+        [["app.example"], ["https://app.example/"], ["https://App.example"], ["https://*.example"], ["null"], [""]],
+        "spec.cors.allowOrigins[0]",
+    ),
+    (MODEL, "spec.cors.allowOrigins", [["https://a:4443"]], [["https://a:443"]], "browsers leave :443 out of https://HOST"),
+    (MODEL, "spec.cors.allowOrigins", [["http://a:8080"]], [["http://a:80"]], "browsers leave :80 out of http://HOST"),
     (MODEL, f"{SOURCE}.trackIntervalSeconds", [60], [59], "trackIntervalSeconds"),
     (
         MODEL,

@@ -14,6 +14,7 @@ from tests.support.hub import Hub
 from tests.support.serve import Serve, Served, wait_until
 
 pytestmark = pytest.mark.model
+PAGE = "https://app.example"
 
 
 @dataclass
@@ -36,7 +37,7 @@ def guarded(hub: Hub, tmp_path_factory: pytest.TempPathFactory, serve_cache: Pat
     (keys / "bob").write_text("sha256:" + hashlib.sha256(b"sk-bob").hexdigest())
     starter = Serve(hub, folder, serve_cache)
     try:
-        served = starter.flags(hub.minilm, "--api-keys-dir", str(keys), "--live-seconds", "0.1")
+        served = starter.flags(hub.minilm, "--api-keys-dir", str(keys), "--live-seconds", "0.1", "--cors-origins", PAGE)
         served.wait_ready(300)
         yield Guarded(served, keys)
     finally:
@@ -70,6 +71,17 @@ def test_anything_else_is_refused(guarded: Guarded, authorization: str | None) -
     headers = [] if given is None else [(b"authorization", given.encode("latin-1"))]
     for method, path in (("POST", "/v1/embeddings"), ("GET", "/v1/models"), ("GET", f"/v1/models/{guarded.served.model}")):
         refused(httpx.request(method, guarded.served.base + path, headers=headers, json={}, timeout=30))
+
+
+def test_a_page_asks_beforehand_without_a_key_and_reads_why_it_is_refused(guarded: Guarded) -> None:
+    asked = {"origin": PAGE, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    for path in ("/v1/embeddings", "/", "/embed", "/v1/models", "/nowhere"):
+        answer = httpx.options(guarded.served.base + path, headers=asked)
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, PAGE)
+        refusal = httpx.post(guarded.served.base + path, headers={"origin": PAGE}, json={})
+        assert (refusal.status_code in (401, 404), refusal.headers["access-control-allow-origin"]) == (True, PAGE)
+    assert "access-control-allow-origin" not in guarded.served.get("/livez").headers
+    assert guarded.served.status().cors_origins == (PAGE,)
 
 
 def test_a_key_in_the_url_or_another_header_does_not_count(guarded: Guarded) -> None:

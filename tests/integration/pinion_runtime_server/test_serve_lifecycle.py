@@ -144,6 +144,10 @@ async def test_a_killed_engine_is_replaced(serve: Serve, commit: str) -> None:
         assert served.get("/livez").status_code == 200
     again = served.wait_ready()
     assert again.failure is None
+    assert again.last_failure is not None
+    assert again.last_failure.reason == FailureReason.ENGINE_DIED
+    assert again.last_failure.message == status.failure.message
+    assert f"the engine died: {status.failure.message}" in served.log.read_text()
     assert again.engine_restarts == 1
     assert again.timings.cold_start_seconds == ready.timings.cold_start_seconds
     assert served.metric(names.ENGINE_RESTARTS_TOTAL, model=served.model) == 1
@@ -168,8 +172,13 @@ async def test_limits_change_without_a_restart(serve: Serve, commit: str) -> Non
 
         wider = make_live(max_concurrent_requests=8, max_queued_requests=8, max_body_bytes=100, request_timeout_seconds=1)
         (serve.folder / "live.json").write_text("{ broken")
-        (serve.folder / "live.json").write_text(wider.model_dump_json(by_alias=True))
+        asked = {"origin": "https://app.example", "access-control-request-method": "POST"}
+        assert (await client.options("/v1/embeddings", headers=asked)).status_code == 405
+        told = wider.model_copy(update={"cors_origins": ("*",)})
+        (serve.folder / "live.json").write_text(told.model_dump_json(by_alias=True))
         wait_until(lambda: served.status().limits == wider.limits, 60, "the new limits")
+        assert served.status().cors_origins == ("*",)
+        assert (await client.options("/v1/embeddings", headers=asked)).status_code == 204
         too_large = await client.post("/v1/embeddings", json=body(served, "x" * 200))
         assert too_large.status_code == 413
 

@@ -61,6 +61,47 @@ def test_the_message_says_that_pods_serve_and_are_being_told() -> None:
     assert world.message("Ready") == "0 of 2 replicas serve; 2 more serve and are being told a change"
 
 
+# web pages that may read answers
+
+
+def test_pages_that_may_read_answers_are_told_and_roll_nothing() -> None:
+    world = serving()
+    before = (world.revision, world.deployment["spec"]["template"])
+    world.change(cors={"allowOrigins": ["https://app.example"]})
+    world.carry_out(world.decide())
+    assert world.live.cors_origins == ("https://app.example",)
+    assert sorted(world.decide().annotate) == [Ref(POD, NAMESPACE, f"pod-{number}") for number in range(2)]
+    world.settle()
+    assert world.message("Ready") == "0 of 2 replicas serve; 2 more serve and are being told a change"
+    read_by(world, "pod-0", "pod-1").settle()
+    assert (world.condition("Ready"), world.decide()) == ("True/Serving", Plan(after=15.0))
+    assert (world.revision, world.deployment["spec"]["template"]) == before
+
+
+def test_pages_that_may_no_longer() -> None:
+    world = serving()
+    world.change(cors={"allowOrigins": ["*"]}).settle()
+    read_by(world, "pod-0", "pod-1").settle()
+    world.change(cors={"allowOrigins": []}).settle()
+    assert world.condition("Ready") != "True/Serving"
+    read_by(world, "pod-0", "pod-1").settle()
+    assert (world.live.cors_origins, world.condition("Ready")) == (None, "True/Serving")
+
+
+def test_pods_from_before_there_was_such_a_thing_count_as_they_are() -> None:
+    world = serving()
+    world.change(cors={"allowOrigins": ["*"]})
+    for name in ("pod-0", "pod-1"):
+        world.pod(name, status=world.says(cors_origins=None))
+    world.settle()
+    assert (world.condition("Ready"), world.decide()) == ("True/Serving", Plan(after=15.0))
+
+
+def test_what_nobody_asked_for_is_not_written() -> None:
+    live = next(child for ref, child in serving().children.items() if ref.name.endswith("-live"))
+    assert "cors" not in live["data"]["live.json"]
+
+
 # another name
 
 

@@ -1,6 +1,7 @@
 """Routing, admission and interruption over a real listener on loopback."""
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from pinion_contract.config import Limits
+from pinion_runtime.engines.protocol import ComputeFailed
 from pinion_runtime.server.admission import Admission, DrainRate
 from pinion_runtime.server.app import App
 from pinion_runtime.server.errors import ApiError, Code
@@ -35,6 +37,8 @@ class Desk:
                 "/echo": {"POST": self.echo},
                 "/wait": {"POST": self.wait},
                 "/fail": {"GET": self.fail},
+                "/compute": {"GET": self.compute},
+                "/busy": {"GET": self.busy},
                 "/things/": {"GET": self.thing},
             },
             self.recorder,
@@ -59,6 +63,12 @@ class Desk:
 
     async def fail(self, _: Request) -> Response:
         raise ValueError("a caller's secret words")
+
+    async def compute(self, _: Request) -> Response:
+        raise ApiError(500, Code.INTERNAL, "The engine failed: compute_failed.") from ComputeFailed("IndexError: out of range")
+
+    async def busy(self, _: Request) -> Response:
+        raise ApiError(503, Code.MODEL_NOT_READY, "not yet", retry_after=1)
 
     async def thing(self, request: Request) -> Response:
         return json_response({"name": request.path})
@@ -132,6 +142,24 @@ async def test_an_error_in_a_route_is_a_500_without_its_text(running: Running) -
     assert (answer.status_code, answer.json()["error"]["type"]) == (500, "server_error")
     assert "secret" not in answer.text
     assert running.desk.recorder.refusals == ["internal_error"]
+    assert running.desk.recorder.failures == [("internal_error", "ValueError in /fail; the log has more")]
+
+
+async def test_a_failed_computation_is_logged_and_told_with_its_reason(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        answer = await running.client.get("/compute")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert [record.getMessage() for record in caplog.records] == ["/compute failed: internal_error: IndexError: out of range"]
+    assert running.desk.recorder.failures == [("internal_error", "IndexError: out of range")]
+    assert running.desk.recorder.refusals == ["internal_error"]
+
+
+async def test_what_is_no_fault_of_ours_is_no_failure(running: Running) -> None:
+    for path in ("/nowhere", "/echo", "/busy"):
+        await running.client.get(path)
+    assert running.desk.recorder.failures == []
 
 
 async def test_an_announced_body_that_is_too_large(running: Running) -> None:

@@ -33,6 +33,21 @@ def test_limits_on_a_laptop() -> None:
     assert source.live().limits == Limits(max_tokens_per_request=7, max_body_bytes=8, max_queued_requests=0)
 
 
+@pytest.mark.parametrize(
+    ("flags", "origins"),
+    [
+        ([], None),
+        (["--cors-origins", "*"], ("*",)),
+        (["--cors-origins", "https://a.example, http://localhost:3000"], ("https://a.example", "http://localhost:3000")),
+        (["--cors-origins=https://a.example", "--cors-origins=https://b.example"], ("https://a.example", "https://b.example")),
+    ],
+)
+def test_pages_that_may_read_answers(flags: list[str], origins: tuple[str, ...] | None) -> None:
+    source = parse_settings(["a/b", *flags], {}).source
+    assert isinstance(source, ModelFlags)
+    assert source.live().cors_origins == origins
+
+
 def test_two_files_in_a_pod() -> None:
     settings = parse_settings(["--config", "/etc/c.json", "--live", "/etc/l.json"], {})
     assert settings.source == ConfigFiles(Path("/etc/c.json"), Path("/etc/l.json"))
@@ -71,6 +86,9 @@ def test_a_kubo_needs_both_addresses() -> None:
         (["a/b", "--dtype", "int8"], "invalid choice"),
         (["a/b", "--max-body-bytes", "0"], "between 1 and"),
         (["a/b", "--max-tokens-per-request", "0"], "between 1 and"),
+        (["a/b", "--cors-origins", "app.example"], "'app.example' is no origin"),
+        (["a/b", "--cors-origins", "https://a.example:443"], "leave :443 out"),
+        (["a/b", "--cors-origins", ","], "no origin"),
         (["a/b", "--kubo-rpc", "http://127.0.0.1:5001"], "go together"),
         (["a/b", "--kubo-token-file", "/no/such/file"], "there is no file /no/such/file"),
         (["a/b", "--ignore", "x" * 257], "argument --ignore: a pattern has at most 256 characters"),

@@ -13,7 +13,7 @@ from ...resources.model_names import live_name
 from ...resources.names import LIVE_ANNOTATION
 from .artifact import Artifact
 from .observed import Observed
-from .pods import is_leaving, is_ready, revision_of
+from .pods import is_leaving, is_ready, knows_origins, revision_of
 from .revision import Revision, served_name
 
 MAX_NAMES = 4  # that a model may have at once while it is renamed
@@ -35,6 +35,7 @@ def wanted_live(seen: Observed, model: ModelDeployment, revision: Revision, arti
         owner=model.metadata.uid,
         served_names=_served_names(seen, model, revision),
         limits=wanted_limits(model),
+        cors_origins=model.spec.cors.allow_origins or None,
     )
 
 
@@ -54,7 +55,8 @@ def pods_to_tell(seen: Observed, revision: Revision, live: Object) -> dict[str, 
         if revision.is_first_form:
             differs = status.limits != wanted.limits
         else:
-            differs = read != (wanted.limits, wanted.served_names, wanted.expected_cid)
+            known = (wanted.limits, wanted.served_names, wanted.expected_cid)
+            differs = read != known or not knows_origins(status, wanted.cors_origins)
         if differs and meta.get("annotations", {}).get(LIVE_ANNOTATION) != mark:
             found[str(meta["name"])] = mark
     return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pinion_contract.config import Limits
-from pinion_contract.status import Phase
+from pinion_contract.status import Phase, PodStatus
 
 from ...resources.model_names import CONTAINER
 from ...resources.names import REVISION_LABEL
@@ -20,6 +20,7 @@ class Want:
     limits: Limits
     cid: str  # "" = not known yet: then no pod counts
     served_names: tuple[str, ...] = ()  # () = it cannot be told any
+    cors_origins: tuple[str, ...] | None = None
 
 
 def name_of(pod: Pod) -> str:
@@ -56,7 +57,12 @@ def has_read(pod: Pod, want: Want) -> bool:
     """Return whether it says that it has read the wanted live.json."""
     status = pod.status
     named = status is not None and (not want.served_names or status.served_names == want.served_names)
-    return status is not None and named and status.limits == want.limits
+    return status is not None and named and status.limits == want.limits and knows_origins(status, want.cors_origins)
+
+
+def knows_origins(status: PodStatus, wanted: tuple[str, ...] | None) -> bool:
+    """Return whether a pod has read which web pages may read answers; one from before there was such a thing never will."""
+    return status.cors_origins is None or status.cors_origins == (wanted or ())
 
 
 def serves_bytes(pod: Pod, want: Want) -> bool:

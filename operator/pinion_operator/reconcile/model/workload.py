@@ -92,7 +92,7 @@ def measure(
     """Return the workload of a revision; of its wanted children, some may be refused."""
     live = wanted_live(seen, model, revision, artifact)
     names = () if revision.is_first_form else live.served_names
-    want = Want(revision.config_digest, live.limits, artifact.cid, names)
+    want = Want(revision.config_digest, live.limits, artifact.cid, names, live.cors_origins)
     staying = tuple(pod for pod in seen.pods if not is_leaving(pod))
     current = tuple(pod for pod in staying if revision_of(pod) == revision.name)
     deployment = deployment_of(seen, model)

@@ -54,9 +54,9 @@ async def embed(inputs: Inputs, options: Options, serving: Serving, *, limits: L
         message = "The engine died while it had this request; another one is being started."
         raise ApiError(503, Code.ENGINE_DIED, message, retry_after=_ENGINE_RETRY_SECONDS) from None
     except NonFiniteResult as error:
-        raise ApiError(500, Code.NON_FINITE_RESULT, f"The model computed no finite numbers: {error}.") from None
+        raise ApiError(500, Code.NON_FINITE_RESULT, f"The model computed no finite numbers: {error}.") from error
     except EngineError as error:
-        raise ApiError(500, Code.INTERNAL, f"The engine failed: {error.code.value}.") from None
+        raise ApiError(500, Code.INTERNAL, f"The engine failed: {error.code.value}.") from error
     return Vectors(_shape(result.vectors, options, serving), result.tokens)
 
 
