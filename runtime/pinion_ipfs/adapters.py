@@ -8,6 +8,10 @@ from .selection import INDEX, SINGLE
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "pytorch_adapter.bin")
+NOT_APPLIED = (
+    "an adapter lies beside the model, and adapters are not applied: merge it into the model (merge_and_unload of the library "
+    "peft), or leave it out"
+)
 _LONGEST = 200  # characters of a name that somebody wrote
 
 

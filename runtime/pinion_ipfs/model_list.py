@@ -155,10 +155,7 @@ def _adapter(files: _Files) -> str:
     named = configs[0] if configs else weights[0]
     folder = named.rpartition("/")[0]
     pattern = f"{folder}/*" if folder else "adapter_*"
-    return (
-        f"{named}: an adapter lies beside the model, and adapters are not applied: merge it into the model (merge_and_unload "
-        f"of the library peft), or leave it out ({pattern}) to serve the base model alone"
-    )
+    return f"{named}: {adapters.NOT_APPLIED} ({pattern}) to serve the base model alone"
 
 
 def _is_whole(files: _Files) -> bool:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from pinion_ipfs import adapters
+
 from .engines.protocol import EngineLoadError
 from .json_files import decode_json
 from .lfs_pointers import refuse_pointers
@@ -14,7 +16,12 @@ _NAMES_SHOWN = 10
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the safetensors files of a folder; raise EngineLoadError that names every file that is not what it should be."""
+    """Return the safetensors files of a folder; raise EngineLoadError that names every file that is not what it should be.
+
+    An adapter is refused wherever it lies: without it the vectors would be those of its base.
+    """
+    if found := sorted(folder.rglob(adapters.CONFIG)):
+        raise EngineLoadError(f"{found[0].relative_to(folder)}: {adapters.NOT_APPLIED}")
     paths = _named(folder)
     readable = (path for path in sorted(folder.iterdir()) if path.suffix in _READ and path.is_file())
     refuse_pointers([*paths, *readable], folder)

@@ -13,6 +13,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPI
 
 from ..model_files import ModelFiles, read_model_files
 from ..sentence_modules import Pooling
+from ..tokenizer_files import check_tokenizer_files
+from .load_messages import check_tokenizer, in_our_words, tokenizer_errors
 from .opened_files import OpenedFiles
 from .pooling import build_steps, pool
 from .protocol import Capabilities, EngineLoadError, EngineOutOfMemory, EngineSpec
@@ -36,6 +38,7 @@ class TransformersEncoder:
         files = read_model_files(spec.snapshot)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         with _load_errors(files):
+            check_tokenizer_files(files.transformer)
             self._model, dtype = _load_model(files, spec.dtype, self._opened)
             self._model.eval().to(self._device)
             self.tokenizer, special_ids = _load_tokenizer(files, self._opened)
@@ -98,7 +101,7 @@ def _load_errors(files: ModelFiles) -> Iterator[None]:
         raise
     except Exception as error:
         kind = EngineOutOfMemory if is_out_of_memory(error) else EngineLoadError
-        text = " ".join(str(error).split())[:1000] or type(error).__name__
+        text = in_our_words(error, files)
         raise kind(f"{files.architecture} (model_type {files.model_type}) can't be loaded: {text}") from error
 
 
@@ -133,11 +136,13 @@ def _load_model(files: ModelFiles, wanted: str, opened: OpenedFiles) -> tuple[An
 
 def _load_tokenizer(files: ModelFiles, opened: OpenedFiles) -> tuple[bytes, tuple[int, ...]]:
     """Return the JSON of the tokenizer that transformers makes of the folder, for the front, and its special ids."""
-    tokenizer = AutoTokenizer.from_pretrained(files.transformer, local_files_only=True, trust_remote_code=False)
+    with tokenizer_errors(files):
+        tokenizer = AutoTokenizer.from_pretrained(files.transformer, local_files_only=True, trust_remote_code=False)
     if (files.transformer / "tokenizer.json").is_file():
         opened.record(files.transformer / "tokenizer.json")  # the library opens it, not Python
     if not tokenizer.is_fast:
         raise EngineLoadError(f"{type(tokenizer).__name__} is a slow tokenizer; only fast ones are supported")
+    check_tokenizer(tokenizer, files)
     json: str = tokenizer.backend_tokenizer.to_str()
     return json.encode(), tuple(sorted(tokenizer.all_special_ids))
 

@@ -101,7 +101,7 @@ SPOILED: dict[str, tuple[Callable[[Path], None], str]] = {
     "garbled": (garble, "model.safetensors is not a whole safetensors file"),
     "pickle only": (pickle_only, r"found pytorch_model.bin, which is not loaded: only safetensors are"),
     "unknown architecture": (foreign, r"KettleModel \(model_type kettle\) can't be loaded.*kettle"),
-    "remote code": (remote_code, r"\(model_type kettle\) can't be loaded.*trust_remote_code"),
+    "remote code": (remote_code, r"\(model_type kettle\) can't be loaded.*the code that auto_map names is never run"),
     "not a text model": (vision, "ViTModel"),
     "other shapes": (wider, r"encoder.layer.0.intermediate.dense.bias has shape \(64,\), config.json wants \(128,\)"),
     "missing weights": (deeper, r"lacks weights of the model: encoder.layer.2"),
