@@ -99,6 +99,7 @@ class ModelFacts(OpenMessage):
     cid: str = ""  # computed from, or verified against, the bytes on disk
     manifest_cid: str = ""
     opened_cid: str = ""  # of the files the engine opened, verified at load
+    unconfirmed: str = ""  # what only the cache says of commit and files, because the hub was not asked or did not answer
     source_digest: str = ""
     size_bytes: int = 0
     file_count: int = 0

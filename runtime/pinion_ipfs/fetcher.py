@@ -29,6 +29,7 @@ from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
 from .router import Router
 from .sources import Sources
 from .store import BlobRecord, PinRecord, Store
+from .store.offline import list_whole
 from .turns import Sharing
 
 __all__ = ["BackendPin", "FetchRequest", "Fetcher", "PinReceipt", "Progress", "Snapshot", "SourceBytes"]
@@ -70,12 +71,24 @@ class Fetcher:
     async def resolve(self, request: FetchRequest) -> Listing:
         """Return the files to have: from the manifest when its CID is known and somebody has it, else from the hub.
 
+        Offline it is what the store itself knows of the commit; SourceNotFound when that is not whole.
+
         Raises DigestMismatch for another listing than was asked for, InsufficientStorage before any byte is fetched, and
         what the hub module raises.
         """
         manifest = await self._manifest(request)
         if manifest:
             listing = manifest.listing
+        elif request.offline:
+            listing = await asyncio.to_thread(
+                list_whole,
+                self._store,
+                request.repo,
+                request.commit,
+                allow_patterns=request.allow_patterns,
+                ignore_patterns=request.ignore_patterns,
+                source_digest=request.source_digest,
+            )
         else:
             listing = await list_files(
                 request.repo,
@@ -105,12 +118,17 @@ class Fetcher:
         files = {file.etag: file for file in listing.files}
         meter = ProgressMeter(sum(file.size for file in files.values()), self._on_progress)
         missing: list[HubFile] = []
+        wrong: list[DigestMismatch] = []
+        # Without a file that was taken out, what is left might pass for whole the next time: nobody has said that it is not.
+        keep = request.offline and bool(listing.unconfirmed)
         for file in files.values():
-            if await asyncio.to_thread(self._store.adopt, request.repo, file):
+            if await asyncio.to_thread(self._store.adopt, request.repo, file, on_wrong=wrong.append, keep=keep):
                 meter.add("Store", "store", file.size)
             else:
                 missing.append(file)
         meter.publish()
+        if missing and request.offline and wrong:
+            raise self._wrong_offline(request, wrong)
         if missing:
             if request.manifest_cid not in self._manifests_missed:
                 await self._manifest(request)  # with it single files can be asked for by CID
@@ -237,6 +255,12 @@ class Fetcher:
             free = self._store.free_bytes()
             raise InsufficientStorage(f"{what} and the cache's free space", needed_bytes=needed, available_bytes=free)
 
+    def _wrong_offline(self, request: FetchRequest, wrong: Sequence[DigestMismatch]) -> DigestMismatch:
+        told = "; ".join(map(str, wrong))
+        where = self._store.side / "quarantine"
+        message = f"{request.repo}@{request.commit}: {told}; taken out (to {where}), and the hub is not asked for it again"
+        return DigestMismatch(message, source="store", path=wrong[0].path)
+
     def _records(self, repo: RepoId, files: Sequence[HubFile]) -> dict[str, BlobRecord]:
         """Return the record of each file by path; raise StoreCorrupted when one is not here."""
         records = {file.path: record for file in files if (record := self._store.adopt(repo, file))}
@@ -254,10 +278,15 @@ class Fetcher:
         records = self._records(repo, listing.files)
         root = layout_tree({path: record.layout for path, record in records.items()}).root
         entries = tuple(ManifestFile(file, records[file.path].sha256, records[file.path].layout.cid) for file in listing.files)
-        manifest_cid = self._store.put_manifest(Manifest(repo, request.commit, root, entries))
+        manifest = Manifest(repo, request.commit, root, entries)
+        # What nobody has confirmed is not written down: it would count as a record of ours the next time.
+        manifest_cid = self._store.put_manifest(manifest, lasting=not listing.unconfirmed)
         path = self._store.link_snapshot(repo, request.commit, listing.files, request.revision)
         blobs = {file.path: self._store.blob(repo, file) for file in listing.files}
-        return Snapshot(path, repo, request.commit, root, manifest_cid, listing.total_bytes, len(blobs), blobs, request)
+        return Snapshot(
+            *(path, repo, request.commit, root, manifest_cid, listing.total_bytes, len(blobs), blobs, request),
+            unconfirmed=listing.unconfirmed,
+        )
 
 
 def _space(files: Iterable[HubFile]) -> int:

@@ -35,6 +35,7 @@ class Listing:
     total_bytes: int
     source_digest: str
     left_out: tuple[str, ...] = field(default=(), compare=False)  # paths that are there and not wanted; () when not known
+    unconfirmed: str = field(default="", compare=False)  # why these may not be all; "" = a hub or a record of ours has said so
     base_model: str = field(default="", compare=False)  # of an adapter that is the whole repository, where that is known
 
     @classmethod

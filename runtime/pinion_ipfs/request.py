@@ -32,6 +32,7 @@ class FetchRequest:
     owner: str = "local"
     token_hosts: TokenHosts | None = None  # who may have the token; None: the endpoint
     policy: AddressPolicy | None = None  # where the endpoint may lead; None: it is one's own
+    offline: bool = False  # the hub is not asked: what is in the store, or in backends by CID, or nothing
     fallback: bool = True  # False: when the CID is known and no backend delivers it, wait; the origin is not asked instead
 
     @property
@@ -73,6 +74,7 @@ class Snapshot:
     file_count: int
     files: Mapping[str, Path]  # blob by path in the snapshot
     request: FetchRequest
+    unconfirmed: str = ""  # as the listing's
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from .errors import (
     ContentMissing,
     DigestMismatch,
     MalformedCar,
+    SourceNotFound,
     TruncatedCar,
     UnsupportedDag,
 )
@@ -102,6 +103,11 @@ class Sources:
         if not self._request.fallback and any(attempt.kind != ContentMissing.__name__ for attempt in self._attempts):
             told = "; ".join(f"{attempt.backend}: {attempt.error}" for attempt in self._attempts)
             raise BackendUnavailable(f"{root}: no backend delivers it, and without fallback the origin is not asked: {told}")
+        if self._request.offline:
+            paths = ", ".join(file.path for file in missing[:5])
+            raise SourceNotFound(
+                f"{self._request.repo}@{self._request.commit}: the hub is not asked for what is missing: {paths}"
+            )
         if sharing is not None:
             while offers := await sharing.take_turn(digest, root, self._peer_files.banned):
                 if not (missing := await self._from_peers(offers, missing)):

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 from pinion_contract.config import FolderSource, LiveConfig, RuntimeConfig, config_digest
 from pinion_contract.status import FailureReason, ModelFacts, Phase
 from pinion_ipfs.errors import CidMismatch, ContentError, PinFailed, StoreCorrupted
-from pinion_ipfs.hub import Commit, resolve_commit
+from pinion_ipfs.identity import Commit
 from pinion_ipfs.listing import Listing
 from pinion_ipfs.model_list import check_model_list
 from pinion_ipfs.request import OpenSnapshot
+from pinion_ipfs.store import Store
 
 from .api_keys import follow_keys
 from .content import Content, ModelContent
@@ -27,6 +28,7 @@ from .pin_keeper import keep_pinned
 from .pod import Pod
 from .retry import delay_seconds
 from .settings import ConfigFiles, ModelFlags, Settings
+from .silent_hub import find_revision
 from .stopwatch import stopwatch
 
 _log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class Bringup:
         self._live = LiveConfig()
         self._live_changed = asyncio.Event()
         self._tried = ("", "")  # the CIDs that were wanted when the files were brought last
+        self._unconfirmed = ""  # of the commit
         self._config: RuntimeConfig | None = None
         self._server: ModelServer | None = None
         self._content: _Content | None = None
@@ -111,7 +114,12 @@ class Bringup:
         listing = await self._persist(lambda: content.resolve(self._live))
         check_model_list(listing)
         pod.model = pod.model.model_copy(
-            update={"source_digest": listing.source_digest, "size_bytes": listing.total_bytes, "file_count": len(listing.files)}
+            update={
+                "source_digest": listing.source_digest,
+                "size_bytes": listing.total_bytes,
+                "file_count": len(listing.files),
+                "unconfirmed": "; ".join(filter(None, (self._unconfirmed, listing.unconfirmed))),
+            }
         )
         for attempt in itertools.count():
             try:
@@ -213,7 +221,11 @@ class Bringup:
         if isinstance(repo, Path):
             return None
         self._pod.model = ModelFacts(name=flags.served_name, repo=str(repo))
-        return await self._persist(lambda: resolve_commit(repo, flags.revision, endpoint=flags.endpoint, token=token))
+        store, offline = Store(self._settings.cache_dir), self._settings.offline
+        commit, self._unconfirmed = await self._persist(
+            lambda: find_revision(store, repo, flags.revision, endpoint=flags.endpoint, token=token, offline=offline)
+        )
+        return commit
 
     def _apply_live(self, live: LiveConfig) -> None:
         self._live = live

@@ -1,11 +1,12 @@
 """The content library as bring-up uses it: made from the configuration, its progress and receipts told to the pod."""
 
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from pinion_contract.config import HuggingFaceSource, LiveConfig, RuntimeConfig
 from pinion_ipfs.addresses import NOT_LOCAL
 from pinion_ipfs.content.cid import Cid
-from pinion_ipfs.errors import PinFailed
+from pinion_ipfs.errors import PinFailed, SourceNotFound
 from pinion_ipfs.fetcher import Fetcher, FetchRequest, PinReceipt, Snapshot
 from pinion_ipfs.findings import Finding
 from pinion_ipfs.hub import default_endpoint
@@ -19,6 +20,7 @@ from .backends import make_backends, make_breakers
 from .peering import Peering
 from .pod import Pod
 from .settings import Settings
+from .silent_hub import SILENT, explained, tell_served
 from .telling import Telling
 from .tokens import hub_token
 
@@ -55,7 +57,7 @@ class Content:
 
     def __init__(self, config: RuntimeConfig, source: HuggingFaceSource, settings: Settings, pod: Pod) -> None:
         self._config, self._source = config, source
-        self._hub_token = settings.hub_token
+        self._hub_token, self._offline = settings.hub_token, settings.offline
         self._pod = pod
         self._learned: Snapshot | None = None
         self._telling = telling = Telling(pod, [backend.name for backend in config.backends])
@@ -80,8 +82,17 @@ class Content:
             self._peering.start()
 
     async def resolve(self, live: LiveConfig) -> Listing:
-        """Return the files to have."""
-        return await self._fetcher.resolve(self._request(live))
+        """Return the files to have; while the hub is silent those that are whole in the cache, if they are."""
+        request = self._request(live)
+        try:
+            return await self._fetcher.resolve(request)
+        except SILENT as silent:
+            try:
+                listing = await self._fetcher.resolve(replace(request, offline=True))
+            except SourceNotFound as error:
+                raise explained(silent, error) from error
+            tell_served(silent)
+            return listing
 
     async def fetch(self, live: LiveConfig, listing: Listing) -> Snapshot:
         """Bring what is missing."""
@@ -129,7 +140,7 @@ class Content:
         learned = self._learned
         if learned is not None and not live.cid:
             live = live.model_copy(update={"cid": str(learned.cid), "manifest_cid": str(learned.manifest_cid)})
-        return make_request(config, source, live, token, hosts)
+        return replace(make_request(config, source, live, token, hosts), offline=self._offline)
 
 
 def make_request(

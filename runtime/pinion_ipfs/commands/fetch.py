@@ -2,17 +2,16 @@
 
 import argparse
 import asyncio
-import os
 import sys
 
-from huggingface_hub import get_token
+from huggingface_hub import get_token, is_offline_mode
 
 from ..arguments import UsageError, token_problem
 from ..fetcher import Fetcher, FetchRequest, Progress, Snapshot
 from ..hub import RepoId, resolve_commit
 from ..printable import printable_name
 from ..store import Store
-from ..store.offline import find_commit, list_snapshot
+from ..store.offline import find_commit
 from .environment import check_authorities, url_of
 from .interrupting import run
 from .output import show
@@ -29,13 +28,16 @@ def fetch(options: argparse.Namespace) -> int:
         "path": str(snapshot.path),
         "size": snapshot.size_bytes,
         "files": snapshot.file_count,
+        "unconfirmed": snapshot.unconfirmed,
     }
     show(options, f"{snapshot.cid}\n{printable_name(str(snapshot.path))}", facts)
+    if snapshot.unconfirmed and not options.json:
+        print(f"unconfirmed: {snapshot.unconfirmed}", file=sys.stderr)
     return 0
 
 
 async def _fetch(options: argparse.Namespace) -> Snapshot:
-    if options.offline:
+    if options.offline or is_offline_mode():
         return await _at_hand(options.repo, options)
     check_authorities()
     if not options.endpoint:
@@ -57,13 +59,12 @@ async def _fetch(options: argparse.Namespace) -> Snapshot:
 
 
 async def _at_hand(repo: RepoId, options: argparse.Namespace) -> Snapshot:
-    """Verify what is in the store; whatever is found to be missing on the way is not fetched."""
-    os.environ["HF_HUB_OFFLINE"] = "1"  # also for the download child, should it be started
+    """Verify what is in the store; whatever is found to be wrong or missing on the way is named, and nobody is asked."""
     store = Store.default()
     commit = await asyncio.to_thread(find_commit, store, repo, options.revision)
-    listing = await asyncio.to_thread(list_snapshot, store, repo, commit)
-    request = FetchRequest(repo, str(commit), commit, expected_cid=options.cid)
+    request = FetchRequest(repo, str(commit), commit, expected_cid=options.cid, offline=True)
     fetcher = Fetcher(store)
+    listing = await fetcher.resolve(request)
     return await fetcher.verify(await fetcher.fetch(request, listing))
 
 

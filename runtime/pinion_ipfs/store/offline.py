@@ -1,13 +1,24 @@
-"""What a cache holds without asking any hub: which commit a name means, and which files a commit has."""
+"""What a cache holds without asking any hub: which commit a name means, which files a commit has, and whether they are all.
 
+What says so is a record of ours, or for want of one the cache itself: then the answer is unconfirmed, and says why.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ContentError, InvalidRepository, SourceNotFound
 from ..identity import Commit, RepoId, check_revision
-from ..listing import HubFile, Listing, pointer_oid
+from ..listing import HubFile, Listing, pointer_oid, select
+from .files import read_record
+from .ownership import is_believed
 from .store import Store
+from .wholeness import missing_files
 
 _MOST_SHOWN = 5
+_BLOB = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def find_commit(store: Store, repo: RepoId, revision: str) -> Commit:
@@ -35,6 +46,7 @@ def find_commit(store: Store, repo: RepoId, revision: str) -> Commit:
 def commits(store: Store, repo: RepoId) -> list[Commit]:
     """Return the commits of a repository that a cache has folders for, the newest folder first."""
     folder = store.cache_dir / repo.folder / "snapshots"
+    store.secure(folder)
     found: list[tuple[int, Commit]] = []
     for path in folder.iterdir() if folder.is_dir() else ():
         try:
@@ -44,33 +56,99 @@ def commits(store: Store, repo: RepoId) -> list[Commit]:
     return [commit for _, commit in sorted(found, key=lambda entry: (-entry[0], str(entry[1])))]
 
 
+def list_whole(
+    store: Store,
+    repo: RepoId,
+    commit: Commit,
+    *,
+    allow_patterns: Sequence[str] = (),
+    ignore_patterns: Sequence[str] = (),
+    source_digest: str = "",
+) -> Listing:
+    """Return the files of a commit when all of them are in a cache: those of our manifest, else all that the model needs.
+
+    Without a manifest, and without a `source_digest` that they have, the listing is unconfirmed. Blobs are not read. Raise
+    SourceNotFound, naming what misses.
+    """
+    where = f"{repo}@{commit} in {store.cache_dir}"
+    chosen = [
+        select([file.hub for file in manifest.files], allow_patterns=allow_patterns, ignore_patterns=ignore_patterns)
+        for _, manifest in store.manifests()
+        if (manifest.repo, manifest.commit) == (repo, commit)
+    ]
+    known = [listing for listing in chosen if source_digest in ("", listing.source_digest)]
+    if known:
+        # One that was made by patterns of its own may be a part of it.
+        listing = max(known, key=lambda listing: (len(listing.files), listing.source_digest))
+        if absent := [file.path for file in listing.files if not _is_here(store, repo, file)]:
+            raise SourceNotFound(f"{where}: not whole, these are missing: {_shown(absent)}")
+        return listing
+    listing = select(list_snapshot(store, repo, commit).files, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns)
+    if source_digest:
+        if listing.source_digest != source_digest:
+            raise SourceNotFound(f"{where}: not the files that were asked for, or not all of them")
+        return listing
+    blobs = {file.path: store.blob(repo, file) for file in listing.files}
+    if missing := missing_files(blobs, lambda path: read_record(blobs[path].resolve())):
+        raise SourceNotFound(f"{where}: not whole, these are missing: {_shown(missing)}")
+    return replace(listing, unconfirmed="nobody has said that the files in the cache are all that the commit has")
+
+
 def list_snapshot(store: Store, repo: RepoId, commit: Commit) -> Listing:
     """Return the files of a commit as the hub announced them: the name of a blob in the cache is what the hub calls it.
 
-    Raise SourceNotFound for a file whose blob is gone, or that is no link into the cache.
+    Raise SourceNotFound for a file whose blob is gone, that is no link into the cache, or that a stranger put there.
     """
     folder = store.snapshot_path(repo, commit)
-    files = []
+    store.secure(folder)
+    where = f"{repo}@{commit} in {store.cache_dir}"
+    files: list[HubFile] = []
     for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            continue
         name = path.relative_to(folder).as_posix()
-        blob = path.readlink().name if path.is_symlink() else ""
-        if not path.is_file() or len(blob) not in (40, 64):
+        if path.is_dir() and not path.is_symlink():
+            store.secure(path)
+            continue
+        if not is_believed(path):
             raise SourceNotFound(
-                f"{repo}@{commit} in {store.cache_dir}: {name!r} is no file of the cache, or its bytes are gone"
+                f"{where}: {name!r} was put there by user {path.lstat().st_uid}, in a folder that all can write"
             )
+        blob = _blob_of(store, repo, path)
+        if not blob or not path.is_file():
+            raise SourceNotFound(f"{where}: {name!r} is no file of the cache, or its bytes are gone")
         size = path.stat().st_size
         lfs = len(blob) == 64
         files.append(HubFile(name, size, pointer_oid(blob, size) if lfs else blob, blob if lfs else None))
     if not files:
-        raise SourceNotFound(f"{repo}@{commit} in {store.cache_dir}: no files")
+        raise SourceNotFound(f"{where}: no files")
     return Listing.of(files)
+
+
+def _blob_of(store: Store, repo: RepoId, path: Path) -> str:
+    """Return the name of the blob to which a file of a snapshot leads, '' when it leads anywhere else."""
+    if not path.is_symlink():
+        return ""
+    target = Path(os.path.normpath(path.parent / path.readlink()))
+    inside = target.parent.resolve() == (store.cache_dir / repo.folder / "blobs").resolve()
+    return target.name if inside and _BLOB.fullmatch(target.name) else ""
+
+
+def _is_here(store: Store, repo: RepoId, file: HubFile) -> bool:
+    try:
+        return store.blob(repo, file).stat().st_size == file.size
+    except OSError:
+        return False
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_SHOWN
+    return ", ".join(names[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _read_ref(store: Store, repo: RepoId, revision: str) -> Commit | None:
     """Return what a ref's file says; whoever wrote it with an editor may have left blanks and line ends around it."""
+    path = store.cache_dir / repo.folder / "refs" / Path(revision)
+    store.secure(path.parent)
     try:
-        return Commit.parse((store.cache_dir / repo.folder / "refs" / Path(revision)).read_text("utf-8").strip())
+        return Commit.parse(read_record(path).decode("utf-8").strip()) if is_believed(path) else None
     except (OSError, UnicodeDecodeError, ContentError):
         return None

@@ -130,11 +130,19 @@ class Store:
         known = self._hashed.get(self.blob(repo, file))
         return known[1] if known else self._read_sidecar(repo, file)
 
-    def adopt(self, repo: RepoId, file: HubFile, on_bytes: Callable[[int], None] = lambda count: None) -> BlobRecord | None:
+    def adopt(
+        self,
+        repo: RepoId,
+        file: HubFile,
+        on_bytes: Callable[[int], None] = lambda count: None,
+        on_wrong: Callable[[DigestMismatch], None] = lambda error: None,
+        *,
+        keep: bool = False,
+    ) -> BlobRecord | None:
         """Return the record of a blob, hashing one of which nothing is known; a wrong one is taken out, and None returned.
 
-        Where the volume can't be written a wrong one raises DigestMismatch. One that only its owner keeps a stranger from
-        changing is replaced by a copy of ours.
+        Where the volume can't be written, or it is to be kept, a wrong one raises DigestMismatch. A right one that a stranger
+        could change, in a folder where only we can write, is replaced by a copy of ours.
         """
         if record := self.record(repo, file):
             return record
@@ -146,10 +154,11 @@ class Store:
             record = self._hash(repo, file, blob, on_bytes)
             if self.writable and not is_guarded(blob) and is_guarded(blob.parent):
                 return self._copy(repo, file, blob)
-        except DigestMismatch:
-            if not self.writable:
+        except DigestMismatch as error:
+            if keep or not self.writable:
                 raise
             self.quarantine(repo, file)
+            on_wrong(error)
             return None
         except PermissionError as error:
             raise StoreInaccessible(f"{file.path} of {repo}: {blob} can't be read by user {os.geteuid()}") from error
@@ -317,11 +326,11 @@ class Store:
 
     # Manifests
 
-    def put_manifest(self, manifest: Manifest) -> Cid:
-        """Keep a manifest under its CID and return that."""
+    def put_manifest(self, manifest: Manifest, *, lasting: bool = True) -> Cid:
+        """Keep a manifest under its CID, on disk or for this process alone, and return the CID."""
         data = manifest.encode()
         cid = Cid.of_block(RAW, data)
-        self._keep(self._manifest_path(cid), data)
+        self._keep(self._manifest_path(cid), data, lasting=lasting)
         return cid
 
     def get_manifest(self, cid: Cid) -> Manifest | None:
@@ -383,8 +392,8 @@ class Store:
             folder = folder.parent
         return folder
 
-    def _keep(self, path: Path, data: bytes) -> None:
-        if self.writable:
+    def _keep(self, path: Path, data: bytes, *, lasting: bool) -> None:
+        if lasting and self.writable:
             self.secure(path.parent)
             write_atomically(path, data)
         else:

@@ -1,0 +1,84 @@
+"""A model that is whole in the cache is served while the hub is silent, or is not to be asked."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pinion_contract.config import HuggingFaceSource
+from pinion_contract.status import FailureReason, Phase
+from pinion_ipfs.errors import OriginUnreachable, SourceNotFound
+from pinion_ipfs.fetcher import Snapshot
+from pinion_ipfs.identity import RepoId
+from pinion_ipfs.store import Store
+from pinion_runtime.content import find_revision
+from tests.support.fetching import make_fetching, make_request
+from tests.support.hub import Hub
+from tests.support.models import TinyModels
+from tests.support.serve import Serve, make_config, make_live
+
+NOBODY = "http://127.0.0.1:9"
+REPO = "tiny/silent-hub"
+
+
+@pytest.fixture
+async def fetched(hub: Hub, tiny_models: TinyModels, tmp_path: Path) -> Snapshot:
+    """Return what a first good start left in `tmp_path`/hf."""
+    tiny_models.copy(hub.root / REPO, seed=31)
+    return await make_fetching(tmp_path / "hf").run(await make_request(hub, REPO))
+
+
+@pytest.mark.model
+async def test_what_is_whole_in_the_cache_is_served(fetched: Snapshot, hub: Hub, serve: Serve, tmp_path: Path) -> None:
+    cache, commit = tmp_path / "hf", str(fetched.commit)
+    asked = hub.repo_stats(REPO)["api_requests"]
+    offline = Serve(hub, tmp_path / "offline", cache, prefix=("env", "HF_HUB_OFFLINE=1"))
+    offline.folder.mkdir()
+    source = HuggingFaceSource(repo=REPO, commit=commit, endpoint=NOBODY, allow_local_addresses=True)
+    try:
+        branch = serve.flags(REPO, "--endpoint", NOBODY, "--revision", "main", cache=cache)
+        exact = serve.flags(REPO, "--endpoint", NOBODY, "--revision", commit, cache=cache)
+        variable = offline.flags(REPO, "--served-name", "x")
+        pod = serve.config(make_config(hub, REPO, commit, source=source), make_live(), cache=cache)
+        for served, said in (
+            (branch, f"main is {commit}: only the cache does"),
+            (variable, f"main is {commit}"),
+            (exact, ""),
+            (pod, ""),
+        ):
+            model = served.wait_ready().model
+            assert model.opened_cid == str(fetched.cid)
+            assert said in model.unconfirmed
+            assert bool(said) is bool(model.unconfirmed)
+    finally:
+        offline.stop_all()
+    assert hub.repo_stats(REPO)["api_requests"] == asked
+
+
+async def test_what_is_not_whole_waits_for_a_silent_hub_and_fails_offline(
+    fetched: Snapshot, serve: Serve, tmp_path: Path
+) -> None:
+    store, repo = Store(tmp_path / "hf"), RepoId.parse(REPO)
+    (fetched.path / "model.safetensors").resolve().unlink()
+    with pytest.raises(OriginUnreachable, match=r"nor is it whole in the cache: .* missing: model\.safetensors"):
+        await find_revision(store, repo, "main", endpoint=NOBODY, token="", offline=False)
+    with pytest.raises(SourceNotFound, match=r"missing: model\.safetensors"):
+        await find_revision(store, repo, "main", endpoint=NOBODY, token="", offline=True)
+    with pytest.raises(SourceNotFound, match="nothing says which commit 'v2' is"):
+        await find_revision(store, repo, "v2", endpoint=NOBODY, token="", offline=True)
+    served = serve.flags(REPO, "--endpoint", NOBODY, cache=tmp_path / "hf")
+    status = served.wait_failure(FailureReason.ORIGIN_UNREACHABLE)
+    assert status.phase is Phase.RESOLVING
+    assert status.failure is not None
+    assert status.failure.retrying
+    assert "missing: model.safetensors" in status.failure.message
+
+
+async def test_a_record_of_another_commit_or_selection_is_none_of_this_one(fetched: Snapshot, tmp_path: Path) -> None:
+    one = make_fetching(tmp_path / "hf")
+    request = replace(fetched.request, offline=True, endpoint=NOBODY)
+    assert (await one.fetcher.resolve(request)).source_digest
+    with pytest.raises(SourceNotFound, match="not the files that were asked for"):
+        await one.fetcher.resolve(replace(request, source_digest="0" * 64))
+    few = await one.fetcher.resolve(replace(request, allow_patterns=("*.json",)))
+    assert {file.path.rpartition(".")[2] for file in few.files} == {"json"}
