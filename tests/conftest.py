@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.support.serve",
     "tests.support.cluster",
     "tests.support.volumes",
+    "tests.support.faulty_calls",
     "tests.support.fuzzing",
     "tests.support.process_one",
     "tests.support.contained_pods",

@@ -170,6 +170,7 @@ class Fetcher:
         manifest = await self._stored_manifest(snapshot)
         files = [file.hub for file in manifest.files]
         await asyncio.to_thread(self._store.verify_blobs, snapshot.repo, files)
+        await asyncio.to_thread(self._store.verify_copies, snapshot.repo, snapshot.commit, files)
         tree = await asyncio.to_thread(self._tree, snapshot.repo, files)
         for wanted in (snapshot.request.expected_cid, snapshot.request.cid, snapshot.cid):
             if wanted and wanted != tree.root:
@@ -243,6 +244,7 @@ class Fetcher:
         return manifest
 
     def _check_space(self, request: FetchRequest, listing: Listing) -> None:
+        self._store.check_names(listing.files)
         files = {file.etag: file for file in listing.files}.values()
         what = f"{request.repo}@{request.commit}"
         needed = _space(files)

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from ..errors import ContentError
 from .download import Downloads
 from .job import OriginJob
+from .locks import do_without_locks
 
 DETAILS = ("retry_after", "source", "path", "needed_bytes", "available_bytes", "cause")  # of an error, for the parent
 
@@ -44,6 +45,7 @@ def main() -> int:
     os.dup2(2, 1)
     job = OriginJob.decode(sys.stdin.buffer.readline())
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    do_without_locks()
     events.send("started")
     try:
         Downloads(job, events.send).run()

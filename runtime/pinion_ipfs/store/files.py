@@ -2,13 +2,17 @@
 
 import errno
 import fcntl
+import logging
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
+_log = logging.getLogger(__name__)
 _GROUPS = stat.S_ISGID | stat.S_IWGRP
 _LARGEST_RECORD = 64 * 1024 * 1024  # the sidecar of a file of 2 TiB
 
@@ -61,18 +65,20 @@ def read_record(path: Path) -> bytes:
         return stream.read(_LARGEST_RECORD)
 
 
-def link_atomically(target: Path, source: Path) -> None:
-    """Make `target` a relative symlink to `source`, in place of what was there."""
-    make_folders(target.parent)
-    relative = os.path.relpath(source, target.parent)
-    if target.is_symlink() and str(target.readlink()) == relative:
-        return
-    partial = partial_name(target)
+def move(source: Path, target: Path) -> None:
+    """Rename a file in place of another, or of nothing; from another filesystem it is copied, and appears whole as well."""
     try:
-        partial.symlink_to(relative)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        partial = partial_name(target)
+        try:
+            shutil.copyfile(source, partial)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        source.unlink()
 
 
 @contextmanager
@@ -81,6 +87,7 @@ def sweeping(folder: Path, lock: Path, patterns: tuple[str, ...]) -> Iterator[No
 
     The lock only saves space: where the filesystem has none, nothing is deleted and all else goes on.
     """
+    # What flock() answers there differs: ENOLCK, ENOTSUP, ENOSYS, EBADMSG, EIO.
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError:  # another user's, or a volume without room or rights: work on, and delete nothing
@@ -89,13 +96,23 @@ def sweeping(folder: Path, lock: Path, patterns: tuple[str, ...]) -> Iterator[No
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass  # somebody else is at work there
+        except OSError as error:
+            _tell_no_locks(str(folder), str(error.strerror))
+        else:
             for pattern in patterns:
                 for path in folder.rglob(pattern):
-                    path.unlink(missing_ok=True)
-        except OSError:
-            pass  # somebody else is at work there, or the filesystem has no locks
+                    with suppress(OSError):
+                        path.unlink(missing_ok=True)
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
     finally:
         os.close(descriptor)
+
+
+@lru_cache(maxsize=8)
+def _tell_no_locks(folder: str, reason: str) -> None:
+    """Say it once."""
+    _log.warning("no file locks in %s (%s): processes that fetch the same model at once each do it", folder, reason)

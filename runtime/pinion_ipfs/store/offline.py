@@ -3,6 +3,7 @@
 What says so is a record of ours, or for want of one the cache itself: then the answer is unconfirmed, and says why.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ from .store import Store
 from .wholeness import missing_files
 
 _MOST_SHOWN = 5
+# Real files have no names that tell: which of them the hub calls by their sha256, is what it does unless told otherwise.
+_LFS = frozenset((".bin", ".gguf", ".h5", ".model", ".msgpack", ".onnx", ".ot", ".pt", ".pth", ".safetensors"))
+_LFS_BYTES = 10 * 1024 * 1024
 _BLOB = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -88,16 +92,20 @@ def list_whole(
         if listing.source_digest != source_digest:
             raise SourceNotFound(f"{where}: not the files that were asked for, or not all of them")
         return listing
-    blobs = {file.path: store.blob(repo, file) for file in listing.files}
-    if missing := missing_files(blobs, lambda path: read_record(blobs[path].resolve())):
+    folder = store.snapshot_path(repo, commit)
+    if missing := missing_files([file.path for file in listing.files], lambda path: read_record((folder / path).resolve())):
         raise SourceNotFound(f"{where}: not whole, these are missing: {_shown(missing)}")
-    return replace(listing, unconfirmed="nobody has said that the files in the cache are all that the commit has")
+    why = "nobody has said that the files in the cache are all that the commit has"
+    if any(not (folder / file.path).is_symlink() for file in listing.files):
+        why += ", or what is in those that are no links"
+    return replace(listing, unconfirmed=why)
 
 
 def list_snapshot(store: Store, repo: RepoId, commit: Commit) -> Listing:
     """Return the files of a commit as the hub announced them: the name of a blob in the cache is what the hub calls it.
 
-    Raise SourceNotFound for a file whose blob is gone, that is no link into the cache, or that a stranger put there.
+    Files that are no links, as in a cache on a filesystem without them, are what they are. Raise SourceNotFound for a file
+    whose blob is gone, a link that leads anywhere but to a blob of the repository, and what a stranger put there.
     """
     folder = store.snapshot_path(repo, commit)
     store.secure(folder)
@@ -112,6 +120,9 @@ def list_snapshot(store: Store, repo: RepoId, commit: Commit) -> Listing:
             raise SourceNotFound(
                 f"{where}: {name!r} was put there by user {path.lstat().st_uid}, in a folder that all can write"
             )
+        if path.is_file() and not path.is_symlink():
+            files.append(_real_file(path, name))
+            continue
         blob = _blob_of(store, repo, path)
         if not blob or not path.is_file():
             raise SourceNotFound(f"{where}: {name!r} is no file of the cache, or its bytes are gone")
@@ -125,11 +136,19 @@ def list_snapshot(store: Store, repo: RepoId, commit: Commit) -> Listing:
 
 def _blob_of(store: Store, repo: RepoId, path: Path) -> str:
     """Return the name of the blob to which a file of a snapshot leads, '' when it leads anywhere else."""
-    if not path.is_symlink():
-        return ""
     target = Path(os.path.normpath(path.parent / path.readlink()))
     inside = target.parent.resolve() == (store.cache_dir / repo.folder / "blobs").resolve()
     return target.name if inside and _BLOB.fullmatch(target.name) else ""
+
+
+def _real_file(path: Path, name: str) -> HubFile:
+    """Return a file of a cache without links, as its bytes are: nothing says what they should be."""
+    size = path.stat().st_size
+    if path.suffix in _LFS or size > _LFS_BYTES:
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        return HubFile(name, size, pointer_oid(sha256, size), sha256)
+    return HubFile(name, size, hashlib.sha1(b"blob %d\0" % size + path.read_bytes(), usedforsecurity=False).hexdigest())
 
 
 def _is_here(store: Store, repo: RepoId, file: HubFile) -> bool:

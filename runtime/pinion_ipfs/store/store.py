@@ -21,9 +21,10 @@ from ..identity import Commit, RepoId
 from ..listing import HubFile
 from ..manifest import Manifest
 from .blobs import BlobRecord, hash_blob
-from .files import link_atomically, make_folders, partial_name, read_record, sweeping, write_atomically
+from .files import make_folders, move, partial_name, read_record, sweeping, write_atomically
 from .ownership import is_believed, is_guarded, secure
 from .pins import PinRecord, PinRecords, quote_owner
+from .snapshots import copies, is_laid_out, lay_out
 
 REF_NAMESPACE = "pinion"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -38,9 +39,11 @@ class Store:
     def __init__(self, hf_home: Path, cache_dir: Path | None = None) -> None:
         self.hf_home = hf_home
         self.cache_dir = cache_dir or hf_home / "hub"
-        self.side = hf_home / "pinion"
+        self._top = _beside(hf_home, self.cache_dir)
+        self.side = self._top / "pinion"
         self.pins = PinRecords(self.side / "pins")
         self._kept: dict[Path, bytes] = {}  # of a store that can't be written: manifests
+        self._places: dict[Path, Path] = {}  # blobs that are files of a snapshot, where that can't be changed
         self._hashed: dict[Path, tuple[_Stamp, BlobRecord]] = {}  # what this process has hashed, and the blob as it was then
 
     @classmethod
@@ -53,7 +56,7 @@ class Store:
     @property
     def writable(self) -> bool:
         """Tell whether this process may write here: by rights, and by how the volume is mounted. Nothing is tried."""
-        return os.access(self._existing(self.side), os.W_OK | os.X_OK, effective_ids=True)
+        return os.access(_existing(self.side), os.W_OK | os.X_OK, effective_ids=True)
 
     def prepare(self) -> None:
         """Make the folders, where that can be done."""
@@ -65,7 +68,7 @@ class Store:
     def secure(self, *folders: Path) -> None:
         """Raise StoreInaccessible for a folder of the store that a stranger could change; close those of ours."""
         for folder in folders:
-            secure(self.cache_dir if folder.is_relative_to(self.cache_dir) else self.hf_home, folder)
+            secure(self.cache_dir if folder.is_relative_to(self.cache_dir) else self._top, folder)
 
     @property
     def staging(self) -> Path:
@@ -76,6 +79,18 @@ class Store:
         """Use the staging folder; leftovers of killed processes are deleted when nobody else uses it."""
         self.prepare()
         return sweeping(self.staging, self.side / "staging.lock", ("*.incomplete", ".*.partial"))
+
+    def check_names(self, files: Sequence[HubFile]) -> None:
+        """Raise StoreInaccessible for a name that this filesystem does not take; some have room for fewer than 255 bytes."""
+        try:
+            longest = os.pathconf(_existing(self.cache_dir), "PC_NAME_MAX")
+        except OSError:
+            return
+        for file in files:
+            if any(len(name.encode()) > longest for name in file.path.split("/")):
+                raise StoreInaccessible(
+                    f"{file.path}: the filesystem of {self.cache_dir} takes names of {longest} bytes at most"
+                )
 
     def free_bytes(self) -> int:
         """Return the free space of the store's filesystem."""
@@ -88,14 +103,15 @@ class Store:
 
     def _size_and_free(self) -> tuple[int, int]:
         self.prepare()
-        usage = shutil.disk_usage(self._existing(self.side))
+        usage = shutil.disk_usage(_existing(self.side))
         return usage.total, usage.free
 
     # Blobs
 
     def blob(self, repo: RepoId, file: HubFile) -> Path:
         """Return where a file's blob is, or would be."""
-        return self.cache_dir / repo.folder / "blobs" / file.etag
+        blob = self.cache_dir / repo.folder / "blobs" / file.etag
+        return self._places.get(blob, blob)
 
     def sidecar(self, repo: RepoId, file: HubFile) -> Path:
         """Return where a blob's sidecar is, or would be."""
@@ -150,7 +166,7 @@ class Store:
         self.secure(blob.parent)
         try:
             if not blob.exists() and not blob.is_symlink():
-                return None
+                return self._adopt_real_file(repo, file)
             record = self._hash(repo, file, blob, on_bytes)
             if self.writable and not is_guarded(blob) and is_guarded(blob.parent):
                 return self._copy(repo, file, blob)
@@ -180,12 +196,32 @@ class Store:
                 return record
         raise StoreInaccessible(f"{file.path} of {repo}: {blob} changes while it is read")
 
+    def _adopt_real_file(self, repo: RepoId, file: HubFile) -> BlobRecord | None:
+        """Look for a blob among the files of snapshots: where the hub's library has no links, its cache has no blobs."""
+        blob = self.blob(repo, file)
+        for folder in (self.cache_dir / repo.folder / "snapshots").glob("*"):
+            found = folder / file.path
+            self.secure(found.parent)
+            if found.is_symlink() or not found.is_file() or found.stat().st_size != file.size:
+                continue
+            with suppress(DigestMismatch):  # of another commit
+                if not self.writable:
+                    record = self._hash(repo, file, found, lambda count: None)
+                    self._places[blob] = found
+                    return record
+                hash_blob(found, file, "the local cache")
+                return self._copy(repo, file, found)
+        return None
+
     def _copy(self, repo: RepoId, file: HubFile, blob: Path) -> BlobRecord:
         """Put a copy of ours in a blob's place, hashed as it is now."""
         copy = partial_name(self.staging / file.etag)
         make_folders(copy.parent)
         try:
-            shutil.copyfile(blob, copy)
+            if is_guarded(blob):
+                _link_or_copy(blob, copy)
+            else:
+                shutil.copyfile(blob, copy)
             record = hash_blob(copy, file, "the local cache")
             self.publish(repo, file, copy, record)
         except OSError as error:
@@ -204,7 +240,7 @@ class Store:
         make_folders(blob.parent)
         with suppress(OSError):  # a filesystem without permissions
             staged.chmod(0o644)
-        staged.replace(blob)
+        move(staged, blob)
         self._hashed[blob] = _stamp(blob.stat()), record
 
     def _read_sidecar(self, repo: RepoId, file: HubFile) -> BlobRecord | None:
@@ -232,7 +268,7 @@ class Store:
         self.sidecar(repo, file).unlink(missing_ok=True)
         if blob.is_symlink() or blob.exists():
             try:
-                blob.replace(target)
+                move(blob, target)
             except OSError as error:
                 what = f"{repo}: {blob} is not {file.path}, and user {os.geteuid()} can't take it away"
                 raise StoreInaccessible(f"{what}: {error.strerror}") from error
@@ -294,28 +330,37 @@ class Store:
         Raise StoreInaccessible, without either link, when two of the names are one on this filesystem.
         """
         folder = self.snapshot_path(repo, commit)
-        for parent in {(folder / file.path).parent for file in files}:
-            self.secure(parent)
-        for file in files:
-            link = folder / file.path
-            if not self.writable and link.resolve() == self.blob(repo, file).resolve():
-                continue  # also an absolute link, as other programs make them: good enough to read
-            link_atomically(link, self.blob(repo, file))
-        for file in files:
-            self._refuse_folded(repo, folder, file, files)
+        blobs = {file.path: self.blob(repo, file) for file in files}
+        if self.writable or not is_laid_out(folder, blobs):
+            for parent in {(folder / path).parent for path in blobs}:
+                self.secure(parent)
+            try:
+                lay_out(folder, blobs)
+            except StoreInaccessible as error:
+                raise StoreInaccessible(f"{repo}: {error}") from error
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise StorageFilled(f"{repo}: its snapshot", needed_bytes=0, available_bytes=self.free_bytes()) from error
+                raise StoreInaccessible(f"{repo}: no snapshot: {error.strerror}: {error.filename}") from error
         if revision and revision != str(commit):
             self._write_ref(repo, revision, commit)
         return folder
 
-    def _refuse_folded(self, repo: RepoId, folder: Path, file: HubFile, files: Sequence[HubFile]) -> None:
-        """Refuse a name that another file's link has taken: a filesystem may fold case, or drop a dot at the end."""
-        link = folder / file.path
-        if not link.exists() or link.samefile(self.blob(repo, file)):
-            return
-        etag = link.resolve().name
-        other = next((each.path for each in files if each.etag == etag), etag)
-        link.unlink()
-        raise StoreInaccessible(f"{repo}: {file.path} and {other} are one name on the filesystem of {self.cache_dir}")
+    def verify_copies(self, repo: RepoId, commit: Commit, files: Sequence[HubFile]) -> None:
+        """Compare a snapshot's files that are no links with their blobs' records, which were compared with the blobs.
+
+        Raise StoreCorrupted, after taking out what is wrong: the snapshot is laid out again with the next fetch.
+        """
+        own = copies(self.snapshot_path(repo, commit), {file.path: self.blob(repo, file) for file in files})
+        known = {file.path: self.claimed(repo, file) for file in files if file.path in own}
+        layouts = dict(zip(own, layout_files(list(own.values())), strict=True))
+        wrong = [path for path, layout in layouts.items() if (record := known[path]) is None or record.layout != layout]
+        if wrong and not self.writable:
+            raise DigestMismatch(f"{repo}: no longer what was stored: {', '.join(wrong)}", source="store", path=wrong[0])
+        for path in wrong:
+            own[path].unlink()
+        if wrong:
+            raise StoreCorrupted(f"{repo}: no longer what was stored: {', '.join(wrong)}; taken out", paths=tuple(wrong))
 
     def _write_ref(self, repo: RepoId, name: str, commit: Commit) -> None:
         refs = self.cache_dir / repo.folder / "refs"
@@ -385,13 +430,6 @@ class Store:
 
     # What lies beside the cache
 
-    @staticmethod
-    def _existing(folder: Path) -> Path:
-        """Return a folder, or the nearest above it that exists."""
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
-        return folder
-
     def _keep(self, path: Path, data: bytes, *, lasting: bool) -> None:
         if lasting and self.writable:
             self.secure(path.parent)
@@ -404,6 +442,31 @@ class Store:
             return self.blob(repo, file).stat().st_size == file.size
         except OSError:
             return False
+
+
+def _beside(hf_home: Path, cache_dir: Path) -> Path:
+    """Return the folder for what lies beside a cache: HF_HOME, else one on the cache's filesystem, where renaming works."""
+    home, cache = _existing(hf_home), _existing(cache_dir)
+    if home.stat().st_dev == cache.stat().st_dev:
+        return hf_home
+    above = _existing(cache_dir.parent)
+    if above.stat().st_dev == cache.stat().st_dev and os.access(above, os.W_OK | os.X_OK, effective_ids=True):
+        return cache_dir.parent
+    return cache_dir / ".locks"  # the one folder in a cache that the hub's tools pass over
+
+
+def _existing(folder: Path) -> Path:
+    """Return a folder, or the nearest above it that exists."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _stamp(info: os.stat_result) -> _Stamp:

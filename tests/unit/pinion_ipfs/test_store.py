@@ -172,3 +172,22 @@ def test_leftovers_are_swept_only_by_who_is_alone(store: Store) -> None:
         leftover.write_bytes(b"half")
         with store.staging_session():
             assert leftover.exists()
+
+
+def test_a_name_that_a_filesystem_does_not_take_leaves_no_half_snapshot(store: Store) -> None:
+    files = [put(store, "config.json", b"{}"), put(store, "n" * 255, b"long"), put(store, "x" * 256, b"too long")]
+    with pytest.raises(StoreInaccessible, match=r"org/name: .*longer than this filesystem takes"):
+        store.link_snapshot(REPO, COMMIT, files, "main")
+    assert not store.snapshot_path(REPO, COMMIT).exists()
+    assert not (store.cache_dir / REPO.folder / "refs").exists()
+    folder = store.link_snapshot(REPO, COMMIT, files[:1])
+    with pytest.raises(StoreInaccessible, match="longer than this filesystem takes"):
+        store.link_snapshot(REPO, COMMIT, files)
+    assert [path.name for path in folder.iterdir()] == ["config.json"], "what was added is taken away"
+    assert [path.name for path in folder.parent.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_long_branch_is_a_ref(store: Store) -> None:
+    file = put(store, "f", b"data")
+    store.link_snapshot(REPO, COMMIT, [file], "b" * 250)
+    assert (store.cache_dir / REPO.folder / "refs" / ("b" * 250)).read_text() == str(COMMIT)
