@@ -87,6 +87,7 @@ class Fetcher:
                 request.commit,
                 allow_patterns=request.allow_patterns,
                 ignore_patterns=request.ignore_patterns,
+                selection_rule=request.selection_rule,
                 source_digest=request.source_digest,
             )
         else:

@@ -8,8 +8,10 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from .. import selection
 from ..errors import ContentError, InvalidRepository, SourceNotFound
 from ..identity import Commit, RepoId, check_revision
 from ..listing import HubFile, Listing, pointer_oid, select
@@ -67,6 +69,7 @@ def list_whole(
     *,
     allow_patterns: Sequence[str] = (),
     ignore_patterns: Sequence[str] = (),
+    selection_rule: int = selection.CURRENT,
     source_digest: str = "",
 ) -> Listing:
     """Return the files of a commit when all of them are in a cache: those of our manifest, else all that the model needs.
@@ -75,8 +78,11 @@ def list_whole(
     SourceNotFound, naming what misses.
     """
     where = f"{repo}@{commit} in {store.cache_dir}"
+    choose = partial(
+        select, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns, selection_rule=selection_rule, where=where
+    )
     chosen = [
-        select([file.hub for file in manifest.files], allow_patterns=allow_patterns, ignore_patterns=ignore_patterns)
+        choose([file.hub for file in manifest.files])
         for _, manifest in store.manifests()
         if (manifest.repo, manifest.commit) == (repo, commit)
     ]
@@ -87,7 +93,7 @@ def list_whole(
         if absent := [file.path for file in listing.files if not _is_here(store, repo, file)]:
             raise SourceNotFound(f"{where}: not whole, these are missing: {_shown(absent)}")
         return listing
-    listing = select(list_snapshot(store, repo, commit).files, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns)
+    listing = choose(list_snapshot(store, repo, commit).files)
     if source_digest:
         if listing.source_digest != source_digest:
             raise SourceNotFound(f"{where}: not the files that were asked for, or not all of them")
