@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import os
 import time
-from collections.abc import Container
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pinion_contract.config import Limits, RuntimeConfig
@@ -36,11 +37,11 @@ def _queue_tokens(limits: Limits) -> int:
 class ModelServer:
     """One model of one verified folder. Order: `load`, `warm_up`, `serve`, `close`."""
 
-    def __init__(self, pod: Pod, config: RuntimeConfig, snapshot: Path, files: Container[str]) -> None:
+    def __init__(self, pod: Pod, config: RuntimeConfig, snapshot: Path, files: Mapping[str, Path]) -> None:
         self._pod = pod
         self._config = config
         self._snapshot = snapshot
-        self._files = files  # what the CID covers
+        self._files = files  # what the CID covers, and where it lies
         limits = pod.limits
         self._queue = RequestQueue(
             limits.max_concurrent_requests,
@@ -67,9 +68,7 @@ class ModelServer:
             )
             self._model_files = await asyncio.to_thread(read_model_files, self._snapshot)
         self._pod.metrics.load_seconds.labels(self._pod.metrics.model).observe(time.monotonic() - started)
-        for path in self._capabilities.opened_files:
-            if path not in self._files:
-                raise EngineLoadError(f"the engine opened {path}, which is not among the files that the CID covers")
+        await asyncio.to_thread(self._check_opened, self._capabilities.opened_files)
         self._describe(self._capabilities)
 
     async def warm_up(self) -> None:
@@ -105,6 +104,13 @@ class ModelServer:
         """End the engine; what still waits is told."""
         self._queue.close(EngineDied("the pod is shutting down"))
         await self._supervisor.close()
+
+    def _check_opened(self, paths: Sequence[str]) -> None:
+        # By their bytes: several paths may lead to the same blob, and only one of them be among the chosen files.
+        covered = {os.path.realpath(file) for path, blob in self._files.items() for file in (blob, self._snapshot / path)}
+        for path in paths:
+            if os.path.realpath(self._snapshot / path) not in covered:
+                raise EngineLoadError(f"the engine opened {path}, which is not among the files that the CID covers")
 
     def _loaded_tokenizer(self) -> Tokenizer:
         if self._tokenizer is None:

@@ -29,7 +29,8 @@ class FileSpan:
 def hash_files(paths: Sequence[Path], threads: int = 0) -> list[FileSpan]:
     """Hash files, links followed, and return one span for each, in order.
 
-    Raise UnreadableSource for what is no regular file, or changed while it was read; OSError as the system says.
+    Raise UnreadableSource for what is no regular file, changed while it was read, or has more bytes than it says; OSError as
+    the system says.
     """
     workers = max(1, min(threads or os.cpu_count() or 1, _MAX_THREADS))
     spans: list[FileSpan] = []
@@ -88,6 +89,9 @@ def _hash_job(span: FileSpan, first: int, count: int, buffer: memoryview) -> Non
             span.digests[index] = hashlib.sha256(buffer[:want]).digest()
         if _stamp(os.fstat(descriptor)) != span.stamp:
             raise UnreadableSource(f"{span.path}: changed while it was read")
+        if first + count == len(span.digests) and os.pread(descriptor, 1, span.size):
+            # As in /proc: what such a file holds is made up when it is read.
+            raise UnreadableSource(f"{span.path}: says that it has {span.size} bytes, and has more: hash a copy of it")
     finally:
         os.close(descriptor)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from huggingface_hub import snapshot_download
 
 from pinion_contract.config import HuggingFaceSource
 from pinion_contract.status import FailureReason, Phase
@@ -23,8 +24,12 @@ REPO = "tiny/silent-hub"
 
 @pytest.fixture
 async def fetched(hub: Hub, tiny_models: TinyModels, tmp_path: Path) -> Snapshot:
-    """Return what a first good start left in `tmp_path`/hf."""
+    """Return what a first good start left in `tmp_path`/hf: a cache that had the whole repository, a copy of a file in it too."""
     tiny_models.copy(hub.root / REPO, seed=31)
+    copy = hub.root / REPO / "onnx/tokenizer.json"
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_bytes((hub.root / REPO / "tokenizer.json").read_bytes())
+    snapshot_download(REPO, endpoint=hub.endpoint, cache_dir=tmp_path / "hf/hub", token=False)
     return await make_fetching(tmp_path / "hf").run(await make_request(hub, REPO))
 
 

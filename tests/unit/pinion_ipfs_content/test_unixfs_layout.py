@@ -1,4 +1,5 @@
 import os
+import socket
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -96,6 +97,19 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         layout_file(tmp_path / "fifo")
     with pytest.raises(FileNotFoundError):
         layout_file(tmp_path / "nothing")
+
+
+def test_a_file_that_has_more_than_it_says_is_refused() -> None:
+    with pytest.raises(UnreadableSource, match="/proc/version: says that it has 0 bytes, and has more"):
+        layout_file(Path("/proc/version"))
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "socket"])
+def test_devices_and_sockets_are_refused(tmp_path: Path, path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        with pytest.raises(UnreadableSource, match="not a regular file"):
+            layout_file(tmp_path / path)
 
 
 def test_entries_are_sorted_by_their_bytes() -> None:
