@@ -68,7 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = add("import", local.import_car, "unpack a CAR into a new directory, each block verified")
     _car_arguments(command)
     command.add_argument("target", type=Path, help="the directory or file to make; it must not exist")
-    command = add("verify", local.verify_car, "check that a CAR is whole, in order and right, block by block")
+    command = add("verify", local.verify_car, "check that a CAR is whole and right, block by block")
     _car_arguments(command)
     command = add("get", _remote("get"), "write content to a new directory or file, each block verified")
     _read_arguments(command)
@@ -109,7 +109,7 @@ def _serve_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _car_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("car", help="the CAR to read, depth first with repeats; - for standard input")
+    command.add_argument("car", help="the CAR to read; - for standard input")
     command.add_argument("--root", type=cid, help="the CID that it must hold (default: the root that it names)")
 
 

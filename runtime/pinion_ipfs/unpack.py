@@ -42,7 +42,8 @@ class Unpacker:
         limits = Limits(max_bytes=max_bytes)
         # Both are async generators: aclosing ends the request when the walk refuses what it reads.
         async with aclosing(cast(Any, self._backend.dag_export(root))) as chunks:
-            events = cast(Any, unpack_car(cast(AsyncIterator[bytes], chunks), root, limits=limits, source=self._backend.name))
+            stream, name, again = cast(AsyncIterator[bytes], chunks), self._backend.name, self._backend.block_get
+            events = cast(Any, unpack_car(stream, root, limits=limits, source=name, repeats=again))
             async with aclosing(events):
                 try:
                     async for event in events:

@@ -6,12 +6,17 @@ import errno
 import io
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..content.car import car_size, car_stream
+from ..content.car_blocks import BlockGet
+from ..content.car_index import CarIndex
 from ..content.cid import Cid
+from ..content.errors import MalformedCar
 from ..content.extract import extract_car
 from ..content.tree import layout_path
 from ..content.verify import DirectoryFound, FileEnd, FileStart, unpack_car
@@ -54,7 +59,12 @@ def export_car(options: argparse.Namespace) -> int:
 
 def import_car(options: argparse.Namespace) -> int:
     """Unpack a CAR into a directory that appears only when it is whole."""
-    size = make_whole(options.target, lambda partial: extract_car(_chunks(options.car), options.root, partial))
+
+    async def unpack(partial: Path) -> int:
+        async with _opened(options.car) as car:
+            return await extract_car(car.chunks, options.root, partial, elsewhere=car.elsewhere)
+
+    size = make_whole(options.target, unpack)
     show(options, f"{printable_name(str(options.target))}: {size} bytes", {"target": str(options.target), "size": size})
     return 0
 
@@ -101,16 +111,47 @@ def _checked_output(output: Path | None) -> Path | None:
 async def _walk(car: str, expected: Cid | None) -> tuple[str, int, int, int]:
     files = directories = size = 0
     root = ""
-    async for event in unpack_car(_chunks(car), expected):
-        match event:
-            case DirectoryFound(path, cid):
-                directories += 1
-                root = root if path else str(cid)
-            case FileStart():
-                files, size = files + 1, size + event.size
-            case FileEnd(path="", layout=layout):
-                root = str(layout.cid)
+    async with _opened(car) as opened:
+        async for event in unpack_car(opened.chunks, expected, elsewhere=opened.elsewhere):
+            match event:
+                case DirectoryFound(path, cid):
+                    directories += 1
+                    root = root if path else str(cid)
+                case FileStart():
+                    files, size = files + 1, size + event.size
+                case FileEnd(path="", layout=layout):
+                    root = str(layout.cid)
     return root, files, directories, size
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A CAR: its stream and, when it lies in a file, how to get whatever does not come next."""
+
+    chunks: AsyncGenerator[bytes, None]
+    elsewhere: BlockGet | None
+
+
+@asynccontextmanager
+async def _opened(car: str) -> AsyncIterator[_Opened]:
+    """Open a CAR; of a pipe whose order is another, tell that a file may have it."""
+    file = await asyncio.to_thread(_file_of, car)
+    index = CarIndex(file) if file else None
+    try:
+        yield _Opened(_chunks(car), index.block_get if index else None)
+    except MalformedCar as error:
+        if error.in_another_order:
+            raise MalformedCar(f"{error}; save it to a file: there any order is read") from error
+        raise
+    finally:
+        if index is not None:
+            index.close()
+
+
+def _file_of(car: str) -> Path | None:
+    """Return the file in which each block can be looked for; None for a pipe, and for a file that somebody began to read."""
+    path = Path("/dev/stdin" if car == "-" else car)
+    return path if path.is_file() and (car != "-" or os.lseek(0, 0, os.SEEK_CUR) == 0) else None
 
 
 async def _chunks(car: str) -> AsyncGenerator[bytes, None]:

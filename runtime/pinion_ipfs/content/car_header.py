@@ -1,4 +1,6 @@
-"""The header of a CARv1: the one dag-cbor map that we write, and the few that we read."""
+"""The header of a CARv1: the one dag-cbor map that we write, the few that we read, and what a CARv2 has before it."""
+
+import re
 
 from .cid import Cid
 from .errors import InvalidCid, MalformedCar
@@ -9,6 +11,11 @@ _ROOTS = b"\xa2\x65roots"  # a map of two, its first key in dag-cbor's order
 _TAGGED_CID = b"\xd8\x2a\x58"  # tag 42, a byte string with one length byte
 _MAX_ROOTS = 23  # the most that CBOR counts within one byte
 _ARRAY = 0x80
+_MANY = (b"\x98", b"\x99")  # arrays whose length follows in one byte, or in two
+_PRAGMA_2 = b"\xa1\x67version\x02"
+_OTHER_VERSION = re.compile(rb"\x67version([^\x01])", re.DOTALL)
+PRAGMA_BYTES, FIELDS_BYTES = 11, 40  # of a CARv2, the pragma's length included
+MAX_PADDING = 1024 * 1024  # bytes between them and the data
 
 
 def encode_header(root: Cid) -> bytes:
@@ -17,13 +24,29 @@ def encode_header(root: Cid) -> bytes:
     return encode_varint(len(body)) + body
 
 
+def is_version_2(body: bytes) -> bool:
+    """Tell whether this is the pragma of a CARv2: a CARv1 follows somewhere behind it."""
+    return body == _PRAGMA_2
+
+
+def decode_window(fields: bytes) -> tuple[int, int]:
+    """Return (offset, size) of the CARv1 in a CARv2 from the 40 bytes behind the pragma; raise MalformedCar."""
+    offset, size = (int.from_bytes(fields[start : start + 8], "little") for start in (16, 24))
+    least = PRAGMA_BYTES + FIELDS_BYTES
+    if not least <= offset <= least + MAX_PADDING or not size:
+        raise MalformedCar(f"a CAR of version 2 whose data begins at {offset} and has {size} bytes")
+    return offset, size
+
+
 def decode_header(body: bytes) -> tuple[Cid, ...]:
     """Return the roots; raise MalformedCar for anything but version 1 in canonical dag-cbor with few roots."""
-    if body[:1] == b"\xa1" and b"version\x02" in body:
-        raise MalformedCar("a CAR of version 2: only version 1 is read")
     position = len(_ROOTS)
+    if version := _OTHER_VERSION.search(body[:64]):
+        raise MalformedCar(f"a CAR of version {version[1][0]}: 1 and 2 are read")
+    if body[:position] == _ROOTS and body[position : position + 1] in _MANY:
+        raise MalformedCar(f"a CAR of more than {_MAX_ROOTS} roots")
     if body[:position] != _ROOTS or len(body) <= position or not 0 <= body[position] - _ARRAY <= _MAX_ROOTS:
-        raise MalformedCar("not the header of a CARv1")
+        raise MalformedCar("not a CAR: it does not begin with the header of version 1 or 2")
     count = body[position] - _ARRAY
     position += 1
     roots = []

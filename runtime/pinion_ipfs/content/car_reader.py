@@ -1,4 +1,4 @@
-"""Read CARv1 streams block by block, every hash checked before a block is given out, with flat memory."""
+"""Read CAR streams block by block, every hash checked before a block is given out, with flat memory."""
 
 import asyncio
 import hashlib
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Self
 
-from .car_header import decode_header
+from .car_header import FIELDS_BYTES, PRAGMA_BYTES, decode_header, decode_window, is_version_2
 from .cid import DAG_PB, Cid
 from .errors import BlockMismatch, InvalidCid, MalformedCar, TruncatedCar, UnsupportedDag
 from .varint import decode_varint
@@ -24,7 +24,7 @@ def read_car(chunks: AsyncIterator[bytes]) -> "CarReader":
 
 
 class CarReader:
-    """The blocks of a CAR, in order, each hashed before it is given out; a few MiB of memory whatever the size.
+    """The blocks of a CAR of version 1 or 2, in order, each hashed before it is given out; within a few MiB of memory.
 
     Iteration raises TruncatedCar, MalformedCar or BlockMismatch, after the good blocks before the fault. Whoever stops early
     calls `aclose`, which closes the chunks as well.
@@ -34,6 +34,7 @@ class CarReader:
         self._chunks = chunks
         self._buffer = bytearray()
         self._ended = False
+        self._left: int | None = None  # bytes until the end of the data within a CARv2
         self._roots: tuple[Cid, ...] | None = None
         self._blocks = self._verified()
 
@@ -43,6 +44,8 @@ class CarReader:
             header = await self._delimited("header", 1, MAX_HEADER)
             if header is None:
                 raise TruncatedCar("an empty stream, not a CAR")
+            if is_version_2(header):
+                header = await self._enter_version_2()
             self._roots = decode_header(header)
         return self._roots
 
@@ -82,6 +85,17 @@ class CarReader:
         if fault:
             raise fault
 
+    async def _enter_version_2(self) -> bytes:
+        """Go to the CARv1 within a CARv2, whose end is that of the stream from now on, and return its header."""
+        offset, size = decode_window(await self._exactly("header", FIELDS_BYTES))
+        await self._exactly("header", offset - PRAGMA_BYTES - FIELDS_BYTES)
+        del self._buffer[size:]
+        self._left = size - len(self._buffer)
+        header = await self._delimited("header", 1, MAX_HEADER)
+        if header is None:
+            raise TruncatedCar("a CAR of version 2 without its data")
+        return header
+
     async def _section(self) -> tuple[Cid, bytes] | None:
         section = await self._delimited("block", 4, MAX_BLOCK + _MAX_CID)
         if section is None:
@@ -118,13 +132,24 @@ class CarReader:
         del buffer[: start + length]  # bytearray drops a prefix without moving the rest
         return piece
 
+    async def _exactly(self, what: str, count: int) -> bytes:
+        while len(self._buffer) < count:
+            if not await self._fill():
+                raise TruncatedCar(f"the stream ends within a {what}")
+        piece = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return piece
+
     async def _fill(self) -> bool:
-        if self._ended:
+        if self._ended or self._left == 0:
             return False
         chunk = await anext(self._chunks, None)
         if chunk is None:
             self._ended = True
             return False
+        if self._left is not None:
+            chunk = chunk[: self._left]
+            self._left -= len(chunk)
         self._buffer += chunk
         return True
 

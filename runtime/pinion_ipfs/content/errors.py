@@ -57,6 +57,7 @@ class MalformedCar(ContentError):
     """A CAR stream that breaks the format or is not the walk it should be: its source is at fault, another may be right."""
 
     retryable = True
+    in_another_order: bool = False  # it may hold all that is needed, for whoever can look for each block
 
 
 class TruncatedCar(MalformedCar):

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .car_blocks import BlockGet
 from .cid import Cid
 from .errors import UnsupportedDag
 from .names import check_name
@@ -73,13 +74,20 @@ class Extractor:
             self._file = -1
 
 
-async def extract_car(chunks: AsyncIterator[bytes], root: Cid | None, target: Path, *, limits: Limits | None = None) -> int:
+async def extract_car(
+    chunks: AsyncIterator[bytes],
+    root: Cid | None,
+    target: Path,
+    *,
+    limits: Limits | None = None,
+    elsewhere: BlockGet | None = None,
+) -> int:
     """Unpack a CAR into `target` and return the bytes of its files; writes happen in threads. Raise as `unpack_car` does.
 
     What was written before an error stays: the caller names a place of its own and removes it.
     """
     total = 0
-    async with aclosing(unpack_car(chunks, root, limits=limits)) as events:
+    async with aclosing(unpack_car(chunks, root, limits=limits, elsewhere=elsewhere)) as events:
         with Extractor(target) as extractor:
             async for event in events:
                 await asyncio.to_thread(extractor.take, event)

@@ -1,9 +1,10 @@
 """The verifying walk: turn the blocks of a depth-first CAR into files, and refuse what is not exactly the DAG it should be."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from .car_blocks import BlockGet, WalkedBlocks
 from .car_reader import read_car
 from .cid import RAW, Cid
 from .dag_pb import Node, decode_node
@@ -59,24 +60,30 @@ Event = DirectoryFound | FileStart | FilePiece | FileEnd
 
 
 async def unpack_car(
-    chunks: AsyncIterator[bytes], root: Cid | None, *, limits: Limits | None = None, source: str = ""
+    chunks: AsyncIterator[bytes],
+    root: Cid | None,
+    *,
+    limits: Limits | None = None,
+    source: str = "",
+    repeats: BlockGet | None = None,
+    elsewhere: BlockGet | None = None,
 ) -> AsyncGenerator[Event, None]:
-    """Walk a CAR in `car-order=dfs&car-dups=y` from `root` (None: the one it names) and yield what is in it, verified.
+    """Walk a CAR from `root` (None: the one it names) and yield what is in it, verified.
 
+    Blocks come depth first, repeats included (`car-order=dfs&car-dups=y`). Repeats may be left out: those of the last 16 MiB
+    are at hand, others are asked of `repeats`. Whatever does not come next is asked of `elsewhere`, which may have any order.
     Raise UnsupportedDag for what the profile has not (symlinks, HAMT shards, dag-pb leaves, unsafe names) and what is
     past the limits; BlockMismatch, MalformedCar (another root, a missing or an extra block) or TruncatedCar for what the
     source got wrong; a BlockMismatch names `source`, file and leaf. Closing this generator, or its end, closes `chunks`.
     """
     async with aclosing(read_car(chunks)) as reader:
-        roots = await reader.roots()
-        if len(roots) != 1 or roots[0] != (root or roots[0]):
-            raise MalformedCar(f"a CAR of {', '.join(map(str, roots)) or 'no root'} instead of {root or 'one root'}")
-        walk = DagWalk(roots[0], limits or Limits())
+        walk = DagWalk(chosen_root(await reader.roots(), root), limits or Limits())
+        blocks = WalkedBlocks(reader, repeats=repeats, elsewhere=elsewhere)
         try:
-            async for cid, block in reader:
-                for event in walk.take(cid, block):
+            while wanted := walk.wanted:
+                for event in walk.take(wanted, await blocks.next(wanted, walk.place[0])):
                     yield event
-            walk.finish()
+            await blocks.finish()
         except BlockMismatch as error:
             # All blocks before the wrong one have been taken: it stands where the walk goes on.
             error.source = error.source or source
@@ -85,6 +92,18 @@ async def unpack_car(
         except TruncatedCar as error:
             error.cid, (error.path, error.block) = walk.wanted, walk.place
             raise
+
+
+def chosen_root(roots: Sequence[Cid], wanted: Cid | None) -> Cid:
+    """Return which root of a CAR to walk from; raise MalformedCar when it is none of them, or when that is not said."""
+    if wanted is None:
+        if len(roots) == 1:
+            return roots[0]
+        shown = ", ".join(map(str, roots)) or "no root"
+        raise MalformedCar(f"a CAR of {len(roots)} roots, {shown}: one has to be chosen (--root)")
+    if roots and wanted not in roots:
+        raise MalformedCar(f"a CAR of {', '.join(map(str, roots))} instead of {wanted}")
+    return wanted
 
 
 @dataclass(slots=True)
