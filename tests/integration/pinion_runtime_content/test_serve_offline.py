@@ -24,7 +24,7 @@ REPO = "tiny/silent-hub"
 
 @pytest.fixture
 async def fetched(hub: Hub, tiny_models: TinyModels, tmp_path: Path) -> Snapshot:
-    """Return what a first good start left in `tmp_path`/hf: a cache that had the whole repository, a copy of a file in it too."""
+    """Return what a first good start left in `tmp_path`/hf: the whole repository, with a copy of a file in it."""
     tiny_models.copy(hub.root / REPO, seed=31)
     copy = hub.root / REPO / "onnx/tokenizer.json"
     copy.parent.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
 import os
-import socket
 import random
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
