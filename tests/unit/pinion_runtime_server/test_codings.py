@@ -159,6 +159,10 @@ async def read_beside(admission: Admission) -> None:
         ("deflate", gzip.compress(BODY)),
         ("deflate, gzip", gzip.compress(BODY)),
     ],
+    ids=[
+        *("gzip of nothing", "no gzip", "a gzip cut short", "a gzip with another sum", "a gzip and more", "1025 members"),
+        *("zlib for gzip", "deflate of nothing", "deflate cut short", "deflate and more", "gzip for deflate", "one for two"),
+    ],
 )
 async def test_what_is_damaged_or_is_none(name: str, body: bytes) -> None:
     error = await refused(400, body, *encoding(name))
