@@ -13,6 +13,7 @@ import uvloop
 
 from pinion_contract.status import Phase
 
+from .descriptors import take_descriptors
 from .drain import drain
 from .lifecycle import Change, Lifecycle
 from .metrics import Metrics
@@ -21,6 +22,7 @@ from .progress import draw, log_changes
 from .sampler import sample
 from .server.admission import Admission
 from .server.app import App
+from .server.connection import Bounds
 from .server.listener import Listener
 from .server.ports import inference_app, management_app
 from .settings import Settings
@@ -57,10 +59,11 @@ async def _run(settings: Settings) -> int:
     pod.metrics.enter(pod.lifecycle.phase)
     admission = Admission(lambda: pod.limits)
     inference = inference_app(pod, admission)
+    bounds = Bounds(connections=take_descriptors())
     try:
         ports = (
-            Listener(inference, settings.host, settings.port),
-            Listener(management_app(pod), settings.management_host, settings.management_port),
+            Listener(inference, settings.host, settings.port, bounds),
+            Listener(management_app(pod), settings.management_host, settings.management_port, bounds),
         )
     except OSError as error:
         _log.error("%s", error)

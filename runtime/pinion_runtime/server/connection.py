@@ -1,8 +1,7 @@
 """One connection of a port: uvicorn's protocol, which drops offers to upgrade, keeps limits, and refuses as routes do."""
 
 import asyncio
-import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -11,8 +10,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .app import App
 from .errors import ApiError, Code
+from .refusal_log import RefusalLog
 
-_log = logging.getLogger(__name__)
 _VERSIONS = ("1.0", "1.1")  # of those that the parser knows
 MOST_PIPELINED = 128  # requests of one connection that wait for the answer to another
 
@@ -21,12 +20,23 @@ MOST_PIPELINED = 128  # requests of one connection that wait for the answer to a
 class Bounds:
     """How much of a connection a client may take before it has to give or take something."""
 
+    connections: int = 4096  # at once; past it the one goes that has owed us something for longest, or else the new one
     head_bytes: int = 64 * 1024  # of a request's line and headers, or of trailers: what comes before anything can be done
     head_seconds: float = 20.0  # for a request's head, from its first byte
     idle_seconds: float = 75.0  # without a request; longer than clients' pools keep one, so that they close it, not we
     rest_seconds: float = 10.0  # for the end of a body whose request has been answered
     stall_seconds: float = 30.0  # for the next piece of an answer to be taken
     linger_seconds: float = 2.0  # a refused client that still writes reads the answer before it sees a reset
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What the connections of one port share."""
+
+    app: App
+    bounds: Bounds
+    owing: "dict[Connection, None]" = field(default_factory=dict)  # those that are waited for, the longest first
+    log: RefusalLog = field(default_factory=RefusalLog)
 
 
 class _Owed(Enum):
@@ -41,10 +51,10 @@ class _Owed(Enum):
 class Connection(HttpToolsProtocol):
     """The parser treats all that follows an offer to upgrade as another protocol: it gets the head again, without the offer."""
 
-    def __init__(self, app: App, bounds: Bounds, **given: Any) -> None:
+    def __init__(self, port: Port, **given: Any) -> None:
         super().__init__(**given)
-        self._app = app
-        self._bounds = bounds
+        self._port = port
+        self._app, self._bounds = port.app, port.bounds
         self._owed = _Owed.REQUEST
         self._in_head = self._in_body = False
         self._progressed = False  # the last bytes ended a head, or were of a body
@@ -59,7 +69,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take the connection, and wait for a request."""
         super().connection_made(transport)
-        self._expect(_Owed.REQUEST, self._bounds.idle_seconds)
+        if len(self.connections) <= self._bounds.connections or self._make_room():
+            self._expect(_Owed.REQUEST, self._bounds.idle_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request under way, which with pipelined ones is not the latest."""
@@ -194,7 +205,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: ApiError) -> None:
         """Read nothing more, and say why: after the answers that are due, or as the answer to the body that is wrong."""
         self._refusal = error
-        _log.warning("refused a connection of %s: %s", self.client[0] if self.client else "?", error.message)
+        self._port.log.refused(self.client[0] if self.client else "?", error.message)
         if self._in_body and self.cycle is not None:
             if self.cycle.response_complete:
                 self._close()
@@ -210,12 +221,30 @@ class Connection(HttpToolsProtocol):
         if self._refused:
             return
         self._refused = True
+        self._write_refusal(error)
+        self.transport.write_eof()
+        self._expect(_Owed.END, self._bounds.linger_seconds)
+
+    def _write_refusal(self, error: ApiError) -> None:
         response, headers = self._app.refuse_unread(error)
         lines = [*self.server_state.default_headers, *response.all_headers(), *headers]
         head = b"".join([STATUS_LINE[error.status], *(b"%b: %b\r\n" % line for line in lines), b"\r\n"])
         self.transport.write(head + response.body)
-        self.transport.write_eof()
-        self._expect(_Owed.END, self._bounds.linger_seconds)
+
+    def _make_room(self) -> bool:
+        """End the connection that is waited for since longest; when all wait for us, turn this one away and return False."""
+        longest = next(iter(self._port.owing), None)
+        if longest is not None:
+            longest._close()
+            if longest.transport.get_write_buffer_size():
+                longest.transport.abort()  # what it was given is not taken either
+            return True
+        message = f"All {self._bounds.connections} connections of this port are in use; try again later."
+        self._refusal = ApiError(429, Code.QUEUE_FULL, message, retry_after=1.0)
+        self._port.log.refused(self.client[0] if self.client else "?", message)
+        self._write_refusal(self._refusal)
+        self._close()
+        return False
 
     # --- time
 
@@ -231,10 +260,11 @@ class Connection(HttpToolsProtocol):
     def _expect(self, owed: _Owed, seconds: float) -> None:
         self._unset_keepalive_if_required()
         self._owed = owed
+        self._port.owing[self] = None
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Refuse half a head; close what is idle."""
+        """Refuse half a head; close what owes anything else."""
         self.timeout_keep_alive_task = None
         if self._owed is _Owed.HEAD:
             seconds = self._bounds.head_seconds
@@ -243,7 +273,12 @@ class Connection(HttpToolsProtocol):
         else:
             self._close()
 
+    def _unset_keepalive_if_required(self) -> None:
+        self._port.owing.pop(self, None)
+        super()._unset_keepalive_if_required()
+
     def _close(self) -> None:
+        self._port.owing.pop(self, None)
         self.transport.close()
         self._watch_flush()
 

@@ -11,7 +11,7 @@ import uvicorn
 from pinion_ipfs.serving.sockets import listen
 
 from .app import App
-from .connection import Bounds, Connection
+from .connection import Bounds, Connection, Port
 
 _BACKLOG = 2048
 
@@ -26,7 +26,9 @@ class Listener(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="none",
-                http=cast(type[asyncio.Protocol], functools.partial(Connection, app, bounds or Bounds())),  # it is only called
+                http=cast(
+                    type[asyncio.Protocol], functools.partial(Connection, Port(app, bounds or Bounds()))
+                ),  # it is only called
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

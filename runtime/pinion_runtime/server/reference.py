@@ -143,6 +143,11 @@ def _limits() -> str:
 def _connections() -> str:
     bounds, pace = Bounds(), Pace()
     rows = [
+        (
+            f"{bounds.connections:,}",
+            "connections of a port, fewer where there are few descriptors",
+            "the one that is idle for longest is closed",
+        ),
         (f"{bounds.head_bytes:,} bytes", "the line and the headers of a request", "431"),
         (f"{bounds.head_seconds:g} s", "the head of a request, from its first byte", "408"),
         (f"{bounds.idle_seconds:g} s", "a connection without a request, before the first and between two", "it is closed"),

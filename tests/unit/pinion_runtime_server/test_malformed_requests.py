@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -114,16 +113,12 @@ def check(answer: Answer, status: int, code: str) -> str:
         b"POST /echo HTTP/1.1\r\n" + OFFER + b"content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )
-async def test_what_the_library_cannot_parse(
-    running: Running, wire: Wire, sent: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        await wire.send(sent)
-        check(await wire.answer(), 400, "malformed_http")
-        assert await wire.rest() == b""
+async def test_what_the_library_cannot_parse(running: Running, wire: Wire, sent: bytes) -> None:
+    await wire.send(sent)
+    check(await wire.answer(), 400, "malformed_http")
+    assert await wire.rest() == b""
     assert running.recorder.answers == [("other", 400)]
     assert running.recorder.refusals == ["malformed_http"]
-    assert [record.getMessage().split(": ")[0] for record in caplog.records] == ["refused a connection of 127.0.0.1"]
 
 
 @pytest.mark.parametrize("sent", [b"GET /hello\r\n\r\n", b"GET /hello HTTP/0.9\r\n\r\n", b"GET /hello HTTP/2.0\r\n\r\n"])

@@ -90,7 +90,13 @@ async def while_trickling(wire: Wire, byte: bytes, outcome: Callable[[], Awaitab
 
 async def test_the_limits_of_a_server() -> None:
     assert Bounds() == Bounds(
-        head_bytes=65536, head_seconds=20, idle_seconds=75, rest_seconds=10, stall_seconds=30, linger_seconds=2
+        connections=4096,
+        head_bytes=65536,
+        head_seconds=20,
+        idle_seconds=75,
+        rest_seconds=10,
+        stall_seconds=30,
+        linger_seconds=2,
     )
     assert Pace() == Pace(idle_seconds=30, bytes_per_second=4096)
 
