@@ -7,6 +7,7 @@ import pytest
 
 from pinion_contract.config import Limits
 from pinion_runtime.server import reference
+from pinion_runtime.server.codings import TAKEN
 from pinion_runtime.server.errors import Code
 from pinion_runtime.server.tasks.fields import FIELDS
 
@@ -27,7 +28,8 @@ def test_every_field_is_in_one_table() -> None:
 def test_every_route_limit_and_code_is_explained_and_no_other() -> None:
     assert {route for port in reference.served_routes() for route in port} == reference.ROUTES.keys()
     assert Limits.model_fields.keys() == reference.LIMITS.keys()
-    assert {code.value for code in Code} <= reference.CODES.keys()
+    assert {code.value for code in Code} == reference.CODES.keys()
+    assert all(f"`{coding}`" in PAGE for coding in TAKEN)
 
 
 def test_a_page_that_is_behind_is_named_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,8 @@ import json
 import sys
 
 from haystack import Document
-from haystack.components.embedders import HuggingFaceAPIDocumentEmbedder
 from haystack.utils import Secret
+from haystack_integrations.components.embedders.huggingface_api import HuggingFaceAPIDocumentEmbedder
 
 url, _ = sys.argv[1:]
 embedder = HuggingFaceAPIDocumentEmbedder(

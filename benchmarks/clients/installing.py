@@ -1,0 +1,77 @@
+"""Throw-away environments of clients; each function returns the command that runs one of the programs."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from devcluster.paths import cache_dir
+
+PROGRAMS = Path(__file__).parent / "programs"
+INSTALL_SECONDS = 1800  # openai-go takes minutes to compile on a busy machine
+
+Install = Callable[[Path], list[str]]
+
+
+class NotInstalled(Exception):
+    """The client can't be tried here; the message says why."""
+
+
+def python(program: str, *requirements: str) -> Install:
+    """Return what makes a virtual environment for a program in Python."""
+
+    def install(folder: Path) -> list[str]:
+        uv, interpreter = str(cache_dir() / "uv" / "bin" / "uv"), str(folder / "bin" / "python")
+        _run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], folder)
+        _run([uv, "pip", "install", "--quiet", "--python", interpreter, *requirements], folder)
+        return [interpreter, str(PROGRAMS / program)]
+
+    return install
+
+
+def node(program: str, *packages: str) -> Install:
+    """Return what installs packages of npm beside a program in JavaScript."""
+
+    def install(folder: Path) -> list[str]:
+        (folder / "package.json").write_text('{"private": true, "type": "module"}')
+        _run([_tool("npm"), "install", "--silent", "--no-audit", "--no-fund", *packages], folder)
+        shutil.copy(PROGRAMS / program, folder)
+        return [_tool("node"), str(folder / program)]
+
+    return install
+
+
+def java(main: str) -> Install:
+    """Return what compiles the programs in Java, with the versions of their pom.xml."""
+
+    def install(folder: Path) -> list[str]:
+        shutil.copytree(PROGRAMS / "java", folder, dirs_exist_ok=True)
+        _run([_tool("mvn"), "-q", "-B", "compile", "dependency:build-classpath", "-Dmdep.outputFile=classpath"], folder)
+        return [_tool("java"), "-cp", f"{folder / 'target' / 'classes'}:{(folder / 'classpath').read_text()}", main]
+
+    return install
+
+
+def go() -> Install:
+    """Return what compiles the program in Go, with the versions of its go.mod."""
+
+    def install(folder: Path) -> list[str]:
+        shutil.copytree(PROGRAMS / "go", folder, dirs_exist_ok=True)
+        _run([_tool("go"), "build", "-o", "client", "."], folder)
+        return [str(folder / "client")]
+
+    return install
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise NotInstalled(f"there is no {name} here")
+    return found
+
+
+def _run(command: Sequence[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+    if done.returncode:
+        raise NotInstalled(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-300:]}")
