@@ -125,8 +125,8 @@ def _refused() -> str:
 
 
 def _ignored() -> str:
-    names = [f"`{name}`" for name in (OPTIONS, *(field.name for field in _with(Effect.IGNORED)))]
-    return ", ".join(names) + "."
+    names = ", ".join(f"`{field.name}`" for field in _with(Effect.IGNORED))
+    return f"{names}; and `{OPTIONS}`, unless it holds a field of the tables above, which would be lost in it.\n"
 
 
 def _limits() -> str:

@@ -25,7 +25,7 @@ PRECISION = 5e-5  # of numbers with four decimals
 
 def carry_out(command: str, base: str) -> httpx.Response:
     """Send what a curl command sends; it may have a URL, -s, -H and -d."""
-    program, *words = shlex.split(command)
+    program, *words = shlex.split(command.replace("\\\n", " "))
     assert program == "curl"
     options = {word: words[at + 1] for at, word in enumerate(words) if word in ("-H", "-d")}
     (url,) = (word for word in words if word.startswith(BASE))

@@ -8,7 +8,7 @@ import pytest
 
 from pinion_runtime.server.errors import ApiError
 from pinion_runtime.server.tasks.embeddings import protocol as embeddings
-from pinion_runtime.server.tasks.fields import BY_NAME, FIELDS, Effect
+from pinion_runtime.server.tasks.fields import BY_NAME, FIELDS, MAX_PROMPT_CHARACTERS, Effect
 from pinion_runtime.server.tasks.hub import protocol as hub
 from pinion_runtime.server.tasks.options import Options
 
@@ -64,8 +64,10 @@ def test_what_can_not_change_a_vector_is_ignored(parse: Parse, name: str, value:
 
 
 @pytest.mark.parametrize("parse", [openai, hubs])
-@pytest.mark.parametrize("options", [{}, {"wait_for_model": True, "use_cache": False}, {"num_ctx": 5}, {"truncate": None}])
-def test_the_hubs_own_options_are_ignored(parse: Parse, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, 5, [], {"wait_for_model": True, "use_cache": False}, {"num_ctx": 5}, {"truncate": None}]
+)
+def test_the_hubs_own_options_are_ignored(parse: Parse, options: Any) -> None:
     assert parse(options=options, parameters={}).options == Options()
 
 
@@ -183,7 +185,6 @@ def test_a_wrong_value_is_refused(parse: Parse, fields: dict[str, Any], param: s
         ({"dimensions": 1, "parameters": {"output_dimension": 2}}, "parameters.output_dimension", "twice"),
         ({"parameters": []}, "parameters", "object"),
         ({"parameters": "x"}, "parameters", "object"),
-        ({"options": 5}, "options", "object"),
         ({"parameters": {"parameters": {}}}, "parameters.parameters", "Unsupported"),
     ],
 )
@@ -193,6 +194,11 @@ def test_what_is_unknown_or_contradicts_itself(parse: Parse, fields: dict[str, A
     assert refused.value.status == 400
     assert refused.value.param == param
     assert words in refused.value.message
+
+
+def test_the_longest_prompt_however_it_is_written() -> None:
+    prompt = "\U0001f600" * MAX_PROMPT_CHARACTERS
+    assert hubs(prompt=prompt).options.prompt == prompt
 
 
 def test_the_texts_in_another_shapes_field() -> None:

@@ -13,7 +13,7 @@ RawFields = Mapping[str, msgspec.Raw]
 T = TypeVar("T")
 
 _LARGE_BODY = 1 << 20  # from here on a name that is not known is refused unread: there may be a million of them
-_MAX_VALUE_BYTES = 64 << 10  # of a field beside the texts; the longest prompt, each character escaped, has 48 KiB
+_MAX_VALUE_BYTES = 128 << 10  # of a field beside the texts; the longest prompt, each character escaped as a pair, has 96 KiB
 _ABSENT = msgspec.Raw()
 _PLACE = re.compile(r" - at `\$([^`]*)`$")
 

@@ -1,7 +1,7 @@
 """Every field that a request may have beside its texts, on every route alike; checks and documentation come from this table."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
@@ -167,7 +167,7 @@ def decode_fields(body: bytes, own: Sequence[str]) -> tuple[RawFields, dict[str,
                 if value is not None:
                     _take(inner, value, honoured, f"{PARAMETERS}.{shorten(inner)}", own)
         elif name == OPTIONS:
-            _check_options(_object(decode_value(raw, name), name))
+            _check_options(decode_value(raw, name))
         elif field is None:
             raise _unknown(name, shorten(name), own)
         elif field.effect is not Effect.IGNORED:
@@ -200,9 +200,9 @@ def _take(name: str, value: Any, found: dict[str, Any], place: str, own: Sequenc
                 raise invalid(f"'{name}' is given twice, with two values.", param=place)
 
 
-def _check_options(options: Mapping[str, Any]) -> None:
+def _check_options(options: Any) -> None:
     """Raise the 400 for an option that is a field of ours and would be lost here; the rest is of the hub's own service."""
-    for name, value in options.items():
+    for name, value in options.items() if isinstance(options, dict) else ():
         field = BY_NAME.get(name)
         if value is not None and field is not None and field.effect is not Effect.IGNORED:
             raise _unsupported(f"'{OPTIONS}' is ignored: put '{name}' beside the texts.", f"{OPTIONS}.{name}")
