@@ -1,15 +1,9 @@
 """Every field that a request may have beside its texts, on every route alike; checks and documentation come from this table."""
 
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
-
-import msgspec
-
-from ..errors import ApiError, Code, invalid, shorten
-from .bodies import RawFields, decode_object, decode_value, is_null
 
 PARAMETERS = "parameters"  # some clients put the fields below it
 OPTIONS = "options"  # of the hub's own service
@@ -59,6 +53,10 @@ def _ignored(*names: str) -> tuple[Field, ...]:
 
 def _refused(text: str, *names: str) -> tuple[Field, ...]:
     return tuple(Field(name, Effect.REFUSED, text) for name in names)
+
+
+def _word(value: Any) -> str:
+    return value.lower() if isinstance(value, str) else ""
 
 
 TRUNCATIONS: dict[str, tuple[bool, Side | None]] = {"none": (False, None), "start": (True, "left"), "end": (True, "right")}
@@ -145,90 +143,3 @@ FIELDS = (
 )
 BY_NAME = {field.name: field for field in FIELDS}
 HONOURED = tuple(field.name for field in FIELDS if field.effect is Effect.HONOURED)
-
-_INPUTS = ("input", "inputs", "text", "texts", "sentences", "source_sentence", "documents", "content")
-
-
-def decode_fields(body: bytes, own: Sequence[str]) -> tuple[RawFields, dict[str, Any]]:
-    """Return the fields that the route reads itself, and those that are honoured, by their one name; raise the 400.
-
-    `own` are the names of the former, the texts' first. A field that is null is absent in both.
-    """
-    own_fields: dict[str, msgspec.Raw] = {}
-    honoured: dict[str, Any] = {}
-    for name, raw in decode_object(body, (*own, PARAMETERS, OPTIONS, *BY_NAME)).items():
-        if is_null(raw):
-            continue
-        field = BY_NAME.get(name)
-        if name in own:
-            own_fields[name] = raw
-        elif name == PARAMETERS:
-            for inner, value in _object(decode_value(raw, name), name).items():
-                if value is not None:
-                    _take(inner, value, honoured, f"{PARAMETERS}.{shorten(inner)}", own)
-        elif name == OPTIONS:
-            _check_options(decode_value(raw, name))
-        elif field is None:
-            raise _unknown(name, shorten(name), own)
-        elif field.effect is not Effect.IGNORED:
-            _take(name, decode_value(raw, name), honoured, name, own)
-    return own_fields, honoured
-
-
-def _object(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise invalid(f"'{name}' must be an object.", param=name)
-    return value
-
-
-def _take(name: str, value: Any, found: dict[str, Any], place: str, own: Sequence[str]) -> None:
-    """Put an honoured field into `found`; raise the 400 for one that is refused, unknown, or there with another value."""
-    field = BY_NAME.get(name)
-    if field is None:
-        raise _unknown(name, place, own)
-    match field.effect:
-        case Effect.REFUSED:
-            raise _unsupported(f"'{place}' is not taken: {field.text}.", place)
-        case Effect.AGREES if not any(_same(value, each) for each in field.agrees):
-            known = " or ".join(repr(each) if isinstance(each, str) else _json(each) for each in field.agrees)
-            raise _unsupported(f"'{place}' must be {known}: {field.text}.", place)
-        case Effect.HONOURED | Effect.ALIAS:
-            name = field.same_as or name
-            if not BY_NAME[name].valid(value):
-                raise invalid(f"'{place}' must be {BY_NAME[name].takes}.", param=place)
-            if not _same(found.setdefault(name, value), value):
-                raise invalid(f"'{name}' is given twice, with two values.", param=place)
-
-
-def _check_options(options: Any) -> None:
-    """Raise the 400 for an option that is a field of ours and would be lost here; the rest is of the hub's own service."""
-    for name, value in options.items() if isinstance(options, dict) else ():
-        field = BY_NAME.get(name)
-        if value is not None and field is not None and field.effect is not Effect.IGNORED:
-            raise _unsupported(f"'{OPTIONS}' is ignored: put '{name}' beside the texts.", f"{OPTIONS}.{name}")
-
-
-def _unknown(name: str, place: str, own: Sequence[str]) -> ApiError:
-    if name in _INPUTS:
-        return _unsupported(f"'{place}' is not taken: the texts go into '{own[0]}' here.", place)
-    names = (*own, *HONOURED)
-    near = difflib.get_close_matches(name[:40], (*names, *BY_NAME), 1, 0.8)
-    hint = f" Is it {near[0]!r}?" if near else ""
-    return _unsupported(f"Unsupported parameter {place!r}.{hint} Accepted: {', '.join((*names, PARAMETERS))}.", place)
-
-
-def _unsupported(message: str, place: str) -> ApiError:
-    return invalid(message, param=place, code=Code.UNSUPPORTED_PARAMETER)
-
-
-def _word(value: Any) -> str:
-    return value.lower() if isinstance(value, str) else ""
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Compare as JSON does: true is not 1."""
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
-
-
-def _json(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

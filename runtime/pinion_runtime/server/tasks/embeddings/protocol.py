@@ -7,8 +7,8 @@ import msgspec
 
 from ...errors import invalid
 from ..bodies import decode_value
-from ..fields import decode_fields
 from ..options import EncodingFormat, Options, encoding_format_of, parse_options
+from ..reading import decode_fields
 from ..texts import Inputs, parse_inputs
 from ..vectors import encode
 

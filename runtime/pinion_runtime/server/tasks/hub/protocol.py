@@ -8,8 +8,8 @@ import msgspec
 
 from ...errors import Code, invalid
 from ..bodies import WrongType, decode_as, decode_value
-from ..fields import decode_fields
 from ..options import EncodingFormat, Options, encoding_format_of, parse_options
+from ..reading import decode_fields
 from ..texts import Inputs, check_count, parse_inputs
 from ..vectors import encode, numbers_of
 
