@@ -1,9 +1,10 @@
-"""Throw-away environments of clients; each function returns the command that runs one of the programs."""
+"""Throw-away environments of clients, caches included; each function returns the command that runs one of the programs."""
 
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from devcluster.paths import cache_dir
@@ -35,7 +36,8 @@ def node(program: str, *packages: str) -> Install:
 
     def install(folder: Path) -> list[str]:
         (folder / "package.json").write_text('{"private": true, "type": "module"}')
-        _run([_tool("npm"), "install", "--silent", "--no-audit", "--no-fund", *packages], folder)
+        cache = f"--cache={folder / 'cache'}"
+        _run([_tool("npm"), "install", "--silent", "--no-audit", "--no-fund", cache, *packages], folder)
         shutil.copy(PROGRAMS / program, folder)
         return [_tool("node"), str(folder / program)]
 
@@ -47,7 +49,8 @@ def java(main: str) -> Install:
 
     def install(folder: Path) -> list[str]:
         shutil.copytree(PROGRAMS / "java", folder, dirs_exist_ok=True)
-        _run([_tool("mvn"), "-q", "-B", "compile", "dependency:build-classpath", "-Dmdep.outputFile=classpath"], folder)
+        goals = ["compile", "dependency:build-classpath", "-Dmdep.outputFile=classpath"]
+        _run([_tool("mvn"), "-q", "-B", f"-Dmaven.repo.local={folder / 'repository'}", *goals], folder)
         return [_tool("java"), "-cp", f"{folder / 'target' / 'classes'}:{(folder / 'classpath').read_text()}", main]
 
     return install
@@ -58,7 +61,8 @@ def go() -> Install:
 
     def install(folder: Path) -> list[str]:
         shutil.copytree(PROGRAMS / "go", folder, dirs_exist_ok=True)
-        _run([_tool("go"), "build", "-o", "client", "."], folder)
+        caches = {"GOCACHE": str(folder / "cache"), "GOMODCACHE": str(folder / "modules"), "GOFLAGS": "-modcacherw"}
+        _run([_tool("go"), "build", "-o", "client", "."], folder, caches)
         return [str(folder / "client")]
 
     return install
@@ -71,7 +75,8 @@ def _tool(name: str) -> str:
     return found
 
 
-def _run(command: Sequence[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+def _run(command: Sequence[str], folder: Path, more: Mapping[str, str] | None = None) -> None:
+    environment = {**os.environ, **(more or {})}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, env=environment)
     if done.returncode:
         raise NotInstalled(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-300:]}")
