@@ -105,7 +105,10 @@ class ModelFacts(OpenMessage):
     file_count: int = 0
     task: str = ""
     architecture: str = ""
-    engine: str = ""  # for one: transformers/padded
+    engine: str = ""  # transformers/padded; transformers/equal-lengths or one-at-a-time where texts would change each other
+    engine_reason: str = ""  # what the load check found, where the engine is not transformers/padded
+    pooling: str = ""  # for one: mean; several modes, put side by side, are joined by +
+    pooling_assumed: bool = False  # the model's own files say nothing of pooling
     dtype: str = ""
     device: str = ""
     dimensions: int = 0

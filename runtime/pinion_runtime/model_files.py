@@ -9,6 +9,7 @@ import msgspec
 
 from .engines.protocol import EngineLoadError
 from .json_files import decode_json, decode_json_or_default
+from .own_code import refuse_own_code
 from .sentence_files import SentenceFacts, TransformerFacts, no_prompts, read_sentence, read_transformer
 from .sentence_modules import Normalize, Pooling, Stage, Truncate, read_stages
 
@@ -36,12 +37,14 @@ class _Config(msgspec.Struct):
     vocab_size: int | None = None
     pad_token_id: int | None = None
     is_causal: bool | None = None
+    auto_map: dict[str, Any] | None = None
     quantization_config: dict[str, Any] | None = None
 
 
 class _TokenizerConfig(msgspec.Struct):
     model_max_length: float | None = None  # may be 1e30
     truncation_side: str = "right"
+    auto_map: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class ModelFiles:
     pad_token_id: int
     max_sequence_length: int  # tokens, special ones included
     stages: tuple[Stage, ...]  # after the transformer, in order; the first one is the pooling
+    pooling_assumed: bool  # the model's own files say nothing of pooling
     lower_case: bool  # texts are lowered before tokenising, whatever tokenizer.json does
     truncation_side: str
     default_prompt: str  # put before a text for which no other prompt is asked for; "" = none
@@ -66,6 +70,11 @@ class ModelFiles:
     def pools_prompts(self) -> bool:
         """Tell whether the tokens of a prompt count for the vector."""
         return all(stage.include_prompt for stage in self.stages if isinstance(stage, Pooling))
+
+    @property
+    def pooling(self) -> str:
+        """Return the modes of the pooling as one word."""
+        return "+".join(mode for stage in self.stages if isinstance(stage, Pooling) for mode in stage.modes)
 
     @property
     def normalizes(self) -> bool:
@@ -84,8 +93,10 @@ def read_model_files(snapshot: Path) -> ModelFiles:
     if config.quantization_config:
         method = config.quantization_config.get("quant_method", "unknown")
         raise EngineLoadError(f"the checkpoint is quantized ({method}), which is not supported")
+    refuse_own_code("config.json", config.auto_map)
     architecture = (config.architectures or [config.model_type])[0]
     tokenizer = decode_json_or_default(folder, "tokenizer_config.json", _TokenizerConfig)
+    refuse_own_code("tokenizer_config.json", tokenizer.auto_map)
     # Without modules.json sentence-transformers reads none of its other files.
     transformer = read_transformer(folder) if declared else TransformerFacts()
     sentence = read_sentence(snapshot) if declared else SentenceFacts(no_prompts())
@@ -102,6 +113,7 @@ def read_model_files(snapshot: Path) -> ModelFiles:
         pad_token_id=_pad_token_id(config),
         max_sequence_length=_max_sequence_length(config, tokenizer, transformer),
         stages=stages,
+        pooling_assumed=not declared,
         lower_case=transformer.lower_case,
         truncation_side=transformer.truncation_side or tokenizer.truncation_side,
         default_prompt=sentence.default_prompt,

@@ -118,11 +118,16 @@ class ModelServer:
         return self._tokenizer
 
     def _describe(self, capabilities: Capabilities) -> None:
+        files = self._model_files
+        assert files is not None
         self._pod.model = self._pod.model.model_copy(
             update={
+                "pooling": files.pooling,
+                "pooling_assumed": files.pooling_assumed,
                 "task": capabilities.task,
                 "architecture": capabilities.architecture,
                 "engine": capabilities.engine,
+                "engine_reason": capabilities.engine_reason,
                 "dtype": capabilities.dtype,
                 "device": capabilities.device,
                 "dimensions": capabilities.dimensions,

@@ -25,6 +25,10 @@ def log_changes(pod: Pod) -> None:
         if change.phase is Phase.READY:
             model = pod.model
             _log.info("Ready: %s, %s on %s, %s", model.name, model.dtype, model.device, model.opened_cid)
+            if model.pooling_assumed:
+                _log.info(
+                    "the model's files say nothing of pooling: %s is assumed, as sentence-transformers does", model.pooling
+                )
         elif change.phase is not change.before:
             _log.info("%s", change.phase)
 

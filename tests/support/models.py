@@ -32,7 +32,7 @@ SENTENCES = (
 class Recipe:
     """How a tiny model is made; equal recipes give equal bytes."""
 
-    kind: str = "bert"  # bert, roberta, mpnet, modernbert, distilbert, qwen2, t5
+    kind: str = "bert"  # bert, convbert, fnet, roberta, mpnet, modernbert, distilbert, qwen2, qwen2-causal, t5
     pooling: Mapping[str, Any] | None = field(
         default_factory=lambda: {"pooling_mode": "mean"}
     )  # None = a plain transformers folder
@@ -82,7 +82,7 @@ def make_model(folder: Path, recipe: Recipe) -> None:
     """Write config, weights, tokenizer and the files of sentence-transformers."""
     import torch
 
-    rust, special = _byte_bpe() if recipe.kind in ("roberta", "qwen2") else _word_piece()
+    rust, special = _byte_bpe() if recipe.kind in ("roberta", "qwen2", "qwen2-causal") else _word_piece()
     torch.manual_seed(recipe.seed)
     model = _build(recipe, rust.get_vocab_size(), special)
     with torch.no_grad():
@@ -105,6 +105,11 @@ def _build(recipe: Recipe, vocabulary: int, special: dict[str, int]) -> Any:
     match recipe.kind:
         case "bert":
             return t.BertModel(t.BertConfig(**sizes, **common, pad_token_id=special["pad"]))
+        case "convbert":
+            return t.ConvBertModel(t.ConvBertConfig(**sizes, **common, embedding_size=32, pad_token_id=special["pad"]))
+        case "fnet":
+            del sizes["num_attention_heads"]
+            return t.FNetModel(t.FNetConfig(**sizes, **common, pad_token_id=special["pad"]))
         case "roberta":
             return t.RobertaModel(
                 t.RobertaConfig(**sizes, **common, pad_token_id=special["pad"], bos_token_id=0, eos_token_id=2)
@@ -127,8 +132,9 @@ def _build(recipe: Recipe, vocabulary: int, special: dict[str, int]) -> Any:
                     hidden_dim=64,
                 )
             )
-        case "qwen2":
-            return t.Qwen2Model(t.Qwen2Config(**sizes, **common, num_key_value_heads=1, pad_token_id=special["pad"]))
+        case "qwen2" | "qwen2-causal":
+            model = t.Qwen2ForCausalLM if recipe.kind == "qwen2-causal" else t.Qwen2Model
+            return model(t.Qwen2Config(**sizes, **common, num_key_value_heads=1, pad_token_id=special["pad"]))
         case "t5":
             return t.T5EncoderModel(
                 t.T5Config(
@@ -136,6 +142,12 @@ def _build(recipe: Recipe, vocabulary: int, special: dict[str, int]) -> Any:
                 )
             )
     raise ValueError(f"no recipe for {recipe.kind}")
+
+
+def save_word_pieces(folder: Path) -> None:
+    """Write a tokenizer like BERT's into a model folder."""
+    rust, special = _word_piece()
+    _save_tokenizer(folder, rust, special, Recipe())
 
 
 def _word_piece() -> tuple[Any, dict[str, int]]:

@@ -29,6 +29,10 @@ class ModelStatus(ApiModel):
     """Number of the selected files."""
     task: Short = ""
     """The Hugging Face task that is served."""
+    pooling: Short = ""
+    """How the vectors of tokens become one vector, for one: mean."""
+    pooling_assumed: bool = False
+    """Whether that is assumed: the model's own files say nothing of it."""
 
 
 class SourceStatus(ApiModel):

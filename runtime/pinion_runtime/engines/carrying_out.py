@@ -7,7 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .grouping import group_by_length, pad_rows
+from . import company
+from .company import Company
+from .grouping import group_by_length, group_equal, pad_rows
 from .protocol import (
     Batch,
     Cancelled,
@@ -21,15 +23,10 @@ from .protocol import (
 )
 
 
-class Encoder(Protocol):
+class Encoder(company.Encoder, Protocol):
     """What a batch is carried out with."""
 
-    pad_id: int
-
-    def embed(
-        self, ids: NDArray[np.int64], mask: NDArray[np.int64], lengths: NDArray[np.int32], skips: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
-        """Return (rows, dimensions) of right-padded (rows, columns); the first `skips` tokens of a row are not pooled."""
+    company: Company
 
 
 class BatchRun:
@@ -59,12 +56,21 @@ class BatchRun:
 
     def run(self) -> list[Outcome]:
         """Compute what is still wanted."""
-        for group, longest in group_by_length(self._lengths, self._max_group_tokens):
+        for group, longest in self._groups():
             self._drop_unwanted()
             wanted = group[[owner not in self._failures for owner in self._owner[group].tolist()]] if self._failures else group
             if len(wanted):
                 self._compute(wanted, longest)
         return self._outcomes()
+
+    def _groups(self) -> list[tuple[NDArray[np.intp], int]]:
+        match self._encoder.company:
+            case Company.PADDED:
+                return group_by_length(self._lengths, self._max_group_tokens)
+            case Company.EQUAL_LENGTHS:
+                return group_equal(self._lengths, self._max_group_tokens)
+            case Company.ONE_AT_A_TIME:
+                return group_equal(self._lengths, 1)
 
     def _drop_unwanted(self) -> None:
         cancelled, now = self._cancelled(), time.monotonic()

@@ -37,6 +37,14 @@ def group_by_length(
     return groups[::-1]
 
 
+def group_equal(lengths: NDArray[np.int32], max_tokens: int) -> list[tuple[NDArray[np.intp], int]]:
+    """Return the same with groups of one length only: at most `max_tokens` tokens, or one text."""
+    order = np.argsort(lengths, kind="stable")
+    ends = _possible_ends(lengths[order], max_tokens)
+    starts = np.concatenate(([0], ends[:-1]))
+    return [(order[start:end], int(lengths[order[start]])) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
 def _possible_ends(lengths: NDArray[np.int32], max_tokens: int) -> NDArray[np.intp]:
     """Return where a group may end in sorted lengths: where they change, and where a run of one length fills a pass."""
     changes = np.flatnonzero(np.diff(lengths)) + 1

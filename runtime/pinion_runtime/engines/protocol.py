@@ -153,6 +153,7 @@ class Capabilities(Message, frozen=True):
     threads: int
     opened_files: tuple[str, ...]  # relative to the snapshot, sorted: the files this process read
     special_ids: tuple[int, ...] = ()  # token ids that the tokenizer of transformers calls special
+    engine_reason: str = ""  # what was found at load, where texts can't be padded to go through the model together
 
 
 class WarmupReport(Message, frozen=True):

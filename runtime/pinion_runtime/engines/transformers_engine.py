@@ -2,24 +2,29 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING
 
 from ..model_files import ModelFiles, read_model_files
 from ..sentence_modules import Pooling
 from ..tokenizer_files import check_tokenizer_files
-from .load_messages import check_tokenizer, in_our_words, tokenizer_errors
+from .company import choose_company
+from .load_messages import in_our_words
 from .opened_files import OpenedFiles
 from .pooling import build_steps, pool
 from .protocol import Capabilities, EngineLoadError, EngineOutOfMemory, EngineSpec
+from .transformers_tokenizer import load_tokenizer
 from .weights import Checkpoint, load_tensors
 
+# The relative difference of two vectors that comes of rounding in another order, with some room.
+_ROUNDING = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 _UNUSED_WEIGHTS = ("pooler.",)  # of heads whose result we do not read: they may be missing in the checkpoint
 
 
@@ -41,39 +46,51 @@ class TransformersEncoder:
             check_tokenizer_files(files.transformer)
             self._model, dtype = _load_model(files, spec.dtype, self._opened)
             self._model.eval().to(self._device)
-            self.tokenizer, special_ids = _load_tokenizer(files, self._opened)
-        pooling = files.stages[0]
-        assert isinstance(pooling, Pooling)
-        self._modes = pooling.modes
-        self._steps, dimensions = build_steps(
-            files.stages,
-            self._model.config.hidden_size,
-            spec.snapshot,
-            lambda path: load_tensors(path, self._opened.record),
-            self._device,
-        )
-        self.pad_id = files.pad_token_id
+            taken = signature(self._model.forward).parameters
+            self._takes_mask = "attention_mask" in taken or any(p.kind is Parameter.VAR_KEYWORD for p in taken.values())
+            tokenizer = load_tokenizer(files, self._opened)
+            pooling = files.stages[0]
+            assert isinstance(pooling, Pooling)
+            self._modes = pooling.modes
+            self._steps, dimensions = build_steps(
+                files.stages,
+                self._model.config.hidden_size,
+                spec.snapshot,
+                lambda path: load_tensors(path, self._opened.record),
+                self._device,
+            )
+            self.pad_id = files.pad_token_id
+            choice = choose_company(self, tokenizer.texts, _ROUNDING.get(dtype, _ROUNDING[torch.float32]))
+        self.company = choice.company
+        self.tokenizer = tokenizer.json
         self.capabilities = Capabilities(
             task=spec.task,
             dimensions=dimensions,
             max_sequence_length=files.max_sequence_length,
             dtype=str(dtype).removeprefix("torch."),
             device=str(self._device),
-            engine="transformers/padded",
+            engine=f"transformers/{choice.company}",
+            engine_reason=choice.reason,
             architecture=files.architecture,
             threads=torch.get_num_threads(),
             opened_files=self._opened.names(),
-            special_ids=special_ids,
+            special_ids=tokenizer.special_ids,
         )
 
     def embed(
         self, ids: NDArray[np.int64], mask: NDArray[np.int64], lengths: NDArray[np.int32], skips: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         """Return (rows, dimensions) of (rows, columns); raises what torch raises."""
+        inputs = {"input_ids": torch.from_numpy(ids).to(self._device)}
+        if self._takes_mask:
+            inputs["attention_mask"] = torch.from_numpy(mask).to(self._device)
         with torch.inference_mode():
-            hidden = self._model(
-                input_ids=torch.from_numpy(ids).to(self._device), attention_mask=torch.from_numpy(mask).to(self._device)
-            )[0]
+            hidden = self._model(**inputs)[0]
+            if hidden.shape[:2] != ids.shape:
+                made = "x".join(map(str, hidden.shape))
+                raise EngineLoadError(
+                    f"the model makes {made} numbers of {ids.shape[0]}x{ids.shape[1]} tokens, not a vector for each"
+                )
             vectors = pool(hidden, torch.from_numpy(lengths), self._modes, torch.from_numpy(skips))
             for step in self._steps:
                 vectors = step(vectors)
@@ -132,19 +149,6 @@ def _load_model(files: ModelFiles, wanted: str, opened: OpenedFiles) -> tuple[An
     if model.main_input_name != "input_ids":
         raise EngineLoadError(f"{files.architecture} takes {model.main_input_name}, not text")
     return model, dtype
-
-
-def _load_tokenizer(files: ModelFiles, opened: OpenedFiles) -> tuple[bytes, tuple[int, ...]]:
-    """Return the JSON of the tokenizer that transformers makes of the folder, for the front, and its special ids."""
-    with tokenizer_errors(files):
-        tokenizer = AutoTokenizer.from_pretrained(files.transformer, local_files_only=True, trust_remote_code=False)
-    if (files.transformer / "tokenizer.json").is_file():
-        opened.record(files.transformer / "tokenizer.json")  # the library opens it, not Python
-    if not tokenizer.is_fast:
-        raise EngineLoadError(f"{type(tokenizer).__name__} is a slow tokenizer; only fast ones are supported")
-    check_tokenizer(tokenizer, files)
-    json: str = tokenizer.backend_tokenizer.to_str()
-    return json.encode(), tuple(sorted(tokenizer.all_special_ids))
 
 
 def _model_class(config: Any, files: ModelFiles) -> Any:

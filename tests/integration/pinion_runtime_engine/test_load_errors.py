@@ -32,7 +32,16 @@ def foreign(folder: Path) -> None:
     edit(folder / "config.json", model_type="kettle", architectures=["KettleModel"])
 
 
+def own_tokenizer(folder: Path) -> None:
+    edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["code.Slow", "code.Fast"]})
+
+
 def remote_code(folder: Path) -> None:
+    edit(folder / "config.json", model_type="kettle", auto_map={"AutoConfig": "code.Config"})
+    (folder / "code.py").write_text(f"open({str(folder / 'was-run')!r}, 'w')\n")
+
+
+def own_code(folder: Path) -> None:
     edit(folder / "config.json", model_type="kettle", auto_map={"AutoConfig": "code.Config", "AutoModel": "code.Model"})
     (folder / "code.py").write_text(f"open({str(folder / 'was-run')!r}, 'w')\n")
 
@@ -102,6 +111,8 @@ SPOILED: dict[str, tuple[Callable[[Path], None], str]] = {
     "pickle only": (pickle_only, r"found pytorch_model.bin, which is not loaded: only safetensors are"),
     "unknown architecture": (foreign, r"KettleModel \(model_type kettle\) can't be loaded.*kettle"),
     "remote code": (remote_code, r"\(model_type kettle\) can't be loaded.*the code that auto_map names is never run"),
+    "code of its own": (own_code, r"config.json: auto_map has code of the model's own for AutoModel \(code.Model\)"),
+    "a tokenizer of its own": (own_tokenizer, r"tokenizer_config.json: .* for AutoTokenizer \(code.Slow, code.Fast\)"),
     "not a text model": (vision, "ViTModel"),
     "other shapes": (wider, r"encoder.layer.0.intermediate.dense.bias has shape \(64,\), config.json wants \(128,\)"),
     "missing weights": (deeper, r"lacks weights of the model: encoder.layer.2"),
@@ -133,8 +144,9 @@ def test_a_folder_that_asks_for_its_own_code_is_loaded_without_it(tiny_models: T
     """An architecture that the library knows: it could load the folder's own class instead, and is told not to."""
     folder = tiny_models.copy(tmp_path / "model")
     (folder / "code.py").write_text(f"open({str(folder / 'was-run')!r}, 'w')\n")
-    edit(folder / "config.json", auto_map={"AutoConfig": "code.Config", "AutoModel": "code.Model"}, trust_remote_code=True)
-    edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["code.Slow", "code.Fast"]}, trust_remote_code=True)
+    code = {"AutoConfig": "code.Config", "AutoModelForMaskedLM": "code.Masked"}
+    edit(folder / "config.json", auto_map=code, trust_remote_code=True)
+    edit(folder / "tokenizer_config.json", auto_map=code, trust_remote_code=True)
     arguments = {"trust_remote_code": True}
     edit(folder / "sentence_bert_config.json", model_args=arguments, config_args=arguments, tokenizer_args=arguments)
     assert TransformersEncoder(EngineSpec(folder)).capabilities.architecture == "BertModel"

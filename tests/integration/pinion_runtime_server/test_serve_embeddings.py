@@ -186,6 +186,7 @@ def test_status_tells_what_is_served(minilm_served: Served, hub: Hub) -> None:
     assert (model.name, model.repo, model.task, model.dimensions) == (hub.minilm, hub.minilm, "feature-extraction", 384)
     assert (model.max_sequence_length, model.dtype, model.device) == (LIMIT, "float32", "cpu")
     assert (model.architecture, model.engine) == ("BertModel", "transformers/padded")
+    assert (model.pooling, model.pooling_assumed) == ("mean", False)
     assert model.opened_cid == model.cid != ""
     assert model.manifest_cid
     assert len(model.commit) == 40

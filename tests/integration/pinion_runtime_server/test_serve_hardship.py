@@ -43,7 +43,7 @@ def starter(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 @pytest.fixture(scope="module")
 def served(starter: Serve, tiny_models: TinyModels) -> Served:
-    tiny_models.copy(starter.hub.root / "tests/hardship")
+    tiny_models.copy(starter.hub.root / "tests/hardship", kind="convbert", pooling=None)
     running = starter.flags("tests/hardship")
     running.wait_ready(300)
     return running
@@ -69,6 +69,22 @@ def test_a_user_that_nobody_knows_and_no_home(served: Served) -> None:
         names_of = {entry.partition(b"=")[0] for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")}
         assert not names_of & {b"HOME", b"USER", b"LOGNAME"}
     assert served.post(body(served, "kettle")).status_code == 200
+
+
+def test_pooling_that_the_model_does_not_speak_of_is_told(served: Served) -> None:
+    model = served.status().model
+    assert (model.pooling, model.pooling_assumed) == ("mean", True)
+    assert "say nothing of pooling: mean is assumed" in served.log.read_text()
+
+
+def test_texts_that_would_change_each_other_are_kept_apart_and_that_is_told(served: Served) -> None:
+    model = served.status().model
+    assert model.engine == "transformers/equal-lengths"
+    assert "beside a longer text a text's vector differs by" in model.engine_reason
+    texts = ["kettle", "the heron waits in the shallow river until the fish forget it", "a"]
+    together = served.post(body(served, texts)).json()["data"]
+    alone = [served.post(body(served, text)).json()["data"][0] for text in texts]
+    assert [entry["embedding"] for entry in together] == [entry["embedding"] for entry in alone]
 
 
 async def test_huge_texts_do_not_starve_the_probes(served: Served) -> None:

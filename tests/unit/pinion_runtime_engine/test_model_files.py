@@ -121,10 +121,59 @@ def test_an_old_folder_keeps_its_transformer_apart(tmp_path: Path) -> None:
     assert (parsed.max_sequence_length, parsed.lower_case) == (77, True)
 
 
-def test_a_plain_folder_is_pooled_as_sentence_transformers_would(tmp_path: Path) -> None:
-    assert read(tmp_path, {"sentence_bert_config.json": {"max_seq_length": 3}}).stages == (Pooling("", ("mean",)),)
-    causal = {**BERT, "architectures": ["Qwen2ForCausalLM"]}
-    assert read(tmp_path, {"config.json": causal}).stages == (Pooling("", ("lasttoken",)),)
+POOLED = {"modules.json": modules("Transformer", "Pooling"), "1_Pooling/config.json": {}}
+
+
+@pytest.mark.parametrize(
+    ("config", "mode"),
+    [
+        ({}, "mean"),
+        ({"architectures": ["BertForMaskedLM"]}, "mean"),
+        ({"architectures": None}, "mean"),
+        ({"architectures": ["Qwen2ForCausalLM"]}, "lasttoken"),
+        ({"architectures": ["Qwen2ForCausalLM", "Qwen2Model"]}, "lasttoken"),
+        ({"architectures": ["Qwen2ForCausalLM"], "is_causal": True}, "lasttoken"),
+        ({"architectures": ["Qwen2ForCausalLM"], "is_causal": False}, "mean"),
+        ({"architectures": ["Qwen2Model"]}, "mean"),
+    ],
+)
+def test_a_plain_folder_is_pooled_as_sentence_transformers_would_and_says_so(tmp_path: Path, config: Any, mode: str) -> None:
+    files = read(tmp_path, {"config.json": {**BERT, **config}, "sentence_bert_config.json": {"max_seq_length": 3}})
+    assert files.stages == (Pooling("", (mode,)),)
+    assert (files.pooling, files.pooling_assumed) == (mode, True)
+
+
+def test_pooling_that_is_said_is_not_assumed(tmp_path: Path) -> None:
+    files = read(tmp_path, {**POOLED, "1_Pooling/config.json": {"pooling_mode": ["cls", "mean"]}})
+    assert (files.pooling, files.pooling_assumed) == ("cls+mean", False)
+
+
+MASKED = {"AutoConfig": "code.Config", "AutoModelForMaskedLM": "code.Masked", "AutoModelForCausalLM": "code.Causal"}
+
+
+@pytest.mark.parametrize(
+    "auto_map", [None, {}, MASKED, {"AutoModel": None}, {"AutoModelForSequenceClassification": "a--code.X"}]
+)
+def test_code_for_other_tasks_is_ignored(tmp_path: Path, auto_map: Any) -> None:
+    files = {"config.json": {**BERT, "auto_map": auto_map}, "tokenizer_config.json": {"auto_map": auto_map}}
+    assert read(tmp_path, files).architecture == "BertModel"
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "given", "told"),
+    [
+        ("config.json", "AutoModel", "code.Model", "code.Model"),
+        ("config.json", "AutoModel", "someone/else--code.Model", "someone/else--code.Model"),
+        ("config.json", "AutoModelForTextEncoding", "code.Encoder", "code.Encoder"),
+        ("config.json", "AutoTokenizer", ["code.Slow", None], "code.Slow"),
+        ("tokenizer_config.json", "AutoTokenizer", ["code.Slow", "code.Fast"], "code.Slow, code.Fast"),
+        ("tokenizer_config.json", "AutoTokenizer", [None, "code.Fast"], "code.Fast"),
+    ],
+)
+def test_code_that_would_make_the_vectors_is_refused(tmp_path: Path, file: str, name: str, given: Any, told: str) -> None:
+    content = {**(BERT if file == "config.json" else {}), "auto_map": {**MASKED, name: given}}
+    with pytest.raises(EngineLoadError, match=rf"^{file}: auto_map has code of the model's own for {name} \({told}\)"):
+        read(tmp_path, {file: content})
 
 
 @pytest.mark.parametrize(
@@ -135,7 +184,6 @@ def test_the_sizes_that_vectors_may_be_cut_to(tmp_path: Path, fields: dict[str, 
     assert read(tmp_path, {"config.json": {**BERT, **fields}}).matryoshka == sizes
 
 
-POOLED = {"modules.json": modules("Transformer", "Pooling"), "1_Pooling/config.json": {}}
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no model type": ({"config.json": {"architectures": ["X"]}}, "names no model_type"),
     "broken JSON": ({"config.json": '{"model_type": "bert"'}, "config.json is not valid"),

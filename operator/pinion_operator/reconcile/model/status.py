@@ -81,7 +81,7 @@ def full_status(
             source_digest=revision.source.source_digest,
             size_bytes=revision.source.total_bytes,
             file_count=revision.source.file_count,
-            task=next((pod.status.model.task for pod in workload.serving if pod.status), _task_before(state)),
+            **_served(state),
         ),
         transfer=transfer,
         backend=_backend(state),
@@ -214,6 +214,9 @@ def _failure(state: RevisionState) -> FailureStatus | None:
     return state.model.status.last_failure if state.is_told else None
 
 
-def _task_before(state: RevisionState) -> str:
-    told = state.model.status.model
-    return told.task if told and state.is_told else ""
+def _served(state: RevisionState) -> dict[str, Any]:
+    """Return what pods say of how they serve: those that serve now, else what was said of this revision before."""
+    said = [pod.status.model for pod in state.workload.serving if pod.status]
+    told = state.model.status.model if state.is_told else None
+    facts = said[0] if said else told
+    return {name: getattr(facts, name) for name in ("task", "pooling", "pooling_assumed")} if facts else {}

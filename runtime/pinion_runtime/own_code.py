@@ -1,0 +1,21 @@
+"""Code that a model brings: it is never run, and a model that needs it is refused by the names of file, class and entry."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .engines.protocol import EngineLoadError
+
+# The classes that vectors are made with. Others are for other tasks, and AutoConfig reads the same fields of config.json.
+_USED = ("AutoModel", "AutoModelForTextEncoding", "AutoTokenizer")
+
+
+def refuse_own_code(where: str, auto_map: Mapping[str, Any] | None) -> None:
+    """Raise EngineLoadError when `auto_map` in the file `where` names a class of the model's own for one that is used."""
+    for name in _USED:
+        given = (auto_map or {}).get(name)
+        classes = [str(entry) for entry in (given if isinstance(given, list) else [given]) if entry]
+        if classes:
+            raise EngineLoadError(
+                f"{where}: auto_map has code of the model's own for {name} ({', '.join(classes)}), and no model's code is run: "
+                "the classes of transformers might give other vectors. Serve a conversion to an architecture of transformers"
+            )
