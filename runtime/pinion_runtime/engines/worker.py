@@ -31,13 +31,11 @@ from .protocol import (
     Shutdown,
     ToEngine,
 )
+from .resident import Trim, do_without_unused_packages, settle
 
 HEARTBEAT_SECONDS = 1.0
 # Padded tokens of one forward pass: more gives a CPU nothing, and activations grow with it. A single text may be longer.
 MAX_GROUP_TOKENS = 8192
-# Activations of ever new sizes leave holes between them that the allocator keeps: without this an engine that had grown to
-# 950 MB was at 1060 after another hundred batches and went on growing, with it it stays. It takes 30 ms.
-TRIM_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -63,9 +61,9 @@ class Channel:
         message: ToEngine = to_engine.decode(self._read(frame_length(self._read(HEADER_BYTES))))
         return message
 
-    def ready(self) -> bool:
-        """Tell whether `receive` would not wait."""
-        return bool(select([self._socket], [], [], 0)[0])
+    def ready(self, seconds: float | None = 0.0) -> bool:
+        """Tell whether `receive` would not wait, now or within `seconds`; None: wait until it is so."""
+        return bool(select([self._socket], [], [], seconds)[0])
 
     def _read(self, size: int) -> bytearray:
         data = bytearray(size)
@@ -84,8 +82,9 @@ class Channel:
 class Work:
     """Messages that have arrived: batches in order, and the requests nobody waits for."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, trim: Trim) -> None:
         self._channel = channel
+        self._trim = trim
         self._batches: deque[Batch] = deque()
         self._cancelled: set[int] = set()
         self._stopping = False
@@ -93,7 +92,10 @@ class Work:
     def next(self) -> Batch | None:
         """Wait for a batch; None = the front wants no more."""
         while not self._batches and not self._stopping:
-            self._take(self._channel.receive())
+            if self._channel.ready(self._trim.seconds_left()):
+                self._take(self._channel.receive())
+            else:
+                self._trim.perhaps()
         if not self._batches:
             return None
         return self._batches.popleft()
@@ -119,20 +121,6 @@ class Work:
                 self._stopping = True
             case Load():
                 raise RuntimeError("a second Load arrived: an engine process loads one model")
-
-
-class Trim:
-    """Gives free memory back to the system now and then, where the C library can (glibc)."""
-
-    def __init__(self) -> None:
-        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        self._last = time.monotonic()
-
-    def perhaps(self) -> None:
-        """Do it when the last time is long enough ago."""
-        if self._trim is not None and time.monotonic() - self._last > TRIM_SECONDS:
-            self._trim(0)
-            self._last = time.monotonic()
 
 
 def measure_memory(device_bytes: int = 0) -> MemoryUse:
@@ -164,6 +152,7 @@ def main() -> None:
 def _serve(channel: Channel, load: Load) -> None:
     """Load, then compute until the front wants no more; raise EngineLoadError."""
     threads = load.spec.threads or available_cpus()
+    do_without_unused_packages()
     try:
         from .transformers_engine import TransformersEncoder, configure_torch, is_out_of_memory
     except ImportError as error:
@@ -176,8 +165,10 @@ def _serve(channel: Channel, load: Load) -> None:
     except Exception as error:
         kind = EngineOutOfMemory if is_out_of_memory(error) else EngineLoadError
         raise kind(f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}") from error
+    settle()
     channel.send(Loaded(encoder.capabilities, encoder.tokenizer, load.spec.credits, measure_memory(encoder.device_bytes())))
-    work, trim = Work(channel), Trim()
+    trim = Trim()
+    work = Work(channel, trim)
     while (batch := work.next()) is not None:
         started = time.monotonic()
         run = BatchRun(
@@ -187,7 +178,7 @@ def _serve(channel: Channel, load: Load) -> None:
         seconds = time.monotonic() - started
         channel.send(Done(batch.number, outcomes, seconds, run.padded_tokens, measure_memory(encoder.device_bytes())))
         work.forget()
-        trim.perhaps()
+        trim.after_work()
 
 
 def _beat(channel: Channel) -> None:

@@ -1,17 +1,20 @@
 """Memory that stays flat whatever is asked, and a model whose numbers overflow, which is never served."""
 
+import os
 import random
+from pathlib import Path
 
 import pytest
 
 from pinion_contract.status import FailureReason, Phase
-from pinion_runtime.memory import measure
+from pinion_runtime.memory import measure, tree
 from tests.support.appetite import ask_all_sizes, largest_batch_is_bounded
 from tests.support.models import TinyModels
-from tests.support.serve import Serve, Served, commit_of, make_config, make_live
+from tests.support.serve import Serve, Served, commit_of, make_config, make_live, wait_until
 
 pytestmark = pytest.mark.model
 
+ENGINE = 700 << 20  # bytes resident at rest, with the CUDA build of torch, which holds 630 MiB as soon as it is imported
 GROWTH = 128 << 20  # bytes; the engine holds that much more or less between two times that it gives memory back
 
 
@@ -24,6 +27,19 @@ def test_memory_is_flat_after_the_first_requests(minilm_served: Served) -> None:
     ask_all_sizes(minilm_served, dice, 60, 8)
     assert measure(pid).resident_bytes - before < GROWTH
     assert largest_batch_is_bounded(minilm_served)
+
+
+def test_an_engine_at_rest_holds_what_it_uses(minilm_served: Served) -> None:
+    engine = next(pid for pid in tree(minilm_served.process.pid) if b"engines.worker" in cmdline(pid))
+
+    def resident() -> int:
+        return int(Path(f"/proc/{engine}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    wait_until(lambda: resident() < ENGINE, 30, f"{resident() >> 20} MiB in the engine")
+
+
+def cmdline(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_a_model_whose_numbers_overflow_is_not_served(serve: Serve, tiny_models: TinyModels) -> None:
