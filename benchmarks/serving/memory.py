@@ -1,4 +1,4 @@
-"""Resident memory of the engine of all-MiniLM-L6-v2, float32 on a CPU, beside a limit: at rest, after requests of mixed size."""
+"""Resident memory of the engine of all-MiniLM-L6-v2, float32 on a CPU, beside a limit: at rest, after requests of all sizes."""
 
 import asyncio
 import random

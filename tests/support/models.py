@@ -32,7 +32,7 @@ SENTENCES = (
 class Recipe:
     """How a tiny model is made; equal recipes give equal bytes."""
 
-    kind: str = "bert"  # bert, convbert, fnet, roberta, mpnet, modernbert, distilbert, qwen2, qwen2-causal, t5
+    kind: str = "bert"  # bert, convbert, fnet, roberta, mpnet, modernbert, distilbert, qwen2, qwen2-causal, t5, xlnet
     pooling: Mapping[str, Any] | None = field(
         default_factory=lambda: {"pooling_mode": "mean"}
     )  # None = a plain transformers folder
@@ -84,7 +84,7 @@ def make_model(folder: Path, recipe: Recipe) -> None:
 
     rust, special = _byte_bpe() if recipe.kind in ("roberta", "qwen2", "qwen2-causal") else _word_piece()
     torch.manual_seed(recipe.seed)
-    model = _build(recipe, rust.get_vocab_size(), special)
+    model = _build(recipe, rust, special)
     with torch.no_grad():
         for name, parameter in model.named_parameters():  # trained weights are larger than those of an initialisation
             if parameter.ndim > 1:
@@ -97,8 +97,11 @@ def make_model(folder: Path, recipe: Recipe) -> None:
         _save_modules(folder, recipe, 32)
 
 
-def _build(recipe: Recipe, vocabulary: int, special: dict[str, int]) -> Any:
+def _build(recipe: Recipe, rust: Any, special: dict[str, int]) -> Any:
     import transformers as t
+    from tokenizers.processors import TemplateProcessing
+
+    vocabulary = rust.get_vocab_size()
 
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     common = {"vocab_size": vocabulary, "max_position_embeddings": recipe.positions}
@@ -110,6 +113,12 @@ def _build(recipe: Recipe, vocabulary: int, special: dict[str, int]) -> Any:
         case "fnet":
             del sizes["num_attention_heads"]
             return t.FNetModel(t.FNetConfig(**sizes, **common, pad_token_id=special["pad"]))
+        case "xlnet":  # the last of its special tokens has a type of its own
+            template = TemplateProcessing(single="$A:0 [SEP]:0 [CLS]:2", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+            rust.post_processor = template
+            return t.XLNetModel(
+                t.XLNetConfig(vocab_size=vocabulary, d_model=32, n_layer=2, n_head=2, d_inner=64, pad_token_id=special["pad"])
+            )
         case "roberta":
             return t.RobertaModel(
                 t.RobertaConfig(**sizes, **common, pad_token_id=special["pad"], bos_token_id=0, eos_token_id=2)

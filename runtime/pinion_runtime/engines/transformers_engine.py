@@ -20,11 +20,11 @@ from .load_messages import in_our_words
 from .opened_files import OpenedFiles
 from .pooling import build_steps, pool
 from .protocol import Capabilities, EngineLoadError, EngineOutOfMemory, EngineSpec
-from .transformers_tokenizer import load_tokenizer
+from .transformers_tokenizer import load_tokenizer, token_types
 from .weights import Checkpoint, load_tensors
 
 # The relative difference of two vectors that comes of rounding in another order, with some room.
-_ROUNDING = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+_ROUNDING = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 _UNUSED_WEIGHTS = ("pooler.",)  # of heads whose result we do not read: they may be missing in the checkpoint
 
 
@@ -49,6 +49,7 @@ class TransformersEncoder:
             taken = signature(self._model.forward).parameters
             self._takes_mask = "attention_mask" in taken or any(p.kind is Parameter.VAR_KEYWORD for p in taken.values())
             tokenizer = load_tokenizer(files, self._opened)
+            self._typed = tokenizer.typed if "token_type_ids" in taken else ()
             pooling = files.stages[0]
             assert isinstance(pooling, Pooling)
             self._modes = pooling.modes
@@ -84,6 +85,8 @@ class TransformersEncoder:
         inputs = {"input_ids": torch.from_numpy(ids).to(self._device)}
         if self._takes_mask:
             inputs["attention_mask"] = torch.from_numpy(mask).to(self._device)
+        if self._typed:
+            inputs["token_type_ids"] = torch.from_numpy(token_types(ids, lengths, self._typed)).to(self._device)
         with torch.inference_mode():
             hidden = self._model(**inputs)[0]
             if hidden.shape[:2] != ids.shape:

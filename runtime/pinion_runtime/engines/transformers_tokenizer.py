@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
 from ..model_files import ModelFiles
@@ -20,12 +22,22 @@ _WORDS = len(_TEXT.split())
 
 
 @dataclass(frozen=True, slots=True)
+class Typed:
+    """A special token around a text, and its type: XLNet's last one has type 2."""
+
+    place: int  # from the start of the text, or below 0 from its end
+    token: int
+    type: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedTokenizer:
     """What the front and the load check need of it."""
 
     json: bytes
     special_ids: tuple[int, ...]
     texts: list[list[int]]  # token ids of real texts, sorted by length
+    typed: tuple[Typed, ...]  # the special tokens that have a type other than 0
 
 
 def load_tokenizer(files: ModelFiles, opened: OpenedFiles) -> LoadedTokenizer:
@@ -39,7 +51,29 @@ def load_tokenizer(files: ModelFiles, opened: OpenedFiles) -> LoadedTokenizer:
     check_tokenizer(tokenizer, files)
     json: str = tokenizer.backend_tokenizer.to_str()
     return LoadedTokenizer(
-        json.encode(), tuple(sorted(tokenizer.all_special_ids)), _texts(tokenizer, files.max_sequence_length)
+        json=json.encode(),
+        special_ids=tuple(sorted(tokenizer.all_special_ids)),
+        texts=_texts(tokenizer, files.max_sequence_length),
+        typed=_typed(tokenizer(_TEXT)),
+    )
+
+
+def token_types(ids: NDArray[np.int64], lengths: NDArray[np.int32], typed: tuple[Typed, ...]) -> NDArray[np.int64]:
+    """Return the types of right-padded (rows, columns), as the tokenizer gives them to the same texts."""
+    types = np.zeros_like(ids)
+    rows = np.arange(len(ids))
+    for one in typed:
+        places = np.clip(lengths + one.place if one.place < 0 else np.full_like(lengths, one.place), 0, ids.shape[1] - 1)
+        types[rows, places] = np.where(ids[rows, places] == one.token, one.type, 0)
+    return types
+
+
+def _typed(encoded: Any) -> tuple[Typed, ...]:
+    ids, types = encoded["input_ids"], encoded.get("token_type_ids") or ()
+    return tuple(
+        Typed(place if place < len(ids) // 2 else place - len(ids), ids[place], type_)
+        for place, type_ in enumerate(types)
+        if type_
     )
 
 

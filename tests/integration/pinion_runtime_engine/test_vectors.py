@@ -37,7 +37,7 @@ def test_every_pooling(
     assert largest_difference(path, reference, SENTENCES) < TOLERANCE
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "mpnet", "modernbert", "distilbert", "qwen2", "t5"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "mpnet", "modernbert", "distilbert", "qwen2", "t5", "xlnet"])
 def test_every_architecture(tiny_models: TinyModels, reference: Callable[[Path], Any], kind: str) -> None:
     pooling = {"pooling_mode": "lasttoken" if kind == "qwen2" else "mean"}
     path = tiny_models.make(kind=kind, pooling=pooling)
