@@ -18,6 +18,7 @@ from pinion_ipfs.request import OpenSnapshot
 from pinion_ipfs.store import Store
 
 from .api_keys import follow_keys
+from .cache_folder import make_cache_folder
 from .content import Content, ModelContent
 from .engines.protocol import EngineDied, EngineError
 from .folder_content import FolderContent
@@ -195,6 +196,8 @@ class Bringup:
     async def _configure(self) -> RuntimeConfig:
         """Read the two files, or find the commit that the flags mean."""
         source = self._settings.source
+        if isinstance(source, ConfigFiles) or not isinstance(source.model, Path):
+            await asyncio.to_thread(make_cache_folder, self._settings.cache_dir)
         if isinstance(source, ConfigFiles):
             (config, digest), live = await asyncio.to_thread(lambda: (read_config(source.config), read_live(source.live)))
             self._following = asyncio.create_task(follow_live(source.live, live, self._settings.live_seconds, self._apply_live))
