@@ -1,6 +1,7 @@
 """The fetcher: fills the store with one model revision from the best source at hand, proves the bytes, pins them."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from .errors import (
     InsufficientStorage,
     PinFailed,
     StoreCorrupted,
+    StoreInaccessible,
     UnreadableSource,
 )
 from .findings import Finding, findings_of
@@ -253,6 +255,9 @@ class Fetcher:
             available = request.size_limit_bytes
             raise InsufficientStorage(f"{what} and the cache's limit", needed_bytes=needed, available_bytes=available)
         absent = [file for file in files if not self._store.blob(request.repo, file).exists()]
+        if absent and not self._store.writable:  # before a byte is fetched, and not told as the hub's failure
+            user, shown = os.geteuid(), ", ".join(file.path for file in absent[:3]) + (" and others" if absent[3:] else "")
+            raise StoreInaccessible(f"{what}: {self._store.hf_home} can't be written by user {user}, and lacks {shown}")
         needed = _space(absent)
         if not self._store.has_room(needed):
             free = self._store.free_bytes()

@@ -193,6 +193,21 @@ async def test_a_whole_store_on_a_read_only_volume_serves_and_is_verified(hub: H
             await one.run(request)
 
 
+@pytest.mark.parametrize("uid", [0, 65532])
+async def test_what_a_read_only_volume_lacks_is_named_before_a_byte_is_fetched(hub: Hub, shared_folder: Path, uid: int) -> None:
+    repo, home = f"shared/not-there-{uid}", shared_folder / "hf"
+    add_repo(hub, repo)
+    home.mkdir()
+    request = await make_request(hub, repo)
+    with (
+        read_only(home),
+        as_user(uid),
+        pytest.raises(StoreInaccessible, match=rf"can't be written by user {uid}, and lacks .*config.json"),
+    ):
+        await make_fetching(home).run(request)
+    assert hub.repo_stats(repo)["file_gets"] == 0
+
+
 async def test_users_share_a_cache_whoever_comes_first(hub: Hub, tmp_path: Path, shared_folder: Path) -> None:
     add_repo(hub, "shared/users")
     one = make_fetching(tmp_path / "first")
