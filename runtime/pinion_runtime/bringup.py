@@ -174,7 +174,9 @@ class Bringup:
         """Load, warm up and serve; an engine that dies on the way is replaced a few times."""
         lifecycle = self._pod.lifecycle
         for attempt in itertools.count(1):
-            server = self._server = ModelServer(self._pod, config, snapshot.path, snapshot.files)
+            # The store's files are nobody's to change; a folder is its owner's, who may train on while it is served.
+            verify = partial(content.verify, snapshot) if isinstance(config.source, FolderSource) else None
+            server = self._server = ModelServer(self._pod, config, snapshot.path, snapshot.files, verify)
             try:
                 # The files are hashed once more while they are loaded: what is published is the address of what was opened.
                 opened = await beside(server.load(), content.verify(snapshot))

@@ -4,11 +4,13 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from pinion_contract.config import Limits, RuntimeConfig
 from pinion_contract.status import Phase, Warm
+from pinion_ipfs.errors import ContentError
 
 from .engines.protocol import Capabilities, EngineDied, EngineError, EngineLoadError, EngineSpec
 from .engines.supervisor import EngineSupervisor
@@ -34,10 +36,27 @@ def _queue_tokens(limits: Limits) -> int:
     return max(_QUEUED_TOKENS, 2 * limits.max_tokens_per_request)
 
 
-class ModelServer:
-    """One model of one verified folder. Order: `load`, `warm_up`, `serve`, `close`."""
+async def _check(verify: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await verify()
+    except ContentError as error:
+        raise EngineLoadError(str(error)) from error
 
-    def __init__(self, pod: Pod, config: RuntimeConfig, snapshot: Path, files: Mapping[str, Path]) -> None:
+
+class ModelServer:
+    """One model of one verified folder. Order: `load`, `warm_up`, `serve`, `close`.
+
+    `verify` reads the files again, for an engine that takes the place of one that died; None: nobody changes them.
+    """
+
+    def __init__(
+        self,
+        pod: Pod,
+        config: RuntimeConfig,
+        snapshot: Path,
+        files: Mapping[str, Path],
+        verify: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         self._pod = pod
         self._config = config
         self._snapshot = snapshot
@@ -50,7 +69,11 @@ class ModelServer:
             on_batch=self._batch_done,
         )
         self._supervisor = EngineSupervisor(
-            EngineSpec(snapshot=snapshot, dtype=config.dtype), self._queue, on_death=self._died, on_recovered=self._recovered
+            EngineSpec(snapshot=snapshot, dtype=config.dtype),
+            self._queue,
+            on_death=self._died,
+            on_recovered=self._recovered,
+            check_again=partial(_check, verify) if verify else None,
         )
         self._tokenizer: Tokenizer | None = None
         self._model_files: ModelFiles | None = None

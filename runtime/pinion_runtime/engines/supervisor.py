@@ -5,7 +5,7 @@ import itertools
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from .process import SILENCE_SECONDS, EngineProcess
 from .protocol import (
@@ -33,6 +33,7 @@ class EngineSupervisor:
     """One engine process at a time. Order: `start`, `warm_up` (optional), `serve`; then deaths are repaired by itself.
 
     `on_death` gets the reason once per death, and again when a replacement fails; `on_recovered` means that work flows again.
+    `check_again` is awaited around the load of a replacement: it raises EngineError when the files are other ones by now.
     """
 
     def __init__(
@@ -42,12 +43,13 @@ class EngineSupervisor:
         *,
         on_death: Callable[[str], None],
         on_recovered: Callable[[Capabilities], None],
+        check_again: Callable[[], Awaitable[None]] | None = None,
         load_timeout: float = 600.0,
         backoff_seconds: tuple[float, float] = (0.5, 30.0),
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._spec, self._work = spec, work
-        self._on_death, self._on_recovered = on_death, on_recovered
+        self._on_death, self._on_recovered, self._check_again = on_death, on_recovered, check_again
         self._load_timeout, self._backoff, self._silence_seconds = load_timeout, backoff_seconds, silence_seconds
         self._process: EngineProcess | None = None
         self._serving = False  # wanted: set by serve, taken back by close
@@ -160,20 +162,26 @@ class EngineSupervisor:
             await asyncio.sleep(self._pause())
             self._failures += 1
             try:
+                await self._check()  # first, because a load is dear; and after it, because files change meanwhile
                 capabilities = await self.start()
+                await self._check()
                 if self._warm_up is not None:
                     await self._compute(*self._warm_up)
             except EngineError as error:
                 logger.error("no new engine yet: %s", error)  # noqa: TRY400 - an expected error; the text is the whole story
                 if self._process is not None:
                     process, self._process = self._process, None
-                    await process.kill("its warm-up failed")
+                    await process.kill("it was not fit to serve")
                 self._on_death(str(error))
                 continue
             self._restarts += 1
             self.serve()
             self._on_recovered(capabilities)
             return
+
+    async def _check(self) -> None:
+        if self._check_again is not None:
+            await self._check_again()
 
     def _pause(self) -> float:
         """Return the seconds before the next attempt: doubled with each failure, with jitter."""

@@ -1,5 +1,7 @@
 """`pinion-serve FOLDER`: a model of one's own, with no hub, no network, no right to write, and the CID that it has anywhere."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,9 +11,10 @@ import numpy as np
 import pytest
 
 from pinion_contract.status import Phase
+from pinion_runtime.memory import tree
 from tests.support.hub import Hub
 from tests.support.models import TinyModels
-from tests.support.serve import Serve, Served
+from tests.support.serve import Serve, Served, wait_until
 
 pytestmark = pytest.mark.model
 
@@ -90,6 +93,29 @@ def test_its_vectors_are_those_of_the_folder(served: Served, folder: Path, refer
     vectors = np.array([entry["embedding"] for entry in answer.json()["data"]])
     expected = reference(folder).encode(["a kettle", "sings"])  # type: ignore[operator]
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
+
+
+def engine_of(served: Served) -> int:
+    """Return the process id of the engine, 0 when there is none."""
+    for pid in tree(served.process.pid):
+        if b"engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    return 0
+
+
+def test_a_folder_that_has_changed_is_not_loaded_again_under_its_old_cid(served: Served, folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    before = weights.read_bytes()
+    flipped = before[:-1] + bytes([before[-1] ^ 1])
+    weights.write_bytes(flipped)
+    try:
+        os.kill(engine_of(served), signal.SIGKILL)
+        status = served.wait_for(Phase.LOADING)
+        wait_until(lambda: "model.safetensors" in str(served.status().failure), 60, "the file is told")
+        assert served.get("/readyz").status_code == 503
+    finally:
+        weights.write_bytes(before)
+    assert served.wait_ready_after_failure().model.cid == status.model.cid
 
 
 def test_nobody_is_asked_and_nothing_is_left(served: Served, folder: Path, asked: Path) -> None:
