@@ -21,7 +21,7 @@ MIB = 1024 * 1024
 
 def peers_at(serve: Serve, port: int) -> Peers:
     token = serve.folder / "peers-token"
-    token.write_text("the deployment's own\n")
+    token.write_text("the-deployments-own\n")
     return Peers(host="127.0.0.1", port=port, token_file=str(token))
 
 
@@ -40,7 +40,7 @@ def content_process(served: Served) -> Process | None:
 
 def revision(served: Served, digest: str) -> httpx.Response | None:
     """Ask a pod's content port as a peer does; None while nobody listens."""
-    headers = {"Authorization": "Bearer the deployment's own"}
+    headers = {"Authorization": "Bearer the-deployments-own"}
     try:
         return httpx.get(
             f"http://127.0.0.1:{served.content_port}/v1/revisions/{digest}", headers=headers, timeout=10, verify=False

@@ -52,7 +52,7 @@ def test_the_hub_is_asked_through_the_proxy_and_peers_are_not(
     serve: Serve, config: RuntimeConfig, proxy: ForwardProxy, authority: Path
 ) -> None:
     token = serve.folder / "peers-token"
-    token.write_text("the deployment's own\n")
+    token.write_text("the-deployments-own\n")
 
     def with_peer(port: int) -> RuntimeConfig:
         return config.model_copy(update={"peers": Peers(host="127.0.0.1", port=port, token_file=str(token))})
