@@ -226,7 +226,8 @@ class Bringup:
         if isinstance(repo, Path):
             return None
         self._pod.model = ModelFacts(name=flags.served_name, repo=str(repo))
-        store, offline = Store(self._settings.cache_dir), self._settings.offline
+        store = Store(self._settings.cache_dir, self._settings.hub_cache)
+        offline = self._settings.offline
         commit, self._unconfirmed = await self._persist(
             lambda: find_revision(store, repo, flags.revision, endpoint=flags.endpoint, token=token, offline=offline)
         )

@@ -61,7 +61,7 @@ class Content:
         self._pod = pod
         self._learned: Snapshot | None = None
         self._telling = telling = Telling(pod, [backend.name for backend in config.backends])
-        store = Store(settings.cache_dir)
+        store = Store(settings.cache_dir, settings.hub_cache)
         stall = float(source.stall_timeout_seconds)
         self._peering = Peering.of(config, settings, store, self.found, stall_seconds=stall)
         self._fetcher = Fetcher(

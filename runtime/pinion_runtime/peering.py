@@ -51,7 +51,7 @@ class Peering:
             _log.warning("no content port, and no peers are asked: there is no token in %s", token_file)
             return None
         instance = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-        where = ContentPort(store.hf_home, token_file, settings.host, settings.content_port, instance)
+        where = ContentPort(store.hf_home, token_file, settings.host, settings.content_port, instance, store.cache_dir)
 
         def wrong(path: str, block: int) -> None:
             message = f"{path}, block {block}: found wrong on disk when a peer asked for it"

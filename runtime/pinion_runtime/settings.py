@@ -109,6 +109,7 @@ class Settings:
     live_seconds: float  # how often live.json is read again
     hub_token: str  # "" = none
     progress: bool  # draw progress on a terminal
+    hub_cache: Path | None = None  # where models lie, when that is not the folder hub/ of cache_dir
     offline: bool = False  # nobody is asked for anything: what is at hand is served, or what is missing is named
 
     @property
@@ -167,6 +168,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         live_seconds=given.live_seconds,
         hub_token=environment.get("HF_TOKEN", "").strip(),
         progress=laptop and sys.stderr.isatty(),
+        hub_cache=Path(hub_cache) if (hub_cache := environment.get("HF_HUB_CACHE")) and not given.cache_dir else None,
         offline=folder or given.offline or any(_is_said(environment, name) for name in _OFFLINE),
     )
 

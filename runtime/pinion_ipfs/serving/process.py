@@ -33,6 +33,7 @@ class ContentPort:
     host: str
     port: int
     instance: str
+    cache_dir: Path | None = None  # None: the folder hub/ of hf_home
 
 
 class ContentProcess:
@@ -117,11 +118,12 @@ class ContentProcess:
     async def _once(self) -> str:
         where = self._where
         self._process = process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pinion_ipfs", "serve", "--orders", "--hf-home", str(where.hf_home)),
+            *(sys.executable, "-m", "pinion_ipfs", "serve", "--orders"),
             *("--token-file", str(where.token_file), "--host", where.host, "--port", str(where.port)),
             *("--instance", where.instance),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {"HF_HOME": str(where.hf_home), "HF_HUB_CACHE": str(where.cache_dir or where.hf_home / "hub")},
             start_new_session=True,  # signals of a terminal go to the parent alone
         )
         watching = asyncio.create_task(self._end_when_it_hangs(process))

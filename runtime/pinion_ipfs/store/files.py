@@ -4,6 +4,7 @@ import errno
 import fcntl
 import logging
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -15,6 +16,14 @@ from pathlib import Path
 _log = logging.getLogger(__name__)
 _GROUPS = stat.S_ISGID | stat.S_IWGRP
 _LARGEST_RECORD = 64 * 1024 * 1024  # the sidecar of a file of 2 TiB
+
+
+_PARTIAL = re.compile(r"\.\d+-[0-9a-f]{16}\.partial")
+
+
+def is_partial(name: str) -> bool:
+    """Tell whether a file's name is one that `partial_name` gives: somebody is about to rename it, or was killed."""
+    return _PARTIAL.fullmatch(name) is not None
 
 
 def partial_name(target: Path) -> Path:
@@ -45,14 +54,26 @@ def write_atomically(target: Path, data: bytes, *, durable: bool = True) -> None
     make_folders(target.parent)
     partial = partial_name(target)
     try:
-        with partial.open("xb") as stream:
+        # Others may not write it, whatever the umask; the group where the folder is its.
+        mode = 0o664 if target.parent.stat().st_mode & _GROUPS == _GROUPS else 0o644
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             if durable:
                 stream.flush()
-                os.fsync(stream.fileno())
+                _sync(descriptor)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync(descriptor: int) -> None:
+    """Have a file written to its disk, where the filesystem has that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
 
 
 def read_record(path: Path) -> bytes:

@@ -15,7 +15,7 @@ from .. import selection
 from ..errors import ContentError, InvalidRepository, SourceNotFound
 from ..identity import Commit, RepoId, check_revision
 from ..listing import HubFile, Listing, pointer_oid, select
-from .files import read_record
+from .files import is_partial, read_record
 from .ownership import is_believed
 from .store import Store
 from .wholeness import missing_files
@@ -121,6 +121,8 @@ def list_snapshot(store: Store, repo: RepoId, commit: Commit) -> Listing:
         name = path.relative_to(folder).as_posix()
         if path.is_dir() and not path.is_symlink():
             store.secure(path)
+            continue
+        if is_partial(path.name):
             continue
         if not is_believed(path):
             raise SourceNotFound(

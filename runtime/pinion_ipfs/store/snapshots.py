@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 _OF_THE_PLACE = frozenset(
     (errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EACCES)
 )
+_NO_RENAME = frozenset((errno.ENOTEMPTY, errno.EEXIST, errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL))
 _LEFT_BEHIND_SECONDS = 3600.0
 _without_links: set[int] = set()  # filesystems, by device
 
@@ -54,7 +55,7 @@ def copies(folder: Path, blobs: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def _build(folder: Path, blobs: Mapping[str, Path]) -> bool:
-    """Build a whole snapshot and rename it; return False when somebody else was faster."""
+    """Build a whole snapshot and rename it; return False when somebody was faster, or folders can't be renamed here."""
     repository = folder.parent.parent
     make_folders(folder.parent)
     for left in repository.glob(".*.partial"):  # of a killed process
@@ -73,7 +74,7 @@ def _build(folder: Path, blobs: Mapping[str, Path]) -> bool:
         try:
             built.rename(folder)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno not in _NO_RENAME:
                 raise
             return False
     finally:

@@ -103,7 +103,10 @@ class Store:
 
     def _size_and_free(self) -> tuple[int, int]:
         self.prepare()
-        usage = shutil.disk_usage(_existing(self.side))
+        try:
+            usage = shutil.disk_usage(_existing(self.side))
+        except OSError:
+            return 0, 0
         return usage.total, usage.free
 
     # Blobs

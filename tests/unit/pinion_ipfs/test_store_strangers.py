@@ -94,6 +94,21 @@ def test_folders_are_never_open_to_others_and_to_the_group_where_the_volume_is_i
     assert [oct(mode) for mode in modes] == [oct(made)] * 2
 
 
+@pytest.mark.parametrize(("above", "made"), [(0o755, 0o644), (0o1777, 0o644), (0o2775, 0o664)])
+def test_what_we_write_is_never_others_to_write_whatever_the_umask(shared_folder: Path, above: int, made: int) -> None:
+    shared_folder.chmod(above)
+    with as_user(0, umask=0):
+        store, file = Store(shared_folder / "hf"), hub_file("f", b"data")
+        store.prepare()
+        put(store, file, b"data")
+        store.put_manifest(manifest_of(file, hash_blob(store.blob(REPO, file), file, "a test")))
+        store.link_snapshot(REPO, COMMIT, [file], "main")
+    files = {path: path.lstat().st_mode for path in shared_folder.rglob("*") if not path.is_symlink()}
+    records = [store.sidecar(REPO, file), *(store.side / "manifests").iterdir(), store.cache_dir / REPO.folder / "refs/main"]
+    assert {oct(stat.S_IMODE(files[path])) for path in records} == {oct(made)}
+    assert not [path for path, mode in files.items() if mode & 0o002]
+
+
 @pytest.mark.parametrize("lfs", [True, False])
 def test_a_planted_blob_with_a_sidecar_made_for_it_is_taken_out(open_store: Store, tmp_path: Path, lfs: bool) -> None:
     file = hub_file("model.safetensors", GOOD, lfs=lfs)

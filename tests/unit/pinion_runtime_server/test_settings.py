@@ -60,6 +60,8 @@ def test_the_cache_is_the_hubs_own() -> None:
     assert parse_settings(["a/b"], {"HF_HOME": "/hf"}).cache_dir == Path("/hf")
     assert parse_settings(["a/b"], {"XDG_CACHE_HOME": "/xdg"}).cache_dir == Path("/xdg/huggingface")
     assert parse_settings(["a/b", "--cache-dir", "/mine"], {"HF_HOME": "/hf"}).cache_dir == Path("/mine")
+    assert parse_settings(["a/b"], {"HF_HUB_CACHE": "/big"}).hub_cache == Path("/big")
+    assert parse_settings(["a/b", "--cache-dir", "/mine"], {"HF_HUB_CACHE": "/big"}).hub_cache is None
 
 
 def test_a_kubo_needs_both_addresses() -> None:
