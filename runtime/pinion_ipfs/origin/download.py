@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import errno
+import os
 import random
 import re
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from ..hub import default_endpoint, map_hub_error
 from ..listing import HubFile
 from ..store import Store
 from ..store.blobs import hash_blob
+from ..store.files import closing_umask
 from ..token_hosts import TokenHosts
 from .client import RESET, Head, OriginClient
 from .counting import Counter
@@ -54,6 +56,7 @@ class Downloads:
         After an error nothing new begins; what is under way comes to its end when a later run can go on from there.
         """
         self._store.prepare()
+        os.umask(os.umask(0o077) | closing_umask(self._store.staging))  # for folders that the library makes, below ours
         heads = {self._path_of(file): Head.of(file, self._job.commit) for file in self._job.files}
         origins = frozenset(self._job.token_origins)
         hosts = TokenHosts(origins) if origins else TokenHosts.only(self._endpoint)

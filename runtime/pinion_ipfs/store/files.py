@@ -31,6 +31,11 @@ def partial_name(target: Path) -> Path:
     return target.with_name(f".{os.getpid()}-{secrets.token_hex(8)}.partial")
 
 
+def closing_umask(folder: Path) -> int:
+    """Return the bits that a umask must have for what other programs make in a folder to be as `make_folders` has it."""
+    return 0o002 if folder.stat().st_mode & _GROUPS == _GROUPS else 0o022
+
+
 def make_folders(folder: Path) -> None:
     """Make a folder and those above it; others may not write there, and the group only where it may in the one above.
 
@@ -110,7 +115,7 @@ def sweeping(folder: Path, lock: Path, patterns: tuple[str, ...]) -> Iterator[No
     """
     # What flock() answers there differs: ENOLCK, ENOTSUP, ENOSYS, EBADMSG, EIO.
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
     except OSError:  # another user's, or a volume without room or rights: work on, and delete nothing
         yield
         return

@@ -72,11 +72,12 @@ def is_believed(path: Path) -> bool:
         return False
 
 
-def secure(root: Path, folder: Path) -> None:
+def secure(root: Path, folder: Path, *, side: Path) -> None:
     """Look at a store's folders from its `root` down to `folder`; raise StoreInaccessible for one that a stranger put there.
 
-    A folder of ours that is open to all is closed, and what strangers have put there is taken away, blobs excepted: these are
-    hashed. Earlier releases made such folders below /tmp.
+    A folder that we made, and that is open to all, is closed, and what strangers have put there is taken away, blobs excepted:
+    these are hashed. Earlier releases made such folders below /tmp. What lies below `side` we made; in a cache a sticky folder,
+    for the hub's library makes none, and one that is open without that was opened by its owner.
     """
     for entry in _from(root, folder):
         try:
@@ -88,7 +89,8 @@ def secure(root: Path, folder: Path) -> None:
                 f"{entry} belongs to user {info.st_uid}, who put it into a folder of somebody else's and could change "
                 "what lies below at any time: remove it, or use another folder (HF_HOME, HF_HUB_CACHE)"
             )
-        if entry != root and stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and info.st_mode & _OTHERS:
+        made = entry != root and (entry.is_relative_to(side) or info.st_mode & stat.S_ISVTX)
+        if made and stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and info.st_mode & _OTHERS:
             with suppress(OSError):  # a volume that can't be written
                 _close(entry, info.st_mode)
 

@@ -68,7 +68,7 @@ class Store:
     def secure(self, *folders: Path) -> None:
         """Raise StoreInaccessible for a folder of the store that a stranger could change; close those of ours."""
         for folder in folders:
-            secure(self.cache_dir if folder.is_relative_to(self.cache_dir) else self._top, folder)
+            secure(self.cache_dir if folder.is_relative_to(self.cache_dir) else self._top, folder, side=self.side)
 
     @property
     def staging(self) -> Path:

@@ -249,6 +249,20 @@ def test_folders_that_were_open_are_closed_and_cleared(open_store: Store) -> Non
     assert list(manifests.iterdir()) == []
 
 
+def test_a_cache_that_its_owner_opened_stays_open_and_its_blobs_are_hashed(shared_folder: Path) -> None:
+    """As on machines whose users share one: who made it said so."""
+    store, file = Store(shared_folder / "hf"), hub_file("model.safetensors", GOOD)
+    store.prepare()
+    put(store, file, GOOD)
+    folder = store.blob(REPO, file).parent
+    folder.chmod(0o777)
+    assert store.record(REPO, file) is not None, "hashed by this process"
+    other = Store(shared_folder / "hf")
+    assert other.record(REPO, file) is None
+    assert other.adopt(REPO, file) is not None
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o777
+
+
 @pytest.mark.parametrize(
     "place", ["hub/models--org--name", "hub/models--org--name/blobs", "pinion/sidecars", "hub/models--org--name/snapshots"]
 )
