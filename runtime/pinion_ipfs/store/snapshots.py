@@ -16,7 +16,7 @@ from huggingface_hub import constants
 
 from ..errors import StoreInaccessible
 from .files import make_folders, partial_name
-from .ownership import is_ours
+from .ownership import is_believed, is_ours
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +44,12 @@ def lay_out(folder: Path, blobs: Mapping[str, Path]) -> None:
 
 
 def is_laid_out(folder: Path, blobs: Mapping[str, Path]) -> bool:
-    """Tell whether each path is there and leads to its blob, however: other programs make absolute links, or files."""
-    return all((folder / path).resolve() == blob.resolve() or _is_right(folder / path, blob) for path, blob in blobs.items())
+    """Tell whether each path is there and leads to its blob, however: other programs make absolute links, or files.
+
+    A file of its own is looked at with the blobs, like them, whenever these are.
+    """
+    entries = [(folder / path, blob) for path, blob in blobs.items()]
+    return all(is_believed(entry) and (entry.resolve() == blob.resolve() or _is_copy(entry, blob)) for entry, blob in entries)
 
 
 def copies(folder: Path, blobs: Mapping[str, Path]) -> dict[str, Path]:
@@ -115,11 +119,12 @@ def _check_names(folder: Path, blobs: Mapping[str, Path]) -> None:
 
 def _is_right(entry: Path, blob: Path) -> bool:
     if entry.is_symlink():
-        return str(entry.readlink()) == os.path.relpath(blob, entry.parent)
-    if not entry.is_file():
-        return False
-    # A file of its own is looked at with the blobs, like them, whenever these are.
-    return entry.samefile(blob) or (is_ours(entry.stat()) and entry.stat().st_size == blob.stat().st_size)
+        return is_believed(entry) and str(entry.readlink()) == os.path.relpath(blob, entry.parent)
+    return entry.is_file() and (entry.samefile(blob) or (is_ours(entry.stat()) and _is_copy(entry, blob)))
+
+
+def _is_copy(entry: Path, blob: Path) -> bool:
+    return not entry.is_symlink() and entry.is_file() and entry.stat().st_size == blob.stat().st_size
 
 
 def _put(blob: Path, entry: Path, parent: Path) -> None:

@@ -334,9 +334,9 @@ class Store:
         """
         folder = self.snapshot_path(repo, commit)
         blobs = {file.path: self.blob(repo, file) for file in files}
-        if self.writable or not is_laid_out(folder, blobs):
-            for parent in {(folder / path).parent for path in blobs}:
-                self.secure(parent)
+        for parent in {(folder / path).parent for path in blobs}:
+            self.secure(parent)
+        if not is_laid_out(folder, blobs):
             try:
                 lay_out(folder, blobs)
             except StoreInaccessible as error:
@@ -370,7 +370,11 @@ class Store:
         target = Path(os.path.normpath(refs / name))
         if self.writable and target != refs and target.is_relative_to(refs):
             self.secure(target.parent)
-            write_atomically(target, str(commit).encode())
+            try:
+                write_atomically(target, str(commit).encode())
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    raise  # else: a cache of somebody else's, of which what lies beside it is ours
 
     # Manifests
 

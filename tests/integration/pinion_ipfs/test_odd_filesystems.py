@@ -135,6 +135,17 @@ def test_a_cache_on_another_filesystem(hub: Hub, tmp_path: Path, cid: str, place
     assert big == []
 
 
+def test_a_cache_that_can_only_be_read_beside_a_home_that_can_be_written(hub: Hub, tmp_path: Path, cid: str) -> None:
+    cache = tmp_path / "cache"
+    snapshot_download(REPO, cache_dir=cache, endpoint=hub.endpoint, token=False)
+    (cache / "models--odd--model/refs/main").unlink()
+    with read_only(cache):
+        for more in ((), ("--offline", "--revision", next(cache.glob("*/snapshots/*")).name)):
+            answer, _ = run(hub, tmp_path / "home", *more, HF_HUB_CACHE=str(cache))
+            assert (answer["cid"], answer["unconfirmed"]) == (cid, "")
+            assert Path(answer["path"]).is_relative_to(cache)
+
+
 @pytest.mark.parametrize("length", [232, 233, 255])
 async def test_long_names_come_as_short_ones_do(hub: Hub, tmp_path: Path, length: int) -> None:
     files = FILES | {"n" * length: b"long", f"{'d' * length}/{'f' * length}": b"longer"}

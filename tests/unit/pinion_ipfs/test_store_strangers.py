@@ -154,6 +154,19 @@ def test_what_else_a_stranger_may_put_in_a_blobs_place(open_store: Store, shared
     assert not linked or blob.read_bytes() == GOOD
 
 
+def test_a_strangers_link_in_a_snapshot_that_all_can_write_is_replaced(shared_folder: Path) -> None:
+    """It leads to the right blob now; whose it is can make it lead elsewhere later."""
+    store, file = Store(shared_folder / "hf"), hub_file("model.safetensors", GOOD)
+    store.prepare()
+    put(store, file, GOOD)
+    link = store.link_snapshot(REPO, COMMIT, [file]) / file.path
+    os.lchown(link, STRANGER, STRANGER)
+    link.parent.chmod(0o777)
+    store.link_snapshot(REPO, COMMIT, [file])
+    assert link.lstat().st_uid == 0
+    assert link.resolve() == store.blob(REPO, file).resolve()
+
+
 def test_a_strangers_folder_in_a_blobs_place_is_named(open_store: Store) -> None:
     file = hub_file("model.safetensors", GOOD)
     with as_user(STRANGER):
