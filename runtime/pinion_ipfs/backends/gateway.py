@@ -27,7 +27,6 @@ _BLOCK_SECONDS = 30.0
 _EMPTY = Cid.of_block(RAW, b"")
 _NO_SUCH_PATH = b"404 page not found"  # what Go's servers say
 _CHUNK = 256 * 1024
-_MAX_ENTRIES = 1_000_000  # the walk that reads the export has the real limit
 _NEXT_URL = (BackendUnavailable, BlockMismatch, MalformedCar)
 
 
@@ -113,7 +112,7 @@ class Gateway:
                     yield chunk
             return
         yield encode_header(cid)
-        walk, done = DagWalk(cid, Limits(max_entries=_MAX_ENTRIES)), 0
+        walk, done = DagWalk(cid, Limits()), 0
         errors: list[ContentError] = []
         for client in self._usable():
             skip = done

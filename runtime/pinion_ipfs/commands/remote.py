@@ -169,9 +169,9 @@ async def _extract(router: Router, root: Cid, partial: Path) -> int:
     total = 0
     with Extractor(partial) as extractor:
         while wanted := walk.wanted:
-            for event in walk.take(wanted, await router.block_get(wanted)):
-                await asyncio.to_thread(extractor.take, event)
-                total += event.size if isinstance(event, FileStart) else 0
+            events = walk.take(wanted, await router.block_get(wanted))
+            await asyncio.to_thread(extractor.take_all, events)
+            total += sum(event.size for event in events if isinstance(event, FileStart))
     return total
 
 

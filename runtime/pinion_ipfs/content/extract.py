@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,9 @@ from .verify import DirectoryFound, Event, FileEnd, FilePiece, FileStart, Limits
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# What one visit to a thread carries out: of many small files each would cost more than its writes.
+_BATCH_EVENTS, _BATCH_BYTES = 512, 1024 * 1024
 
 
 class Extractor:
@@ -33,6 +36,11 @@ class Extractor:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._close_file()
         os.close(self._parent)
+
+    def take_all(self, events: Iterable[Event]) -> None:
+        """Carry out several events."""
+        for event in events:
+            self.take(event)
 
     def take(self, event: Event) -> None:
         """Carry out one event; raise FileExistsError for what is there already, OSError as the system says."""
@@ -86,10 +94,16 @@ async def extract_car(
 
     What was written before an error stays: the caller names a place of its own and removes it.
     """
-    total = 0
+    total = waiting = 0
+    batch: list[Event] = []
     async with aclosing(unpack_car(chunks, root, limits=limits, elsewhere=elsewhere)) as events:
         with Extractor(target) as extractor:
             async for event in events:
-                await asyncio.to_thread(extractor.take, event)
+                batch.append(event)
+                waiting += len(event.data) if isinstance(event, FilePiece) else 0
                 total += event.size if isinstance(event, FileStart) else 0
+                if len(batch) >= _BATCH_EVENTS or waiting >= _BATCH_BYTES:
+                    await asyncio.to_thread(extractor.take_all, batch)
+                    batch, waiting = [], 0
+            await asyncio.to_thread(extractor.take_all, batch)
     return total

@@ -4,6 +4,7 @@ from .errors import UnsupportedDag
 
 MAX_NAME_BYTES = 255
 MAX_DEPTH = 64  # directories below each other
+MAX_ENTRIES = 1_000_000  # files and directories of a tree, the root included: what is written and what is read
 
 
 def check_name(name: str, path: str) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import UnreadableSource
-from .names import MAX_DEPTH, check_name
-from .unixfs import FileLayout, TreeLayout, layout_file, layout_files, layout_tree
+from .dag_pb import link_bytes
+from .errors import UnreadableSource, UnsupportedDag
+from .names import MAX_DEPTH, MAX_ENTRIES, check_name
+from .unixfs import FileLayout, TreeLayout, check_directory_block, layout_file, layout_files, layout_tree
+from .unixfs_pb import DIRECTORY_DATA
 
 
 @dataclass(slots=True)
@@ -19,14 +21,14 @@ class Listing:
     directories: list[str] = field(default_factory=list)
 
 
-def list_directory(root: Path, skip: Callable[[str], bool] = lambda path: False) -> Listing:
+def list_directory(root: Path, skip: Callable[[str], bool] = lambda path: False, *, max_entries: int = MAX_ENTRIES) -> Listing:
     """List a directory, links followed; what `skip` says of a path is not looked at, nor what lies below it.
 
-    Raise UnsupportedDag for an unsafe name, UnreadableSource for a dangling link, a link loop, or what is neither file
-    nor directory.
+    Raise UnsupportedDag for an unsafe name or more than can be read again, UnreadableSource for a dangling link, a link loop,
+    or what is neither file nor directory.
     """
     listing = Listing()
-    _list(root, "", (), listing, skip)
+    _list(root, "", (), listing, skip, max_entries)
     return listing
 
 
@@ -43,7 +45,7 @@ def layout_path(path: Path) -> TreeLayout | FileLayout:
 
 
 def _list(
-    directory: Path, prefix: str, above: tuple[tuple[int, int], ...], listing: Listing, skip: Callable[[str], bool]
+    directory: Path, prefix: str, above: tuple[tuple[int, int], ...], listing: Listing, skip: Callable[[str], bool], most: int
 ) -> None:
     info = directory.stat()
     identity = (info.st_dev, info.st_ino)
@@ -52,20 +54,29 @@ def _list(
     if len(above) > MAX_DEPTH:
         raise UnreadableSource(f"{directory}: more than {MAX_DEPTH} directories below each other")
     above = (*above, identity)
+    block = len(DIRECTORY_DATA) + 2
+    count = 0
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             path = f"{prefix}{entry.name}"
             if skip(path):
                 continue
+            if 1 + len(listing.files) + len(listing.directories) >= most:
+                raise UnsupportedDag(f"{directory}: more than {most} files and directories")
             check_name(entry.name, path)
             try:
-                mode = entry.stat().st_mode
+                info = entry.stat()
             except FileNotFoundError as error:
                 raise UnreadableSource(f"{directory / entry.name}: a link to nothing") from error
-            if stat.S_ISDIR(mode):
+            size = 0
+            if stat.S_ISDIR(info.st_mode):
                 listing.directories.append(path)
-                _list(directory / entry.name, f"{path}/", above, listing, skip)
-            elif stat.S_ISREG(mode):
+                _list(directory / entry.name, f"{path}/", above, listing, skip, most)
+            elif stat.S_ISREG(info.st_mode):
                 listing.files[path] = directory / entry.name
+                size = info.st_size
             else:
                 raise UnreadableSource(f"{directory / entry.name}: neither file nor directory")
+            count += 1
+            block += link_bytes(entry.name.encode(), size)
+    check_directory_block(prefix, count, block)  # before any file is read: sizes of blocks are at least these

@@ -127,6 +127,15 @@ def _join(children: Sequence[_Subtree]) -> _Subtree:
     return cid, sum(child[1] for child in children), len(block) + sum(child[2] for child in children), nodes
 
 
+def check_directory_block(path: str, entries: int, size: int) -> None:
+    """Raise UnsupportedDag for a directory whose block would have so many bytes, or more, when these are too many."""
+    if size > MAX_DIRECTORY_BLOCK:
+        raise UnsupportedDag(
+            f"directory {path or '.'!r} with {entries} entries needs a block of {size} bytes: over "
+            f"{MAX_DIRECTORY_BLOCK} it would be a HAMT shard, which is not supported"
+        )
+
+
 def layout_tree(files: Mapping[str, FileLayout], directories: Iterable[str] = ()) -> TreeLayout:
     """Build the directories over files; `directories` names those that may be empty.
 
@@ -176,11 +185,7 @@ class _Directory:
                 cid, dag_size = entry.cid, entry.dag_size
             links.append(Link(cid, name, dag_size))
         block = encode_node(links, DIRECTORY_DATA)
-        if len(block) > MAX_DIRECTORY_BLOCK:
-            raise UnsupportedDag(
-                f"directory {path or '.'!r} with {len(links)} entries needs a block of {len(block)} bytes: over "
-                f"{MAX_DIRECTORY_BLOCK} it would be a HAMT shard, which is not supported"
-            )
+        check_directory_block(path, len(links), len(block))
         cid = Cid.of_block(DAG_PB, block)
         nodes[cid] = block
         return cid, len(block) + sum(link.tsize or 0 for link in links)

@@ -10,7 +10,7 @@ from .cid import RAW, Cid
 from .dag_pb import Node, decode_node
 from .errors import BlockMismatch, MalformedCar, TruncatedCar, UnsupportedDag
 from .leaves import CHUNK
-from .names import MAX_DEPTH, check_name
+from .names import MAX_DEPTH, MAX_ENTRIES, check_name
 from .unixfs import MAX_DIRECTORY_BLOCK, MAX_LINKS, FileLayout, layout_leaves
 from .unixfs_pb import FileData, decode_data
 
@@ -22,7 +22,7 @@ class Limits:
     """What was announced of a DAG; 0 bytes means unknown. Anything past it is refused before it is given out."""
 
     max_bytes: int = 0
-    max_entries: int = 100_000  # files and directories
+    max_entries: int = MAX_ENTRIES  # files and directories
 
 
 @dataclass(frozen=True, slots=True)
