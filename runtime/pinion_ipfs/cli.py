@@ -59,12 +59,12 @@ def make_parser() -> argparse.ArgumentParser:
         return command
 
     command = add("add", _add, "print the CID that `ipfs add -r --hidden --dereference-symlinks` gives, and pin it in Kubo")
-    command.add_argument("path", type=Path)
+    command.add_argument("path", type=Path, help="a file or a directory, links followed")
     command.add_argument("--only-hash", action="store_true", help="compute the CID and store nothing")
     _kubo_argument(command)
     command = add("export", _export, "write a file or directory as a CAR")
-    command.add_argument("path", type=Path)
-    command.add_argument("-o", "--output", type=Path, help="the CAR to write (default: standard output)")
+    command.add_argument("path", type=Path, help="a file or a directory, links followed")
+    command.add_argument("-o", "--output", type=Path, metavar="FILE", help="the CAR to write (default: standard output)")
     command = add("import", local.import_car, "unpack a CAR into a new directory, each block verified")
     _car_arguments(command)
     command.add_argument("target", type=Path, help="the directory or file to make; it must not exist")
@@ -78,11 +78,17 @@ def make_parser() -> argparse.ArgumentParser:
     add("pins", _remote("pins"), "list the pins of the local store: CID, model, owner, backends")
     command = add("fetch", _fetch, "bring a model of the hub into the local store, verify it and print its CID")
     command.add_argument("repo", type=repository, help="for one: sentence-transformers/all-MiniLM-L6-v2")
-    command.add_argument("--revision", type=revision, default="main", help="a branch, tag or commit (default: main)")
     command.add_argument(
-        "--endpoint", type=http_url, default="", help="the hub's address (default: the library's own, or HF_ENDPOINT)"
+        "--revision", type=revision, default="main", metavar="REVISION", help="a branch, tag or commit (default: main)"
     )
-    command.add_argument("--cid", type=cid, help="accept nothing but this CID")
+    command.add_argument(
+        "--endpoint",
+        type=http_url,
+        default="",
+        metavar="URL",
+        help="the hub's address (default: the library's own, or HF_ENDPOINT)",
+    )
+    command.add_argument("--cid", type=cid, metavar="CID", help="accept nothing but this CID")
     command.add_argument("--offline", action="store_true", help="verify what the local store has, and ask nobody")
     _serve_arguments(add("serve", _serve, "give models of the local store to peers over HTTP: GET and HEAD, with a token"))
     return parser
@@ -90,12 +96,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _serve_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("roots", nargs="*", type=cid, metavar="CID", help="models to serve (default: all that are pinned)")
-    command.add_argument("--token-file", type=Path, required=True, help="the bearer token that every request must carry")
     command.add_argument(
-        "--host", type=host, default="127.0.0.1", help="the address to listen on; 0.0.0.0: all (default: 127.0.0.1)"
+        "--token-file", type=Path, metavar="FILE", required=True, help="the bearer token that every request must carry"
     )
-    command.add_argument("--port", type=port_or_any, default=8082, help="default: 8082; 0: a free one")
-    command.add_argument("--hf-home", type=Path, help="the store (default: HF_HOME)")
+    command.add_argument(
+        "--host", type=host, default="127.0.0.1", metavar="ADDRESS", help="0.0.0.0: all of them (default: 127.0.0.1)"
+    )
+    command.add_argument("--port", type=port_or_any, default=8082, metavar="N", help="default: 8082; 0: a free one")
+    command.add_argument("--hf-home", type=Path, metavar="DIR", help="the store (default: HF_HOME)")
     command.add_argument(
         "--max-connections", type=whole_number(1, 65536), default=128, metavar="N", help="at a time (default: 128)"
     )
@@ -103,19 +111,23 @@ def _serve_arguments(command: argparse.ArgumentParser) -> None:
         "--stall-seconds", type=seconds(0.1, 86400), default=30.0, metavar="S", help="a peer that takes nothing is dropped"
     )
     command.add_argument(
-        "--instance", type=instance, default="", help="the name among peers (default: the host's, and a random part)"
+        "--instance",
+        type=instance,
+        default="",
+        metavar="NAME",
+        help="the name among peers (default: the host's, and a random part)",
     )
     command.add_argument("--orders", action="store_true", help="serve what standard input says, until its end")
 
 
 def _car_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("car", help="the CAR to read; - for standard input")
-    command.add_argument("--root", type=cid, help="the CID that it must hold (default: the root that it names)")
+    command.add_argument("--root", type=cid, metavar="CID", help="the CID that it must hold (default: the root that it names)")
 
 
 def _read_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("what", type=content, metavar="CID[/PATH]")
-    command.add_argument("--gateway", type=http_url, default="", help="a trustless HTTP gateway to ask last")
+    command.add_argument("what", type=content, metavar="CID[/PATH]", help="what to read, by its CID or a path below one")
+    command.add_argument("--gateway", type=http_url, default="", metavar="URL", help="a trustless HTTP gateway to ask last")
     _kubo_argument(command)
 
 

@@ -9,7 +9,7 @@ from .varint import encode_varint
 _VERSION_1 = b"\x67version\x01"
 _ROOTS = b"\xa2\x65roots"  # a map of two, its first key in dag-cbor's order
 _TAGGED_CID = b"\xd8\x2a\x58"  # tag 42, a byte string with one length byte
-_MAX_ROOTS = 23  # the most that CBOR counts within one byte
+MAX_ROOTS = 23  # the most that CBOR counts within one byte
 _ARRAY = 0x80
 _MANY = (b"\x98", b"\x99")  # arrays whose length follows in one byte, or in two
 _PRAGMA_2 = b"\xa1\x67version\x02"
@@ -44,8 +44,8 @@ def decode_header(body: bytes) -> tuple[Cid, ...]:
     if version := _OTHER_VERSION.search(body[:64]):
         raise MalformedCar(f"a CAR of version {version[1][0]}: 1 and 2 are read")
     if body[:position] == _ROOTS and body[position : position + 1] in _MANY:
-        raise MalformedCar(f"a CAR of more than {_MAX_ROOTS} roots")
-    if body[:position] != _ROOTS or len(body) <= position or not 0 <= body[position] - _ARRAY <= _MAX_ROOTS:
+        raise MalformedCar(f"a CAR of more than {MAX_ROOTS} roots")
+    if body[:position] != _ROOTS or len(body) <= position or not 0 <= body[position] - _ARRAY <= MAX_ROOTS:
         raise MalformedCar("not a CAR: it does not begin with the header of version 1 or 2")
     count = body[position] - _ARRAY
     position += 1

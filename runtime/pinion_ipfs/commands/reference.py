@@ -1,0 +1,121 @@
+"""The tables of docs/content-commands.md, from the parser: `python -m pinion_ipfs.commands.reference write|check`."""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from ..cli import make_parser
+from ..content.car_blocks import KEPT_BYTES
+from ..content.car_header import MAX_PADDING, MAX_ROOTS
+from ..content.car_index import MAX_BLOCKS
+from ..content.car_reader import MAX_BLOCK
+from ..content.names import MAX_DEPTH, MAX_ENTRIES, MAX_NAME_BYTES
+from ..content.unixfs import MAX_DIRECTORY_BLOCK
+from .interrupting import UNWIND_SECONDS
+
+PAGE = Path("docs/content-commands.md")
+_BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def render(page: str) -> str:
+    """Return the page with its tables made anew."""
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{_TABLES[found[2]]()}\n{found[3]}", page)
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command, in their order."""
+    (found,) = (action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(found.choices)
+
+
+def _commands() -> str:
+    rows = ((f"[`{name}`](#{name})", (parser.description or "").rstrip(".")) for name, parser in commands().items())
+    return _table(("command", "does"), rows)
+
+
+def _options(name: str) -> str:
+    parser = commands()[name]
+    words = " ".join(("pinion-ipfs", name, *_usage(parser)))
+    rows = ((_shown(action), (action.help or "").replace("|", "\\|")) for action in _actions(parser) if action.help)
+    return f"`{words}`\n\n" + _table(("option", "means"), rows)
+
+
+def _usage(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in _actions(parser):
+        if not action.option_strings:
+            many = "..." if action.nargs == "*" else ""
+            yield f"[{_name(action)}{many}]" if action.nargs in ("*", "?") else _name(action)
+        elif action.required:
+            yield f"{action.option_strings[-1]} {_name(action)}"
+    yield "[option...]"
+
+
+def _shown(action: argparse.Action) -> str:
+    if not action.option_strings:
+        return f"`{_name(action)}`"
+    value = "" if action.nargs == 0 else f" {_name(action)}"
+    return ", ".join(f"`{option}{value}`" for option in action.option_strings)
+
+
+def _name(action: argparse.Action) -> str:
+    return str(action.metavar or action.dest.upper())
+
+
+def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Return positional arguments first, then options, help aside."""
+    kept = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
+    return sorted(kept, key=lambda action: bool(action.option_strings))
+
+
+def _bounds() -> str:
+    mebibyte = 1024 * 1024
+    rows = [
+        (f"{MAX_ENTRIES:,}", "files and directories of a tree"),
+        (f"{MAX_DEPTH}", "directories below each other"),
+        (f"{MAX_NAME_BYTES}", "bytes of a name"),
+        (f"{MAX_DIRECTORY_BLOCK:,}", "bytes of a directory's block: some 3,000 names of 30 letters"),
+        (f"{MAX_BLOCK // mebibyte} MiB", "a block of a CAR that is read"),
+        (f"{MAX_ROOTS}", "roots of a CAR that is read"),
+        (f"{MAX_BLOCKS:,}", "different blocks of a CAR in another order than depth first"),
+        (f"{KEPT_BYTES // mebibyte} MiB", "between a block and its repeat, where a pipe leaves that out"),
+        (f"{MAX_PADDING // mebibyte} MiB", "padding in a CAR of version 2"),
+        (f"{UNWIND_SECONDS:g} s", "from a signal to the end, when something hangs"),
+    ]
+    return _table(("at most", "of"), rows)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = tuple(head)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)) + "\n"
+
+
+_TABLES: dict[str, Callable[[], str]] = {
+    "commands": _commands,
+    "bounds": _bounds,
+    **{name: lambda name=name: _options(name) for name in commands()},  # type: ignore[misc]
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the page, or say that it is not what would be written; the exit status is 1 then."""
+    parser = argparse.ArgumentParser(prog="python -m pinion_ipfs.commands.reference", description=__doc__)
+    parser.add_argument("action", choices=("write", "check"))
+    parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository root (default: the working directory)")
+    options = parser.parse_args(arguments)
+    path = options.root / PAGE
+    known = path.read_text("utf-8")
+    page = render(known)
+    if page == known:
+        return 0
+    if options.action == "check":
+        print(f"{path} is not what the code says: run `make generate`", file=sys.stderr)
+        return 1
+    path.write_text(page, "utf-8")
+    print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
