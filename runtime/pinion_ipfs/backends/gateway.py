@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from aiohttp import ClientResponse
@@ -10,6 +11,7 @@ from aiohttp import ClientResponse
 from ..addresses import AddressPolicy
 from ..breaker import Circuit
 from ..content.car import section_bytes
+from ..content.car_blocks import WalkedBlocks
 from ..content.car_header import encode_header
 from ..content.car_reader import CarReader, read_car
 from ..content.cid import RAW, Cid
@@ -112,23 +114,24 @@ class Gateway:
                     yield chunk
             return
         yield encode_header(cid)
-        walk, done = DagWalk(cid, Limits()), 0
+        done = 0
         errors: list[ContentError] = []
         for client in self._usable():
-            skip = done
+            walk, taken = DagWalk(cid, Limits()), 0
             try:
-                # The order of a CAR is fixed, so the blocks that came are the same ones wherever they come from.
+                # The walk's order is fixed: the blocks that came are the same ones wherever they come from.
                 async with aclosing(read_car(self._car(client, cid))) as reader:
-                    await reader.roots()
-                    async for block_cid, block in reader:
-                        skip -= 1
-                        if skip < 0:
-                            walk.take(block_cid, block)
-                            done += 1
-                            yield section_bytes(block_cid, block)
-                walk.finish()
+                    blocks = WalkedBlocks(reader, repeats=partial(self._block, client))
+                    while wanted := walk.wanted:
+                        block = await blocks.next(wanted, walk.place[0])
+                        walk.take(wanted, block)
+                        taken += 1
+                        if taken > done:
+                            done = taken
+                            yield section_bytes(wanted, block)
+                    await blocks.finish()
             except _NEXT_URL as error:
-                if isinstance(error, BlockMismatch) and skip <= 0:
+                if isinstance(error, BlockMismatch):
                     error.path, error.block = walk.place
                 self._failed(client, error, errors)
                 continue

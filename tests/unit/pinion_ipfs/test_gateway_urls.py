@@ -68,6 +68,12 @@ def other(data: bytes) -> bytes:
     return make_car({"x": b"y"})[1]
 
 
+def without_repeats(data: bytes) -> bytes:
+    """Return what a gateway gives that says `dups=n`."""
+    second = CAR.rindex(FILES["b/c"][:MIB])  # the second of two equal leaves; its length and CID take 39 bytes
+    return CAR[: second - 39] + CAR[second + MIB :]
+
+
 def extra(data: bytes) -> bytes:
     return data + CAR[-(MIB // 2) :]
 
@@ -88,6 +94,16 @@ async def test_the_next_url_goes_on_where_a_wrong_one_stopped(spoil: Spoil) -> N
         assert (error.source, error.path, error.block) == ("g", "b/c", 1)
     else:
         assert wrong == []
+
+
+async def test_repeats_that_a_url_leaves_out_are_made_up_for() -> None:
+    log: list[str] = []
+    async with gateway_of(without_repeats, log) as first, gateway_of(right, log) as second:
+        for urls in ([first, second], [first]):
+            gateway = Gateway("g", urls)
+            assert await unpack(b"".join([chunk async for chunk in gateway.dag_export(ROOT)]), ROOT) == FILES
+            await gateway.close()
+    assert log == ["car", "car"]
 
 
 async def test_a_silent_url_is_left() -> None:

@@ -16,6 +16,7 @@ from pinion_ipfs.content.car_reader import read_car
 from pinion_ipfs.content.cid import RAW, Cid
 from pinion_ipfs.content.errors import MalformedCar, TruncatedCar
 from pinion_ipfs.content.varint import encode_varint
+from pinion_ipfs.content.verify import FilePiece, unpack_car
 from tests.support.cars import Block, car_of, directory, in_chunks, leaf, make_car, make_tree, unpack
 
 MIB = 1024 * 1024
@@ -101,6 +102,22 @@ async def test_a_stream_with_a_repeat_left_out_that_is_far_is_told_as_that() -> 
     short = car_of(root, *once(await blocks_of(car)))
     with pytest.raises(MalformedCar, match=rf"^c: block {leaf(parts[0])[0]} is a repeat .*dups=n.*16 MiB"):
         await unpack(short, root)
+
+
+async def test_a_far_repeat_is_asked_for_alone_where_that_can_be() -> None:
+    parts = [random.Random(seed).randbytes(MIB) for seed in range(KEPT_BYTES // MIB + 2)]
+    files = {"a": parts[0], "b": b"".join(parts), "c": parts[0]}
+    root, car = make_car(files)
+    asked: list[Cid] = []
+
+    async def again(cid: Cid) -> bytes:
+        asked.append(cid)
+        return parts[0]
+
+    short = car_of(root, *once(await blocks_of(car)))
+    pieces = [event.data async for event in unpack_car(in_chunks(short), root, repeats=again) if isinstance(event, FilePiece)]
+    assert b"".join(pieces) == b"".join(files.values())
+    assert asked == [leaf(parts[0])[0]]
 
 
 @pytest.mark.parametrize("what", ["leaves first", "any order", "an extra block first"])
