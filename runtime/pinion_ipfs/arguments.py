@@ -111,8 +111,8 @@ def token_problem(token: str) -> str:
         return "it is empty"
     if len(token) > MAX_TOKEN:
         return f"it has {len(token)} characters: more than {MAX_TOKEN}"
-    if not token.isascii() or not token.isprintable() or " " in token:
-        return "it holds line ends, blanks or other characters that no token has"
+    if not token.isascii() or not token.isprintable() or token != token.strip():
+        return "it holds line ends, blanks at an end or other characters that no token has"
     return ""
 
 

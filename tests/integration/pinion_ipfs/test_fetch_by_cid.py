@@ -9,7 +9,7 @@ import pytest
 from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.cid import Cid
-from pinion_ipfs.errors import BackendUnavailable, CidMismatch, DigestMismatch, PinFailed, StoreCorrupted
+from pinion_ipfs.errors import BackendUnauthorized, CidMismatch, DigestMismatch, PinFailed, StoreCorrupted
 from pinion_ipfs.fetcher import SourceBytes
 from tests.support.faulty_gateway import Fault, faulty_gateway
 from tests.support.fetching import make_fetching, make_request
@@ -232,8 +232,9 @@ async def test_operations_of_kubo_and_its_gateway(kubo: Kubo) -> None:
     assert health.checks == ("version", "add", "cat", "compare")
     pod = KuboRpc("kubo", kubo.rpc_url, token=kubo.token)
     assert (await pod.probe()).checks == ("version", "block/put", "block/get", "compare")
-    with pytest.raises(BackendUnavailable, match="HTTP 403"):
-        await pod.unpin(Cid.of_block(0x55, b""))
+    ours = await rpc.add_bytes(b"ours")
+    with pytest.raises(BackendUnauthorized, match="HTTP 403"):
+        await pod.unpin(ours)
     nobody = KuboRpc("kubo", kubo.rpc_url)
     refused = await nobody.probe()
     assert not refused.usable

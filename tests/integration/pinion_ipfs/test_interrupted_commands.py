@@ -16,6 +16,7 @@ from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.content.cid import DAG_PB, RAW
 from pinion_ipfs.store import Store
 from tests.support.cars import directory, leaf, make_car
+from tests.support.hub import Hub
 from tests.support.process_one import Started, Starter
 from tests.support.serve import wait_until
 
@@ -107,6 +108,21 @@ def test_while_the_hub_is_silent(starter: Starter, tmp_path: Path, number: signa
         command = starter.ordinary(*PROGRAM, "fetch", "org/model", "--endpoint", url, environment={"HF_HOME": str(tmp_path)})
         with asked(hub, b"/api/models/org/model"):
             assert_ends(command, number, code)
+
+
+@told_twice
+def test_fetch_that_has_half_of_a_file(starter: Starter, hub: Hub, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    repo, weights, home = f"interrupted/{number.name.lower()}", "model.safetensors", tmp_path / "hf"
+    hub.add_repo(repo, {"config.json": b"{}", weights: os.urandom(2_000_000)})
+    hub.order(repo, {"kind": "stall", "on": f"GET {weights}", "at": 0.5})
+
+    command = starter.ordinary(*PROGRAM, "fetch", repo, environment={"HF_HOME": str(home), "HF_ENDPOINT": hub.endpoint})
+    wait_until(lambda: weights in hub.repo_stats(repo).get("gets_by_path", {}), 60, "a download")
+    children = command.children()
+    assert children
+    assert_ends(command, number, code)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), 5, "the download's process goes")
+    assert not list((home / "hub").rglob("*.safetensors"))
 
 
 @told_twice
