@@ -41,7 +41,7 @@ def _make(config: BackendConfig, on_wrong: Callable[[BlockMismatch], None], name
             policy = None if config.allow_local_addresses else NOT_LOCAL
             stall = float(config.stall_timeout_seconds)
             return [
-                KuboRpc(config.name, config.rpc_url, token=token, policy=policy),
+                KuboRpc(config.name, config.rpc_url, token=token, policy=policy, token_source=_source_of(config)),
                 Gateway(config.name, config.gateway_url, stall_seconds=stall, policy=policy),
             ]
         case GatewayBackend():
@@ -52,8 +52,14 @@ def _make(config: BackendConfig, on_wrong: Callable[[BlockMismatch], None], name
                     token=partial(backend_token, config.token_file, config.token_rule, namespace),
                     stall_seconds=float(config.stall_timeout_seconds),
                     policy=None if config.allow_local_addresses else NOT_LOCAL,
+                    token_source=_source_of(config),
                     on_wrong=on_wrong,
                 )
             ]
         case CacheBackend():
             return [HfCache(config.name, Path(config.path))]
+
+
+def _source_of(config: KuboBackend | GatewayBackend) -> str:
+    """Return where a backend's token comes from, for messages."""
+    return f"Secret {config.token_rule.secret!r}" if config.token_rule else config.token_file
