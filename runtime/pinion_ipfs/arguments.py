@@ -77,8 +77,11 @@ port_or_any = whole_number(0, 65535)
 
 def host(value: str) -> str:
     """Take the name or address of a host to listen on."""
-    labels = value.rstrip(".").split(".") if value and ":" not in value else ()
-    if not value.isascii() or not value.isprintable() or " " in value or any(not 0 < len(label) < 64 for label in labels):
+    try:
+        good = value.isprintable() and " " not in value and (":" in value or value.encode("idna") is not None)
+    except UnicodeError:  # a part of it is empty, or longer than 63
+        good = False
+    if not good:
         raise argparse.ArgumentTypeError(f"the name or address of a host, not {value[:80]!r}")
     return value
 
