@@ -1,19 +1,23 @@
 """Texts to token ids in the front process, with the Rust tokenizers; no torch."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import normalizers
 
+from .cutting import Cutter, special_ends
 from .engines.protocol import EngineLoadError, InvalidInput
 from .model_files import ModelFiles, read_model_files
 
-_THREAD_CHARACTERS = 16 << 10  # more than this is tokenised on a thread
-_CHARACTERS_PER_TOKEN = 16  # first guess of how much text fills the model; a common English token has 4 to 5
+_LOOP_CHARACTERS = 2 << 10  # more than this is tokenised on a thread: it takes longer than a turn of the loop should
+_TURN_CHARACTERS = 64 << 10  # a request with more takes turns with others; a text that is longer takes one alone
 _COUNTED_CHARACTERS = 64 << 10  # a text up to this long is counted to its end for the error message
+# Threads for texts of usual length, and one for longer ones, of which one at a time may take as much memory as it needs.
+_THREADS = 2
 
 Side = Literal["left", "right"]
 
@@ -25,6 +29,23 @@ class InputTooLong(InvalidInput):
         count = f"{tokens}" if exact else f"more than {tokens}"
         super().__init__(f"input {index} has {count} tokens; this model takes at most {limit}", index)
         self.tokens, self.limit, self.exact = tokens, limit, exact
+
+
+class TextTooLarge(InvalidInput):
+    """A text that is longer than what is tokenised at once, and can't be cut exactly from a piece of it."""
+
+    def __init__(self, index: int, characters: int, limit: int) -> None:
+        super().__init__(
+            f"input {index} has {characters} characters, and {limit} of them do not tell where to cut it; send fewer", index
+        )
+
+
+class TooManyTokens(InvalidInput):
+    """The texts of one request have more than `limit` tokens together; counted no further."""
+
+    def __init__(self, index: int, limit: int) -> None:
+        super().__init__(f"the inputs up to input {index} have more than {limit} tokens", index)
+        self.limit = limit
 
 
 class Tokenizer:
@@ -43,7 +64,9 @@ class Tokenizer:
         if special_ids is None:
             special_ids = {number for number, token in rust.get_added_tokens_decoder().items() if token.special}
         self._special_ids = frozenset(special_ids)
-        self._first_cut = max(1024, self.max_length * _CHARACTERS_PER_TOKEN)
+        self._cutter = Cutter(rust, self.max_length, self._batch_with_words)
+        self._threads = ThreadPoolExecutor(_THREADS, "tokenizer")
+        self._long_thread = ThreadPoolExecutor(1, "tokenizer-long")
 
     @classmethod
     def from_snapshot(cls, snapshot: Path, json: bytes = b"", special_ids: Collection[int] | None = None) -> Self:
@@ -67,32 +90,45 @@ class Tokenizer:
     def encode(
         self, texts: Sequence[str], *, truncate: bool = False, prompt: str | None = None, cut: Side | None = None
     ) -> list[list[int]]:
-        """Return token ids with special tokens; raise InvalidInput, or InputTooLong unless `truncate`.
+        """Return token ids with special tokens; raise InvalidInput, InputTooLong unless `truncate`, or TextTooLarge.
 
         `prompt` goes before each text, the model's default one when it is None; `cut` is the side that tokens are taken from.
         """
-        if prompt := self._prompt if prompt is None else prompt:
-            texts = [prompt + text for text in texts]
-        side = cut or self._side
-        first_cut, limit = self._first_cut, self.max_length
-        if max(map(len, texts), default=0) > first_cut:
-            return [self._encode_long(index, text, truncate, side) for index, text in enumerate(texts)]
-        encodings = self._batch(texts)
-        result: list[list[int]] = [encoding.ids for encoding in encodings]
-        for index, ids in enumerate(result):
-            if len(ids) > limit:
-                if not truncate:
-                    raise InputTooLong(index, len(ids), limit, exact=True)
-                result[index] = self._cut(encodings[index], side)
+        prompt = self._prompt if prompt is None else prompt
+        result: list[list[int]] = []
+        for start, stop in _turns([len(prompt) + len(text) for text in texts]):
+            result += self._encode_turn([prompt + text for text in texts[start:stop]], start, truncate, cut or self._side)
         return result
 
     async def encode_async(
-        self, texts: Sequence[str], *, truncate: bool = False, prompt: str | None = None, cut: Side | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        truncate: bool = False,
+        prompt: str | None = None,
+        cut: Side | None = None,
+        most_tokens: int = 0,
     ) -> list[list[int]]:
-        """Do the same; large inputs run on a thread, so that the loop goes on."""
-        if sum(map(len, texts)) + len(texts) * len(prompt or "") <= _THREAD_CHARACTERS:
-            return self.encode(texts, truncate=truncate, prompt=prompt, cut=cut)
-        return await asyncio.to_thread(self.encode, texts, truncate=truncate, prompt=prompt, cut=cut)
+        """Do the same, large inputs on threads and turn by turn with other requests; raise TooManyTokens past `most_tokens`.
+
+        Cancelling stops it after the turn at hand.
+        """
+        prompt, side = self._prompt if prompt is None else prompt, cut or self._side
+        sizes = [len(prompt) + len(text) for text in texts]
+        if sum(sizes) <= _LOOP_CHARACTERS:
+            return self._encode_turn([prompt + text for text in texts], 0, truncate, side)
+        loop = asyncio.get_running_loop()
+        result: list[list[int]] = []
+        tokens = 0
+        for start, stop in _turns(sizes):
+            thread = self._long_thread if sizes[start] > _TURN_CHARACTERS else self._threads
+            turn = [prompt + text for text in texts[start:stop]]
+            found = await loop.run_in_executor(thread, self._encode_turn, turn, start, truncate, side)
+            tokens += sum(map(len, found))
+            if 0 < most_tokens < tokens:
+                raise TooManyTokens(stop - 1, most_tokens)
+            result += found
+        return result
 
     def unpooled(self, prompt: str | None = None) -> int:
         """Return how many tokens at the head of a text belong to the prompt and do not count for the vector.
@@ -102,8 +138,14 @@ class Tokenizer:
         prompt = self._prompt if prompt is None else prompt
         if not prompt or self._pools_prompts:
             return 0
-        ids = self.encode([prompt], truncate=True, prompt="")[0]
+        (ids,) = self.encode([prompt], truncate=True, prompt="")
         return len(ids) - (ids[-1] in self._special_ids)
+
+    async def unpooled_async(self, prompt: str | None = None) -> int:
+        """Do the same, for a long prompt on a thread."""
+        if len(prompt or "") <= _LOOP_CHARACTERS:
+            return self.unpooled(prompt)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.unpooled, prompt)
 
     def check(self, token_ids: Sequence[Sequence[int]]) -> list[list[int]]:
         """Return token ids that a caller gave; raise InvalidInput for an empty list, a foreign id, or too many."""
@@ -123,58 +165,81 @@ class Tokenizer:
         return len(self._batch([self._prompt + text])[0].ids)
 
     def _batch(self, texts: Sequence[str], index: int = 0) -> list[Any]:
-        """Encode; a text that is not Unicode is named by its place, counted from `index`."""
-        try:
-            encodings: list[Any] = [self._rust.encode(texts[0])] if len(texts) == 1 else self._rust.encode_batch_fast(texts)
-        except (TypeError, UnicodeEncodeError) as error:
-            for place, text in enumerate(texts, index):
-                if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-                    raise InvalidInput(f"input {place} is not valid Unicode: it has a lone surrogate", place) from error
-            raise
-        return encodings
+        """Encode without the interpreter's lock; a text that is not Unicode is named by its place, counted from `index`."""
+        return _named(self._rust.encode_batch_fast, texts, index)
+
+    def _batch_with_words(self, texts: Sequence[str]) -> list[Any]:
+        """Do the same with the word of each token, which takes a quarter longer."""
+        return _named(self._rust.encode_batch, texts, 0)
+
+    def _encode_turn(self, texts: Sequence[str], index: int, truncate: bool, side: Side) -> list[list[int]]:
+        """Encode texts of one turn, the first of which is input `index`."""
+        if len(texts) == 1 and len(texts[0]) > self._cutter.first_size:
+            return [self._encode_long(index, texts[0], truncate, side)]
+        result: list[list[int]] = []
+        for place, encoding in enumerate(self._batch(texts, index), index):
+            ids: list[int] = encoding.ids
+            if len(ids) > self.max_length:
+                if not truncate:
+                    raise InputTooLong(place, len(ids), self.max_length, exact=True)
+                ids = self._cut(encoding, side)
+            result.append(ids)
+        return result
 
     def _encode_long(self, index: int, text: str, truncate: bool, side: Side) -> list[int]:
-        """Encode a text of any length without reading much more of it than the model takes.
-
-        Only the last word of a piece depends on what follows, so that a piece with enough tokens before its last word
-        begins with the same tokens as the whole text.
-        """
-        left = side == "left"
-        size = self._first_cut if truncate and not left else max(self._first_cut, _COUNTED_CHARACTERS)
-        while True:
-            whole = size >= len(text) or (truncate and left)
-            encoding = self._batch([text if whole else text[:size]], index)[0]
-            ids: list[int] = encoding.ids
-            if whole:
-                if len(ids) <= self.max_length:
-                    return ids
-                if truncate:
-                    return self._cut(encoding, side)
-                raise InputTooLong(index, len(ids), self.max_length, exact=True)
-            settled = _settled(encoding)
-            if settled > self.max_length:
-                if truncate:
-                    return self._cut(encoding, side)
-                raise InputTooLong(index, settled, self.max_length, exact=False)
-            size *= 4
+        """Encode a text of any length without reading much more of it than the model takes."""
+        if not truncate and len(text) <= _COUNTED_CHARACTERS:
+            (encoding,) = self._batch([text], index)
+            if len(encoding) > self.max_length:
+                raise InputTooLong(index, len(encoding), self.max_length, exact=True)
+            return list(encoding.ids)
+        from_end = truncate and side == "left"
+        read = self._cutter.end if from_end else self._cutter.beginning
+        try:
+            encoding, settled = read(text, self.max_length)
+        except InvalidInput as error:
+            raise InvalidInput(f"{error}".replace("input 0", f"input {index}", 1), index) from error
+        ids: list[int] = encoding.ids
+        whole = settled == len(ids)
+        if whole and settled <= self.max_length:
+            return ids
+        if settled <= self.max_length - from_end:
+            raise TextTooLarge(index, len(text), self._cutter.most_characters)
+        if truncate:
+            return self._cut(encoding, side)
+        raise InputTooLong(index, settled, self.max_length, exact=whole)
 
     def _cut(self, encoding: Any, side: Side) -> list[int]:
         """Leave out tokens so that the special ones at both ends stay and `max_length` remain."""
         ids: list[int] = encoding.ids
-        special: list[int] = encoding.special_tokens_mask
-        head = next((place for place, flag in enumerate(special) if not flag), len(special))
-        tail = next((place for place, flag in enumerate(reversed(special)) if not flag), 0)
+        head, tail = special_ends(encoding)
         content = max(0, self.max_length - head - tail)
         end = len(ids) - tail
         kept = ids[end - content : end] if side == "left" else ids[head : head + content]
         return ids[:head] + kept + ids[end:]
 
 
-def _settled(encoding: Any) -> int:
-    """Return how many tokens lie before the last word."""
-    words: list[int | None] = encoding.word_ids
-    last = next((word for word in reversed(words) if word is not None), None)
-    return words.index(last) if last is not None else 0
+def _named(encode: Callable[[Sequence[str]], list[Any]], texts: Sequence[str], index: int) -> list[Any]:
+    """Encode texts, the first of which is input `index`; name the one that is not Unicode."""
+    try:
+        return encode(texts)
+    except (TypeError, UnicodeEncodeError) as error:
+        for place, text in enumerate(texts, index):
+            if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+                raise InvalidInput(f"input {place} is not valid Unicode: it has a lone surrogate", place) from error
+        raise
+
+
+def _turns(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Cut a request into runs of texts with at most _TURN_CHARACTERS, or one text that has more."""
+    start = total = 0
+    for place, size in enumerate(sizes):
+        if place > start and total + size > _TURN_CHARACTERS:
+            yield start, place
+            start, total = place, 0
+        total += size
+    if start < len(sizes):
+        yield start, len(sizes)
 
 
 def _lowering(normalizer: Any) -> Any:

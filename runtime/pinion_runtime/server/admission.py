@@ -10,6 +10,7 @@ from pinion_contract.config import Limits
 from .codings import content_codings, decode, to_utf8
 from .errors import ApiError, Code, shorten
 from .http import Request
+from .intake import Body, Intake
 from .interrupt import Interruptible
 
 _SMOOTHING = 0.1  # weight of the newest interval
@@ -51,6 +52,7 @@ class Admission:
         self._pace = pace or Pace()
         self._drain = DrainRate()
         self._body_bytes = 0
+        self._intake = Intake()
         self._working: set[Interruptible] = set()
         self.requests = 0
 
@@ -94,7 +96,6 @@ class Admission:
             raise _too_large(limit)
         _check_transfer(request)
         codings = content_codings(request.whole_header(b"content-encoding"))
-        # Counted while they arrive, which can take long; parsing follows at once, and what waits are token ids.
         with self._holding(limit) as hold:
             sent, started = bytearray(), time.monotonic()
             while (chunk := await self._chunk(request, len(sent), started)) is not None:
@@ -104,6 +105,19 @@ class Admission:
                 hold(len(chunk))
             body = await decode(bytes(sent), codings, limit, hold)
             return await to_utf8(body, request.header(b"content-type") or "")
+
+    @contextmanager
+    def intake(self, data: bytes) -> Iterator[Body]:
+        """Count a body that was read just now until it is closed: it lies in memory while it waits to become token ids."""
+        self._body_bytes += len(data)
+        body = Body(data, self._intake, self._forget)
+        try:
+            yield body
+        finally:
+            body.close()
+
+    def _forget(self, size: int) -> None:
+        self._body_bytes -= size
 
     @contextmanager
     def _holding(self, limit: int) -> Iterator[Callable[[int], None]]:

@@ -12,7 +12,7 @@ from ..http import Request
 from ..interrupt import Interruptible
 from .vectors import deadline_exceeded
 
-_THREAD_BYTES = 64 << 10  # larger bodies are read, and larger answers written, on a thread
+_THREAD_BYTES = 64 << 10  # larger answers are written on a thread
 
 R = TypeVar("R")
 A = TypeVar("A")
@@ -23,19 +23,21 @@ async def carry_out(
     admission: Admission,
     http: Request,
     read: Callable[[bytes], R],
-    compute: Callable[[R, Serving], Awaitable[A]],
+    compute: Callable[[R, Serving, Callable[[], None]], Awaitable[A]],
 ) -> tuple[R, A]:
-    """Read the request and compute its answer within the time a request may take; raise the ApiError that tells why not."""
+    """Read the request and compute its answer within the time a request may take; raise the ApiError that tells why not.
+
+    `compute` calls what it is given when it needs the texts no longer.
+    """
     serving = require_serving(pod)
     timeout = pod.limits.request_timeout_seconds
     try:
         async with asyncio.timeout(timeout):
-            with admission.slot():
-                body = await admission.read_body(http)
-                request = await asyncio.to_thread(read, body) if len(body) > _THREAD_BYTES else read(body)
+            with admission.slot(), admission.intake(await admission.read_body(http)) as body:
                 async with Interruptible(http) as work:
                     with admission.working(work):
-                        answer = await compute(request, serving)
+                        request = await body.read(read)
+                        answer = await compute(request, serving, body.close)
     except TimeoutError:
         raise deadline_exceeded(timeout) from None
     return request, answer

@@ -11,6 +11,7 @@ from ..errors import invalid
 from .bodies import WrongType, decode_as
 
 MAX_INPUTS = 2048
+MAX_IDS = 1 << 20  # in one body, whatever is cut of them later: more hold everything else up while they are decoded
 
 Texts = tuple[str, ...]
 TokenLists = tuple[tuple[int, ...], ...]
@@ -21,9 +22,9 @@ _HEAD = re.compile(rb"(\[?)[ \t\r\n]*(.)", re.DOTALL)
 _TokenId = Annotated[int, msgspec.Meta(ge=0)]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Inputs:
-    """The texts of a request; exactly one of `texts` and `tokens` is not empty."""
+    """The texts of a request; exactly one of `texts` and `tokens` is not empty, until they are dropped."""
 
     field: str  # the name that messages use
     texts: Texts
@@ -33,6 +34,10 @@ class Inputs:
     def where(self, index: int) -> str:
         """Return the name of one input."""
         return f"{self.field}[{index}]" if self.is_list else self.field
+
+    def drop(self) -> None:
+        """Let the texts go: a request that waits needs them no longer, and they may be megabytes."""
+        self.texts, self.tokens = (), ()
 
 
 def parse_inputs(raw: msgspec.Raw, field: str) -> Inputs:
@@ -50,6 +55,7 @@ def parse_inputs(raw: msgspec.Raw, field: str) -> Inputs:
     if first == b"[":
         return Inputs(field, (), _decode_token_lists(raw, field), is_list=True)
     if first in b"-0123456789":
+        _check_ids(raw, field)
         return Inputs(
             field, (), (_decode(raw, tuple[_TokenId, ...], field, "a token id, an integer that is not negative"),), False
         )
@@ -63,6 +69,11 @@ def check_count(entries: Sequence[Any], field: str) -> None:
 
 
 def _decode_texts(raw: msgspec.Raw, field: str) -> Texts:
+    data = bytes(raw)
+    if data.count(b'"') > 2 * MAX_INPUTS:  # before millions of strings are made; those in texts have a backslash before them
+        strings = data.replace(b"\\\\", b"").replace(b'\\"', b"").count(b'"') // 2
+        if strings > MAX_INPUTS:
+            raise invalid(f"'{field}' has {strings} entries; at most {MAX_INPUTS} are taken at once.", param=field)
     texts: Texts = _decode(raw, Texts, field, "a string, as the entries before it")
     check_count(texts, field)
     return texts
@@ -71,11 +82,20 @@ def _decode_texts(raw: msgspec.Raw, field: str) -> Texts:
 def _decode_token_lists(raw: msgspec.Raw, field: str) -> TokenLists:
     if bytes(raw).count(b"[") > MAX_INPUTS + 1:  # before millions of lists are made
         raise invalid(f"'{field}' has more than {MAX_INPUTS} lists; at most {MAX_INPUTS} are taken at once.", param=field)
+    _check_ids(raw, field)
     lists: TokenLists = _decode(raw, tuple[tuple[_TokenId, ...], ...], field, "")
     for index, ids in enumerate(lists):
         if not ids:
             raise invalid(f"'{field}[{index}]' is an empty list of token ids.", param=f"{field}[{index}]")
     return lists
+
+
+def _check_ids(raw: msgspec.Raw, field: str) -> None:
+    """Raise the 400 for more token ids than are read from one body; what is no list of ids is told later."""
+    data = bytes(raw)
+    end = min((place for sign in (b'"', b"{") if (place := data.find(sign)) >= 0), default=len(data))
+    if data.count(b",", 0, end) >= MAX_IDS:
+        raise invalid(f"'{field}' has more than {MAX_IDS} token ids; send fewer inputs per request.", param=field)
 
 
 def _decode(raw: msgspec.Raw, type_: Any, field: str, what: str) -> Any:

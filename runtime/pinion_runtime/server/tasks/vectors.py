@@ -1,9 +1,10 @@
 """From valid inputs to vectors: prompt, tokens, limits of the model, the one queue, and the size that was asked for."""
 
+import asyncio
 import binascii
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import hypot
 
@@ -12,7 +13,7 @@ from pinion_contract.config import Limits
 from ...engines.protocol import Cancelled, DeadlineExceeded, EngineDied, EngineError, InvalidInput, NonFiniteResult
 from ...pod import Serving
 from ...queue import QueueFull, RequestTooLarge
-from ...tokenizing import InputTooLong
+from ...tokenizing import InputTooLong, TooManyTokens
 from ..errors import ApiError, Code, invalid, shorten
 from .options import EncodingFormat, Options
 from .texts import Inputs
@@ -20,6 +21,8 @@ from .texts import Inputs
 _ENGINE_RETRY_SECONDS = 5.0
 _FLOAT_BYTES = 4
 _NAMES_SHOWN = 20
+_COUNTED = 2  # a request with up to so many times the tokens that are taken is told how many it has
+_LOOP_BYTES = 64 << 10  # more vectors than these are cut and scaled on a thread
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,29 @@ class Vectors:
     tokens: int
 
 
-async def embed(inputs: Inputs, options: Options, serving: Serving, *, limits: Limits, request_id: str) -> Vectors:
-    """Compute the vectors of one request within its limits; raise the ApiError that tells why not."""
+async def embed(
+    inputs: Inputs,
+    options: Options,
+    serving: Serving,
+    *,
+    limits: Limits,
+    request_id: str,
+    tokenised: Callable[[], None] = lambda: None,
+) -> Vectors:
+    """Compute the vectors of one request within its limits; raise the ApiError that tells why not.
+
+    The texts are dropped, and `tokenised` is called, before the request waits for its turn.
+    """
     timeout = limits.request_timeout_seconds
     deadline = time.monotonic() + timeout
     _check_dimensions(options.dimensions, serving)
     prompt = _prompt(options, inputs, serving)
-    tokens = await _token_ids(inputs, options, prompt, serving)
-    skip = serving.tokenizer.unpooled(prompt) if inputs.texts else 0
+    tokens = await _token_ids(inputs, options, prompt, serving, limits.max_tokens_per_request)
+    skip = await serving.tokenizer.unpooled_async(prompt) if inputs.texts else 0
     _check_left(tokens, skip, inputs)
     _check_size(tokens, inputs, limits.max_tokens_per_request)
+    inputs.drop()
+    tokenised()
     try:
         result = await serving.queue.submit(tokens, deadline=deadline, request_id=request_id, skip=skip)
     except QueueFull as error:
@@ -57,7 +73,9 @@ async def embed(inputs: Inputs, options: Options, serving: Serving, *, limits: L
         raise ApiError(500, Code.NON_FINITE_RESULT, f"The model computed no finite numbers: {error}.") from error
     except EngineError as error:
         raise ApiError(500, Code.INTERNAL, f"The engine failed: {error.code.value}.") from error
-    return Vectors(_shape(result.vectors, options, serving), result.tokens)
+    if sum(map(len, result.vectors)) <= _LOOP_BYTES:
+        return Vectors(_shape(result.vectors, options, serving), result.tokens)
+    return Vectors(await asyncio.to_thread(_shape, result.vectors, options, serving), result.tokens)
 
 
 def deadline_exceeded(timeout: float) -> ApiError:
@@ -110,11 +128,13 @@ def _prompt(options: Options, inputs: Inputs, serving: Serving) -> str | None:
     return prompt
 
 
-async def _token_ids(inputs: Inputs, options: Options, prompt: str | None, serving: Serving) -> list[list[int]]:
+async def _token_ids(inputs: Inputs, options: Options, prompt: str | None, serving: Serving, most: int) -> list[list[int]]:
     tokenizer = serving.tokenizer
     try:
         if inputs.texts:
-            return await tokenizer.encode_async(inputs.texts, truncate=options.truncate, prompt=prompt, cut=options.cut)
+            return await tokenizer.encode_async(
+                inputs.texts, truncate=options.truncate, prompt=prompt, cut=options.cut, most_tokens=_COUNTED * most
+            )
         _check_known(inputs, tokenizer.vocabulary_size)
         tokens: Sequence[Sequence[int]] = inputs.tokens
         if options.truncate:
@@ -128,6 +148,8 @@ async def _token_ids(inputs: Inputs, options: Options, prompt: str | None, servi
         if inputs.tokens:
             message += " Ids that are another tokenizer's give vectors of other words: send texts unless they are this model's."
         raise invalid(message, param=where, code=Code.CONTEXT_LENGTH_EXCEEDED) from None
+    except TooManyTokens as error:
+        raise _too_many(f"more than {error.limit}", error.index + 1, inputs, most) from None
     except InvalidInput as error:
         raise invalid(f"{error}.", param=inputs.where(error.index)) from None
 
@@ -156,11 +178,15 @@ def _check_known(inputs: Inputs, size: int) -> None:
 def _check_size(tokens: Sequence[Sequence[int]], inputs: Inputs, most: int) -> None:
     total = sum(map(len, tokens))
     if total > most:
-        message = (
-            f"The request has {total} tokens in {len(tokens)} inputs; at most {most} are taken in one request"
-            " (limits.maxTokensPerRequest). Send fewer inputs per request."
-        )
-        raise ApiError(413, Code.REQUEST_TOO_LARGE, message, param=inputs.field)
+        raise _too_many(f"{total}", len(tokens), inputs, most)
+
+
+def _too_many(tokens: str, count: int, inputs: Inputs, most: int) -> ApiError:
+    message = (
+        f"The request has {tokens} tokens in {count} inputs; at most {most} are taken in one request"
+        " (limits.maxTokensPerRequest). Send fewer inputs per request."
+    )
+    return ApiError(413, Code.REQUEST_TOO_LARGE, message, param=inputs.field)
 
 
 def _shape(vectors: Sequence[bytes], options: Options, serving: Serving) -> Sequence[bytes]:

@@ -2,6 +2,7 @@
 
 import functools
 import uuid
+from collections.abc import Callable
 
 from ....pod import Pod, Serving
 from ...admission import Admission
@@ -15,9 +16,16 @@ from .protocol import EmbeddingRequest, parse_request, write_answer
 def embedding_routes(pod: Pod, admission: Admission) -> dict[str, dict[str, Handler]]:
     """Return the route `POST /v1/embeddings`."""
 
-    async def compute(request: EmbeddingRequest, serving: Serving) -> Vectors:
+    async def compute(request: EmbeddingRequest, serving: Serving, tokenised: Callable[[], None]) -> Vectors:
         check_model(request.model, pod)
-        return await embed(request.inputs, request.options, serving, limits=pod.limits, request_id=uuid.uuid4().hex)
+        return await embed(
+            request.inputs,
+            request.options,
+            serving,
+            limits=pod.limits,
+            request_id=uuid.uuid4().hex,
+            tokenised=tokenised,
+        )
 
     async def embeddings(http: Request) -> Response:
         request, answer = await carry_out(pod, admission, http, parse_request, compute)

@@ -16,9 +16,16 @@ from .protocol import HubRequest, parse_request, write_similarities, write_vecto
 def hub_routes(pod: Pod, admission: Admission) -> dict[str, dict[str, Handler]]:
     """Return `POST /`, where vectors are as the model makes them, and `POST /embed`, where they have length 1 unless asked."""
 
-    async def compute(request: HubRequest, serving: Serving) -> Vectors:
+    async def compute(request: HubRequest, serving: Serving, tokenised: Callable[[], None]) -> Vectors:
         check_model(request.model, pod)
-        return await embed(request.inputs, request.options, serving, limits=pod.limits, request_id=uuid.uuid4().hex)
+        return await embed(
+            request.inputs,
+            request.options,
+            serving,
+            limits=pod.limits,
+            request_id=uuid.uuid4().hex,
+            tokenised=tokenised,
+        )
 
     async def answer(http: Request, read: Callable[[bytes], HubRequest]) -> Response:
         request, vectors = await carry_out(pod, admission, http, read, compute)
