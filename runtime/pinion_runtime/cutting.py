@@ -20,7 +20,7 @@ from typing import Any
 from tokenizers import Tokenizer as RustTokenizer
 
 # Characters that are tokenised at once, at most, unless the model takes more: each needs 200 bytes meanwhile.
-MOST_CHARACTERS = 1 << 20
+MOST_CHARACTERS = 1 << 19
 _CHARACTERS_PER_TOKEN = 16  # first guess of how much text fills the model; a common English token has 4 to 5
 WHOLE_CHARACTERS = 128 << 10
 _LONGEST_TOKEN = 256  # characters; with a longer one in the vocabulary nothing is told within a word
@@ -158,6 +158,8 @@ class Cutter:
                 head, tail = special_ends(encoding)
                 ids: list[int] = encoding.ids[head : len(encoding) - tail]
                 own = len(ids) - _first_word_tokens(encoding, head, self._longest if self._kind == "BPE" else 0)
+                if not own:  # all of it is one word
+                    return 0, encoding
                 if settled is None:
                     whole, settled, shared = encoding, own, ids
                     continue

@@ -1,7 +1,7 @@
 """Texts to token ids in the front process, with the Rust tokenizers; no torch."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -64,7 +64,7 @@ class Tokenizer:
         if special_ids is None:
             special_ids = {number for number, token in rust.get_added_tokens_decoder().items() if token.special}
         self._special_ids = frozenset(special_ids)
-        self._cutter = Cutter(rust, self.max_length, self._batch_with_words)
+        self._cutter = Cutter(rust, self.max_length, rust.encode_batch)
         self._threads = ThreadPoolExecutor(_THREADS, "tokenizer")
         self._long_thread = ThreadPoolExecutor(1, "tokenizer-long")
 
@@ -162,22 +162,30 @@ class Tokenizer:
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has, special ones included and nothing cut."""
-        return len(self._batch([self._prompt + text])[0].ids)
+        return len(self._rust.encode_batch_fast([self._prompt + text])[0])
 
-    def _batch(self, texts: Sequence[str], index: int = 0) -> list[Any]:
-        """Encode without the interpreter's lock; a text that is not Unicode is named by its place, counted from `index`."""
-        return _named(self._rust.encode_batch_fast, texts, index)
-
-    def _batch_with_words(self, texts: Sequence[str]) -> list[Any]:
-        """Do the same with the word of each token, which takes a quarter longer."""
-        return _named(self._rust.encode_batch, texts, 0)
+    def _batch(self, some: Sequence[str], texts: Sequence[str], index: int) -> list[Any]:
+        """Encode some texts of a turn, without the interpreter's lock; one that is not Unicode is named by its place."""
+        try:
+            encodings: list[Any] = self._rust.encode_batch_fast(some) if some else []
+        except (TypeError, UnicodeEncodeError) as error:
+            for place, text in enumerate(texts, index):
+                if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+                    raise InvalidInput(f"input {place} is not valid Unicode: it has a lone surrogate", place) from error
+            raise
+        return encodings
 
     def _encode_turn(self, texts: Sequence[str], index: int, truncate: bool, side: Side) -> list[list[int]]:
         """Encode texts of one turn, the first of which is input `index`."""
-        if len(texts) == 1 and len(texts[0]) > self._cutter.first_size:
-            return [self._encode_long(index, texts[0], truncate, side)]
+        first_size = self._cutter.first_size
+        short = [text for text in texts if len(text) <= first_size]
+        encodings = iter(self._batch(short, texts, index))
         result: list[list[int]] = []
-        for place, encoding in enumerate(self._batch(texts, index), index):
+        for place, text in enumerate(texts, index):
+            if len(text) > first_size:
+                result.append(self._encode_long(place, text, truncate, side))
+                continue
+            encoding = next(encodings)
             ids: list[int] = encoding.ids
             if len(ids) > self.max_length:
                 if not truncate:
@@ -189,21 +197,19 @@ class Tokenizer:
     def _encode_long(self, index: int, text: str, truncate: bool, side: Side) -> list[int]:
         """Encode a text of any length without reading much more of it than the model takes."""
         if not truncate and len(text) <= _COUNTED_CHARACTERS:
-            (encoding,) = self._batch([text], index)
-            if len(encoding) > self.max_length:
-                raise InputTooLong(index, len(encoding), self.max_length, exact=True)
-            return list(encoding.ids)
-        from_end = truncate and side == "left"
-        read = self._cutter.end if from_end else self._cutter.beginning
-        try:
-            encoding, settled = read(text, self.max_length)
-        except InvalidInput as error:
-            raise InvalidInput(f"{error}".replace("input 0", f"input {index}", 1), index) from error
+            (encoding,) = self._batch([text], [text], index)
+            settled = len(encoding)
+        else:
+            read = self._cutter.end if truncate and side == "left" else self._cutter.beginning
+            try:
+                encoding, settled = read(text, self.max_length)
+            except (TypeError, UnicodeEncodeError) as error:
+                raise InvalidInput(f"input {index} is not valid Unicode: it has a lone surrogate", index) from error
         ids: list[int] = encoding.ids
         whole = settled == len(ids)
         if whole and settled <= self.max_length:
             return ids
-        if settled <= self.max_length - from_end:
+        if settled < self.max_length + (side == "right" or not truncate):
             raise TextTooLarge(index, len(text), self._cutter.most_characters)
         if truncate:
             return self._cut(encoding, side)
@@ -217,17 +223,6 @@ class Tokenizer:
         end = len(ids) - tail
         kept = ids[end - content : end] if side == "left" else ids[head : head + content]
         return ids[:head] + kept + ids[end:]
-
-
-def _named(encode: Callable[[Sequence[str]], list[Any]], texts: Sequence[str], index: int) -> list[Any]:
-    """Encode texts, the first of which is input `index`; name the one that is not Unicode."""
-    try:
-        return encode(texts)
-    except (TypeError, UnicodeEncodeError) as error:
-        for place, text in enumerate(texts, index):
-            if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-                raise InvalidInput(f"input {place} is not valid Unicode: it has a lone surrogate", place) from error
-        raise
 
 
 def _turns(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,45 @@
+"""Whatever is sent within the limit of a body: probes and neighbours are answered, memory is bounded, the engine lives."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.held_up import MEMORY_BOUND, engine_of, send_at_once, watched, worst_bodies
+from tests.support.hub import Hub
+from tests.support.models import TinyModels
+from tests.support.serve import Serve, Served
+from tests.support.worst_texts import tokenizer_of
+
+pytestmark = pytest.mark.model
+
+PROBE_SECONDS = 0.6  # three times what a probe may take on a quiet machine
+AT_ONCE = ("one long word, cut", "ACGT, cut", "escapes", "texts, cut", "token ids", "one letter, cut at its beginning")
+
+
+@pytest.fixture(scope="module")
+def served(hub: Hub, tiny_models: TinyModels, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A front whose tokenizer splits at white space only."""
+    folder = tiny_models.copy(hub.root / "tests/worst-texts")
+    tokenizer_of("Unigram").save(str(folder / "tokenizer.json"))
+    root = tmp_path_factory.mktemp("worst-texts")
+    starter = Serve(hub, root, root / "hf-home")
+    try:
+        running = starter.flags("tests/worst-texts")
+        running.wait_ready()
+        yield running
+    finally:
+        starter.stop_all()
+
+
+def test_the_worst_at_once_hold_up_nobody(served: Served) -> None:
+    bodies = worst_bodies(served.model, AT_ONCE)
+    engine = engine_of(served)
+    with watched(served) as seen:
+        statuses = send_at_once(served, bodies)
+    assert set(statuses) <= {200, 400, 413}, dict(zip(AT_ONCE, statuses, strict=True))
+    assert seen.statuses == {200}
+    assert engine_of(served) == engine
+    assert seen.livez_p99() < PROBE_SECONDS, sorted(seen.livez_seconds)[-10:]
+    assert seen.grown_bytes < MEMORY_BOUND, f"{seen.grown_bytes >> 20} MiB"
+    print(f"livez {seen.livez_p99():.3f} s of {len(seen.livez_seconds)}, small {max(seen.small_seconds):.2f} s", end=", ")
+    print(f"{seen.grown_bytes >> 20} MiB")
