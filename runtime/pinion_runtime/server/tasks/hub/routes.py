@@ -30,9 +30,9 @@ def hub_routes(pod: Pod, admission: Admission) -> dict[str, dict[str, Handler]]:
     async def answer(http: Request, read: Callable[[bytes], HubRequest]) -> Response:
         request, vectors = await carry_out(pod, admission, http, read, compute)
         pod.metrics.tokens.labels(pod.model.name, "in").inc(vectors.tokens)
-        if request.compares:
-            return Response(200, write_similarities(vectors.vectors))
         write = functools.partial(write_vectors, vectors.vectors, request.encoding_format)
+        if request.compares:
+            write = functools.partial(write_similarities, vectors.vectors)
         return Response(200, await write_out(write, vectors.vectors))
 
     async def root(http: Request) -> Response:
