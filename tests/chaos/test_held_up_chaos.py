@@ -34,7 +34,7 @@ def served(
     starter = Serve(hub, root, root / "hf-home")
     try:
         running = starter.flags(name)
-        running.wait_ready()
+        running.wait_ready(300)
         yield running
     finally:
         starter.stop_all()

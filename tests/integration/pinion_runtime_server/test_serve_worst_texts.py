@@ -1,13 +1,14 @@
 """Whatever is sent within the limit of a body: probes and neighbours are answered, memory is bounded, the engine lives."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.support.held_up import MEMORY_BOUND, engine_of, send_at_once, watched, worst_bodies
 from tests.support.hub import Hub
 from tests.support.models import TinyModels
-from tests.support.serve import Serve, Served
+from tests.support.serve import Serve, Served, wait_until
 from tests.support.worst_texts import tokenizer_of
 
 pytestmark = pytest.mark.model
@@ -25,7 +26,7 @@ def served(hub: Hub, tiny_models: TinyModels, tmp_path_factory: pytest.TempPathF
     starter = Serve(hub, root, root / "hf-home")
     try:
         running = starter.flags("tests/worst-texts")
-        running.wait_ready()
+        running.wait_ready(300)
         yield running
     finally:
         starter.stop_all()
@@ -43,3 +44,16 @@ def test_the_worst_at_once_hold_up_nobody(served: Served) -> None:
     assert seen.grown_bytes < MEMORY_BOUND, f"{seen.grown_bytes >> 20} MiB"
     print(f"livez {seen.livez_p99():.3f} s of {len(seen.livez_seconds)}, small {max(seen.small_seconds):.2f} s", end=", ")
     print(f"{seen.grown_bytes >> 20} MiB")
+
+
+def test_a_word_passes_a_request_of_2048_texts(served: Served) -> None:
+    bulk = {"model": served.model, "input": ["heron fish kettle " * 8] * 2048, "encoding_format": "base64"}
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(served.post, bulk, timeout=300)
+        wait_until(lambda: served.status().queue.running_requests == 1, 60, "the large request is under way")
+        for _ in range(3):
+            assert served.post({"model": served.model, "input": "kettle"}).status_code == 200
+        assert not waiting.done(), "the small ones waited for the large one"
+        answer = waiting.result(300)
+    assert answer.status_code == 200
+    assert len(answer.json()["data"]) == 2048
