@@ -32,6 +32,9 @@ _UNREAD_FOLDERS = frozenset((*_OTHER_FOLDERS, "coreml", "runs", "wandb", "__pyca
 _TRAINING_FOLDER = re.compile(r"(checkpoint|global_step)[-_]?\d+|.*\.(mlpackage|mlmodelc)")
 _TRAINING_FILE = re.compile(r"(optimizer|scheduler|training_args)\.bin|events\.out\.tfevents\..*|trainer_state\.json")
 
+# Names of a whole model's weights, in this precision or that, whole or in parts, in the layout of one program or another.
+_VARIANT = re.compile(r"(model|pytorch_model|consolidated)([._-].*)?\.safetensors(\.index.*)?")
+
 
 def choose(paths: Sequence[str], rule: int) -> set[str]:
     """Return the paths that a rule takes of a repository."""
@@ -67,7 +70,7 @@ def _is_left_over(path: PurePosixPath) -> bool:
 def _reading(paths: Iterable[PurePosixPath]) -> Callable[[PurePosixPath], bool]:
     """Return what tells whether weights are those that their folder is loaded from, and no other variant of them.
 
-    One file comes before several; of an adapter nothing is left out: it is told, not passed over.
+    One file comes before several. What has a name of its own, as an adapter has, is kept: it may be told, not passed over.
     """
     names: dict[PurePosixPath, set[str]] = {}
     for path in paths:
@@ -75,8 +78,7 @@ def _reading(paths: Iterable[PurePosixPath]) -> Callable[[PurePosixPath], bool]:
 
     def is_read(path: PurePosixPath) -> bool:
         beside = names[path.parent]
-        is_weights = path.suffix == ".safetensors" or ".safetensors.index." in path.name
-        if not is_weights or path.name.startswith("adapter") or not beside & {SINGLE, INDEX}:
+        if not _VARIANT.fullmatch(path.name) or not beside & {SINGLE, INDEX}:
             return True
         if SINGLE in beside:
             return path.name == SINGLE

@@ -58,7 +58,14 @@ LEFT_BY_OTHERS = (
 KEPT = (
     *("README.md", "LICENSE", "modeling_custom.py", "vocab.txt", "spiece.model", "chat_template.jinja", "data_config.json"),
     *("2_Dense/model.safetensors", "2_Dense/pytorch_model.bin.index.json", "adapter_model.safetensors", "checkpoints.md"),
-    *("0_Transformer/model.safetensors", "eval/results.csv", "imatrix.dat", "tokenizer_config.json"),
+    *(
+        "extra.safetensors",
+        "sparse_linear.safetensors",
+        "0_Transformer/model.safetensors",
+        "eval/results.csv",
+        "imatrix.dat",
+        "tokenizer_config.json",
+    ),
 )
 
 
@@ -74,7 +81,7 @@ def test_a_revision_keeps_to_the_rule_it_was_made_by() -> None:
     found = [make_file(path) for path in ("config.json", "model.safetensors", *LEFT_BY_OTHERS, *KEPT, "pytorch_model.bin")]
     first = select(found, selection_rule=1)
     assert first.left_out == ("optimizer.bin", "pytorch_model.bin", "training_args.bin")
-    assert first.source_digest == "858cda9f94e2598ea3a403c2045fbd049fd3846e04e0323355838b192db4c139"
+    assert first.source_digest == "4da8002262f89dc7647f168665d6feb3ac0ec0c4783da83464388081f4bb5b58"
     with pytest.raises(ValueError, match="no rule 3"):
         select(found, selection_rule=3)
 
