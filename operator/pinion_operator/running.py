@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from pinion_ipfs.trust import VARIABLE as CA_VARIABLE
+from pinion_ipfs.xet_choice import NEVER, choose_xet
 
 from . import health
 from .cluster.api import Api
@@ -231,7 +232,15 @@ def build(state: State, reconcilers: Iterable[Reconciler[Any]], outside: Outside
 def platform_of(settings: Settings, authorities: Authorities, api_server: str) -> Platform:
     """Return what pods are fitted to now."""
     proxies = ({"name": name, "value": value} for name, value in settings.proxy.variables(api_server).items())
-    return Platform(settings.image_pull_secrets, (*proxies, *parse_extra_env(settings.extra_env)), authorities.read())
+    choice: dict[str, str] = {}
+    if settings.hub_xet == NEVER:
+        choose_xet(NEVER, choice)
+    return Platform(
+        settings.image_pull_secrets,
+        (*proxies, *parse_extra_env(settings.extra_env)),
+        tuple({"name": name, "value": value} for name, value in choice.items()),
+        authorities.read(),
+    )
 
 
 def take_effect(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from pinion_ipfs.arguments import Parser
 from pinion_ipfs.distribution import ShowVersion
 from pinion_ipfs.trust import InvalidAuthorities, read_authorities
+from pinion_ipfs.xet_choice import CHOICES as XET_CHOICES
 
 from .cluster.service_account import SERVICE_ACCOUNT
 from .cluster.timing import Timing
@@ -36,6 +37,9 @@ class Settings:
         (), "Secrets with which nodes pull these, in the namespace of each object; comma separated"
     )
     hub_endpoint: str = _setting("", "URL of the model hub for objects that name none; empty: the library's default")
+    hub_xet: str = _setting(
+        "auto", "auto: pods fetch files by Xet where the hub has it; never: as plain downloads from the hub's own address"
+    )
     http_proxy: str = _setting("", "proxy that http URLs outside the cluster are asked through, here and in pods")
     https_proxy: str = _setting("", "the same for https URLs")
     no_proxy: tuple[str, ...] = _setting(
@@ -179,6 +183,7 @@ _TYPES: dict[type, Callable[[str], Any]] = {str: str, int: int, float: float}
 _ALLOWED = {
     "image_pull_policy": ("Always", "IfNotPresent", "Never"),
     "run_as": ("Fixed", "Cluster"),
+    "hub_xet": XET_CHOICES,
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
     "log_format": ("json", "text"),
 }

@@ -15,6 +15,8 @@ from .content.errors import ContentError, MalformedCar
 from .distribution import ShowVersion
 from .errors import BackendUnauthorized
 from .printable import printable
+from .xet_choice import CHOICES as XET_CHOICES
+from .xet_choice import HELP as XET_HELP
 
 Command = Callable[[argparse.Namespace], int]
 PROGRAM = "pinion-ipfs"
@@ -89,6 +91,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="the hub's address (default: the library's own, or HF_ENDPOINT)",
     )
     command.add_argument("--cid", type=cid, metavar="CID", help="accept nothing but this CID")
+    command.add_argument("--xet", default="", choices=XET_CHOICES, help=XET_HELP)
     command.add_argument("--offline", action="store_true", help="verify what the local store has, and ask nobody")
     _serve_arguments(add("serve", _serve, "give models of the local store to peers over HTTP: GET and HEAD, with a token"))
     return parser

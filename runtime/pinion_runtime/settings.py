@@ -18,6 +18,9 @@ from pinion_ipfs.distribution import ShowVersion
 from pinion_ipfs.identity import Commit, RepoId
 from pinion_ipfs.selection import CURRENT
 from pinion_ipfs.trust import InvalidAuthorities, read_authorities
+from pinion_ipfs.xet_choice import CHOICES as XET_CHOICES
+from pinion_ipfs.xet_choice import HELP as XET_HELP
+from pinion_ipfs.xet_choice import choose_xet
 
 from .model_argument import name_of, pattern, read_model
 
@@ -111,6 +114,7 @@ class Settings:
     progress: bool  # draw progress on a terminal
     hub_cache: Path | None = None  # where models lie, when that is not the folder hub/ of cache_dir
     offline: bool = False  # nobody is asked for anything: what is at hand is served, or what is missing is named
+    xet: str = ""  # auto, never; "" = as the environment has it
 
     @property
     def key_seconds(self) -> float:
@@ -170,6 +174,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         progress=laptop and sys.stderr.isatty(),
         hub_cache=Path(hub_cache) if (hub_cache := environment.get("HF_HUB_CACHE")) and not given.cache_dir else None,
         offline=folder or given.offline or any(_is_said(environment, name) for name in _OFFLINE),
+        xet=given.xet,
     )
 
 
@@ -290,6 +295,7 @@ def _parser() -> argparse.ArgumentParser:
     what = parser.add_argument_group("the model (with MODEL)")
     what.add_argument("--revision", help="branch, tag or commit (default: main)")
     what.add_argument("--endpoint", type=http_url, default="", metavar="URL", help="another hub than the default one")
+    what.add_argument("--xet", default="", choices=XET_CHOICES, help=XET_HELP)
     what.add_argument(
         "--served-name", default="", metavar="NAME", help="the name that requests use (default: ORG/NAME, or the folder's)"
     )
@@ -395,4 +401,5 @@ def from_process() -> Settings:
     settings = parse_settings(sys.argv[1:], os.environ)
     if settings.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    choose_xet(settings.xet, os.environ)
     return settings

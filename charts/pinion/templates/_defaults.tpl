@@ -15,6 +15,7 @@ rbac:
   aggregate: true
 hub:
   endpoint: ""
+  xet: auto
 proxy:
   http: ""
   https: ""

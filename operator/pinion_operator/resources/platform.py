@@ -18,6 +18,7 @@ class Platform:
 
     image_pull_secrets: tuple[str, ...] = ()  # names; the Secrets are the namespace's own
     env: tuple[Mapping[str, Any], ...] = ()  # entries for every container, proxies among them
+    model_env: tuple[Mapping[str, Any], ...] = ()  # for the containers of models alone, where those above do not have them
     authorities: str = ""  # PEM certificates of who is trusted beside the system's own; pods read them again while they run
 
 

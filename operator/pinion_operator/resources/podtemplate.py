@@ -1,5 +1,6 @@
 """The pod of one revision: what the `restricted` Pod Security Standard asks for, and the few paths that may be written."""
 
+from dataclasses import replace
 from typing import Any
 
 from pinion_contract.names import (
@@ -51,9 +52,12 @@ def build_pod_template(settings: PodSettings) -> dict[str, Any]:
     # Whatever else a policy puts into the pod: `kubectl logs` and `exec` mean this one.
     metadata = {"labels": labels, "annotations": {DEFAULT_CONTAINER: CONTAINER}}
     template = override_pod({"metadata": metadata, "spec": spec}, settings.overrides, settings.deployment)
+    platform = settings.platform
+    named = {entry["name"] for entry in platform.env}
+    added = tuple(entry for entry in platform.model_env if entry["name"] not in named)
     fitted = fit_pod(
         template["spec"],
-        settings.platform,
+        replace(platform, env=(*platform.env, *added)),
         authorities_map=authorities_name(settings.deployment),
         authorities_env={"PINION_CA_FILE": AUTHORITIES_PATH},
     )

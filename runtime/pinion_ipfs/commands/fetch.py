@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 
 from huggingface_hub import get_token, is_offline_mode
@@ -12,6 +13,7 @@ from ..hub import RepoId, resolve_commit
 from ..printable import printable_name
 from ..store import Store
 from ..store.offline import find_commit
+from ..xet_choice import choose_xet
 from .environment import check_authorities, url_of
 from .interrupting import run
 from .output import show
@@ -37,6 +39,7 @@ def fetch(options: argparse.Namespace) -> int:
 
 
 async def _fetch(options: argparse.Namespace) -> Snapshot:
+    choose_xet(options.xet, os.environ)
     if options.offline or is_offline_mode():
         return await _at_hand(options.repo, options)
     check_authorities()

@@ -22,6 +22,11 @@ _XET_LIMITS = {
     "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_PERFILE_SIZE": "16mb",
     "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_LIMIT": "128mb",
     "HF_XET_TELEMETRY_ENABLED": "0",
+    # Else it tries for minutes to reach what a mirror has promised: the file comes without it sooner.
+    "HF_XET_CLIENT_CONNECT_TIMEOUT": "5s",
+    "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "2",
+    "HF_XET_CLIENT_RETRY_BASE_DELAY": "500ms",
+    "HF_XET_CLIENT_RETRY_MAX_DURATION": "10s",
 }
 # What would undo the limits, or send a token that the job doesn't name.
 _NOT_PASSED_ON = ("HF_XET_HIGH_PERFORMANCE", "HF_XET_HP", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE")
@@ -115,6 +120,7 @@ def child_environment(home: Path, stall_seconds: float = 60.0) -> dict[str, str]
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
             "HF_HUB_DOWNLOAD_TIMEOUT": str(max(1, round(stall_seconds))),
+            "HF_XET_CLIENT_READ_TIMEOUT": f"{max(1, round(stall_seconds / 4))}s",
         }
     )
 

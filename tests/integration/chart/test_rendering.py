@@ -173,6 +173,11 @@ def test_local_addresses_are_refused_to_pods_until_they_are_allowed() -> None:
         assert environment(render(*settings))["PINION_ALLOW_LOCAL_ADDRESSES"] == value
 
 
+def test_xet_is_a_choice_that_the_operator_is_told() -> None:
+    for settings, value in (((), "auto"), (("hub.xet=never",), "never"), (("hub.xet=null",), "auto")):
+        assert environment(render(*settings))["PINION_HUB_XET"] == value
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
@@ -300,6 +305,7 @@ REFUSED = {
     "too many replicas": ("operator.replicas=6", "replicas"),
     "no number": ("operator.workers=many", "workers"),
     "no URL": ("hub.endpoint=hub", "endpoint"),
+    "no choice": ("hub.xet=always", "xet"),
     "a third state": ("monitoring.podMonitor=perhaps", "podMonitor"),
     "no namespace": ("networkPolicy.monitoringNamespaces={Monitoring}", "monitoringNamespaces"),
     "a name that no Service may have": ("fullnameOverride=2nd", "fullnameOverride"),

@@ -10,6 +10,7 @@ from devcluster.pki import Authority
 from pinion_operator.probes.authorities import Authorities
 from pinion_operator.resources.extra_env import parse_extra_env
 from pinion_operator.resources.proxy import Proxy
+from pinion_operator.running import platform_of
 from pinion_operator.settings import Settings, SettingsError
 
 NEEDED = {"PINION_RUNTIME_IMAGE": "r:1", "PINION_KUBO_IMAGE": "k:1"}
@@ -39,6 +40,14 @@ def test_what_is_no_proxy_is_refused_by_name_and_not_repeated(name: str, url: st
 
 def test_a_proxy_with_credentials_is_one() -> None:
     assert Settings.load([], NEEDED | {"PINION_HTTPS_PROXY": "http://user:secret@proxy:3128/"}).proxy.https.endswith("3128/")
+
+
+@pytest.mark.parametrize(("value", "variables"), [("auto", []), ("never", [{"name": "HF_HUB_DISABLE_XET", "value": "1"}])])
+def test_whether_files_may_come_by_xet_is_told_to_models_alone(value: str, variables: list[dict[str, str]]) -> None:
+    platform = platform_of(Settings.load([], NEEDED | {"PINION_HUB_XET": value}), Authorities(""), "")
+    assert (list(platform.model_env), platform.env) == (variables, ())
+    with pytest.raises(SettingsError, match=r"PINION_HUB_XET: 'sometimes' is none of auto, never"):
+        Settings.load([], NEEDED | {"PINION_HUB_XET": "sometimes"})
 
 
 ACCEPTED: dict[str, list[dict[str, Any]]] = {

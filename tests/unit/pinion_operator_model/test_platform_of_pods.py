@@ -17,6 +17,7 @@ NAMED = [{"name": "registry"}, {"name": "mirror"}]
 
 TEAM = {"name": "TEAM", "value": "nlp"}
 FROM = {"name": "SITE", "valueFrom": {"configMapKeyRef": {"name": "site", "key": "name", "optional": True}}}
+NO_XET = {"name": "HF_HUB_DISABLE_XET", "value": "1"}
 CERTIFICATES = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"
 
 Shows = Callable[[dict[str, Any]], bool]
@@ -25,6 +26,7 @@ Shows = Callable[[dict[str, Any]], bool]
 SETTINGS: dict[str, tuple[Platform, Shows]] = {
     "Secrets of a registry": (SECRETS, lambda pod: pod.get("imagePullSecrets") == NAMED),
     "variables": (Platform(env=(TEAM, FROM)), lambda pod: TEAM in variables(pod) and FROM in variables(pod)),
+    "no Xet": (Platform(model_env=(NO_XET,)), lambda pod: NO_XET in variables(pod)),
     "authorities": (
         Platform(authorities=CERTIFICATES),
         lambda pod: {"name": "PINION_CA_FILE", "value": AUTHORITIES_PATH} in variables(pod),
@@ -114,6 +116,12 @@ def test_a_container_that_sets_a_variable_itself_keeps_its_own() -> None:
     world = world_on(Platform(env=({"name": "HOME", "value": "/elsewhere"}, TEAM)))
     assert [entry["value"] for entry in variables(pod(world)) if entry["name"] == "HOME"] == [STATE_PATH]
     assert TEAM in variables(pod(world))
+
+
+def test_what_is_for_models_alone_is_said_once_and_by_the_installations_own_variables_first() -> None:
+    told = {"name": "HF_HUB_DISABLE_XET", "value": "0"}
+    world = world_on(Platform(env=(TEAM, told), model_env=(NO_XET,)))
+    assert [entry for entry in variables(pod(world)) if entry["name"] == "HF_HUB_DISABLE_XET"] == [told]
 
 
 def test_no_variable_of_ours_can_be_given_to_every_container() -> None:

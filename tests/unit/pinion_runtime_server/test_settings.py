@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from pinion_contract.config import FolderSource, HuggingFaceSource, Limits, RuntimeConfig
 from pinion_ipfs.identity import Commit
+from pinion_ipfs.xet_choice import choose_xet
 from pinion_runtime.settings import ConfigFiles, ModelFlags, parse_settings
 
 COMMIT = Commit.parse("0123456789abcdef0123456789abcdef01234567")
@@ -64,6 +65,16 @@ def test_the_cache_is_the_hubs_own() -> None:
     assert parse_settings(["a/b", "--cache-dir", "/mine"], {"HF_HUB_CACHE": "/big"}).hub_cache is None
 
 
+@pytest.mark.parametrize(
+    ("arguments", "before", "after"),
+    [([], None, None), ([], "1", "1"), (["--xet", "never"], None, "1"), (["--xet", "auto"], "1", None)],
+)
+def test_xet_is_as_the_flag_says_else_as_the_variable_says(arguments: list[str], before: str | None, after: str | None) -> None:
+    variables = {"HF_HUB_DISABLE_XET": before} if before else {}
+    choose_xet(parse_settings(["a/b", *arguments], {}).xet, variables)
+    assert variables.get("HF_HUB_DISABLE_XET") == after
+
+
 def test_a_kubo_needs_both_addresses() -> None:
     settings = parse_settings(["a/b", "--kubo-rpc", "http://127.0.0.1:5001", "--kubo-gateway", "http://127.0.0.1:8085"], {})
     assert isinstance(settings.source, ModelFlags)
@@ -86,6 +97,7 @@ def test_a_kubo_needs_both_addresses() -> None:
         (["a/.."], "not a repository name"),
         (["a/b", "--port", "0"], "between 1 and 65535"),
         (["a/b", "--dtype", "int8"], "invalid choice"),
+        (["a/b", "--xet", "always"], "invalid choice"),
         (["a/b", "--max-body-bytes", "0"], "between 1 and"),
         (["a/b", "--max-tokens-per-request", "0"], "between 1 and"),
         (["a/b", "--cors-origins", "app.example"], "'app.example' is no origin"),
