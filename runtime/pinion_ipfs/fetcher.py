@@ -24,7 +24,7 @@ from .findings import Finding, findings_of
 from .hub import DEFAULT_TIMEOUT, list_files
 from .identity import RepoId
 from .listing import HubFile, Listing
-from .manifest import Manifest, ManifestFile
+from .manifest import Manifest, ManifestFile, read_manifest
 from .pinning import car_source, missing_pins, pin_everywhere
 from .progress import Progress, ProgressMeter, SourceBytes
 from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
@@ -227,11 +227,10 @@ class Fetcher:
         manifest = await asyncio.to_thread(self._store.get_manifest, cid)
         if manifest is None:
             try:
-                data = await self._router.block_get(cid)
+                manifest = await read_manifest(cid, self._router.block_get)
             except BackendUnavailable:
                 self._manifests_missed.add(cid)
                 return None  # the receipt tells; the hub has the listing too
-            manifest = Manifest.decode(data)
             await asyncio.to_thread(self._store.put_manifest, manifest)
         if (manifest.repo, manifest.commit) != (request.repo, request.commit):
             wanted = f"{request.repo}@{request.commit}"

@@ -9,6 +9,7 @@ from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
 
 from . import selection
 from .addresses import AddressPolicy
+from .bounds import check_bounds
 from .errors import SourceNotFound, Unauthorized
 from .hub_client import TIMEOUTS
 from .hub_errors import map_hub_error
@@ -79,7 +80,9 @@ async def list_files(
     def choose(files: Sequence[HubFile]) -> Listing:
         return select(files, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns, selection_rule=selection_rule)
 
-    return await _ask(lambda: hub.listing(commit, choose), f"{repo}@{commit}", hub, timeout)
+    listing = await _ask(lambda: hub.listing(commit, choose), f"{repo}@{commit}", hub, timeout)
+    await asyncio.to_thread(check_bounds, repo, commit, listing)
+    return listing
 
 
 async def auth_check(

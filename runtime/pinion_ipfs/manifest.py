@@ -1,17 +1,21 @@
 """The manifest: canonical JSON of what a snapshot is made of, so that bytes found by CID can be laid out as the hub's cache."""
 
+import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from .content.cid import RAW, Cid
+from .content.dag_pb import decode_node
+from .content.leaves import CHUNK
+from .content.unixfs import layout_leaves
 from .errors import InvalidRepository, UnsupportedDag
 from .identity import Commit, RepoId
 from .listing import HubFile, Listing
 
-MAX_BYTES = 1024 * 1024  # one block, in Kubo and on its way
+MAX_BYTES = 32 * 1024 * 1024  # 100,000 files with paths of 60 bytes
 _VERSION = 1
 _SHA256, _OID = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
@@ -41,11 +45,11 @@ class Manifest:
 
     @property
     def cid(self) -> Cid:
-        """Return the address of the manifest's own bytes, a raw block."""
-        return Cid.of_block(RAW, self.encode())
+        """Return the address of the manifest's own bytes."""
+        return cid_of(self.encode())
 
     def encode(self) -> bytes:
-        """Return the canonical JSON; raise UnsupportedDag when it is too long for one block."""
+        """Return the canonical JSON; raise UnsupportedDag when it is too long."""
         return _encode(str(self.repo), str(self.commit), self.root, self.files)
 
     @classmethod
@@ -78,12 +82,41 @@ class FolderManifest:
 
     @property
     def cid(self) -> Cid:
-        """Return the address of the manifest's own bytes, a raw block."""
-        return Cid.of_block(RAW, self.encode())
+        """Return the address of the manifest's own bytes."""
+        return cid_of(self.encode())
 
     def encode(self) -> bytes:
         """Return the canonical JSON, with null for repository and commit; raise UnsupportedDag when it is too long."""
         return _encode(None, None, self.root, self.files)
+
+
+def blocks_of(data: bytes) -> dict[Cid, bytes]:
+    """Return the blocks of a manifest's bytes, the root last: one raw block up to 1 MiB, above it those of any file."""
+    leaves = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
+    blocks = {Cid.of_block(RAW, leaf): leaf for leaf in leaves}
+    layout = layout_leaves([hashlib.sha256(leaf).digest() for leaf in leaves], len(data))
+    return blocks | dict(reversed(layout.nodes))
+
+
+def cid_of(data: bytes) -> Cid:
+    """Return the address of a manifest's bytes."""
+    return list(blocks_of(data))[-1]
+
+
+async def read_manifest(cid: Cid, block_get: Callable[[Cid], Awaitable[bytes]]) -> Manifest:
+    """Return the manifest at an address, its blocks asked for one by one and verified by who gives them.
+
+    Raises UnsupportedDag for anything else that is there, and what `block_get` raises.
+    """
+    data = await block_get(cid)
+    if cid.codec != RAW:
+        links = decode_node(data).links
+        if not 1 < len(links) <= MAX_BYTES // CHUNK or any(link.cid.codec != RAW for link in links):
+            raise UnsupportedDag(f"{cid}: not a manifest")
+        data = b"".join([await block_get(link.cid) for link in links])
+    if cid_of(data) != cid:
+        raise UnsupportedDag(f"{cid}: not a manifest in canonical form")
+    return Manifest.decode(data)
 
 
 def _encode(repo: str | None, commit: str | None, root: Cid, files: Sequence[ManifestFile]) -> bytes:

@@ -23,7 +23,7 @@ from .errors import (
 )
 from .identity import RepoId
 from .listing import HubFile, Listing
-from .manifest import Manifest
+from .manifest import read_manifest
 from .partial import PartialFile
 from .peers import Offer
 from .store import Store
@@ -91,7 +91,7 @@ class PeerFiles:
             raise ContentMissing(f"{offer.peer.name} names no manifest")
         manifest = await asyncio.to_thread(self._store.get_manifest, cid)
         if manifest is None:
-            manifest = Manifest.decode(await offer.peer.block_get(cid))
+            manifest = await read_manifest(cid, offer.peer.block_get)
         if manifest.root != offer.revision.cid or manifest.listing.source_digest != self._listing.source_digest:
             raise DigestMismatch(f"manifest {cid} from {offer.peer.name} is of other files", source=offer.peer.name)
         return {entry.hub.etag: entry.cid for entry in manifest.files}

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable, Set
 
 from .backends.base import Attempt, Backend, Capability, CarSource, Receipt
 from .content.car import car_size, car_stream
-from .content.cid import RAW, Cid
+from .content.cid import Cid
 from .content.unixfs import TreeLayout
 from .errors import ContentError, ContentMissing, PinFailed
+from .manifest import blocks_of
 from .request import BackendPin, OpenSnapshot
 from .router import Router
 from .streams import in_thread
@@ -58,7 +59,8 @@ async def pin_in(
     try:
         pinned = {root, manifest_cid} <= await backend.pin_ls()
         if not pinned or not await _whole(backend, manifest_cid) or not await _whole(backend, root):
-            await backend.block_put(manifest, codec=RAW)  # first: it tells a cache where the files belong
+            for cid, block in blocks_of(manifest).items():  # first: it tells a cache where the files belong
+                await backend.block_put(block, codec=cid.codec)
             if not await _whole(backend, root):
                 imported = await backend.dag_import(car)
                 await backend.stat(root)  # the answer to an import tells nothing: only a walk of what is there does

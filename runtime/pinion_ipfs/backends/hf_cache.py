@@ -16,7 +16,7 @@ from ..content.cid import DAG_PB, RAW, Cid
 from ..content.dag_pb import decode_node
 from ..content.reading import read_file
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, StorageFilled, UnsupportedDag
-from ..manifest import Manifest
+from ..manifest import MAX_BYTES, Manifest, blocks_of, cid_of
 from ..store.files import write_atomically
 from ..store.importing import import_snapshot
 from ..store.index import StoreIndex
@@ -27,6 +27,7 @@ from .base import Capability, CarSource, DagStat, Health
 
 _PROBE = b"pinion probe\n"
 _MAX_BLOCK = 1024 * 1024
+_MANIFEST = b'{"commit":'
 _READING = frozenset({Capability.READ, Capability.EXPORT})
 _WRITING = _READING | {Capability.WRITE, Capability.PIN}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -84,8 +85,10 @@ class HfCache:
         cid = Cid.of_block(codec, data)
         if codec == RAW and (manifest := _manifest(data)):
             await self._write(lambda: self._store.put_manifest(manifest))
-        else:
-            await self._write(lambda: write_atomically(self._block(cid), data))
+            return cid
+        await self._write(lambda: write_atomically(self._block(cid), data))
+        if codec == DAG_PB:
+            await self._write(lambda: self._assemble(cid))
         return cid
 
     async def block_get(self, cid: Cid) -> bytes:
@@ -232,6 +235,29 @@ class HfCache:
         if manifest := self._manifest_of(cid):
             self._store.release(manifest.repo, str(cid))
 
+    def _assemble(self, root: Cid) -> None:
+        """Keep a manifest that came in several blocks as such, once its root is here."""
+
+        def block(cid: Cid) -> bytes:
+            return self._block(cid).read_bytes()
+
+        try:
+            links = decode_node(block(root)).links
+        except UnsupportedDag:
+            return
+        if not 1 < len(links) <= MAX_BYTES // _MAX_BLOCK or not all(link.cid.codec == RAW for link in links):
+            return
+        try:
+            if not block(links[0].cid).startswith(_MANIFEST):
+                return
+            data = b"".join(block(link.cid) for link in links)
+        except FileNotFoundError:
+            return
+        if cid_of(data) == root and (manifest := _manifest(data)):
+            self._store.put_manifest(manifest)
+            for cid in blocks_of(data):
+                self._block(cid).unlink(missing_ok=True)
+
     def _block(self, cid: Cid) -> Path:
         return self._blocks / str(cid)
 
@@ -246,7 +272,7 @@ class HfCache:
 
 def _manifest(data: bytes) -> Manifest | None:
     """Return the manifest that a block is, None for any other block."""
-    if not data.startswith(b'{"commit":'):
+    if not data.startswith(_MANIFEST):
         return None
     try:
         return Manifest.decode(data)

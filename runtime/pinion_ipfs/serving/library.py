@@ -8,6 +8,7 @@ from ..content.cid import RAW, Cid
 from ..content.leaves import CHUNK
 from ..content.unixfs import FileLayout, TreeLayout, layout_tree
 from ..errors import StoreCorrupted
+from ..manifest import blocks_of
 from ..store import Store
 
 
@@ -31,10 +32,10 @@ class StoredTree:
 class Shelf:
     """What is reachable from one root and its manifest."""
 
-    def __init__(self, stored: StoredTree, manifest_cid: Cid, manifest: bytes) -> None:
+    def __init__(self, stored: StoredTree, manifest: bytes) -> None:
         self.trees = {stored.tree.root: stored}
         self.files: dict[Cid, StoredFile] = {}
-        self.nodes: dict[Cid, bytes] = {manifest_cid: manifest, **stored.tree.nodes}
+        self.nodes: dict[Cid, bytes] = {**blocks_of(manifest), **stored.tree.nodes}
         self.leaves: dict[Cid, tuple[StoredFile, int]] = {}
         for file in stored.files.values():
             self.files[file.layout.cid] = file
@@ -57,7 +58,7 @@ def read_shelf(store: Store, root: Cid, manifest_cid: Cid) -> Shelf:
     tree = layout_tree({path: file.layout for path, file in files.items()})
     if tree.root != root:
         raise StoreCorrupted(f"{manifest.repo}: the files give {tree.root}, not {root}", paths=())
-    return Shelf(StoredTree(tree, files), manifest_cid, manifest.encode())
+    return Shelf(StoredTree(tree, files), manifest.encode())
 
 
 class WrongOnDisk(Exception):

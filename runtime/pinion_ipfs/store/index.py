@@ -10,6 +10,7 @@ from ..content.leaves import CHUNK
 from ..content.unixfs import FileLayout, layout_tree
 from ..identity import RepoId
 from ..listing import HubFile
+from ..manifest import blocks_of
 from .store import Store
 
 _SETTLED_NS = 2_000_000_000  # a folder that changed less than so long ago may change again within the same tick of its clock
@@ -77,13 +78,13 @@ class StoreIndex:
 
     def _build(self) -> None:
         self._nodes, self._leaves = {}, {}
-        for cid, manifest in self._store.manifests(of_anybody=True):  # each leaf is checked when it is read
+        for _, manifest in self._store.manifests(of_anybody=True):  # each leaf is checked when it is read
             layouts: dict[str, FileLayout] = {}
             for file in manifest.files:
                 if record := self._store.claimed(manifest.repo, file.hub):
                     layouts[file.hub.path] = record.layout
                     self._add_file(record.layout, manifest.repo, file.hub)
-            self._nodes[cid] = manifest.encode()
+            self._nodes.update(blocks_of(manifest.encode()))
             if len(layouts) == len(manifest.files):
                 self._nodes.update(layout_tree(layouts).nodes)
 

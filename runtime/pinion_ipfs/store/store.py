@@ -14,12 +14,12 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import NoReturn, Self
 
-from ..content.cid import RAW, Cid
+from ..content.cid import Cid
 from ..content.unixfs import layout_files
 from ..errors import ContentError, DigestMismatch, StorageFilled, StoreCorrupted, StoreInaccessible
 from ..identity import Commit, RepoId
 from ..listing import HubFile
-from ..manifest import Manifest
+from ..manifest import Manifest, cid_of
 from .blobs import BlobRecord, hash_blob
 from .files import make_folders, move, partial_name, read_record, sweeping, write_atomically
 from .ownership import is_believed, is_guarded, secure
@@ -381,7 +381,7 @@ class Store:
     def put_manifest(self, manifest: Manifest, *, lasting: bool = True) -> Cid:
         """Keep a manifest under its CID, on disk or for this process alone, and return the CID."""
         data = manifest.encode()
-        cid = Cid.of_block(RAW, data)
+        cid = cid_of(data)
         self._keep(self._manifest_path(cid), data, lasting=lasting)
         return cid
 
@@ -392,7 +392,7 @@ class Store:
             data = self._kept[path] if path in self._kept else read_record(path)
         except OSError:
             return None
-        return Manifest.decode(data) if Cid.of_block(cid.codec, data) == cid else None
+        return Manifest.decode(data) if data and cid_of(data) == cid else None
 
     def manifests(self, *, of_anybody: bool = False) -> Iterator[tuple[Cid, Manifest]]:
         """Yield the manifests of the store; those that a stranger may have written only when asked for."""

@@ -1,13 +1,23 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
+from pinion_ipfs.content.dag_pb import Link, encode_node
+from pinion_ipfs.content.unixfs import FileHasher
+from pinion_ipfs.content.unixfs_pb import DIRECTORY_DATA
 from pinion_ipfs.errors import UnsupportedDag
 from pinion_ipfs.identity import Commit, RepoId
 from pinion_ipfs.listing import HubFile
-from pinion_ipfs.manifest import Manifest, ManifestFile
+from pinion_ipfs.manifest import MAX_BYTES, Manifest, ManifestFile, blocks_of, read_manifest
+
+MIB = 1024 * 1024
+EMPTY = encode_node([], DIRECTORY_DATA)
+LEAF = Cid.of_block(RAW, bytes(MIB))
+MANY = encode_node([Link(LEAF, "", MIB)] * (MAX_BYTES // MIB + 1), b"")
+NESTED = encode_node([Link(Cid.of_block(DAG_PB, EMPTY), "", 4)] * 2, b"")
 
 
 def make_manifest(count: int = 2) -> Manifest:
@@ -52,6 +62,62 @@ def test_what_is_no_manifest_is_refused(data: bytes) -> None:
         Manifest.decode(data)
 
 
-def test_one_that_fills_more_than_a_block_is_refused() -> None:
-    with pytest.raises(UnsupportedDag, match="the manifest of 5000 files has"):
-        make_manifest(5000).encode()
+async def test_one_that_fills_more_than_a_block_has_the_blocks_and_the_address_of_any_file() -> None:
+    manifest = make_manifest(5000)
+    data = manifest.encode()
+    assert len(data) > MIB
+    hasher = FileHasher()
+    hasher.update(data)
+    blocks = blocks_of(data)
+    assert manifest.cid == hasher.finish().cid == list(blocks)[-1]
+    assert all(Cid.of_block(cid.codec, block) == cid and len(block) <= MIB for cid, block in blocks.items())
+    asked: list[Cid] = []
+
+    async def get(cid: Cid) -> bytes:
+        asked.append(cid)
+        return blocks[cid]
+
+    assert await read_manifest(manifest.cid, get) == manifest
+    assert len(asked) == len(blocks)
+
+
+async def test_one_of_a_block_is_read_by_that_alone() -> None:
+    manifest = make_manifest()
+    blocks = blocks_of(manifest.encode())
+    assert list(blocks) == [manifest.cid]
+
+    async def get(cid: Cid) -> bytes:
+        return blocks[cid]
+
+    assert await read_manifest(manifest.cid, get) == manifest
+
+
+NO_MANIFESTS = {
+    "a raw block": (Cid.of_block(RAW, b"x"), b"x"),
+    "a directory": (Cid.of_block(DAG_PB, EMPTY), EMPTY),
+    "a node with too many links": (Cid.of_block(DAG_PB, MANY), MANY),
+    "a node of nodes": (Cid.of_block(DAG_PB, NESTED), NESTED),
+    "a file that is none": (list(blocks_of(bytes(3 * MIB)))[-1], list(blocks_of(bytes(3 * MIB)).values())[-1]),
+}
+
+
+@pytest.mark.parametrize("name", NO_MANIFESTS)
+async def test_what_is_at_an_address_and_no_manifest_is_refused(name: str) -> None:
+    cid, block = NO_MANIFESTS[name]
+    asked: list[Cid] = []
+
+    async def get(wanted: Cid) -> bytes:
+        asked.append(wanted)
+        return block if wanted == cid else bytes(MIB)
+
+    with pytest.raises(UnsupportedDag, match="manifest"):
+        await read_manifest(cid, get)
+    assert len(asked) < 5
+
+
+def test_one_that_is_too_long_is_refused() -> None:
+    (file, *_) = make_manifest().files
+    long = replace(file, hub=replace(file.hub, path="/".join(["d" * 200] * 400)))
+    manifest = replace(make_manifest(), files=(long,) * (MAX_BYTES // 80_000))
+    with pytest.raises(UnsupportedDag, match=f"org/name: the manifest of {len(manifest.files)} files has .* over {MAX_BYTES}"):
+        manifest.encode()
