@@ -84,8 +84,8 @@ class OriginClient(httpx2.Client):
         name here, and whoever gave us the job decides.
         """
         if request.method == "HEAD" and (head := self._heads.get(request.url.path)) is not None:
-            xet = self._ask_for_xet(request) if head.large and self._xet.on and self._policy is None else {}
-            return httpx2.Response(200, headers={**head.headers, **xet}, request=request)
+            asks = head.large and self._xet.on and self._policy is None
+            return self._ask_for_xet(request, head) if asks else httpx2.Response(200, headers=head.headers, request=request)
         try:
             response = super().send(request, stream=stream, **kwargs)
         except httpx2.TransportError as error:
@@ -99,12 +99,12 @@ class OriginClient(httpx2.Client):
             response.stream = _CountedStream(response.stream, self._counter, self._stall_seconds)
         return response
 
-    def _ask_for_xet(self, request: httpx2.Request) -> Mapping[str, str]:
-        """Return the headers that offer a file by Xet; none: it comes as any other file.
+    def _ask_for_xet(self, request: httpx2.Request, head: Head) -> httpx2.Response:
+        """Return the head of a file, with what offers it by Xet where it is offered, or the answer that refuses it.
 
         Whatever else is answered, the download itself will tell: some servers have no heads.
         """
-        asked = request
+        asked, plain = request, httpx2.Response(200, headers=head.headers, request=request)
         for _ in range(_MAX_HOPS):
             try:
                 response = super().send(asked, follow_redirects=False)
@@ -112,16 +112,18 @@ class OriginClient(httpx2.Client):
                 break
             if response.status_code == 429:
                 raise map_status(response, asked.url.host)
+            if response.status_code in (401, 403):
+                return response
             if constants.HUGGINGFACE_HEADER_X_XET_HASH in response.headers:
-                if not self._may_use_xet(asked, response):
-                    return {}
-                self._xet.promise(request.url.path)
-                return {name: response.headers[name] for name in _XET_HEADERS if name in response.headers}
+                if self._may_use_xet(asked, response):
+                    self._xet.promise(request.url.path)
+                    plain.headers.update({name: response.headers[name] for name in _XET_HEADERS if name in response.headers})
+                break
             following = response.next_request
             if following is None or following.url.host != asked.url.host:
                 break
             asked = following
-        return {}
+        return plain
 
     def _named(self, error: httpx2.TransportError, request: httpx2.Request) -> ContentError | None:
         """Return what a request without an answer is called, None: as it is; a stranger's hub is told of all alike."""
