@@ -10,7 +10,7 @@ from pathlib import Path
 from .arguments import Parser, UsageError, host, http_url, port_or_any, seconds, whole_number
 from .commands import interrupting, local, standard_streams
 from .commands.arguments import cid, content, instance, repository, revision
-from .commands.environment import check_store
+from .commands.environment import check_backends, check_store
 from .content.errors import ContentError, MalformedCar
 from .distribution import ShowVersion
 from .errors import BackendUnauthorized
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     command: Command = options.command
     try:
+        check_backends()
         code = command(options)
         sys.stdout.flush()
     except BrokenPipeError:

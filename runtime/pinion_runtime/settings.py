@@ -16,6 +16,7 @@ from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.content.errors import InvalidCid
 from pinion_ipfs.distribution import ShowVersion
 from pinion_ipfs.identity import Commit, RepoId
+from pinion_ipfs.kit import problem_of_kit
 from pinion_ipfs.selection import CURRENT
 from pinion_ipfs.trust import InvalidAuthorities, read_authorities
 from pinion_ipfs.xet_choice import CHOICES as XET_CHOICES
@@ -146,7 +147,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     laptop = isinstance(source, ModelFlags)
     if laptop and (problem := _problem_of_authorities(environment)):
         parser.error(problem)
-    if laptop and (problem := _problem_of_variables(environment)):
+    if laptop and (problem := _problem_of_variables(environment) or problem_of_kit(environment)):
         parser.error(problem)
     for flag, file in (("--peer-token-file", given.peer_token_file), ("--kubo-token-file", given.kubo_token_file)):
         if laptop and file and (problem := _problem_of_token(file)):

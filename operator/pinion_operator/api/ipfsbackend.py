@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from pinion_ipfs.kit import NAMES as KIT_NAMES
+from pinion_ipfs.kit import REFUSAL as KIT_REFUSAL
+
 from .access import SecretKeyRef
 from .base import (
     ATOMIC,
@@ -25,7 +28,10 @@ from .references import ObjectName, OptionalName
 from .security_context import RunAs
 from .urls import url_rules
 
-TYPE_RULES = rules(("self == oldSelf", "type is immutable: create another IpfsBackend"))
+TYPE_RULES = rules(
+    ("self == oldSelf", "type is immutable: create another IpfsBackend"),
+    (f"!self.matches('{KIT_NAMES}')", KIT_REFUSAL),
+)
 STORAGE_RULES = rules(
     ("self == oldSelf", "storage is immutable: its volume exists already; create another IpfsBackend"),
     (

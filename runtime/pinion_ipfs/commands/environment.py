@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ..arguments import UsageError, token_problem, url_problem, variable
+from ..kit import problem_of_kit
 
 _STORE = ("HF_HOME", "HF_HUB_CACHE")
 
@@ -19,6 +20,12 @@ def check_store() -> None:
             raise UsageError(f"{name}: a whole number of seconds, not {value[:80]!r}")
     if not os.environ.get("XDG_CACHE_HOME", "unset"):
         del os.environ["XDG_CACHE_HOME"]  # empty means the default, by its own specification
+
+
+def check_backends() -> None:
+    """Check that no variable asks for a backend that is refused by name."""
+    if problem := problem_of_kit(os.environ):
+        raise UsageError(problem)
 
 
 def check_authorities() -> None:

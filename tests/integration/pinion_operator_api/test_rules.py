@@ -271,6 +271,7 @@ CASES: list[Case] = [
         "type HuggingFaceCache needs cache",
     ),
     (BACKEND, "spec.type", ["Kubo"], ["IpfsKit"], "Unsupported value"),
+    (BACKEND, "spec.type", [], ["IpfsKit", "ipfs_kit", "ipfs-kit"], "ipfs_kit is not supported: its published version 0.3.0"),
     (BACKEND, "spec.transfer.stallTimeoutSeconds", [1], [0], "stallTimeoutSeconds"),
     (BACKEND, "spec.circuitBreaker.errorThresholdPercent", [100], [0, 101], "errorThresholdPercent"),
     (BACKEND, "spec.circuitBreaker.minRequests", [1], [0], "minRequests"),

@@ -1,0 +1,63 @@
+"""ipfs_kit is refused by name, in a sentence, wherever a backend can be named."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from pinion_ipfs.kit import NAMES, problem_of_kit
+from pinion_runtime.settings import parse_settings
+
+SAYS = "ipfs_kit is not supported: its published version 0.3.0 raises IndentationError"
+
+VARIABLES: dict[str, tuple[dict[str, str], str]] = {
+    "nothing": ({}, ""),
+    "another backend": ({"IPFS_BACKEND": "hf_cache,kubo_rpc"}, ""),
+    "the only one": ({"IPFS_BACKEND": "ipfs_kit"}, "IPFS_BACKEND"),
+    "one of a list": ({"IPFS_BACKEND": "hf_cache, IPFS_Kit ,kubo_rpc"}, "IPFS_BACKEND"),
+    "the package's name": ({"IPFS_BACKEND": "ipfs_kit_py"}, "IPFS_BACKEND"),
+    "switched on": ({"ENABLE_IPFS_KIT": "True"}, "ENABLE_IPFS_KIT"),
+    "switched off": ({"ENABLE_IPFS_KIT": "0"}, ""),
+    "switched on and off": ({"ENABLE_IPFS_KIT": "1", "IPFS_KIT_DISABLE": "1"}, ""),
+    "off, and named all the same": ({"IPFS_BACKEND": "ipfs_kit", "IPFS_KIT_DISABLE": "1"}, "IPFS_BACKEND"),
+}
+
+
+@pytest.mark.parametrize(("variables", "named"), VARIABLES.values(), ids=VARIABLES.keys())
+def test_variables_that_ask_for_it_are_refused(variables: dict[str, str], named: str) -> None:
+    assert problem_of_kit(variables).startswith(f"{named}: {SAYS}" if named else "")
+    assert bool(problem_of_kit(variables)) == bool(named)
+
+
+@pytest.mark.parametrize("name", ["ipfs_kit", "IpfsKit", "ipfs-kit", "IPFS_KIT_PY", "ipfskit"])
+def test_however_it_is_spelled(name: str) -> None:
+    assert re.match(NAMES, name)
+    assert not re.match(NAMES, f"my-{name}")
+
+
+@pytest.mark.parametrize("command", [["pins"], ["fetch", "a/b", "--offline"], ["add", "--only-hash", "."]])
+def test_a_command_is_not_begun(command: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pinion_ipfs.cli", *command],
+        env=os.environ | {"IPFS_BACKEND": "ipfs_kit"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"pinion-ipfs: IPFS_BACKEND: {SAYS}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_nor_is_the_server(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_settings(["a/b"], {"HF_HOME": "/hf", "ENABLE_IPFS_KIT": "1"})
+    assert ended.value.code == 2
+    assert f"ENABLE_IPFS_KIT: {SAYS}" in capsys.readouterr().err
+
+
+def test_a_pod_has_its_backends_from_its_configuration_alone() -> None:
+    parse_settings(["--config", "/c.json", "--live", "/l.json"], {"IPFS_BACKEND": "ipfs_kit"})
