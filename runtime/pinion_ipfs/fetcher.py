@@ -38,7 +38,7 @@ __all__ = ["BackendPin", "FetchRequest", "Fetcher", "PinReceipt", "Progress", "S
 
 # A sidecar, a link and their folder entries for each file, and 32 digest bytes for each MiB.
 _OVERHEAD_PER_FILE = 16 * 1024
-_STALL_SECONDS = 120.0
+STALL_SECONDS = 120.0  # without a byte, from whomever
 
 
 class Fetcher:
@@ -54,7 +54,7 @@ class Fetcher:
         on_progress: Callable[[Progress], None] = lambda progress: None,
         on_operation: Callable[[Receipt], None] = lambda receipt: None,
         *,
-        stall_seconds: float = _STALL_SECONDS,
+        stall_seconds: float = STALL_SECONDS,
         hub_timeout: float = DEFAULT_TIMEOUT,
         breakers: Mapping[str, BreakerSettings] | None = None,
         sharing: Sharing | None = None,

@@ -56,7 +56,7 @@ class HubRepository:
             info, problem = self._info_of(commit)
             if problem is not None:
                 files = self._read_tree(commit, (), problem)  # the commit is there when its tree is
-                self._check_access(commit, lambda: select(files).files)
+                self._check_access(commit, lambda: _selected(files))
                 return commit
         else:
             answer = self._get(f"/revision/{quote(revision, safe='')}", blobs="true")
@@ -132,9 +132,7 @@ class HubRepository:
 
         def lister() -> Sequence[HubFile]:
             files = [HubFile(name, 0, "") for name in names]
-            return select(
-                files or self._read_tree(commit, (), self._no_hub(f"no list of files for {self._repo}@{commit}"))
-            ).files
+            return _selected(files or self._read_tree(commit, (), self._no_hub(f"no list of files for {self._repo}@{commit}")))
 
         return lister
 
@@ -205,6 +203,14 @@ class HubRepository:
 
     def _url(self, path: str, **params: str) -> httpx2.URL:
         return self._client.url(f"/api/models/{self._repo}{path}", **params)
+
+
+def _selected(files: list[HubFile]) -> Sequence[HubFile]:
+    """Return the files that would be fetched; all, where none would: that is said when they are listed."""
+    try:
+        return select(files).files
+    except ContentError:
+        return files
 
 
 def _lacks_route(error: HfHubHTTPError) -> bool:

@@ -5,10 +5,10 @@ import asyncio
 import os
 import sys
 
-from huggingface_hub import get_token, is_offline_mode
+from huggingface_hub import constants, get_token, is_offline_mode
 
 from ..arguments import UsageError, token_problem
-from ..fetcher import Fetcher, FetchRequest, Progress, Snapshot
+from ..fetcher import STALL_SECONDS, Fetcher, FetchRequest, Progress, Snapshot
 from ..hub import RepoId, resolve_commit
 from ..printable import printable_name
 from ..store import Store
@@ -46,18 +46,21 @@ async def _fetch(options: argparse.Namespace) -> Snapshot:
     if not options.endpoint:
         url_of("HF_ENDPOINT")
     # A token stored on this machine is for the user's own hub, not for an endpoint named on the command line.
-    token = "" if options.endpoint else get_token() or ""
+    token = "" if options.endpoint or constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token() or ""
     if token and (problem := token_problem(token)):
         raise UsageError(f"the token in HF_TOKEN, or the one that `hf auth login` stored: {problem}")
     commit = await resolve_commit(options.repo, options.revision, endpoint=options.endpoint, token=token)
     request = FetchRequest(options.repo, options.revision, commit, options.endpoint, token, expected_cid=options.cid)
-    fetcher = Fetcher(Store.default(), on_progress=_draw if sys.stderr.isatty() else lambda progress: None)
+    drawing = sys.stderr.isatty() and not constants.HF_HUB_DISABLE_PROGRESS_BARS
+    # As the hub's library is told, else longer than it would wait by itself.
+    stall_seconds = float(os.environ.get("HF_HUB_DOWNLOAD_TIMEOUT") or 0) or STALL_SECONDS
+    fetcher = Fetcher(Store.default(), on_progress=_draw if drawing else lambda progress: None, stall_seconds=stall_seconds)
     try:
         listing = await fetcher.resolve(request)
         return await fetcher.verify(await fetcher.fetch(request, listing))
     finally:
         await fetcher.close()
-        if sys.stderr.isatty():
+        if drawing:
             print(file=sys.stderr)
 
 

@@ -40,3 +40,35 @@ def test_the_whole_name_would_change_it(hub: Hub, tmp_path: Path, name: str) -> 
     done = fetch(hub, tmp_path, {name: NOBODY})
     assert done.returncode == 1, done.stdout
     assert "OriginUnreachable" in done.stderr
+
+
+def test_a_token_of_the_environment_opens_a_gated_model_unless_tokens_are_to_be_asked_for(hub: Hub, tmp_path: Path) -> None:
+    hub.configure("pinion-tests/variables", gated=True, tokens=["hf_mine"])
+    try:
+        refused = fetch(hub, tmp_path, {"HF_TOKEN": "hf_mine", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"})
+        assert refused.returncode == 1
+        assert "Unauthorized" in refused.stderr
+        done = fetch(hub, tmp_path, {"HF_TOKEN": "hf_mine"})
+        assert done.returncode == 0, done.stderr
+    finally:
+        hub.configure("pinion-tests/variables")
+
+
+@pytest.mark.parametrize("disabled", ["0", "1"])
+def test_links_may_be_done_without_and_other_ways_of_transfer_are_ignored(hub: Hub, tmp_path: Path, disabled: str) -> None:
+    ignored = {"HF_HUB_ENABLE_HF_TRANSFER": "1", "HF_XET_HIGH_PERFORMANCE": "1", "HF_XET_CACHE": NOWHERE}
+    done = fetch(hub, tmp_path, {"HF_HUB_DISABLE_SYMLINKS": disabled, **ignored})
+    assert done.returncode == 0, done.stderr
+    files = {path.name: path.is_symlink() for path in tmp_path.glob("hub/models--*/snapshots/*/*")}
+    assert files == dict.fromkeys(("config.json", "model.safetensors"), disabled == "0")
+
+
+def test_a_download_may_be_silent_for_as_long_as_the_environment_says(hub: Hub, tmp_path: Path) -> None:
+    hub.order("pinion-tests/variables", {"kind": "silent", "on": "GET model.safetensors"})
+    try:
+        done = fetch(hub, tmp_path, {"HF_HUB_DOWNLOAD_TIMEOUT": "2"})
+    finally:
+        hub.configure("pinion-tests/variables")
+    assert done.returncode == 1
+    assert "DownloadStalled" in done.stderr
+    assert "2 s" in done.stderr

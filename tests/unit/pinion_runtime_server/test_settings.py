@@ -75,6 +75,11 @@ def test_xet_is_as_the_flag_says_else_as_the_variable_says(arguments: list[str],
     assert variables.get("HF_HUB_DISABLE_XET") == after
 
 
+def test_a_token_is_not_sent_where_the_environment_says_so() -> None:
+    assert parse_settings(["a/b"], {"HF_TOKEN": "hf_x", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}).hub_token == ""
+    assert parse_settings(["a/b"], {"HF_TOKEN": "hf_x", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0"}).hub_token == "hf_x"
+
+
 def test_a_kubo_needs_both_addresses() -> None:
     settings = parse_settings(["a/b", "--kubo-rpc", "http://127.0.0.1:5001", "--kubo-gateway", "http://127.0.0.1:8085"], {})
     assert isinstance(settings.source, ModelFlags)
