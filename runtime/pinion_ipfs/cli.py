@@ -92,7 +92,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="the hub's address (default: the library's own, or HF_ENDPOINT)",
     )
     command.add_argument("--cid", type=cid, metavar="CID", help="accept nothing but this CID")
-    command.add_argument("--xet", default="", choices=XET_CHOICES, help=XET_HELP)
+    command.add_argument("--xet", default="", choices=XET_CHOICES, metavar="WHEN", help=XET_HELP)
     command.add_argument("--offline", action="store_true", help="verify what the local store has, and ask nobody")
     _serve_arguments(add("serve", _serve, "give models of the local store to peers over HTTP: GET and HEAD, with a token"))
     return parser

@@ -296,7 +296,7 @@ def _parser() -> argparse.ArgumentParser:
     what = parser.add_argument_group("the model (with MODEL)")
     what.add_argument("--revision", help="branch, tag or commit (default: main)")
     what.add_argument("--endpoint", type=http_url, default="", metavar="URL", help="another hub than the default one")
-    what.add_argument("--xet", default="", choices=XET_CHOICES, help=XET_HELP)
+    what.add_argument("--xet", default="", choices=XET_CHOICES, metavar="WHEN", help=XET_HELP)
     what.add_argument(
         "--served-name", default="", metavar="NAME", help="the name that requests use (default: ORG/NAME, or the folder's)"
     )
