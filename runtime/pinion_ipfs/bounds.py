@@ -4,8 +4,8 @@ from .content.cid import RAW, Cid
 from .content.leaves import CHUNK
 from .content.names import MAX_DEPTH
 from .content.unixfs import FileLayout, layout_leaves, layout_tree
-from .content.verify import Limits
 from .errors import UnsupportedDag
+from .hub_files import MAX_FILES
 from .identity import Commit, RepoId
 from .listing import HubFile, Listing
 from .manifest import Manifest, ManifestFile
@@ -24,8 +24,8 @@ def check_bounds(repo: RepoId, commit: Commit, listing: Listing) -> None:
         while folder and folder not in folders:
             folders.add(folder)
             folder = folder.rpartition("/")[0]
-    if (count := len(listing.files) + len(folders)) > (most := Limits().max_entries):
-        raise UnsupportedDag(f"{repo}: {count} files and folders, over {most}")
+    if (count := len(listing.files) + len(folders)) > MAX_FILES:
+        raise UnsupportedDag(f"{repo}: {count} files and folders, over {MAX_FILES}")
     try:
         layout_tree({file.path: _layout_of(file) for file in listing.files})
     except UnsupportedDag as error:
