@@ -70,7 +70,7 @@ CASES: list[Case] = [
     (
         MODEL,
         "spec.cors.allowOrigins",
-        [[], ["*"], ["https://app.example", "http://localhost:3000", "http://[::1]:80", "capacitor://localhost"]],
+        [[], ["*"], ["https://app.example", "http://localhost:3000", "http://[::1]:8080", "capacitor://localhost"]],
         [["app.example"], ["https://app.example/"], ["https://App.example"], ["https://*.example"], ["null"], [""]],
         "spec.cors.allowOrigins[0]",
     ),
