@@ -21,7 +21,11 @@ known. `null` is as if the setting were not there.
 
 A folder without `modules.json` is read as sentence-transformers reads it: none of these files counts, and the vectors of tokens
 are averaged (`mean`), or that of the last token is taken (`lasttoken`) where `architectures` begins with a `...ForCausalLM` and
-`is_causal` is not false. A chat template is not applied.
+`is_causal` is not false. A chat template is not applied. `/status` and `status.model.pooling` say which it is, `poolingAssumed`
+that no file says so.
+
+At load the model is compared with itself: texts alone, beside others, padded. Where a text's vector depends on its neighbours,
+only texts of one length go through the model together, or one at a time: `engine` and `engineReason` in `/status` say so.
 
 `sentence_bert_config.json` may have an old name, and the first that says anything counts:
 {", ".join(f"`{name}`" for name in TRANSFORMER_FILES[1:])}.

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.models import save_word_pieces
 
-VOCABULARY = 400
+VOCABULARY = 275  # of the tokenizer that is put beside them
 PARAMETERS = 3_000_000  # what has more with these sizes has parts for images or sound
 
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers", "num_decoder_layers")

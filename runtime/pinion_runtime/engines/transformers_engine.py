@@ -1,4 +1,4 @@
-"""Encoders through transformers, padded: the plain path that works for every architecture."""
+"""Encoders through transformers: the plain path that works for every architecture, padded where texts may share a pass."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
