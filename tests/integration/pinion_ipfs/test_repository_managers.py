@@ -30,6 +30,7 @@ REPO, GATED, TOKEN = "managed/model", "managed/gated", "hf_managed"
 COMMIT = re.compile("[0-9a-f]{40}")
 FILES = {
     "README.md": b"# a model",
+    "tokenizer.json": b'{"model": {}}',
     "config.json": b"{}",
     "1_Pooling/config.json": b'{"pooling": 1}',
     "deep/er/vocab.txt": b"a\nb\n",
