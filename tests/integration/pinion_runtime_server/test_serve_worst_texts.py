@@ -47,7 +47,7 @@ def test_the_worst_at_once_hold_up_nobody(served: Served) -> None:
 
 
 def test_a_word_passes_a_request_of_2048_texts(served: Served) -> None:
-    bulk = {"model": served.model, "input": ["heron fish kettle " * 8] * 2048, "encoding_format": "base64"}
+    bulk = {"model": served.model, "input": ["heron fish kettle " * 8] * 2048, "truncate": True}
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(served.post, bulk, timeout=300)
         wait_until(lambda: served.status().queue.running_requests == 1, 60, "the large request is under way")
