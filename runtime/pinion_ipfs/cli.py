@@ -202,9 +202,3 @@ def _message(error: ContentError | OSError) -> str:
         where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
         return f"{where}: {error.strerror}" if where else error.strerror
     return str(error)
-
-
-if __name__ == "__main__":
-    from .__main__ import main as program
-
-    program()

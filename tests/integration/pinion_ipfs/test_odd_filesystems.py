@@ -36,7 +36,7 @@ def cid(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> str:
 def run(hub: Hub, home: Path, *arguments: str, **variables: str) -> tuple[dict[str, Any], str]:
     """Run `pinion-ipfs fetch` to its good end; return what it printed and what it complained of."""
     environment = os.environ | {"HF_HOME": str(home), "HF_ENDPOINT": hub.endpoint} | variables
-    command = [sys.executable, "-m", "pinion_ipfs.cli", "fetch", "--json", REPO, *arguments]
+    command = [sys.executable, "-m", "pinion_ipfs", "fetch", "--json", REPO, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -82,7 +82,7 @@ def test_a_copy_in_a_snapshot_is_looked_at_too(hub: Hub, tmp_path: Path, cid: st
     copy = Path(answer["path"]) / "model.safetensors"
     copy.write_bytes(copy.read_bytes().replace(b"w", b"W", 1))
     environment = os.environ | {"HF_HOME": str(tmp_path)} | variables
-    command = [sys.executable, "-m", "pinion_ipfs.cli", "fetch", "--json", "--offline", REPO]
+    command = [sys.executable, "-m", "pinion_ipfs", "fetch", "--json", "--offline", REPO]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
     assert "no longer what was stored: model.safetensors" in json.loads(done.stdout)["message"]

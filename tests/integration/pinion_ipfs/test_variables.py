@@ -18,7 +18,7 @@ def fetch(hub: Hub, home: Path, variables: dict[str, str]) -> "subprocess.Comple
     hub.add_repo("pinion-tests/variables", {"config.json": b"{}", "model.safetensors": b"bytes"})
     kept = {name: value for name, value in os.environ.items() if name.upper() not in READ_NAMES and not name.startswith("HF_")}
     environment = {**kept, "HF_HOME": str(home), "HF_ENDPOINT": hub.endpoint, **variables}
-    command = [sys.executable, "-m", "pinion_ipfs.cli", "fetch", "pinion-tests/variables"]
+    command = [sys.executable, "-m", "pinion_ipfs", "fetch", "pinion-tests/variables"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 

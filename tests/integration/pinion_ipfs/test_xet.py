@@ -114,7 +114,7 @@ async def test_a_command_is_told_to_do_without(
 ) -> None:
     async with manager_of(model.endpoint, after=[promising(HOME)]) as manager:
         with environment(HF_HUB_DISABLE_XET=variable, HF_HOME=str(tmp_path), HF_ENDPOINT=None, HF_HUB_CACHE=None):
-            command = (sys.executable, "-m", "pinion_ipfs.cli", "fetch", REPO, "--endpoint", manager.endpoint, *arguments)
+            command = (sys.executable, "-m", "pinion_ipfs", "fetch", REPO, "--endpoint", manager.endpoint, *arguments)
             process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
             _, complaint = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0, complaint.decode()

@@ -27,7 +27,7 @@ FLAT_MIB = 128  # resident memory of a whole `pinion-ipfs` process, whatever the
 
 def measured(peak: Path, *arguments: str | Path) -> list[str | Path]:
     """Return the command of a `pinion-ipfs` that leaves its peak of resident memory in a file."""
-    return [sys.executable, "-c", MEASURED, peak, sys.executable, "-m", "pinion_ipfs.cli", *arguments]
+    return [sys.executable, "-c", MEASURED, peak, sys.executable, "-m", "pinion_ipfs", *arguments]
 
 
 def resident_mib(process: subprocess.Popen[bytes], peak: Path) -> float:

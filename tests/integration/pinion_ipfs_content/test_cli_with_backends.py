@@ -28,7 +28,7 @@ class Program:
         return self.bytes(*arguments, status=status).decode()
 
     def bytes(self, *arguments: str | Path, status: int = 0) -> bytes:
-        command = [sys.executable, "-m", "pinion_ipfs.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "pinion_ipfs", *map(str, arguments)]
         done = subprocess.run(command, env=self.environment, capture_output=True, timeout=120, check=False)
         assert done.returncode == status, done.stderr.decode()
         return done.stdout if status == 0 else done.stderr

@@ -40,7 +40,7 @@ def test_however_it_is_spelled(name: str) -> None:
 @pytest.mark.parametrize("command", [["pins"], ["fetch", "a/b", "--offline"], ["add", "--only-hash", "."]])
 def test_a_command_is_not_begun(command: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pinion_ipfs.cli", *command],
+        [sys.executable, "-m", "pinion_ipfs", *command],
         env=os.environ | {"IPFS_BACKEND": "ipfs_kit"},
         capture_output=True,
         text=True,

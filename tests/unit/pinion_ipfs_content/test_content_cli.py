@@ -38,7 +38,7 @@ def test_export_verify_and_import_go_round(model: Path, tmp_path: Path, capsys: 
 
 
 def test_export_and_verify_in_a_pipe(model: Path) -> None:
-    program = [sys.executable, "-m", "pinion_ipfs.cli"]
+    program = [sys.executable, "-m", "pinion_ipfs"]
     exported = subprocess.run([*program, "export", str(model)], capture_output=True, timeout=60, check=True)
     assert exported.stderr.decode().strip() == str(ROOT)
     verified = subprocess.run([*program, "verify", "-"], input=exported.stdout, capture_output=True, timeout=60, check=True)
