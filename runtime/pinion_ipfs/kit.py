@@ -1,11 +1,10 @@
-"""The backend `ipfs_kit`, which is refused by name wherever a backend can be named; nothing of it is ever imported."""
+"""The backend `ipfs_kit`, which is refused by name where variables name backends; nothing of it is ever imported."""
 
 import re
 from collections.abc import Mapping
 
-# Written for RE2, too: the rule of IpfsBackends is made of it.
-NAMES = "(?i)^[ ]*ipfs[-_ ]?kit([-_ ]?py)?[ ]*$"
-REFUSAL = (
+_NAMES = "(?i)^[ ]*ipfs[-_ ]?kit([-_ ]?py)?[ ]*$"
+_REFUSAL = (
     "ipfs_kit is not supported: its published version 0.3.0 raises IndentationError when it is imported, and parts of it answer"
     " with made-up CIDs"
 )
@@ -15,10 +14,10 @@ _YES = frozenset({"1", "true", "yes", "on"})
 
 def problem_of_kit(environment: Mapping[str, str]) -> str:
     """Return why the variables can't be followed, '' when they do not ask for ipfs_kit."""
-    if any(re.match(NAMES, name) for name in environment.get(_LIST, "").split(",")):
-        return f"{_LIST}: {REFUSAL}"
+    if any(re.match(_NAMES, name) for name in environment.get(_LIST, "").split(",")):
+        return f"{_LIST}: {_REFUSAL}"
     if _is_yes(environment, _SWITCH) and not _is_yes(environment, _OFF):
-        return f"{_SWITCH}: {REFUSAL}"
+        return f"{_SWITCH}: {_REFUSAL}"
     return ""
 
 

@@ -17,7 +17,8 @@ from tests.support.serve import wait_until
 BIN = Path(sys.executable).parent  # of this project's programs: python, the init, pinion-serve
 _NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "--")
 # Nothing survives a test run that was killed.
-_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+# A signal that whoever runs the tests ignores (nohup) is not to be ignored by what they start.
+_WITH_US = ("env", "--default-signal", "setpriv", "--pdeathsig", "KILL", "--")
 
 
 @dataclass(frozen=True)

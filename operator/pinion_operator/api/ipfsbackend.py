@@ -4,9 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from pinion_ipfs.kit import NAMES as KIT_NAMES
-from pinion_ipfs.kit import REFUSAL as KIT_REFUSAL
-
 from .access import SecretKeyRef
 from .base import (
     ATOMIC,
@@ -30,7 +27,6 @@ from .urls import url_rules
 
 TYPE_RULES = rules(
     ("self == oldSelf", "type is immutable: create another IpfsBackend"),
-    (f"!self.matches('{KIT_NAMES}')", KIT_REFUSAL),
 )
 STORAGE_RULES = rules(
     ("self == oldSelf", "storage is immutable: its volume exists already; create another IpfsBackend"),
