@@ -132,6 +132,10 @@ class Fetcher:
         meter.publish()
         if missing and request.offline and wrong:
             raise self._wrong_offline(request, wrong)
+        if missing and not self._store.writable:  # before a byte is fetched, and not told as the hub's failure
+            user, shown = os.geteuid(), ", ".join(file.path for file in missing[:3]) + (" and others" if missing[3:] else "")
+            where = f"{self._store.hf_home} can't be written by user {user}"
+            raise StoreInaccessible(f"{request.repo}@{request.commit}: {where}, and lacks {shown}")
         if missing:
             if request.manifest_cid not in self._manifests_missed:
                 await self._manifest(request)  # with it single files can be asked for by CID
@@ -254,9 +258,6 @@ class Fetcher:
             available = request.size_limit_bytes
             raise InsufficientStorage(f"{what} and the cache's limit", needed_bytes=needed, available_bytes=available)
         absent = [file for file in files if not self._store.blob(request.repo, file).exists()]
-        if absent and not self._store.writable:  # before a byte is fetched, and not told as the hub's failure
-            user, shown = os.geteuid(), ", ".join(file.path for file in absent[:3]) + (" and others" if absent[3:] else "")
-            raise StoreInaccessible(f"{what}: {self._store.hf_home} can't be written by user {user}, and lacks {shown}")
         needed = _space(absent)
         if not self._store.has_room(needed):
             free = self._store.free_bytes()
