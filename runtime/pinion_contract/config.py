@@ -6,7 +6,7 @@ Two files are mounted: `config.json` of a revision, which never changes, and `li
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 from pydantic.alias_generators import to_camel
 
 from .base import Message, OpenMessage
@@ -48,6 +48,16 @@ class FolderSource(Message):
     folder: str  # an absolute path
     allow_patterns: tuple[str, ...] = ()
     ignore_patterns: tuple[str, ...] = ()
+
+
+def _kind_of_source(value: Any) -> str:
+    """Return which kind of source this is, so that what is wrong in one is not told as wrong in the other too."""
+    return "folder" if isinstance(value, FolderSource) or (isinstance(value, dict) and "folder" in value) else "huggingFace"
+
+
+Source = Annotated[
+    Annotated[HuggingFaceSource, Tag("huggingFace")] | Annotated[FolderSource, Tag("folder")], Discriminator(_kind_of_source)
+]
 
 
 class CircuitBreaker(Message):
@@ -142,7 +152,7 @@ class RuntimeConfig(Message):
     namespace: str
     deployment: str
     revision: str
-    source: HuggingFaceSource | FolderSource
+    source: Source
     backends: tuple[Backend, ...] = ()  # in order of preference
     fallback: Literal["Automatic", "None"] = "Automatic"  # while no backend can deliver or pin: go on without, or wait
     peers: Peers | None = None

@@ -87,7 +87,11 @@ def test_a_listing_that_is_not_the_operators(serve: Serve) -> None:
     [
         ({"dtype": "int8"}, "dtype"),
         ({"noSuchField": 1}, "noSuchField"),
-        ({"source": {"repo": "a/b", "commit": "main"}}, "source.commit"),
+        (
+            {"source": {"repo": "a/b", "commit": "main"}},
+            "source.huggingFace.commit: String should match pattern '^[0-9a-f]{40}$' (1 problems)",
+        ),
+        ({"source": {"folder": 5}}, "source.folder.folder: Input should be a valid string (1 problems)"),
     ],
 )
 def test_a_configuration_that_breaks_the_contract(serve: Serve, change: dict[str, Any], words: str) -> None:
