@@ -46,17 +46,20 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 class Fault:
     """What breaks one step, what is said of it, in which kinds of things something is left, and what mends it."""
 
-    breaks: str  # commands; {state} is the state folder
+    breaks: str  # commands; {state} is the state folder, {nft} the path of nft
     told: tuple[str, ...]  # a pattern for each line
     left: frozenset[str]
     mends: str
     stays: frozenset[str] = frozenset()  # what nothing can put back any more
 
 
+# A machine that has had no cluster yet has not all of these: their paths are asked for when a test needs them.
+PROGRAMS = ("conntrack", "ip", "iptables", "nft")
+
+
 def unable(program: str) -> tuple[str, str]:
-    """Return what makes a program one that cannot be executed, and what undoes that."""
-    path = find_program(program, program)
-    return f"mount --bind /dev/null {path}", f"umount {path}"
+    """Return what makes one of PROGRAMS one that cannot be executed, and what undoes that."""
+    return f"mount --bind /dev/null {{{program}}}", f"umount {{{program}}}"
 
 
 def fault(breaks: str, mends: str, *told: str, left: set[str], stays: frozenset[str] = frozenset()) -> Fault:
@@ -152,7 +155,8 @@ def test_what_is_broken_is_named_and_all_else_goes(machine: Machine, name: str) 
     fault = FAULTS[name]
     before = machine.leavings()
     machine.run_a_cluster()
-    machine.shell(fault.breaks.format(state=machine.layout.state))
+    paths = {"state": machine.layout.state, **{name: find_program(name, name) for name in PROGRAMS}}
+    machine.shell(fault.breaks.format(**paths))
 
     done = machine.down()
     lines = done.stderr.splitlines()
@@ -161,7 +165,7 @@ def test_what_is_broken_is_named_and_all_else_goes(machine: Machine, name: str) 
     left = machine.changes(before)
     assert left.keys() <= fault.left, left
 
-    machine.shell(fault.mends.format(state=machine.layout.state))
+    machine.shell(fault.mends.format(**paths))
     again = machine.down()
     assert (again.returncode, again.stderr) == (0, "")
     left = machine.changes(before)
