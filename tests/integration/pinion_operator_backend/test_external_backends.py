@@ -206,7 +206,7 @@ def test_models_go_on_and_start_with_a_backend_that_may_not_be_asked(
     first = start(PINION_HUB_ENDPOINT=hub.endpoint)
     models = Models(backends.control_plane, backends.namespace)
     repo = f"pinion-tests/unasked-{secrets.token_hex(4)}"
-    hub.add_repo(repo, {"config.json": b"{}", "model.safetensors": b"weights"})
+    hub.add_repo(repo, {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors": b"weights"})
     external = {"apiURL": running_kubo.rpc_url, "gatewayURLs": [running_kubo.gateway_url]}
     token = {"authSecretRef": {"name": "kubo-token", "key": "bearer"}}
     backends.token(running_kubo.credentials.operator_token, hosts=running_kubo.rpc_url.removeprefix("http://"))
