@@ -38,9 +38,12 @@ def remove_container_traces() -> None:
 
 
 def remove_folders(saved: Path) -> None:
-    """Remove the folders of the record as far as they hold only what dead programs leave: sockets, dead links, folders."""
+    """Remove the folders of the record as far as they hold only what dead programs leave: sockets, links, folders.
+
+    Links are dead, or lead into the folder of the record, as the kubelet's to the logs of pods do, which go with that folder.
+    """
     if saved.exists():
-        take_all(Step(folder, partial(_prune, Path(folder))) for folder in read_record(saved))
+        take_all(Step(folder, partial(_prune, Path(folder), saved.parent)) for folder in read_record(saved))
         saved.unlink()
 
 
@@ -62,19 +65,19 @@ def _remove_results(result: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _prune(folder: Path) -> None:
+def _prune(folder: Path, going: Path) -> None:
     if not folder.is_dir() or folder in mount_points():  # what is mounted there is somebody's
         return
-    take_all(Step(str(path), partial(_prune_one, path)) for path in list(folder.iterdir()))
+    take_all(Step(str(path), partial(_prune_one, path, going)) for path in list(folder.iterdir()))
     if not any(folder.iterdir()):
         folder.rmdir()
 
 
-def _prune_one(path: Path) -> None:
+def _prune_one(path: Path, going: Path) -> None:
     if path.is_symlink():
-        if not path.exists():
+        if not path.exists() or path.readlink().is_relative_to(going):
             path.unlink(missing_ok=True)
     elif path.is_dir():
-        _prune(path)
+        _prune(path, going)
     elif path.is_socket():
         path.unlink(missing_ok=True)
