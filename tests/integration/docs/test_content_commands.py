@@ -4,11 +4,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.hub import Hub
+from tests.support.hub import Hub, start_hub, stop_hub
 from tests.support.kubo import Kubo
 
 pytestmark = pytest.mark.kubo
@@ -33,14 +34,25 @@ def pattern(lines: list[str]) -> str:
     return ".*".join(re.escape(part) for part in "\n".join(lines).split("…"))
 
 
-def test_every_example_gives_what_the_page_shows(kubo: Kubo, hub: Hub, tmp_path: Path) -> None:
-    hub.add_repo("sentence-transformers/all-MiniLM-L6-v2", {"config.json": b"{}", "model.safetensors": bytes(100)})
+@pytest.fixture
+def small_hub(tmp_path: Path) -> Iterator[Hub]:
+    """Return a hub whose model of the page's name is a small one: the hub that tests share has the real one for them."""
+    (tmp_path / "hub").mkdir()
+    hub = start_hub(tmp_path / "hub")
+    try:
+        hub.add_repo(hub.minilm, {"config.json": b"{}", "model.safetensors": bytes(100)})
+        yield hub
+    finally:
+        stop_hub(hub)
+
+
+def test_every_example_gives_what_the_page_shows(kubo: Kubo, small_hub: Hub, tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "KUBO_", "PINION_"))}
     environment = {
         **kept,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HF_HOME": str(tmp_path / "home"),
-        "HF_ENDPOINT": hub.endpoint,
+        "HF_ENDPOINT": small_hub.endpoint,
         "KUBO_API": kubo.rpc_url,
         "KUBO_API_TOKEN": kubo.token,
     }

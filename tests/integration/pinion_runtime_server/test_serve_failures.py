@@ -112,7 +112,8 @@ def test_a_hub_that_is_down_is_waited_for(serve: Serve) -> None:
     port = free_port()
     config = make_config(serve.hub, serve.hub.minilm, commit_of(serve.hub, serve.hub.minilm))
     source = config.source.model_copy(update={"endpoint": f"http://127.0.0.1:{port}"})
-    served = serve.config(config.model_copy(update={"source": source}), make_live())
+    # What the cache has whole is served without the hub: this one is empty.
+    served = serve.config(config.model_copy(update={"source": source}), make_live(), cache=serve.folder / "empty")
     status = served.wait_failure(FailureReason.ORIGIN_UNREACHABLE)
     assert status.phase is Phase.RESOLVING
     assert status.failure is not None
