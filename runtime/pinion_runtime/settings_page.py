@@ -1,10 +1,11 @@
 """docs/sentence-transformers.md from the code that reads the files: `python -m pinion_runtime.settings_page write|check`."""
 
-import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from pinion_ipfs.generated_page import write_or_check
 
 from .sentence_modules import ACTIVATIONS, MODULES, REFUSED_MODULES
 from .sentence_settings import FILES, TRANSFORMER_FILES
@@ -76,21 +77,8 @@ def _table(head: str, rows: Iterable[tuple[str, str, str]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the page, or say that it differs from what would be written; the exit status is 1 when it does."""
-    parser = argparse.ArgumentParser(prog="python -m pinion_runtime.settings_page", description=__doc__)
-    parser.add_argument("action", choices=("write", "check"))
-    parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository root (default: the working directory)")
-    options = parser.parse_args(arguments)
-    path: Path = options.root / PAGE
-    text = render()
-    if path.is_file() and path.read_text("utf-8") == text:
-        return 0
-    if options.action == "check":
-        print(f"{path} is not what the code says: run `make generate`", file=sys.stderr)
-        return 1
-    path.write_text(text, "utf-8")
-    print(f"wrote {path}")
-    return 0
+    """Write the page, or say that it is not what would be written; the exit status is 1 then."""
+    return write_or_check("pinion_runtime.settings_page", __doc__, PAGE, lambda known: render(), arguments)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from ..content.car_index import MAX_BLOCKS
 from ..content.car_reader import MAX_BLOCK
 from ..content.names import MAX_DEPTH, MAX_ENTRIES, MAX_NAME_BYTES
 from ..content.unixfs import MAX_DIRECTORY_BLOCK
+from ..generated_page import write_or_check
 from .interrupting import UNWIND_SECONDS
 
 PAGE = Path("docs/content-commands.md")
@@ -94,27 +95,13 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 _TABLES: dict[str, Callable[[], str]] = {
     "commands": _commands,
     "bounds": _bounds,
-    **{name: lambda name=name: _options(name) for name in commands()},  # type: ignore[misc]
+    **{name: lambda name=name: _options(name) for name in commands()},  # type: ignore[misc]  # the default is the name of now
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the page, or say that it is not what would be written; the exit status is 1 then."""
-    parser = argparse.ArgumentParser(prog="python -m pinion_ipfs.commands.reference", description=__doc__)
-    parser.add_argument("action", choices=("write", "check"))
-    parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository root (default: the working directory)")
-    options = parser.parse_args(arguments)
-    path = options.root / PAGE
-    known = path.read_text("utf-8")
-    page = render(known)
-    if page == known:
-        return 0
-    if options.action == "check":
-        print(f"{path} is not what the code says: run `make generate`", file=sys.stderr)
-        return 1
-    path.write_text(page, "utf-8")
-    print(f"wrote {path}")
-    return 0
+    return write_or_check("pinion_ipfs.commands.reference", __doc__, PAGE, render, arguments)
 
 
 if __name__ == "__main__":

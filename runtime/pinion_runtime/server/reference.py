@@ -1,6 +1,5 @@
 """The tables of docs/http-interface.md, from the code: `python -m pinion_runtime.server.reference write|check`."""
 
-import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -9,6 +8,7 @@ from pathlib import Path
 from pydantic.alias_generators import to_camel
 
 from pinion_contract.config import Limits
+from pinion_ipfs.generated_page import write_or_check
 
 from ..lifecycle import Lifecycle
 from ..metrics import Metrics
@@ -205,21 +205,7 @@ def _json(value: object) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the page, or say that it is not what would be written; the exit status is 1 then."""
-    parser = argparse.ArgumentParser(prog="python -m pinion_runtime.server.reference", description=__doc__)
-    parser.add_argument("action", choices=("write", "check"))
-    parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository root (default: the working directory)")
-    options = parser.parse_args(arguments)
-    path = options.root / PAGE
-    known = path.read_text("utf-8")
-    page = render(known)
-    if page == known:
-        return 0
-    if options.action == "check":
-        print(f"{path} is not what the code says: run `make generate`", file=sys.stderr)
-        return 1
-    path.write_text(page, "utf-8")
-    print(f"wrote {path}")
-    return 0
+    return write_or_check("pinion_runtime.server.reference", __doc__, PAGE, render, arguments)
 
 
 if __name__ == "__main__":
