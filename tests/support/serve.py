@@ -99,8 +99,15 @@ class Served:
 
     def wait_for(self, *phases: Phase, seconds: float = READY_SECONDS) -> PodStatus:
         """Wait until the pod is in one of these phases, and return its status."""
-        wait_until(lambda: self.phase() in phases, seconds, f"{phases}; the log ends:\n{self.log_end()}")
+        self.wait_until(lambda: self.phase() in phases, seconds, str(phases))
         return self.status()
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Wait until `condition` holds; raise AssertionError with `what` and the log as it is by then."""
+        try:
+            wait_until(condition, seconds, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the log ends:\n{self.log_end()}") from None
 
     def phase(self) -> Phase | None:
         """Return the phase, None while nobody answers; a process that has ended is an error."""
@@ -130,7 +137,7 @@ class Served:
             failure = self.status().failure
             return failure is not None and failure.reason is reason
 
-        wait_until(told, seconds, f"{reason}; the log ends:\n{self.log_end()}")
+        self.wait_until(told, seconds, str(reason))
         return self.status()
 
     def log_end(self) -> str:

@@ -19,6 +19,7 @@ from devcluster.steps import UnfinishedError
 pytestmark = pytest.mark.control_plane
 
 CRDS = str(REPOSITORY / "crds")
+SLOW = 150  # seconds: on a busy machine a definition took more than one minute to go
 MODEL = {
     "apiVersion": "pinion.dev/v1alpha1",
     "kind": "ModelDeployment",
@@ -47,9 +48,9 @@ def plane() -> Iterator[ControlPlane]:
 def cluster(tmp_path: Path, plane: ControlPlane) -> Iterator[Somebodys]:
     made = Somebodys(tmp_path, plane)
     yield made
-    if made.state.exists():  # a test that failed, and the next one needs the cluster too
-        made.wanted = "pinion"
-        made.down()
+    if made.state.exists() or names(made, "crds"):  # a test that failed, and the next one needs an empty cluster too
+        plane.stop()
+        plane.start()
 
 
 def install_chart(cluster: ExistingCluster) -> None:
@@ -92,7 +93,7 @@ def test_foreign_pinions_and_namespaces_are_left_alone(cluster: Somebodys) -> No
     with pytest.raises(ExistingError, match=r"modeldeployments\.pinion\.dev"):
         cluster.down()
     assert "/modeldeployments.pinion.dev" in names(cluster, "crds")
-    cluster.plane.kubectl("delete", "--filename", CRDS)
+    cluster.plane.kubectl("delete", "--filename", CRDS, f"--timeout={SLOW}s", timeout=SLOW + 10)
 
     cluster.plane.create_namespace("platform")
     install.helm(cluster, "install", "other", str(install.CHART), "--namespace=platform", "--set=crds.enabled=false")
@@ -106,7 +107,7 @@ def test_foreign_pinions_and_namespaces_are_left_alone(cluster: Somebodys) -> No
         install.ensure_namespace(cluster, "pinion-system")
     cluster.down()
     assert {"/pinion-system", "/platform"} <= names(cluster, "namespaces")
-    cluster.plane.kubectl("delete", "namespace", "pinion-system", "platform", "--timeout=60s", timeout=70)
+    cluster.plane.kubectl("delete", "namespace", "pinion-system", "platform", f"--timeout={SLOW}s", timeout=SLOW + 10)
 
 
 HELD = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "finalizers": ["example.com/held"]}}
@@ -139,7 +140,7 @@ def test_what_a_dead_operator_holds_goes_and_is_named(cluster: Somebodys) -> Non
         "pins on nodes of others stay"
     )
     assert line in caught.value.lines, "on a busy machine other things are late too"
-    cluster.patience = 60
+    cluster.patience = SLOW
     cluster.down()
     assert names(cluster, KINDS) == before
 
@@ -158,7 +159,7 @@ def test_a_namespace_that_is_held_is_named_with_what_holds_it_and_all_else_goes(
 
     assert cluster.is_up()
     cluster.kubectl("patch", "configmap", "held", "--namespace=demo", "--type=merge", '--patch={"metadata":{"finalizers":[]}}')
-    cluster.patience = 60
+    cluster.patience = SLOW
     cluster.down()
     assert names(cluster, KINDS) == before
 
@@ -167,7 +168,7 @@ def test_a_namespace_that_is_held_is_named_with_what_holds_it_and_all_else_goes(
 def test_a_kubeconfig_that_is_gone_is_read_again_from_the_context(cluster: Somebodys, what: str) -> None:
     before = names(cluster, KINDS)
     bring(cluster)
-    cluster.patience = 60
+    cluster.patience = SLOW
     match what:
         case "kubeconfig":
             cluster.kubeconfig.unlink()
@@ -189,16 +190,16 @@ def test_a_kubeconfig_that_is_gone_is_read_again_from_the_context(cluster: Someb
     "gone",
     [
         ("delete", "secret", "--all", "--namespace=pinion-system"),  # where Helm keeps what it knows of the release
-        ("delete", "namespace", "pinion-system", "--timeout=60s"),
-        ("delete", "crd", "modeldeployments.pinion.dev", "--timeout=60s"),
+        ("delete", "namespace", "pinion-system", f"--timeout={SLOW}s"),
+        ("delete", "crd", "modeldeployments.pinion.dev", f"--timeout={SLOW}s"),
     ],
     ids=["the record of the release", "its namespace", "a definition"],
 )
 def test_what_others_have_deleted_already_is_no_error(cluster: Somebodys, gone: tuple[str, ...]) -> None:
     before = names(cluster, KINDS)
     bring(cluster)
-    cluster.patience = 60
-    cluster.kubectl(*gone, timeout=70)
+    cluster.patience = SLOW
+    cluster.kubectl(*gone, timeout=SLOW + 10)
     cluster.down()
     assert names(cluster, KINDS) == before
 

@@ -127,7 +127,7 @@ def test_why_the_hub_cannot_be_asked_is_told_in_status_and_log(
     models.wait_for("minilm", SourceResolved="False/OriginUnreachable")
     told = f"the certificate of {HOST} is not trusted: unable to get local issuer certificate"
     assert told in models.message("minilm", "SourceResolved")
-    assert any(told in line.get("detail", "") for line in operator.lines())
+    wait_until(lambda: any(told in line.get("detail", "") for line in operator.lines()), "the log tells it too")
     proxy.answers[f"{HOST}:443"] = "407 Proxy Authentication Required"
     models.apply("other", hub.minilm)
     models.wait_for("other", SourceResolved="False/OriginUnreachable")

@@ -27,6 +27,12 @@ def rpc() -> Iterator[Relay]:
 
 
 @pytest.fixture
+def gateway() -> Iterator[Relay]:
+    with relay() as running:
+        yield running
+
+
+@pytest.fixture
 def late_kubo(ipfs_binary: Path, managed_repo: ManagedRepo, tmp_path: Path) -> Iterator[Kubo]:
     """Yield a daemon that the test starts."""
     daemon = managed_repo.copy(ipfs_binary, tmp_path / "kubo")
@@ -36,13 +42,13 @@ def late_kubo(ipfs_binary: Path, managed_repo: ManagedRepo, tmp_path: Path) -> I
         daemon.stop()
 
 
-def backend(kubo: Kubo, rpc: Relay, folder: Path) -> KuboBackend:
+def backend(kubo: Kubo, rpc: Relay, gateway: Relay, folder: Path) -> KuboBackend:
     token = folder / "token"
     token.write_text(kubo.token + "\n")
     return KuboBackend(
         name="late",
         rpc_url=rpc.url,
-        gateway_url=rpc.url,
+        gateway_url=gateway.url,
         token_file=str(token),
         allow_local_addresses=True,
         circuit_breaker=CircuitBreaker(min_requests=1, open_seconds=2),
@@ -50,11 +56,11 @@ def backend(kubo: Kubo, rpc: Relay, folder: Path) -> KuboBackend:
 
 
 def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
-    serve: Serve, hub: Hub, tiny_models: TinyModels, late_kubo: Kubo, rpc: Relay
+    serve: Serve, hub: Hub, tiny_models: TinyModels, late_kubo: Kubo, rpc: Relay, gateway: Relay
 ) -> None:
     tiny_models.copy(hub.root / "tiny/automatic", seed=12)
     config = make_config(
-        hub, "tiny/automatic", commit_of(hub, "tiny/automatic"), backends=(backend(late_kubo, rpc, serve.folder),)
+        hub, "tiny/automatic", commit_of(hub, "tiny/automatic"), backends=(backend(late_kubo, rpc, gateway, serve.folder),)
     )
     served = serve.config(config, make_live())
     status = served.wait_ready()
@@ -68,7 +74,8 @@ def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
 
     late_kubo.start()
     rpc.lead_to(late_kubo.rpc_url)
-    wait_until(lambda: served.status().backend.pinned_in == ("late",), PATIENCE, f"the pin; {served.log_end()}")
+    gateway.lead_to(late_kubo.gateway_url)
+    served.wait_until(lambda: served.status().backend.pinned_in == ("late",), PATIENCE, "the pin")
     backend_use = served.status().backend
     assert (backend_use.active, backend_use.degraded, backend_use.reasons) == ("late", False, ())
     assert status.model.cid in late_kubo.ipfs("pin", "ls", "--type=recursive", "--quiet").split()
@@ -81,8 +88,8 @@ def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
     late_kubo.ipfs("repo", "gc", "--quiet")
     assert late_kubo.ipfs("pin", "ls", "--type=recursive", "--quiet") == ""
     lost = f"no longer pinned in late: {status.model.cid}"
-    wait_until(lambda: lost in served.log_end(), PATIENCE, f"{lost}; {served.log_end()}")
-    wait_until(lambda: served.status().backend.pinned_in == ("late",), PATIENCE, f"the pin again; {served.log_end()}")
+    served.wait_until(lambda: lost in served.log_end(), PATIENCE, lost)
+    served.wait_until(lambda: served.status().backend.pinned_in == ("late",), PATIENCE, "the pin again")
     assert served.metric(names.IPFS_OPERATIONS_TOTAL, operation="pin", backend="late", status="ok") == 2
     assert status.model.cid in late_kubo.ipfs("pin", "ls", "--type=recursive", "--quiet").split()
     late_kubo.ipfs("dag", "stat", "--progress=false", status.model.cid)  # whole: it asks nobody else
@@ -96,9 +103,11 @@ def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
     wait_until(lambda: not any(each.alive for each in everybody), PATIENCE, "every process of the pod ends")
 
 
-def test_none_waits_for_the_pin(serve: Serve, hub: Hub, tiny_models: TinyModels, late_kubo: Kubo, rpc: Relay) -> None:
+def test_none_waits_for_the_pin(
+    serve: Serve, hub: Hub, tiny_models: TinyModels, late_kubo: Kubo, rpc: Relay, gateway: Relay
+) -> None:
     tiny_models.copy(hub.root / "tiny/none", seed=13)
-    backends = (backend(late_kubo, rpc, serve.folder),)
+    backends = (backend(late_kubo, rpc, gateway, serve.folder),)
     config = make_config(hub, "tiny/none", commit_of(hub, "tiny/none"), backends=backends, fallback="None")
     served = serve.config(config, make_live())
     status = served.wait_failure(FailureReason.PIN_FAILED)
@@ -115,6 +124,7 @@ def test_none_waits_for_the_pin(serve: Serve, hub: Hub, tiny_models: TinyModels,
     blob.write_bytes(data)
     late_kubo.start()
     rpc.lead_to(late_kubo.rpc_url)
+    gateway.lead_to(late_kubo.gateway_url)
     status = served.wait_ready()
     assert status.backend.pinned_in == ("late",)
     (finding,) = status.findings

@@ -11,7 +11,7 @@ from pinion_contract.status import FailureReason, SourceType
 from tests.support.environment import environment
 from tests.support.forward_proxy import ForwardProxy, forward_proxy
 from tests.support.hub import Hub
-from tests.support.serve import Serve, Served, commit_of, free_port, make_config, make_live, wait_until
+from tests.support.serve import Serve, Served, commit_of, free_port, make_config, make_live
 from tests.support.tls_front import tls_front
 
 HOST, REPO = "hub.private.test", "proxied/by-pods"
@@ -66,7 +66,7 @@ def test_the_hub_is_asked_through_the_proxy_and_peers_are_not(
         transfer = second.status().transfer
         return transfer.completed_bytes == transfer.total_bytes > 0
 
-    wait_until(lambda: second.phase() is not None and brought(), 60, f"the second has it; its log:\n{second.log_end()}")
+    second.wait_until(lambda: second.phase() is not None and brought(), 60, "the second has it")
     assert {source.type for source in second.status().transfer.sources} == {SourceType.PEER}
     assert f"127.0.0.1:{first.content_port}" not in proxy.hosts()
 

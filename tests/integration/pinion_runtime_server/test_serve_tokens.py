@@ -7,7 +7,7 @@ from pinion_contract.config import HubTokenRule, HuggingFaceSource, KuboBackend,
 from pinion_contract.status import FailureReason, Phase
 from tests.support.hub import Hub
 from tests.support.overheard import overheard
-from tests.support.serve import Serve, commit_of, make_config, make_live, wait_until
+from tests.support.serve import Serve, commit_of, make_config, make_live
 
 HUB_TOKEN = {"gated": True, "tokens": ["hf_of_the_pod"]}
 
@@ -44,7 +44,7 @@ def test_the_hubs_token_waits_for_its_secret_to_name_the_endpoint(serve: Serve, 
         assert "kubectl patch secret hub -n tests" in failure.message
         assert elsewhere.heard == []
         (serve.folder / "hub" / "hosts").write_text(f"a.example, {elsewhere.host}\n")
-        wait_until(lambda: served.status().transfer.completed_bytes > 1000, 60, f"the files; {served.log_end()}")
+        served.wait_until(lambda: served.status().transfer.completed_bytes > 1000, 60, "the files")
         assert elsewhere.tokens == {"Bearer hf_of_the_pod"}
 
 
@@ -69,4 +69,4 @@ def test_a_backends_token_is_sent_once_its_secret_names_the_backend(serve: Serve
         assert f"the token in Secret 'kubo' is not sent to {elsewhere.host}: it has no key `hosts`." in failure.message
         assert elsewhere.heard == []
         (serve.folder / "kubo" / "hosts").write_text(elsewhere.host)
-        wait_until(lambda: elsewhere.tokens == {"Bearer of-the-backend"}, 60, f"the token; {served.log_end()}")
+        served.wait_until(lambda: elsewhere.tokens == {"Bearer of-the-backend"}, 60, "the token")
