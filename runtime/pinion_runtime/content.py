@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from pinion_contract.config import HuggingFaceSource, LiveConfig, RuntimeConfig
 from pinion_ipfs.addresses import NOT_LOCAL
 from pinion_ipfs.content.cid import Cid
-from pinion_ipfs.errors import PinFailed, SourceNotFound
+from pinion_ipfs.errors import SourceNotFound
 from pinion_ipfs.fetcher import Fetcher, FetchRequest, PinReceipt, Snapshot
 from pinion_ipfs.findings import Finding
 from pinion_ipfs.hub import default_endpoint
@@ -110,13 +110,7 @@ class Content:
 
     async def pin(self, snapshot: Snapshot) -> PinReceipt:
         """Pin in every backend that can, and tell which did; raise PinFailed when none of them did."""
-        try:
-            receipt = await self._fetcher.pin(snapshot)
-        except PinFailed as error:
-            self._telling.not_pinned(error)
-            raise
-        self._telling.pinned(receipt)
-        return receipt
+        return await self._telling.pinning(self._fetcher.pin(snapshot))
 
     async def misses_pins(self, snapshot: Snapshot) -> bool:
         """Return whether a backend that answers has no pin of the snapshot; the pod says so from then on."""

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from pinion_contract.config import FolderSource, LiveConfig, RuntimeConfig
 from pinion_ipfs.content.cid import Cid
-from pinion_ipfs.errors import PinFailed
 from pinion_ipfs.folder import FolderChoice, FolderFetcher, FolderSnapshot
 from pinion_ipfs.listing import Listing
 from pinion_ipfs.request import PinReceipt
@@ -50,13 +49,7 @@ class FolderContent:
 
     async def pin(self, snapshot: FolderSnapshot) -> PinReceipt:
         """Pin in every backend that can, and tell which did; raise PinFailed when none of them did."""
-        try:
-            receipt = await self._fetcher.pin(snapshot)
-        except PinFailed as error:
-            self._telling.not_pinned(error)
-            raise
-        self._telling.pinned(receipt)
-        return receipt
+        return await self._telling.pinning(self._fetcher.pin(snapshot))
 
     async def misses_pins(self, snapshot: FolderSnapshot) -> bool:
         """Return whether a backend that answers has no pin of the snapshot; the pod says so from then on."""

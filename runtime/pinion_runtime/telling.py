@@ -1,7 +1,7 @@
 """What the content library does, told to the pod: progress, operations, pins and wrong bytes."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from pinion_contract.status import BackendUse, SourceBytes, SourceType, Transfer
 from pinion_ipfs.backends.base import Receipt
@@ -66,7 +66,30 @@ class Telling:
         elif not receipt.attempts:
             metrics.operation(receipt.operation, self._label(receipt.preferred), "error", receipt.seconds)
 
-    def pinned(self, receipt: PinReceipt) -> None:
+    async def pinning(self, pin: Awaitable[PinReceipt]) -> PinReceipt:
+        """Wait for a pin and take note of how it ended; raise its PinFailed."""
+        try:
+            receipt = await pin
+        except PinFailed as error:
+            self._not_pinned(error)
+            raise
+        self._pinned(receipt)
+        return receipt
+
+    def pins_missing(self, snapshot: OpenSnapshot, missing: Sequence[str]) -> None:
+        """Take note of the backends that have lost the pin."""
+        use = self._pod.backend
+        kept = tuple(name for name in use.pinned_in if name not in missing)
+        if kept != use.pinned_in:
+            _log.warning("no longer pinned in %s: %s", " and ".join(missing), snapshot.cid)
+            self._pod.backend = use.model_copy(update={"pinned_in": kept})
+
+    def wrong_block(self, error: BlockMismatch) -> None:
+        """Take note of a wrong block that a backend made up for by itself."""
+        for finding in findings_of(error, "Backend", error.source):
+            self._pod.found(finding)
+
+    def _pinned(self, receipt: PinReceipt) -> None:
         """Take note of where the model is pinned; nothing is told when there are no backends that can."""
         if not receipt.pins:
             return
@@ -82,25 +105,12 @@ class Telling:
             pinned_in=receipt.pinned_in,
         )
 
-    def not_pinned(self, error: PinFailed) -> None:
+    def _not_pinned(self, error: PinFailed) -> None:
         """Take note that no backend has pinned the model."""
         self._reasons = {name: reason for name, reason in self._reasons.items() if name in self._names}
         reasons = tuple(f"{name}: {reason}" for name, reason in self._reasons.items()) or (str(error),)
         preferred = self._names[0] if self._names else ""
         self._pod.backend = BackendUse(preferred=preferred, degraded=True, reasons=reasons)
-
-    def pins_missing(self, snapshot: OpenSnapshot, missing: Sequence[str]) -> None:
-        """Take note of the backends that have lost the pin."""
-        use = self._pod.backend
-        kept = tuple(name for name in use.pinned_in if name not in missing)
-        if kept != use.pinned_in:
-            _log.warning("no longer pinned in %s: %s", " and ".join(missing), snapshot.cid)
-            self._pod.backend = use.model_copy(update={"pinned_in": kept})
-
-    def wrong_block(self, error: BlockMismatch) -> None:
-        """Take note of a wrong block that a backend made up for by itself."""
-        for finding in findings_of(error, "Backend", error.source):
-            self._pod.found(finding)
 
     def _label(self, backend: str) -> str:
         return backend if backend in self._names or backend == PEERS else _ORIGIN

@@ -1,35 +1,22 @@
 """The routes of the hub's shape: the body tells what is asked."""
 
 import functools
-import uuid
 from collections.abc import Callable
 
-from ....pod import Pod, Serving
+from ....pod import Pod
 from ...admission import Admission
 from ...app import Handler
 from ...http import Request, Response
-from ..carrying import carry_out, check_model, write_out
-from ..vectors import Vectors, embed
+from ..carrying import write_out
+from ..vector_requests import carry_out_vectors
 from .protocol import HubRequest, parse_request, write_similarities, write_vectors
 
 
 def hub_routes(pod: Pod, admission: Admission) -> dict[str, dict[str, Handler]]:
     """Return `POST /`, where vectors are as the model makes them, and `POST /embed`, where they have length 1 unless asked."""
 
-    async def compute(request: HubRequest, serving: Serving, tokenised: Callable[[], None]) -> Vectors:
-        check_model(request.model, pod)
-        return await embed(
-            request.inputs,
-            request.options,
-            serving,
-            limits=pod.limits,
-            request_id=uuid.uuid4().hex,
-            tokenised=tokenised,
-        )
-
     async def answer(http: Request, read: Callable[[bytes], HubRequest]) -> Response:
-        request, vectors = await carry_out(pod, admission, http, read, compute)
-        pod.metrics.tokens.labels(pod.model.name, "in").inc(vectors.tokens)
+        request, vectors = await carry_out_vectors(pod, admission, http, read)
         write = functools.partial(write_vectors, vectors.vectors, request.encoding_format)
         if request.compares:
             write = functools.partial(write_similarities, vectors.vectors)
