@@ -1,18 +1,18 @@
 """An HTTP proxy in front of the real API server: counts what a program asks, bounds its rights, puts faults in its way."""
 
 import asyncio
-import base64
 import json
-import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 from aiohttp import web
+
+from tests.support.administrator import administrator
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "te", "upgrade"}
 
@@ -130,9 +130,8 @@ class ApiProxy:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        config = json.loads(self.kubeconfig.read_text())
-        self._server = config["clusters"][0]["cluster"]["server"]
-        connector = aiohttp.TCPConnector(ssl=_tls(config, self.folder), limit=0)
+        self._server, tls = administrator(self.kubeconfig)
+        connector = aiohttp.TCPConnector(ssl=tls, limit=0)
         async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as self._session:
             app = web.Application(client_max_size=16 << 20)
             app.router.add_route("*", "/{path:.*}", self._handle)
@@ -234,14 +233,3 @@ def _shifted(body: bytes, by: timedelta) -> bytes:
         if text := lease.get("spec", {}).get(name):
             lease["spec"][name] = (datetime.fromisoformat(text) + by).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return json.dumps(lease).encode()
-
-
-def _tls(config: dict[str, Any], folder: Path) -> ssl.SSLContext:
-    cluster = config["clusters"][0]["cluster"]
-    user = config["users"][0]["user"]
-    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    pair = folder / "proxy-admin.pem"
-    pair.touch(0o600)
-    pair.write_bytes(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
-    context.load_cert_chain(pair)
-    return context

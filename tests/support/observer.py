@@ -1,10 +1,7 @@
 """Asks all the time whether what a status claims is true: Ready=True, and a request is refused, or answered by other bytes."""
 
-import base64
 import http.client
 import json
-import ssl
-import tempfile
 import threading
 import time
 import urllib.error
@@ -14,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+
+from tests.support.administrator import administrator
 
 Json = dict[str, Any]
 
@@ -109,15 +108,8 @@ class ApiReader:
     """Reads objects with the administrator's certificate over one connection: a kubectl for each look would be too slow."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        config = json.loads(kubeconfig.read_text())
-        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        self._server = urllib.parse.urlsplit(cluster["server"])
-        self._tls = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-        with tempfile.NamedTemporaryFile() as pair:
-            names = ("client-certificate-data", "client-key-data")
-            pair.write(b"".join(base64.b64decode(user[name]) for name in names))
-            pair.flush()
-            self._tls.load_cert_chain(pair.name)
+        server, self._tls = administrator(kubeconfig)
+        self._server = urllib.parse.urlsplit(server)
         self._connection: http.client.HTTPSConnection | None = None
 
     def get(self, path: str) -> Json | None:

@@ -1,15 +1,18 @@
 """Our CRDs, established in the session's API server."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
+from pinion_operator.api.base import GROUP, VERSION
 from pinion_operator.api.crd import DEFINITIONS
+from tests.support.administrator import administrator
 from tests.support.operator_process import wait_until
+from tests.support.rule_cases import Submit
 
 
 @pytest.fixture(scope="session")
@@ -25,15 +28,20 @@ def _explained(control_plane: ControlPlane, kind: str) -> bool:
         return False
 
 
-@pytest.fixture
-def submit(control_plane: ControlPlane, crds: None, namespace: str) -> Callable[[dict[str, Any]], dict[str, Any] | str]:
-    """Give a function that shows an object to the API server: returns it as admitted, or why it was refused."""
+@pytest.fixture(scope="session")
+def submit(control_plane: ControlPlane, crds: None) -> Iterator[Submit]:
+    """Give a function that shows an object to the API server: returns it as admitted, or why it was refused.
 
-    def run(obj: dict[str, Any]) -> dict[str, Any] | str:
-        command = ("create", f"--namespace={namespace}", "--dry-run=server", "--output=json", "-f", "-")
-        try:
-            return dict(json.loads(control_plane.kubectl(*command, input=json.dumps(obj))))
-        except KubectlError as error:
-            return error.stderr
+    It asks what `kubectl create --dry-run=server` asks.
+    """
+    server, tls = administrator(control_plane.kubeconfig)
+    plurals = {one.model.__name__: one.plural for one in DEFINITIONS}
+    query = {"dryRun": "All", "fieldValidation": "Strict"}
+    with httpx.Client(base_url=f"{server}/apis/{GROUP}/{VERSION}/namespaces/default/", verify=tls, timeout=30) as client:
 
-    return run
+        def run(obj: dict[str, Any]) -> dict[str, Any] | str:
+            answer = client.post(plurals[obj["kind"]], params=query, json=obj)
+            found: dict[str, Any] = answer.json()
+            return found if answer.is_success else str(found["message"])
+
+        yield run
