@@ -30,6 +30,7 @@ class GoTool:
     packages: tuple[str, ...]
     why: str
     ldflags: str = "-s -w"
+    source: str = ""  # of the command, where a module lets who builds it choose its parts: only what this imports is compiled
 
     @property
     def bin(self) -> Path:
@@ -66,7 +67,18 @@ _HELM_4_STAMP = (
 )
 HELM_4 = GoTool("helm-4", "4.3.1", ("helm.sh/helm/v4/cmd/helm",), "installs the chart too", f"-s -w {_HELM_4_STAMP}")
 KIND = GoTool("kind", "0.30.0", ("sigs.k8s.io/kind",), "makes a cluster in a Docker engine")
-COREDNS = GoTool("coredns", "1.15.0", ("github.com/coredns/coredns",), "names of Services inside the cluster")
+# With all of its plugins it compiles the clients of three clouds. These are what manifests/coredns.yaml names.
+_COREDNS_PARTS = ("coremain", *(f"plugin/{name}" for name in ("errors", "health", "ready", "kubernetes", "cache")))
+_COREDNS_IMPORTS = "\n".join(
+    f'import {"_ " * (part != "coremain")}"github.com/coredns/coredns/{part}"' for part in _COREDNS_PARTS
+)
+COREDNS = GoTool(
+    "coredns",
+    "1.15.0",
+    ("github.com/coredns/coredns",),
+    "names of Services inside the cluster",
+    source=f"package main\n\n{_COREDNS_IMPORTS}\n\nfunc main() {{ coremain.Run() }}\n",
+)
 POLICIES = GoTool(
     "kube-network-policies",
     "1.1.1",
@@ -163,9 +175,16 @@ def _build(tool: GoTool) -> None:
     (work / "bin").mkdir(parents=True)
     log = work / "build.log"
     (work / "go.mod").write_text(_go_mod(tool, work, log))
-    for package in tool.packages:
-        _go(tool, work, log, "get", "-tool", f"{package}@v{tool.version}")
-    _go(tool, work, log, "build", "-trimpath", "-ldflags", tool.ldflags, "-o", "bin/", *tool.packages)
+    flags = ("-trimpath", "-ldflags", tool.ldflags)
+    if tool.source:
+        (package,) = tool.packages
+        (work / "main.go").write_text(tool.source)
+        _go(tool, work, log, "get", *(f"{part}@v{tool.version}" for part in re.findall(f'"({package}/.+)"', tool.source)))
+        _go(tool, work, log, "build", *flags, "-o", f"bin/{binary(package)}", ".")
+    else:
+        for package in tool.packages:
+            _go(tool, work, log, "get", "-tool", f"{package}@v{tool.version}")
+        _go(tool, work, log, "build", *flags, "-o", "bin/", *tool.packages)
     shutil.rmtree(final, ignore_errors=True)
     work.rename(final)
 
