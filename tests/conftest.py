@@ -15,4 +15,6 @@ pytest_plugins = [
     "tests.support.process_one",
     "tests.support.contained_pods",
     "tests.support.helm",
+    "tests.support.programs",
+    "pytester",
 ]

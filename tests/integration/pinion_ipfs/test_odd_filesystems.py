@@ -47,6 +47,7 @@ def read(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.needs_program("gcc")
 @pytest.mark.parametrize(
     ("faults", "said"),
     [
@@ -76,6 +77,7 @@ def test_locks_links_and_permissions_are_done_without(
     assert read(Path(found)) == FILES
 
 
+@pytest.mark.needs_program("gcc")
 def test_a_copy_in_a_snapshot_is_looked_at_too(hub: Hub, tmp_path: Path, cid: str, faulty_calls: FaultyCalls) -> None:
     variables = faulty_calls.variables(symlink="EPERM", link="EPERM")
     answer, _ = run(hub, tmp_path, **variables)

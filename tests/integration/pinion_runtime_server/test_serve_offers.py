@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from tests.support.serve import Served
 
 pytestmark = [
     pytest.mark.model,
-    pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java"),
+    pytest.mark.needs_program("java"),
 ]
 SOURCE = Path(__file__).parents[2] / "support" / "java" / "Ask.java"
 JAVA_SECONDS = 120.0

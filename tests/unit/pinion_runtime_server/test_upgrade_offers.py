@@ -1,7 +1,6 @@
 """A client may offer another protocol (every JDK client does, and `curl --http2`): only the offer is ignored."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
@@ -174,7 +173,7 @@ async def test_a_packet_full_of_offers(port: int, recorder: Recorder) -> None:
         await still_usable(wire, recorder, *[("/hello", 200)] * 100)
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+@pytest.mark.needs_program("curl")
 @pytest.mark.parametrize("more", [[], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"]])
 @pytest.mark.parametrize("size", [5, 2_000_000])
 async def test_curl(port: int, recorder: Recorder, more: list[str], size: int) -> None:
