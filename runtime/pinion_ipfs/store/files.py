@@ -109,9 +109,10 @@ def move(source: Path, target: Path) -> None:
 
 @contextmanager
 def sweeping(folder: Path, lock: Path, patterns: tuple[str, ...]) -> Iterator[None]:
-    """Use a folder together with other processes; whoever is alone in it first deletes what killed ones left unfinished.
+    """Use a folder together with other processes; whoever is alone in it deletes what is unfinished there.
 
-    The lock only saves space: where the filesystem has none, nothing is deleted and all else goes on.
+    First what killed processes left; in the end, when an error or a signal ended the work, what that left itself. The lock only
+    saves space: where the filesystem has none, nothing is deleted and all else goes on.
     """
     # What flock() answers there differs: ENOLCK, ENOTSUP, ENOSYS, EBADMSG, EIO.
     try:
@@ -120,22 +121,30 @@ def sweeping(folder: Path, lock: Path, patterns: tuple[str, ...]) -> Iterator[No
         yield
         return
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass  # somebody else is at work there
-        except OSError as error:
-            _tell_no_locks(str(folder), str(error.strerror))
-        else:
-            for pattern in patterns:
-                for path in folder.rglob(pattern):
-                    with suppress(OSError):
-                        path.unlink(missing_ok=True)
+        _sweep_alone(descriptor, folder, patterns)
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-        yield
+        try:
+            yield
+        except BaseException:
+            _sweep_alone(descriptor, folder, patterns)
+            raise
     finally:
         os.close(descriptor)
+
+
+def _sweep_alone(descriptor: int, folder: Path, patterns: tuple[str, ...]) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return  # somebody else is at work there
+    except OSError as error:
+        _tell_no_locks(str(folder), str(error.strerror))
+        return
+    for pattern in patterns:
+        for path in folder.rglob(pattern):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=8)

@@ -1,3 +1,4 @@
+import asyncio
 import hashlib
 import os
 from pathlib import Path
@@ -172,6 +173,21 @@ def test_leftovers_are_swept_only_by_who_is_alone(store: Store) -> None:
         leftover.write_bytes(b"half")
         with store.staging_session():
             assert leftover.exists()
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), asyncio.CancelledError(), OSError("the disk")], ids=repr)
+def test_who_is_interrupted_takes_away_what_was_half_written(store: Store, end: BaseException) -> None:
+    leftover = store.staging / "origin" / "blob.1234.incomplete"
+    leftover.parent.mkdir()
+    with pytest.raises(type(end)), store.staging_session():
+        leftover.write_bytes(b"half")
+        raise end
+    assert not leftover.exists()
+    with store.staging_session():
+        leftover.write_bytes(b"half")
+        with pytest.raises(type(end)), store.staging_session():
+            raise end
+        assert leftover.exists(), "somebody else is at work there"
 
 
 def test_a_name_that_a_filesystem_does_not_take_leaves_no_half_snapshot(store: Store) -> None:
