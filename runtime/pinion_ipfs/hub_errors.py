@@ -39,13 +39,13 @@ def map_hub_error(error: BaseException, what: str, endpoint: str) -> ContentErro
         case ContentError():
             return error
         case GatedRepoError():  # before its base class RepositoryNotFoundError; both can come as 401
-            return Unauthorized(f"{where}: the repository is gated and this token has no access to it")
+            return Unauthorized(f"{where}: the repository is gated and {_access(error)}")
         case DisabledRepoError():
             return Unauthorized(f"{where}: access to the repository is disabled")
         case RevisionNotFoundError():
             return SourceNotFound(f"{where}: no such revision")
         case RepositoryNotFoundError():
-            return SourceNotFound(f"{where}: no such repository, or it is private and this token has no access to it")
+            return SourceNotFound(f"{where}: no such repository, or it is private and {_access(error)}")
         case RemoteEntryNotFoundError():
             return SourceNotFound(f"{where}: no such file")
         case HFValidationError():
@@ -60,6 +60,12 @@ def map_hub_error(error: BaseException, what: str, endpoint: str) -> ContentErro
         case httpx2.HTTPError() | OfflineModeIsEnabled() | EntryNotFoundError() | httpx2.InvalidURL():
             return OriginUnreachable(f"{where}: {explain(error, _url_of(error) or endpoint)}")
     return DownloadFailed(f"{where}: {type(error).__name__}: {error}")
+
+
+def _access(error: HfHubHTTPError) -> str:
+    """Say why the hub may hide a repository from us."""
+    sent = "authorization" in error.response.request.headers
+    return "this token has no access to it" if sent else "no token was sent"
 
 
 def map_status(response: httpx2.Response, where: str) -> ContentError:

@@ -215,11 +215,17 @@ def _name_source(error: ContentError, backend: Backend) -> None:
         error.source = backend.name
 
 
+def _told(attempt: Attempt) -> str:
+    """Name the backend once: most of them do so themselves."""
+    named = attempt.error.startswith((f"{attempt.backend}:", f"{attempt.backend} ("))
+    return attempt.error if named else f"{attempt.backend}: {attempt.error}"
+
+
 def _best_error(operation: str, cid: Cid | None, attempts: Sequence[Attempt], errors: Sequence[ContentError]) -> ContentError:
     what = f"{operation} {cid}" if cid else operation
     if not attempts:
         return BackendUnavailable(f"{what}: no backend can do this")
-    told = "; ".join(f"{attempt.backend}: {attempt.error}" for attempt in attempts)
+    told = "; ".join(map(_told, attempts))
     if errors and all(isinstance(error, ContentMissing) for error in errors) and len(errors) == len(attempts):
         return ContentMissing(f"{what}: {told}")
     return BackendUnavailable(f"{what}: {told}")

@@ -66,7 +66,7 @@ async def _run(settings: Settings) -> int:
             Listener(management_app(pod), settings.management_host, settings.management_port, bounds),
         )
     except OSError as error:
-        _log.error("%s", error)
+        _log.error("%s", error.strerror or error)
         return 1
     stop = asyncio.Event()
     _take_signals(stop, settings)

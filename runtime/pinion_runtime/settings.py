@@ -287,6 +287,7 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=PROGRAM,
+        usage="%(prog)s [OPTION...] MODEL\n       %(prog)s --help",
         description="Fetch a model, verify it, load it and serve it over HTTP.",
         epilog="Gated repositories: set HF_TOKEN. Behind a proxy: HTTPS_PROXY, NO_PROXY; with authorities of your own:"
         " PINION_CA_FILE, a file with PEM certificates. A pod runs: pinion-serve --config FILE --live FILE",

@@ -13,6 +13,7 @@ from .errors import ApiError, Code
 from .refusal_log import RefusalLog
 
 _VERSIONS = ("1.0", "1.1")  # of those that the parser knows
+_OTHER_VERSION = "Invalid HTTP version"  # what the parser says of one that is not among those it knows
 MOST_PIPELINED = 128  # requests of one connection that wait for the answer to another
 
 
@@ -97,7 +98,8 @@ class Connection(HttpToolsProtocol):
                     self._drop_offer()
         except httptools.HttpParserError as error:
             reason = "" if isinstance(error, httptools.HttpParserCallbackError) else f": {error}"
-            self._refuse(self._refusal or ApiError(400, Code.MALFORMED_HTTP, f"This is no request of HTTP/1.1{reason}."))
+            status = 505 if str(error) == _OTHER_VERSION else 400
+            self._refuse(self._refusal or ApiError(status, Code.MALFORMED_HTTP, f"This is no request of HTTP/1.1{reason}."))
             return
         self._idle_bytes = 0 if self._progressed else self._idle_bytes + len(data)
         if self._idle_bytes > self._bounds.head_bytes:

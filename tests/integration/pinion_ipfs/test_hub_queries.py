@@ -23,16 +23,26 @@ async def test_commit_and_files_of_all_minilm(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize(
-    ("repo", "revision", "kind", "message"),
+    ("repo", "revision", "token", "kind", "message"),
     [
-        ("nobody/nothing", "main", SourceNotFound, "nobody/nothing@main at .*: no such repository"),
-        ("sentence-transformers/all-MiniLM-L6-v2", "absent", SourceNotFound, "@absent at .*: no such revision"),
-        ("pinion-tests/gated", "main", Unauthorized, "the repository is gated and this token has no access"),
+        (
+            "nobody/nothing",
+            "main",
+            "",
+            SourceNotFound,
+            "nobody/nothing@main at .*: no such repository, or .* no token was sent",
+        ),
+        ("nobody/nothing", "main", "hf_x", SourceNotFound, "no such repository, or it is private and this token has no access"),
+        ("sentence-transformers/all-MiniLM-L6-v2", "absent", "", SourceNotFound, "@absent at .*: no such revision"),
+        ("pinion-tests/gated", "main", "", Unauthorized, "the repository is gated and no token was sent$"),
+        ("pinion-tests/gated", "main", "hf_x", Unauthorized, "the repository is gated and this token has no access to it$"),
     ],
 )
-async def test_final_errors_are_named(hub: Hub, repo: str, revision: str, kind: type[ContentError], message: str) -> None:
+async def test_final_errors_are_named(
+    hub: Hub, repo: str, revision: str, token: str, kind: type[ContentError], message: str
+) -> None:
     with pytest.raises(kind, match=message) as caught:
-        await resolve_commit(RepoId.parse(repo), revision, endpoint=hub.endpoint)
+        await resolve_commit(RepoId.parse(repo), revision, endpoint=hub.endpoint, token=token)
     assert not caught.value.retryable
     assert "\n" not in str(caught.value)
 

@@ -111,6 +111,27 @@ def test_an_empty_one_is_a_wrong_use(
     assert not list(tmp_path.iterdir())
 
 
+WRONG = {
+    "nothing": ([], {}, "give either MODEL or --config FILE --live FILE"),
+    "two models": (["a/b", "c/d"], {}, "unrecognized arguments: c/d"),
+    "no such flag": (["a/b", "--nope"], {}, "unrecognized arguments: --nope"),
+    "no folder": (["./none"], {}, "there is no folder './none'"),
+    "a variable": (["a/b"], {"HF_ENDPOINT": "hub"}, "HF_ENDPOINT: a URL such as http://127.0.0.1:5001, not 'hub'"),
+}
+
+
+@pytest.mark.parametrize(("words", "variables", "complaint"), WRONG.values(), ids=WRONG)
+def test_a_wrong_use_of_pinion_serve_is_one_sentence_and_where_help_is(
+    words: list[str], variables: dict[str, str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_settings(words, variables)
+    assert ended.value.code == 2
+    *usage, told = capsys.readouterr().err.splitlines()
+    assert usage == ["usage: pinion-serve [OPTION...] MODEL", "       pinion-serve --help"]
+    assert told == f"pinion-serve: error: {complaint}"
+
+
 NUMBERS = {
     "serve --port": ["99999", "-1", "65536", "nan", "8080.5", "1e3", "8_080", "\N{ARABIC-INDIC DIGIT THREE}", "9" * 5000],
     "serve --max-connections": ["0", "-1", "inf", "65537"],
