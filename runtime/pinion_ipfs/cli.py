@@ -13,7 +13,7 @@ from .commands.arguments import cid, content, instance, repository, revision
 from .commands.environment import check_backends, check_store
 from .content.errors import ContentError, MalformedCar
 from .distribution import ShowVersion
-from .errors import BackendUnauthorized
+from .errors import BackendUnauthorized, ContentMissing
 from .printable import printable
 from .xet_choice import CHOICES as XET_CHOICES
 from .xet_choice import HELP as XET_HELP
@@ -192,6 +192,8 @@ def _fail(options: argparse.Namespace, error: ContentError | OSError) -> None:
 def _reason(error: ContentError | OSError) -> str:
     if isinstance(error, MalformedCar):
         return type(error).__name__  # pods call it a failed download: here it may be a file
+    if isinstance(error, ContentMissing):
+        return ContentMissing.__name__  # each of them answers
     if isinstance(error, BackendUnauthorized):
         return "Unauthorized"
     return error.reason if isinstance(error, ContentError) else type(error).__name__

@@ -32,6 +32,11 @@ from .local import make_whole, opener
 from .output import facts_of, root_of, show
 
 _TOKEN = "KUBO_API_TOKEN"
+_MORE_TO_ASK = "only the local store was asked: name a Kubo by --kubo-api or KUBO_API, or a gateway by --gateway"
+
+
+class _NoEntry(ContentMissing):
+    """A directory that is there lacks a name; whoever else were asked, it would."""
 
 
 def get(options: argparse.Namespace) -> int:
@@ -133,6 +138,12 @@ async def _router(options: argparse.Namespace) -> AsyncIterator[Router]:
     router = Router(backends)
     try:
         yield router
+    except _NoEntry:
+        raise
+    except ContentMissing as error:
+        if len(backends) == 1:
+            raise ContentMissing(f"{error}; {_MORE_TO_ASK}") from error
+        raise
     finally:
         await router.close()
 
@@ -151,7 +162,7 @@ async def _resolve(router: Router, what: str) -> Cid:
         links = await _directory(router, cid, what)
         cid = next((link.cid for link in links if link.name == name), cid)
         if not any(link.name == name for link in links):
-            raise ContentMissing(f"{what}: no entry {name!r}")
+            raise _NoEntry(f"{what}: no entry {name!r}")
     return cid
 
 

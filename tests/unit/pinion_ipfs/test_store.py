@@ -179,14 +179,18 @@ def test_leftovers_are_swept_only_by_who_is_alone(store: Store) -> None:
 def test_who_is_interrupted_takes_away_what_was_half_written(store: Store, end: BaseException) -> None:
     leftover = store.staging / "origin" / "blob.1234.incomplete"
     leftover.parent.mkdir()
-    with pytest.raises(type(end)), store.staging_session():
-        leftover.write_bytes(b"half")
-        raise end
+
+    def work() -> None:
+        with store.staging_session():
+            leftover.write_bytes(b"half")
+            raise end
+
+    with pytest.raises(type(end)):
+        work()
     assert not leftover.exists()
     with store.staging_session():
-        leftover.write_bytes(b"half")
-        with pytest.raises(type(end)), store.staging_session():
-            raise end
+        with pytest.raises(type(end)):
+            work()
         assert leftover.exists(), "somebody else is at work there"
 
 

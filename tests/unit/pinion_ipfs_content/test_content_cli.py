@@ -1,11 +1,15 @@
+import asyncio
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
+from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.cli import main
+from pinion_ipfs.store import Store
 from tests.support.cars import car_of, directory, leaf, make_car, make_tree
 
 FILES = {"config.json": b"{}", "a/weights": b"w" * 3_000_000}
@@ -18,6 +22,16 @@ def model(tmp_path: Path) -> Path:
         (tmp_path / "model" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "model" / path).write_bytes(data)
     return tmp_path / "model"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Return a store of the test's own, and leave no daemon to ask."""
+    monkeypatch.delenv("KUBO_API", raising=False)
+    # As HF_HOME says it before the hub's library is imported.
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "home/hub"))
+    return Store.default()
 
 
 def test_add_prints_the_cid(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,6 +103,29 @@ def test_failures_say_why_and_exit_1(tmp_path: Path, arguments: list[str], capsy
     assert capsys.readouterr().err.startswith("pinion-ipfs: ")
     assert main([*arguments, "--json"]) == 1
     assert set(json.loads(capsys.readouterr().out)) == {"error", "message"}
+
+
+@pytest.mark.parametrize("command", ["ls", "cat", "get"])
+def test_what_the_store_does_not_have_is_missing_and_who_else_could_be_asked(
+    tmp_path: Path, store: Store, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = [str(tmp_path / "out")] if command == "get" else []
+    assert main([command, str(ROOT), *target]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("pinion-ipfs: ContentMissing: ")
+    assert told.count("hf_cache") == 1
+    assert told.endswith("; only the local store was asked: name a Kubo by --kubo-api or KUBO_API, or a gateway by --gateway\n")
+    assert main([command, "--json", "--gateway", "http://127.0.0.1:1", str(ROOT), *target]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["error"] == "BackendUnavailable", "the gateway may have it"
+    assert "only the local store" not in answer["message"]
+
+
+def test_a_name_that_a_directory_does_not_have(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    root, block = directory()
+    asyncio.run(HfCache("store", store).block_put(block, codec=root.codec))
+    assert main(["ls", f"{root}/nope"]) == 1
+    assert capsys.readouterr().err == f"pinion-ipfs: ContentMissing: {root}/nope: no entry 'nope'\n"
 
 
 def test_a_single_file_and_an_empty_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
