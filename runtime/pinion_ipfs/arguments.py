@@ -16,6 +16,9 @@ from .printable import printable
 
 MAX_TOKEN = 8192  # characters; a longer header is refused by most servers
 _EMPTY = "it is empty: is a variable not set? Leave the option out for its default"
+_MAX_PATTERN = 256  # characters, as in a ModelDeployment
+# No path matches these: absolute ones, negations, `.` and `..`, blanks at an end, {a,b}, a backslash.
+_NO_PATTERN = re.compile(r"^[/!]|(^|/)[.]{1,2}(/|$)|^\s|\s$|[{].*,.*[}]|\\")
 _DIGITS = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
@@ -83,6 +86,17 @@ def host(value: str) -> str:
         good = False
     if not good:
         raise argparse.ArgumentTypeError(f"the name or address of a host, not {value[:80]!r}")
+    return value
+
+
+def pattern(value: str) -> str:
+    """Take a pattern of paths below a model, with *, ? and [abc]: a kind of argument."""
+    if len(value) > _MAX_PATTERN:
+        raise argparse.ArgumentTypeError(f"a pattern has at most {_MAX_PATTERN} characters")
+    if _NO_PATTERN.search(value):
+        raise argparse.ArgumentTypeError(
+            f"no file matches {value!r}: patterns are paths below the model with *, ? and [abc], such as onnx/*.json"
+        )
     return value
 
 

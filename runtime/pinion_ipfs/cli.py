@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .arguments import Parser, UsageError, host, http_url, port_or_any, seconds, whole_number
+from .arguments import Parser, UsageError, host, http_url, pattern, port_or_any, seconds, whole_number
 from .commands import interrupting, local, standard_streams
 from .commands.arguments import cid, content, instance, repository, revision
 from .commands.environment import check_backends, check_store
@@ -64,10 +64,12 @@ def make_parser() -> argparse.ArgumentParser:
     command = add("add", _add, "print the CID that `ipfs add -r --hidden --dereference-symlinks` gives, and pin it in Kubo")
     command.add_argument("path", type=Path, help="a file or a directory, links followed")
     command.add_argument("--only-hash", action="store_true", help="compute the CID and store nothing")
+    _choice_arguments(command)
     _kubo_argument(command)
     command = add("export", _export, "write a file or directory as a CAR")
     command.add_argument("path", type=Path, help="a file or a directory, links followed")
     command.add_argument("-o", "--output", type=Path, metavar="FILE", help="the CAR to write (default: standard output)")
+    _choice_arguments(command)
     command = add("import", local.import_car, "unpack a CAR into a new directory, each block verified")
     _car_arguments(command)
     command.add_argument("target", type=Path, help="the directory or file to make; it must not exist")
@@ -122,6 +124,14 @@ def _serve_arguments(command: argparse.ArgumentParser) -> None:
         help="the name among peers (default: the host's, and a random part)",
     )
     command.add_argument("--orders", action="store_true", help="serve what standard input says, until its end")
+
+
+def _choice_arguments(command: argparse.ArgumentParser) -> None:
+    for flag, text in (
+        ("--allow", "take only files that match, such as '*.json'; repeatable"),
+        ("--ignore", "leave out files that match; repeatable"),
+    ):
+        command.add_argument(flag, action="append", type=pattern, default=[], metavar="PATTERN", help=text)
 
 
 def _car_arguments(command: argparse.ArgumentParser) -> None:

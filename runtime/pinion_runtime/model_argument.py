@@ -1,6 +1,5 @@
 """What `pinion-serve MODEL` names: a folder that is there, or a repository of the hub."""
 
-import argparse
 import os
 import re
 from pathlib import Path
@@ -8,9 +7,6 @@ from pathlib import Path
 from pinion_ipfs.errors import ContentError
 from pinion_ipfs.identity import RepoId
 
-_MAX_PATTERN = 256  # characters, as in a ModelDeployment
-# No path matches these: absolute ones, negations, `.` and `..`, blanks at an end, {a,b}, a backslash.
-_NO_PATTERN = re.compile(r"^[/!]|(^|/)[.]{1,2}(/|$)|^\s|\s$|[{].*,.*[}]|\\")
 _CACHED = re.compile(r"models--(?P<repo>[^/]+)/snapshots/[0-9a-f]{40}")  # the end of a path in a Hugging Face cache
 
 
@@ -44,14 +40,3 @@ def name_of(model: RepoId | Path) -> str:
         return cached["repo"].replace("--", "/")
     # What is no Unicode can't be said in JSON.
     return os.fsencode(model.name).decode(errors="replace") or "model"
-
-
-def pattern(value: str) -> str:
-    """Take a pattern of paths below a model, with *, ? and [abc]: a kind of argument."""
-    if len(value) > _MAX_PATTERN:
-        raise argparse.ArgumentTypeError(f"a pattern has at most {_MAX_PATTERN} characters")
-    if _NO_PATTERN.search(value):
-        raise argparse.ArgumentTypeError(
-            f"no file matches {value!r}: patterns are paths below the model with *, ? and [abc], such as onnx/*.json"
-        )
-    return value

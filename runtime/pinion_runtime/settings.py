@@ -11,7 +11,18 @@ from typing import Literal, cast
 from pinion_contract.config import FolderSource, HuggingFaceSource, KuboBackend, Limits, LiveConfig, RuntimeConfig, Warmup
 from pinion_contract.names import CONTENT_PORT, INFERENCE_PORT, MANAGEMENT_PORT, STATE_PATH
 from pinion_contract.origins import problem_of_origin
-from pinion_ipfs.arguments import Parser, host, http_url, port, read_token, seconds, token_problem, url_problem, whole_number
+from pinion_ipfs.arguments import (
+    Parser,
+    host,
+    http_url,
+    pattern,
+    port,
+    read_token,
+    seconds,
+    token_problem,
+    url_problem,
+    whole_number,
+)
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.content.errors import InvalidCid
 from pinion_ipfs.distribution import ShowVersion
@@ -23,7 +34,7 @@ from pinion_ipfs.xet_choice import CHOICES as XET_CHOICES
 from pinion_ipfs.xet_choice import HELP as XET_HELP
 from pinion_ipfs.xet_choice import choose_xet
 
-from .model_argument import name_of, pattern, read_model
+from .model_argument import name_of, read_model
 
 PROGRAM = "pinion-serve"
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # to the hub's library they are the same

@@ -5,6 +5,7 @@ import asyncio
 import errno
 import io
 import os
+import stat
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ..arguments import UsageError
 from ..content.car import car_size, car_stream
 from ..content.car_blocks import BlockGet
 from ..content.car_index import CarIndex
@@ -19,6 +21,7 @@ from ..content.cid import Cid
 from ..content.errors import MalformedCar
 from ..content.extract import extract_car
 from ..content.tree import layout_path
+from ..content.unixfs import FileLayout, TreeLayout, layout_files, layout_tree
 from ..content.verify import DirectoryFound, FileEnd, FileStart, unpack_car
 from ..printable import printable_name
 from . import standard_streams
@@ -30,7 +33,7 @@ _READ = 1024 * 1024
 
 def only_hash(options: argparse.Namespace) -> int:
     """Print the CID of a file or directory."""
-    layout = layout_path(options.path)
+    layout, _ = laid_out(options)
     show(options, str(root_of(layout)), facts_of(layout))
     return 0
 
@@ -38,8 +41,8 @@ def only_hash(options: argparse.Namespace) -> int:
 def export_car(options: argparse.Namespace) -> int:
     """Write a CAR to a file, or to standard output with the CID on standard error."""
     output = _checked_output(options.output)
-    layout = layout_path(options.path)
-    pieces = car_stream(layout, opener(options.path))
+    layout, open_file = laid_out(options)
+    pieces = car_stream(layout, open_file)
     if output is None:
         for piece in pieces:
             standard_streams.write(piece)
@@ -88,13 +91,22 @@ def make_whole(target: Path, make: Callable[[Path], Coroutine[Any, Any, int]]) -
     return result
 
 
-def opener(path: Path) -> Callable[[str], BinaryIO]:
-    """Return how to open a file of the tree that lies at `path`."""
+def laid_out(options: argparse.Namespace) -> tuple[TreeLayout | FileLayout, Callable[[str], BinaryIO]]:
+    """Return the DAG of what a command names, and how to open each of its files.
 
-    def open_file(below: str) -> BinaryIO:
-        return (path / below if below else path).open("rb")
+    All of a directory or, with patterns, the files that are served with the same patterns. Raises UsageError, OSError and what
+    `list_folder` raises.
+    """
+    path: Path = options.path
+    if not (options.allow or options.ignore):
+        return layout_path(path), lambda below: (path / below if below else path).open("rb")
+    if not stat.S_ISDIR(path.stat().st_mode):
+        raise UsageError(f"--allow and --ignore choose from a directory, and this is none: {path}")
+    from ..folder import FolderChoice, list_folder  # not at the top: the hub's library takes longer than a small file to hash
 
-    return open_file
+    _, places = list_folder(FolderChoice(path, tuple(options.allow), tuple(options.ignore)))
+    layouts = layout_files(list(places.values()))
+    return layout_tree(dict(zip(places, layouts, strict=True))), lambda below: places[below].open("rb")
 
 
 def _checked_output(output: Path | None) -> Path | None:

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ..arguments import UsageError
 from ..backends.base import Backend, CarSource
@@ -16,7 +17,6 @@ from ..content.cid import RAW, Cid
 from ..content.dag_pb import Link, decode_node
 from ..content.errors import UnsupportedDag
 from ..content.extract import Extractor
-from ..content.tree import layout_path
 from ..content.unixfs import FileLayout, TreeLayout
 from ..content.unixfs_pb import decode_data
 from ..content.verify import DagWalk, FileStart, Limits
@@ -28,7 +28,7 @@ from ..streams import in_thread
 from . import standard_streams
 from .environment import check_authorities, token_of, url_of
 from .interrupting import run
-from .local import make_whole, opener
+from .local import laid_out, make_whole
 from .output import facts_of, root_of, show
 
 _TOKEN = "KUBO_API_TOKEN"
@@ -86,8 +86,8 @@ def add(options: argparse.Namespace) -> int:
     async def put() -> TreeLayout | FileLayout:
         try:
             await kubo.version()  # a wrong address or token is told before the work
-            layout = await asyncio.to_thread(layout_path, options.path)
-            await kubo.dag_import(_car_source(layout, options.path))
+            layout, open_file = await asyncio.to_thread(laid_out, options)
+            await kubo.dag_import(_car_source(layout, open_file))
             await kubo.stat(root_of(layout))  # the answer to an import tells nothing: only a walk of what is there does
             await kubo.pin(root_of(layout))
         finally:
@@ -186,6 +186,6 @@ async def _extract(router: Router, root: Cid, partial: Path) -> int:
     return total
 
 
-def _car_source(layout: TreeLayout | FileLayout, path: Path) -> CarSource:
+def _car_source(layout: TreeLayout | FileLayout, open_file: Callable[[str], BinaryIO]) -> CarSource:
     tree = TreeLayout(layout.cid, layout.size, {"": layout}, {}) if isinstance(layout, FileLayout) else layout
-    return CarSource(tree, car_size(layout), lambda: in_thread(lambda: car_stream(layout, opener(path))))
+    return CarSource(tree, car_size(layout), lambda: in_thread(lambda: car_stream(layout, open_file)))

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from huggingface_hub import constants
 
 from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.cli import main
+from pinion_ipfs.folder import FolderChoice, list_folder
 from pinion_ipfs.store import Store
 from tests.support.cars import car_of, directory, leaf, make_car, make_tree
 
@@ -16,12 +18,16 @@ FILES = {"config.json": b"{}", "a/weights": b"w" * 3_000_000}
 ROOT = make_tree(FILES).root
 
 
+def write_files(folder: Path, files: dict[str, bytes]) -> Path:
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    for path, data in FILES.items():
-        (tmp_path / "model" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "model" / path).write_bytes(data)
-    return tmp_path / "model"
+    return write_files(tmp_path / "model", FILES)
 
 
 @pytest.fixture
@@ -39,6 +45,56 @@ def test_add_prints_the_cid(model: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == f"{ROOT}\n"
     assert main(["add", "--only-hash", "--json", str(model)]) == 0
     assert json.loads(capsys.readouterr().out) == {"cid": str(ROOT), "size": 3_000_002, "files": 2}
+
+
+CHOICES: dict[str, tuple[list[str], set[str]]] = {
+    "what matches": (["--allow", "*.json", "--allow", "*.bin"], {"config.json", "model.bin", "a/part.json"}),
+    "all but": (["--ignore", "a/*"], {"config.json", "model.safetensors"}),
+    "both": (["--allow", "*.json", "--ignore", "a/*"], {"config.json"}),
+    "all": (["--allow", "*"], {"config.json", "model.bin", "model.safetensors", "a/part.json"}),
+}
+
+
+@pytest.mark.parametrize(("flags", "taken"), CHOICES.values(), ids=CHOICES)
+def test_patterns_choose_the_files_that_are_served_with_them(
+    tmp_path: Path, flags: list[str], taken: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"config.json": b"{}", "model.bin": b"b", "model.safetensors": b"s", "a/part.json": b"[]", ".git/HEAD": b"main"}
+    write_files(tmp_path / "model", files)
+    root = make_tree({path: files[path] for path in taken}).root
+    assert main(["add", "--only-hash", "--json", *flags, str(tmp_path / "model")]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["cid"], told["files"]) == (str(root), len(taken))
+    choice = FolderChoice(
+        tmp_path / "model",
+        tuple(value for flag, value in itertools.pairwise(flags) if flag == "--allow"),
+        tuple(value for flag, value in itertools.pairwise(flags) if flag == "--ignore"),
+    )
+    assert set(list_folder(choice)[1]) == taken
+    assert main(["export", *flags, str(tmp_path / "model"), "-o", str(tmp_path / "model.car")]) == 0
+    assert main(["import", "--root", str(root), str(tmp_path / "model.car"), str(tmp_path / "copy")]) == 0
+    assert {
+        path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*") if path.is_file()
+    } == taken
+
+
+@pytest.mark.parametrize("command", ["add", "export"])
+def test_patterns_that_choose_nothing_or_have_nothing_to_choose_from(
+    model: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--only-hash"] if command == "add" else ["-o", str(model.parent / "out.car")]
+    assert main([command, *flags, "--allow", "*.nope", str(model)]) == 1
+    assert "is selected: allow ['*.nope'], ignore []" in capsys.readouterr().err
+    assert main([command, *flags, "--ignore", "x", str(model / "config.json")]) == 2
+    assert "--allow and --ignore choose from a directory" in capsys.readouterr().err
+    assert main([command, *flags, "--ignore", "x", str(model / "nothing")]) == 1
+    assert "FileNotFoundError" in capsys.readouterr().err
+    for pattern in ("../x", "/x", "{a,b}", "x" * 257):
+        with pytest.raises(SystemExit) as ended:
+            main([command, *flags, "--allow", pattern, str(model)])
+        assert ended.value.code == 2
+        assert "argument --allow: " in capsys.readouterr().err
+    assert not (model.parent / "out.car").exists()
 
 
 def test_export_verify_and_import_go_round(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
