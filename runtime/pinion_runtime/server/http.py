@@ -53,6 +53,7 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: bytes = scope.get("query_string", b"")
         self._headers: Headers = scope["headers"]
         self._state: MutableMapping[str, Any] = scope.get("state", {})
         self._receive = receive

@@ -70,6 +70,13 @@ def test_a_field_that_would_change_a_vector_names_ours(minilm_served: Served) ->
             assert f"{ours}" in refused(answer, 400, "unsupported_parameter", name)
 
 
+@pytest.mark.parametrize(("path", "field"), [("/v1/embeddings", "input"), ("/", "inputs"), ("/embed", "inputs")])
+def test_a_field_in_the_query_string(minilm_served: Served, path: str, field: str) -> None:
+    body = {"model": minilm_served.model, field: "x"}
+    assert minilm_served.post(body, path=f"{path}?api-version=1&user=me").status_code == 200
+    refused(minilm_served.post(body, path=f"{path}?dimensions=64"), 400, "unsupported_parameter", "dimensions")
+
+
 def test_an_unknown_model(minilm_served: Served) -> None:
     message = refused(minilm_served.post({"model": "gpt-4", "input": "x"}), 404, "model_not_found", "model")
     assert minilm_served.model in message

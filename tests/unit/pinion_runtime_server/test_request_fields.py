@@ -11,6 +11,7 @@ from pinion_runtime.server.tasks.embeddings import protocol as embeddings
 from pinion_runtime.server.tasks.fields import BY_NAME, FIELDS, MAX_PROMPT_CHARACTERS, Effect
 from pinion_runtime.server.tasks.hub import protocol as hub
 from pinion_runtime.server.tasks.options import Options
+from pinion_runtime.server.tasks.reading import check_query
 
 Parse = Callable[..., Any]
 
@@ -206,3 +207,39 @@ def test_the_texts_in_another_shapes_field() -> None:
         openai(inputs=["x"])
     with pytest.raises(ApiError, match="go into 'inputs' here"):
         hubs(input=["x"])
+
+
+IN_QUERIES = [*with_effect(Effect.HONOURED, Effect.ALIAS, Effect.AGREES, Effect.REFUSED), "model", "input", "inputs", "text"]
+
+
+@pytest.mark.parametrize("name", IN_QUERIES)
+def test_a_field_in_the_query_string_would_be_lost(name: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        check_query(f"{name}=1".encode())
+    assert (refused.value.status, refused.value.code, refused.value.param) == (400, "unsupported_parameter", name)
+    assert refused.value.message == f"{name!r} in the query string is not read: put it into the body."
+
+
+FORMS = [
+    b"dimensions",
+    b"dimensions=",
+    b"a=b&dimensions=3&c",
+    b"a&&dimensions=3",
+    b"dimension%73=3",
+    b"%64imensions",
+    b"prompt%5Fname",
+]
+
+
+@pytest.mark.parametrize("query", FORMS)
+def test_a_field_in_the_query_string_however_it_is_written(query: bytes) -> None:
+    with pytest.raises(ApiError, match="in the query string is not read"):
+        check_query(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [b"", b"&", b"=", b"?", b"api-version=2024-10-21", b"%", b"%zz=1", b"\xff=1", b"x=dimensions", b"a=1&a=2", b"user=me"],
+)
+def test_anything_else_in_the_query_string_means_nothing(query: bytes) -> None:
+    check_query(query)

@@ -10,6 +10,7 @@ from ..errors import model_not_found
 from ..gate import require_serving
 from ..http import Request
 from ..interrupt import Interruptible
+from .reading import check_query
 from .vectors import deadline_exceeded
 
 _THREAD_BYTES = 64 << 10  # larger answers are written on a thread
@@ -30,6 +31,7 @@ async def carry_out(
     `compute` calls what it is given when it needs the texts no longer.
     """
     serving = require_serving(pod)
+    check_query(http.query)
     timeout = pod.limits.request_timeout_seconds
     try:
         async with asyncio.timeout(timeout):

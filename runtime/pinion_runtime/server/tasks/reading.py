@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -11,6 +12,7 @@ from .bodies import RawFields, decode_object, decode_value, is_null
 from .fields import BY_NAME, HONOURED, OPTIONS, PARAMETERS, Effect
 
 _INPUTS = ("input", "inputs", "text", "texts", "sentences", "source_sentence", "documents", "content")
+_OWN = frozenset((*_INPUTS, "model", PARAMETERS))
 
 
 def decode_fields(body: bytes, own: Sequence[str]) -> tuple[RawFields, dict[str, Any]]:
@@ -37,6 +39,15 @@ def decode_fields(body: bytes, own: Sequence[str]) -> tuple[RawFields, dict[str,
         elif field.effect is not Effect.IGNORED:
             _take(name, decode_value(raw, name), honoured, name, own)
     return own_fields, honoured
+
+
+def check_query(query: bytes) -> None:
+    """Raise the 400 for a field in the query string: it would be lost there. What else stands in it means nothing."""
+    for part in query.decode("latin-1").split("&"):
+        name = unquote_plus(part.partition("=")[0])
+        field = BY_NAME.get(name)
+        if name in _OWN or (field is not None and field.effect is not Effect.IGNORED):
+            raise _unsupported(f"{name!r} in the query string is not read: put it into the body.", name)
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:
