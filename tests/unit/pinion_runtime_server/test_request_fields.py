@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pinion_runtime.server.errors import ApiError
+from pinion_runtime.server.errors import ApiError, shorten
 from pinion_runtime.server.tasks.embeddings import protocol as embeddings
 from pinion_runtime.server.tasks.fields import BY_NAME, FIELDS, MAX_PROMPT_CHARACTERS, Effect
 from pinion_runtime.server.tasks.hub import protocol as hub
@@ -46,6 +46,38 @@ def test_no_field_is_in_the_table_twice_and_each_says_what_it_does() -> None:
 def test_null_is_absent(parse: Parse) -> None:
     request = parse(**dict.fromkeys(BY_NAME), nobody_knows_it=None)
     assert (request.options, request.encoding_format) == (Options(), "float")
+
+
+TEXT = {"a small body": "x", "a large body": "word " * 300_000}
+NOBODYS = ["nobody_knows_it", "", "a-b", "class", "__dict__", "a`b", "é", "x" * 5000]
+
+
+def told(body: dict[str, Any]) -> tuple[int, str, str | None]:
+    with pytest.raises(ApiError) as refused:
+        hub.parse_request(json.dumps(body).encode())
+    return refused.value.status, refused.value.code, refused.value.param
+
+
+@pytest.mark.parametrize("text", TEXT.values(), ids=TEXT)
+@pytest.mark.parametrize("name", NOBODYS, ids=lambda name: name[:12])
+def test_a_name_that_nobody_knows_counts_as_little_in_a_large_body(text: str, name: str) -> None:
+    assert hub.parse_request(json.dumps({"inputs": text, name: None}).encode()).options == Options()
+    assert hub.parse_request(json.dumps({name: None, "inputs": text, "normalize": True}).encode()).options.normalize
+    assert told({"inputs": text, "one": None, name: 1}) == (400, "unsupported_parameter", shorten(name))
+    assert told({name: {}, "inputs": text, "one": None}) == (400, "unsupported_parameter", shorten(name))
+
+
+@pytest.mark.parametrize("text", TEXT.values(), ids=TEXT)
+def test_how_many_names_that_nobody_knows_may_be_null(text: str) -> None:
+    names = [f"field{number}" for number in range(9)]
+    assert hub.parse_request(json.dumps({"inputs": text} | dict.fromkeys(names[:8])).encode()).options == Options()
+    assert told({"inputs": text} | dict.fromkeys(names)) == (400, "unsupported_parameter", "field8")
+
+
+@pytest.mark.parametrize("text", TEXT.values(), ids=TEXT)
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "a\0b"])
+def test_a_name_that_no_field_has_is_refused_even_when_null(text: str, name: str) -> None:
+    assert told({"inputs": text, name: None}) == (400, "unsupported_parameter", name)
 
 
 def test_null_is_absent_in_the_routes_own_fields_too() -> None:
