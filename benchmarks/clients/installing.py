@@ -56,6 +56,14 @@ def java(main: str) -> Install:
     return install
 
 
+def jdk_version() -> str:
+    """Return what `java -version` calls itself, or that there is none."""
+    if (program := shutil.which("java")) is None:
+        return "(none)"
+    said = subprocess.run([program, "-version"], stderr=subprocess.PIPE, text=True, check=True, timeout=60).stderr
+    return said.split('"')[1]  # openjdk version "17.0.15" 2025-04-15
+
+
 def go() -> Install:
     """Return what compiles the program in Go, with the versions of its go.mod."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.clients.clients import CLIENTS
 from pinion_contract.config import Limits
 from pinion_runtime.server import reference
 from pinion_runtime.server.codings import TAKEN
@@ -30,6 +31,13 @@ def test_every_route_limit_and_code_is_explained_and_no_other() -> None:
     assert Limits.model_fields.keys() == reference.LIMITS.keys()
     assert {code.value for code in Code} == reference.CODES.keys()
     assert all(f"`{coding}`" in PAGE for coding in TAKEN)
+
+
+def test_every_client_that_is_tried_is_there_in_its_version_and_no_other() -> None:
+    rows = PAGE.partition("## Clients\n")[2].replace("`", "").splitlines()
+    listed = [row.split(" | ")[:2] for row in rows if row.startswith("| ")][1:]
+    tried = [[f"| {client.name}", client.versions or listed[place][1]] for place, client in enumerate(CLIENTS)]
+    assert listed == tried
 
 
 def test_a_page_that_is_behind_is_named_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
