@@ -34,9 +34,10 @@ def decode_object(body: bytes, known: Collection[str]) -> RawFields:
 
     Of others there may be a few, which are for the caller to refuse where they are not null.
     """
+    known = frozenset(known)
     try:
         if len(body) > _LARGE_BODY:
-            return _decode_few(body, frozenset(known))
+            return _decode_few(body, known)
         fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
         raise invalid("The body must be a JSON object.", code=Code.INVALID_JSON) from None
