@@ -10,6 +10,7 @@ from pinion_contract.config import Limits
 from pinion_runtime.server import reference
 from pinion_runtime.server.codings import TAKEN
 from pinion_runtime.server.errors import Code
+from pinion_runtime.server.tasks.bodies import MOST_UNKNOWN
 from pinion_runtime.server.tasks.fields import FIELDS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,6 +32,7 @@ def test_every_route_limit_and_code_is_explained_and_no_other() -> None:
     assert Limits.model_fields.keys() == reference.LIMITS.keys()
     assert {code.value for code in Code} == reference.CODES.keys()
     assert all(f"`{coding}`" in PAGE for coding in TAKEN)
+    assert f"up to {MOST_UNKNOWN} such names" in PAGE
 
 
 def test_every_client_that_is_tried_is_there_in_its_version_and_no_other() -> None:

@@ -13,7 +13,7 @@ RawFields = Mapping[str, msgspec.Raw]
 T = TypeVar("T")
 
 _LARGE_BODY = 1 << 20  # from here on few names that are not known are read: there may be a million of them
-_MOST_UNKNOWN = 8  # names that are not known, and may be null: those of a client that is newer than we are
+MOST_UNKNOWN = 8  # names that are not known, and may be null: those of a client that is newer than we are
 _NO_NAME = re.compile(r'["\\\x00-\x1f]')  # in the name of no field; msgspec does not take them in one
 _MAX_VALUE_BYTES = 128 << 10  # of a field beside the texts; the longest prompt, each character escaped as a pair, has 96 KiB
 _ABSENT = msgspec.Raw()
@@ -74,8 +74,8 @@ def is_null(raw: msgspec.Raw | None) -> bool:
 def _check_unknown(names: Sequence[str]) -> None:
     """Raise the 400 for more names that are not known than may be null, and for what can't be one."""
     refused = next((name for name in names if _NO_NAME.search(name)), None)
-    if refused is None and len(names) > _MOST_UNKNOWN:
-        refused = names[_MOST_UNKNOWN]
+    if refused is None and len(names) > MOST_UNKNOWN:
+        refused = names[MOST_UNKNOWN]
     if refused is not None:
         name = shorten(refused)
         raise invalid(f"Unsupported parameter {name!r}.", param=name, code=Code.UNSUPPORTED_PARAMETER)
