@@ -190,3 +190,20 @@ def test_a_single_file_and_an_empty_directory(tmp_path: Path, capsys: pytest.Cap
     assert main(["add", "--only-hash", str(tmp_path / "hello")]) == 0
     assert main(["add", "--only-hash", str(tmp_path / "empty")]) == 0
     assert capsys.readouterr().out.split() == [str(leaf(b"hello\n")[0]), str(directory()[0])]
+
+
+def test_what_nobody_has_confirmed_is_told_offline(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    commit = "c" * 40
+    folder = store.cache_dir / "models--org--name"
+    files = {"config.json": b"{}", "model.safetensors": b"w", "tokenizer.json": b"{}"}
+    write_files(folder / "snapshots" / commit, files)
+    write_files(folder / "refs", {"main": commit.encode()})
+    unconfirmed = (
+        "nobody has said that the files in the cache are all that the commit has, or what is in those that are no links"
+    )
+    assert main(["fetch", "--offline", "org/name"]) == 0
+    told = capsys.readouterr()
+    assert (told.out.splitlines()[0], told.err) == (str(make_tree(files).root), f"unconfirmed: {unconfirmed}\n")
+    assert main(["fetch", "--offline", "--json", "org/name"]) == 0
+    told = capsys.readouterr()
+    assert (json.loads(told.out)["unconfirmed"], told.err) == (unconfirmed, "")
