@@ -1,13 +1,15 @@
 """Each client once, with its own defaults, against `pinion-serve`: `python -m benchmarks.clients [NAME ...]`.
 
 A client gets an environment of its own, which goes when it has been asked. Printed is a table of what came: the vectors of
-`/v1/embeddings` as bare JSON, or something else. A thousand texts are compared with sentence-transformers, time included.
+`/v1/embeddings` as bare JSON, or something else. Of a thousand texts some are given to sentence-transformers too, and timed.
 """
 
 import argparse
 import json
+import statistics
 import subprocess
 import tempfile
+import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,42 +17,51 @@ from typing import Any
 
 from devcluster.hubmirror.models import MINILM, assemble
 
-from ..serving.servers import Endpoint, pinion
-from ..serving.where import answered
-from .alone import compute_alone
+from ..serving.servers import Endpoint, pinion, sentence_transformers
+from ..serving.where import requests_answered
 from .clients import CLIENTS, Client
 from .installing import NotInstalled, jdk_version
 
 TOLERANCE = 1e-6
-_MANY = 100  # texts, from which the time is of interest
+_MANY = 1000  # texts, from which the time is of interest
+_TURNS, _TURN = 3, 100  # texts of a turn
 ANSWER_SECONDS = 600
 _LONGEST = 400  # characters of a refusal
 
 
-def try_client(client: Client, endpoint: Endpoint, model: Path) -> str:
-    """Return what came of asking with this client, in words; `model` is the folder of what is served."""
+def try_client(client: Client, endpoint: Endpoint, work: Path) -> str:
+    """Return what came of asking with this client, in words; `work` holds the folder of models."""
     with tempfile.TemporaryDirectory(prefix="client-") as folder:
         try:
             command = client.install(Path(folder))
         except NotInstalled as why:
             return f"not tried: {why}"
         if len(client.texts) >= _MANY:
-            return _time(client, command, endpoint, model)
+            return _time(client, command, endpoint, work)
         found = _ask(client, command, endpoint.url)
     return found if isinstance(found, str) else _compare(found, _bare(endpoint.url, client.texts))
 
 
-def _time(client: Client, command: list[str], endpoint: Endpoint, model: Path) -> str:
-    """Ask between the two halves of what sentence-transformers is given: other programs' load is the same for both, nearly."""
-    half = len(client.texts) // 2
-    expected, alone = compute_alone(model, client.texts[:half])
-    requests, seconds = answered(endpoint.management)
+def _time(client: Client, command: list[str], endpoint: Endpoint, work: Path) -> str:
+    """Ask, then give some of the texts to both servers in turns: what other programs take falls on both."""
+    before = requests_answered(endpoint.management)
     found = _ask(client, command, endpoint.url)
-    requests_after, seconds_after = answered(endpoint.management)
-    more, alone_after = compute_alone(model, client.texts[half:])
-    what = found if isinstance(found, str) else _compare(found, expected + more)
-    ours, theirs = seconds_after - seconds, alone + alone_after
-    return f"{what}; requests: {requests_after - requests:.0f}, {ours:.0f} s; sentence-transformers alone: {theirs:.0f} s"
+    requests = requests_answered(endpoint.management) - before
+    if isinstance(found, str):
+        return found
+    expected: list[list[float]] = []
+    seconds: list[tuple[float, float]] = []
+    with sentence_transformers(work) as peer:
+        for start in range(0, _TURNS * _TURN, _TURN):
+            texts = client.texts[start : start + _TURN]
+            started = time.monotonic()
+            expected += _bare(peer.url, texts)
+            between = time.monotonic()
+            _bare(endpoint.url, texts)
+            seconds.append((time.monotonic() - between, between - started))
+    came = _compare(found[: len(expected)], expected) if len(found) == len(client.texts) else f"WRONG: {len(found)} vectors"
+    ours, theirs = (statistics.median(column) for column in zip(*seconds, strict=True))
+    return f"{came}; requests: {requests:.0f}; {_TURN} texts in turns: {ours:.1f} s, sentence-transformers {theirs:.1f} s"
 
 
 def _ask(client: Client, command: list[str], url: str) -> list[list[float]] | str:
@@ -90,12 +101,11 @@ def main() -> None:
     names = parser.parse_args().names
     print("| client | version | what came |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as work:
-        hub = Path(work) / "hub"
-        assemble(hub)
+        assemble(Path(work) / "hub")
         with pinion(Path(work)) as endpoint:
             for client in CLIENTS:
                 if not names or any(name.lower() in client.name.lower() for name in names):
-                    came = try_client(client, endpoint, hub / MINILM)
+                    came = try_client(client, endpoint, Path(work))
                     print(f"| {client.name} | {client.versions or f'JDK {jdk_version()}'} | {came} |", flush=True)
 
 

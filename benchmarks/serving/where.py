@@ -20,10 +20,9 @@ def where_time_goes(management: str) -> str:
     )
 
 
-def answered(management: str) -> tuple[float, float]:
-    """Return how many requests have been answered, refusals included, and the sum of their seconds from head to answer."""
-    sums = _sums(management)
-    return sums.get(f"{names.REQUEST_DURATION_SECONDS}_count", 0.0), sums.get(f"{names.REQUEST_DURATION_SECONDS}_sum", 0.0)
+def requests_answered(management: str) -> float:
+    """Return how many requests have been answered, refusals included."""
+    return _sums(management).get(f"{names.REQUEST_DURATION_SECONDS}_count", 0.0)
 
 
 def _sums(management: str) -> dict[str, float]:
