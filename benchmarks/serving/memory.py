@@ -1,6 +1,8 @@
 """Resident memory of the engine of all-MiniLM-L6-v2, float32 on a CPU, beside a limit: at rest, after requests of all sizes."""
 
 import asyncio
+import json
+import os
 import random
 import time
 from collections import Counter
@@ -18,7 +20,6 @@ LIMIT = 400  # MiB resident at rest
 GROWTH = 0.05  # of what it held at rest after the first quarter
 REQUESTS = 10_000
 IN_FLIGHT = 8
-_WORDS = ("the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "while", "seven", "herons", "wait")
 _CUDA = ("libcu", "libnv", "libtorch_cuda", "libnccl", "/cuda/", "libtriton")
 
 
@@ -38,13 +39,17 @@ async def _measure(requests: int) -> None:
         print(f"  loaded                {_resident(pid):5.0f} MiB", flush=True)
         await supervisor.warm_up(tokenizer.encode(["ready", "word " * tokenizer.max_length], truncate=True), 120)
         supervisor.serve()
+        # All words that the model knows, so that all of its word vectors are read.
+        words = [word for word in json.loads(supervisor.tokenizer)["model"]["vocab"] if word.isalpha()]
         dice, held = random.Random(7), []
         for quarter in range(1, 5):
-            await _ask(queue, tokenizer, dice, requests // 4)
-            await asyncio.sleep(TRIM_SECONDS + 1)  # free memory is given back when nothing was asked for so long
+            await _ask(queue, tokenizer, words, dice, requests // 4)
+            busy = _resident(pid)
+            await asyncio.sleep(TRIM_SECONDS + 2)  # memory is given back when nothing was asked for so long
             held.append(_resident(pid))
-            print(f"  at rest after {quarter * requests // 4:6}  {held[-1]:5.0f} MiB", flush=True)
+            print(f"  at rest after {quarter * requests // 4:6}  {held[-1]:5.0f} MiB, just before {busy:.0f}", flush=True)
         growth = max(held) / held[0] - 1
+        print(f"  this process, the front: {_resident(os.getpid()):.0f} MiB")
         print(f"  limit {LIMIT} MiB: {'kept' if max(held) <= LIMIT else 'not kept'}; ratio {max(held) / LIMIT:.2f}")
         print(f"  growth {growth:+.1%}, limit {GROWTH:.0%}: {'kept' if growth <= GROWTH else 'not kept'}")
         print(
@@ -55,12 +60,12 @@ async def _measure(requests: int) -> None:
         await supervisor.close()
 
 
-async def _ask(queue: RequestQueue, tokenizer: Tokenizer, dice: random.Random, requests: int) -> None:
+async def _ask(queue: RequestQueue, tokenizer: Tokenizer, words: list[str], dice: random.Random, requests: int) -> None:
     """Send requests of one to sixteen texts of a word up to what the model takes, some at a time."""
 
     async def one() -> None:
         texts = [
-            " ".join(dice.choices(_WORDS, k=dice.choice((1, 3, 8, 20, 60, 250))))
+            " ".join(dice.choices(words, k=dice.choice((1, 3, 8, 20, 60, 250))))
             for _ in range(dice.choice((1, 1, 1, 1, 2, 16)))
         ]
         await queue.submit(tokenizer.encode(texts, truncate=True), deadline=time.monotonic() + 600)

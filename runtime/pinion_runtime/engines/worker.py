@@ -31,7 +31,7 @@ from .protocol import (
     Shutdown,
     ToEngine,
 )
-from .resident import Trim, do_without_unused_packages, settle
+from .resident import Trim, do_without_unused_packages, imports, settle
 
 HEARTBEAT_SECONDS = 1.0
 # Padded tokens of one forward pass: more gives a CPU nothing, and activations grow with it. A single text may be longer.
@@ -154,7 +154,8 @@ def _serve(channel: Channel, load: Load) -> None:
     threads = load.spec.threads or available_cpus()
     do_without_unused_packages()
     try:
-        from .transformers_engine import TransformersEncoder, configure_torch, is_out_of_memory
+        with imports():
+            from .transformers_engine import TransformersEncoder, configure_torch, is_out_of_memory
     except ImportError as error:
         raise EngineLoadError(f"the engine's libraries can't be imported: {error}") from error
     try:

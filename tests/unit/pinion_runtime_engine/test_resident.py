@@ -1,5 +1,6 @@
 """What of an engine's mappings may be let go of, when free memory is given back, and what is not imported."""
 
+import site
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pinion_runtime.engines.resident import TRIM_SECONDS, Trim, settle, unwritten_mappings
+from pinion_runtime.engines.resident import TRIM_SECONDS, Trim, read_mappings, settle, tables_without_use, unwritten_mappings
 
 
 def mapping(span: str, permissions: str, name: str, resident_kib: int, anonymous_kib: int) -> str:
@@ -25,7 +26,7 @@ def mapping(span: str, permissions: str, name: str, resident_kib: int, anonymous
         ("r--p", "/opt/lib/libcublasLt.so.13", 2_000, 0, True),
         ("r--p", "/opt/lib/libtorch_cpu.so", 2_000, 4, False),  # relocated when it was loaded: it exists here alone
         ("rw-p", "/opt/lib/libtorch_cpu.so", 2_000, 0, False),
-        ("r-xp", "/opt/lib/libsmall.so", 100, 0, False),
+        ("r-xp", "/opt/lib/libsmall.so", 124, 0, False),
         ("r--p", "/models/model.safetensors", 90_000, 0, False),  # weights are read again with every batch
         ("r-xp", "/opt/lib.so/program", 90_000, 0, False),
         ("rw-p", "[heap]", 90_000, 90_000, False),
@@ -34,17 +35,80 @@ def mapping(span: str, permissions: str, name: str, resident_kib: int, anonymous
 def test_which_mappings_are_let_go_of(permissions: str, name: str, resident_kib: int, anonymous_kib: int, found: bool) -> None:
     around = mapping("7f00-7f10", "rw-p", "", 5_000, 5_000)
     smaps = around + mapping("7f0000100000-7f0000200000", permissions, name, resident_kib, anonymous_kib) + around
-    assert unwritten_mappings(smaps) == ([(0x7F0000100000, 0x7F0000200000)] if found else [])
+    assert unwritten_mappings(read_mappings(smaps)) == ([(0x7F0000100000, 0x7F0000200000)] if found else [])
+
+
+BLAS = "/opt/nvidia/cu13/lib/libcublasLt.so.13"
+
+
+@pytest.mark.parametrize(
+    ("library", "after", "permissions", "name", "anonymous_kib", "other", "found"),
+    [
+        (BLAS, BLAS, "rw-p", "", 90_000, "/lib/libc.so.6", True),
+        ("/usr/local/cuda/lib64/libcufft.so.12", "/usr/local/cuda/lib64/libcufft.so.12", "rw-p", "", 4_000, "", True),
+        (BLAS, BLAS, "rw-p", "", 90_000, "/usr/lib/libcuda.so.1", False),  # the driver: there may be a GPU
+        (BLAS, BLAS, "rw-p", "", 90_000, "/usr/lib/libcuda.so.595.71", False),
+        (BLAS, BLAS, "rw-p", "", 100, "", False),
+        (BLAS, BLAS, "r--p", "", 90_000, "", False),
+        (BLAS, BLAS, "rw-p", "[heap]", 90_000, "", False),
+        (BLAS, BLAS, "rw-p", BLAS, 90_000, "", False),  # its relocated pages: the loader reads them
+        (BLAS, "/lib/libc.so.6", "rw-p", "", 90_000, "", False),  # whose it is can't be told
+        ("/lib/libc.so.6", BLAS, "rw-p", "", 90_000, "", False),
+        ("/opt/lib/libtorch_cpu.so", "/opt/lib/libtorch_cpu.so", "rw-p", "", 90_000, "", False),
+    ],
+)
+def test_which_tables_have_no_use(
+    library: str, after: str, permissions: str, name: str, anonymous_kib: int, other: str, found: bool
+) -> None:
+    smaps = (
+        mapping("7f0000100000-7f0000200000", "rw-p", library, 5_000, 5_000)
+        + mapping("7f0000200000-7f0000300000", permissions, name, anonymous_kib, anonymous_kib)
+        + mapping("7f0000300000-7f0000400000", "r--p", after, 5_000, 0)
+        + mapping("7f0000400000-7f0000500000", "r-xp", other, 5_000, 0)
+    )
+    assert tables_without_use(read_mappings(smaps)) == ([(0x7F0000200000, 0x7F0000300000)] if found else [])
+
+
+@pytest.mark.parametrize(("before", "behind"), [("0ff000", "300000"), ("200000", "301000")], ids=["before", "behind"])
+def test_what_lies_apart_from_a_library_is_not_its_own(before: str, behind: str) -> None:
+    smaps = (
+        mapping(f"7f0000000000-7f0000{before}", "rw-p", BLAS, 5_000, 5_000)
+        + mapping("7f0000200000-7f0000300000", "rw-p", "", 90_000, 90_000)
+        + mapping(f"7f0000{behind}-7f0000400000", "r--p", BLAS, 5_000, 0)
+    )
+    assert tables_without_use(read_mappings(smaps)) == []
+
+
+def test_a_library_of_cuda_answers_as_before_without_its_tables() -> None:
+    """Without a driver it is not initialized (1), with its tables or without; and a process ends as it should."""
+    libraries = sorted(path for folder in site.getsitepackages() for path in Path(folder).glob("nvidia/*/lib/libcublasLt.so.*"))
+    if not libraries:
+        pytest.skip("this is no CUDA build of torch")
+    program = (
+        "import ctypes\n"
+        "from pinion_runtime.engines.resident import read_mappings, settle, tables_without_use\n"
+        f"library, handle = ctypes.CDLL({str(libraries[0])!r}), ctypes.c_void_p()\n"
+        "tables = lambda: tables_without_use(read_mappings(open('/proc/self/smaps').read()))\n"
+        "answers = [library.cublasLtCreate(ctypes.byref(handle)), len(tables())]\n"
+        "settle()\n"
+        "print(*answers, library.cublasLtCreate(ctypes.byref(handle)), len(tables()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    created, tables, again, left = map(int, done.stdout.split())
+    if created == 0:
+        pytest.skip("this machine has a GPU")
+    assert (tables, again, left) == (1, created, 0)
 
 
 def test_a_process_goes_on_after_it_has_settled() -> None:
     """In a process of its own: the interpreter's own code is among what is let go of."""
     program = (
         "import numpy, re\n"
-        "from pinion_runtime.engines.resident import settle, unwritten_mappings\n"
-        "before = len(unwritten_mappings(open('/proc/self/smaps').read()))\n"
+        "from pinion_runtime.engines.resident import read_mappings, settle, unwritten_mappings\n"
+        "count = lambda: len(unwritten_mappings(read_mappings(open('/proc/self/smaps').read())))\n"
+        "before = count()\n"
         "settle()\n"
-        "after = len(unwritten_mappings(open('/proc/self/smaps').read()))\n"
+        "after = count()\n"
         "assert numpy.linalg.norm(numpy.ones((9, 9)) @ numpy.ones(9)) == 27.0\n"
         "print(before > after)\n"
     )
@@ -52,15 +116,35 @@ def test_a_process_goes_on_after_it_has_settled() -> None:
     assert done.stdout.strip() == "True"
 
 
+def test_the_collector_waits_for_imports_and_for_nothing_else() -> None:
+    """In a process of its own: what has been frozen once is not collected."""
+    program = (
+        "import gc, weakref\n"
+        "from pinion_runtime.engines.resident import imports, settle\n"
+        "class Cycle: pass\n"
+        "def cycle():\n"
+        "    made = Cycle()\n"
+        "    made.itself = made\n"
+        "    return weakref.ref(made)\n"
+        "with imports():\n"
+        "    left, states = cycle(), [gc.isenabled()]\n"
+        "states += [gc.isenabled(), gc.get_freeze_count() > 0, left() is None]\n"
+        "settle()\n"
+        "print(*states, gc.isenabled(), gc.get_freeze_count() > 0, left() is None)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["False", "True", "True", "False", "True", "True", "True"]
+
+
 def test_where_nothing_is_known_of_the_mappings(tmp_path: Path) -> None:
     (tmp_path / "smaps").write_text("")
     settle(tmp_path / "smaps")
 
 
-def test_an_engine_at_rest_gives_memory_back_once() -> None:
-    times: list[float] = []
+def test_an_engine_gives_memory_back_while_it_works_and_once_at_rest() -> None:
+    times: list[tuple[str, float]] = []
     now = 100.0
-    trim = Trim(lambda: times.append(now), lambda: now)
+    trim = Trim(lambda: times.append(("trim", now)), lambda: times.append(("rest", now)), lambda: now)
     assert trim.seconds_left() is None  # nothing was used: it may wait for ever
     trim.after_work()
     assert trim.seconds_left() == TRIM_SECONDS
@@ -70,21 +154,30 @@ def test_an_engine_at_rest_gives_memory_back_once() -> None:
     now += TRIM_SECONDS / 2
     trim.perhaps()
     trim.perhaps()
-    assert times == [100.0 + TRIM_SECONDS]
+    assert times == [("rest", 110.0)]
     assert trim.seconds_left() is None
     now += 3 * TRIM_SECONDS
     trim.after_work()  # long enough ago: at once
+    assert times[1:] == [("trim", 140.0)]
+    assert trim.seconds_left() == TRIM_SECONDS  # and it will rest
+    trim.after_work()
     assert len(times) == 2
+    now += TRIM_SECONDS
+    trim.perhaps()
+    assert times[2:] == [("rest", 150.0)]
+    assert trim.seconds_left() is None
 
 
-@pytest.mark.parametrize(("devices", "left"), [("()", set()), ("('/dev/null',)", {"triton"})], ids=["cpu", "accelerator"])
+@pytest.mark.parametrize(
+    ("devices", "left"), [("()", set()), ("('/dev/null',)", {"triton", "cuda"})], ids=["cpu", "accelerator"]
+)
 def test_what_an_engine_has_no_use_for_is_not_imported(devices: str, left: set[str]) -> None:
     program = (
         "from importlib.util import find_spec\n"
         "from pinion_runtime.engines.resident import do_without_unused_packages\n"
-        "there = {name for name in ('scipy', 'triton', 'numpy') if find_spec(name)}\n"
+        "there = {name for name in ('scipy', 'triton', 'cuda', 'numpy') if find_spec(name)}\n"
         f"do_without_unused_packages({devices})\n"
         "print(*(there - {name for name in there if find_spec(name)}))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert set(done.stdout.split()) == {name for name in ("scipy", "triton") if find_spec(name)} - left
+    assert set(done.stdout.split()) == {name for name in ("scipy", "triton", "cuda") if find_spec(name)} - left
