@@ -56,12 +56,16 @@ def imports() -> Iterator[None]:
         gc.enable()
 
 
+def let_go_of_tables(smaps: Path = _SMAPS) -> None:
+    """Free what nobody will read of CUDA's libraries; once torch has looked for a GPU, which loads the driver if it is there."""
+    _let_go(tables_without_use(read_mappings(smaps.read_text())))
+
+
 def settle(smaps: Path = _SMAPS) -> None:
-    """Free what loading left behind; once, when torch has looked for a GPU, which loads the driver where there is one."""
+    """Free what loading left behind."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()  # what is here now stays: it need not be looked at again
-    _let_go(tables_without_use(read_mappings(smaps.read_text())))
     rest(smaps)
 
 

@@ -86,11 +86,11 @@ def test_a_library_of_cuda_answers_as_before_without_its_tables() -> None:
         pytest.skip("this is no CUDA build of torch")
     program = (
         "import ctypes\n"
-        "from pinion_runtime.engines.resident import read_mappings, settle, tables_without_use\n"
+        "from pinion_runtime.engines.resident import let_go_of_tables, read_mappings, tables_without_use\n"
         f"library, handle = ctypes.CDLL({str(libraries[0])!r}), ctypes.c_void_p()\n"
         "tables = lambda: tables_without_use(read_mappings(open('/proc/self/smaps').read()))\n"
         "answers = [library.cublasLtCreate(ctypes.byref(handle)), len(tables())]\n"
-        "settle()\n"
+        "let_go_of_tables()\n"
         "print(*answers, library.cublasLtCreate(ctypes.byref(handle)), len(tables()))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
