@@ -57,7 +57,7 @@ def imports() -> Iterator[None]:
 
 
 def let_go_of_tables(smaps: Path = _SMAPS) -> None:
-    """Free what nobody will read of CUDA's libraries; once torch has looked for a GPU, which loads the driver if it is there."""
+    """Free what nobody will read of CUDA's libraries, once torch has looked for a GPU: that loads the driver where it is."""
     _let_go(tables_without_use(read_mappings(smaps.read_text())))
 
 
