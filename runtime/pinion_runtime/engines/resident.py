@@ -17,9 +17,6 @@ _NEEDED_BY_ACCELERATORS = ("triton", "cuda")
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvmap", "/dev/kfd", "/dev/dxg")
 _WORTH_BYTES = 1 << 17  # a smaller mapping is not worth a system call
 _SMAPS = Path("/proc/self/smaps")
-# The CUDA build of torch loads these on a machine without a GPU too, and their constructors fill tables of kernels: 91 MiB.
-_CUDA_TABLES = ("libcublasLt.so", "libcufft.so")
-_CUDA_DRIVER = "libcuda.so"
 # Activations of ever new sizes leave holes between them that the allocator keeps: without this an engine that had grown to
 # 950 MB was at 1060 after another hundred batches and went on growing, with it it stays. It takes 30 ms.
 TRIM_SECONDS = 10.0
@@ -56,11 +53,6 @@ def imports() -> Iterator[None]:
         gc.enable()
 
 
-def let_go_of_tables(smaps: Path = _SMAPS) -> None:
-    """Free what nobody will read of CUDA's libraries, once torch has looked for a GPU: that loads the driver where it is."""
-    _let_go(tables_without_use(read_mappings(smaps.read_text())))
-
-
 def settle(smaps: Path = _SMAPS) -> None:
     """Free what loading left behind."""
     gc.unfreeze()
@@ -82,33 +74,6 @@ def unwritten_mappings(mappings: Iterable[Mapping]) -> list[tuple[int, int]]:
         for one in mappings
         if ".so" in one.file and one.permissions in ("r-xp", "r--p") and one.resident >= _WORTH_BYTES and one.anonymous == 0
     ]
-
-
-def tables_without_use(mappings: Iterable[Mapping]) -> list[tuple[int, int]]:
-    """Return (start, end) of the tables that libraries of CUDA have filled; none when its driver is loaded.
-
-    Without the driver a call of these libraries fails before it looks at a table, and fails so with an empty one. Tables are
-    anonymous memory without a name; that they are a library's is seen by its mappings right before and after them.
-    """
-    found: list[tuple[int, int]] = []
-    before: list[Mapping] = []
-    for one in mappings:
-        if one.file.startswith(_CUDA_DRIVER):
-            return []
-        before = [*before[-2:], one]
-        if len(before) == 3 and _are_tables(*before):
-            found.append((before[1].start, before[1].end))
-    return found
-
-
-def _are_tables(first: Mapping, between: Mapping, last: Mapping) -> bool:
-    return (
-        first.file.startswith(_CUDA_TABLES)
-        and first.file == last.file
-        and (first.end, between.end) == (between.start, last.start)
-        and (between.file, between.permissions) == ("", "rw-p")
-        and between.anonymous >= _WORTH_BYTES
-    )
 
 
 def read_mappings(smaps: str) -> Iterator[Mapping]:

@@ -32,7 +32,6 @@ def configure_torch(threads: int) -> None:
     """Set what holds for the whole process; once, before anything is computed."""
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    torch.cuda.is_available()  # loads the driver where there is one
     transformers.utils.logging.disable_progress_bar()
 
 

@@ -31,7 +31,7 @@ from .protocol import (
     Shutdown,
     ToEngine,
 )
-from .resident import Trim, do_without_unused_packages, imports, let_go_of_tables, settle
+from .resident import Trim, do_without_unused_packages, imports, settle
 
 HEARTBEAT_SECONDS = 1.0
 # Padded tokens of one forward pass: more gives a CPU nothing, and activations grow with it. A single text may be longer.
@@ -160,7 +160,6 @@ def _serve(channel: Channel, load: Load) -> None:
         raise EngineLoadError(f"the engine's libraries can't be imported: {error}") from error
     try:
         configure_torch(threads)
-        let_go_of_tables()  # before the model is loaded: most is held then
         encoder = TransformersEncoder(load.spec)
     except EngineError:
         raise

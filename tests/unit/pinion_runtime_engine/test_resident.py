@@ -1,6 +1,5 @@
 """What of an engine's mappings may be let go of, when free memory is given back, and what is not imported."""
 
-import site
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pinion_runtime.engines.resident import TRIM_SECONDS, Trim, read_mappings, settle, tables_without_use, unwritten_mappings
+from pinion_runtime.engines.resident import TRIM_SECONDS, Trim, read_mappings, settle, unwritten_mappings
 
 
 def mapping(span: str, permissions: str, name: str, resident_kib: int, anonymous_kib: int) -> str:
@@ -36,68 +35,6 @@ def test_which_mappings_are_let_go_of(permissions: str, name: str, resident_kib:
     around = mapping("7f00-7f10", "rw-p", "", 5_000, 5_000)
     smaps = around + mapping("7f0000100000-7f0000200000", permissions, name, resident_kib, anonymous_kib) + around
     assert unwritten_mappings(read_mappings(smaps)) == ([(0x7F0000100000, 0x7F0000200000)] if found else [])
-
-
-BLAS = "/opt/nvidia/cu13/lib/libcublasLt.so.13"
-
-
-@pytest.mark.parametrize(
-    ("library", "after", "permissions", "name", "anonymous_kib", "other", "found"),
-    [
-        (BLAS, BLAS, "rw-p", "", 90_000, "/lib/libc.so.6", True),
-        ("/usr/local/cuda/lib64/libcufft.so.12", "/usr/local/cuda/lib64/libcufft.so.12", "rw-p", "", 4_000, "", True),
-        (BLAS, BLAS, "rw-p", "", 90_000, "/usr/lib/libcuda.so.1", False),  # the driver: there may be a GPU
-        (BLAS, BLAS, "rw-p", "", 90_000, "/usr/lib/libcuda.so.595.71", False),
-        (BLAS, BLAS, "rw-p", "", 100, "", False),
-        (BLAS, BLAS, "r--p", "", 90_000, "", False),
-        (BLAS, BLAS, "rw-p", "[heap]", 90_000, "", False),
-        (BLAS, BLAS, "rw-p", BLAS, 90_000, "", False),  # its relocated pages: the loader reads them
-        (BLAS, "/lib/libc.so.6", "rw-p", "", 90_000, "", False),  # whose it is can't be told
-        ("/lib/libc.so.6", BLAS, "rw-p", "", 90_000, "", False),
-        ("/opt/lib/libtorch_cpu.so", "/opt/lib/libtorch_cpu.so", "rw-p", "", 90_000, "", False),
-    ],
-)
-def test_which_tables_have_no_use(
-    library: str, after: str, permissions: str, name: str, anonymous_kib: int, other: str, found: bool
-) -> None:
-    smaps = (
-        mapping("7f0000100000-7f0000200000", "rw-p", library, 5_000, 5_000)
-        + mapping("7f0000200000-7f0000300000", permissions, name, anonymous_kib, anonymous_kib)
-        + mapping("7f0000300000-7f0000400000", "r--p", after, 5_000, 0)
-        + mapping("7f0000400000-7f0000500000", "r-xp", other, 5_000, 0)
-    )
-    assert tables_without_use(read_mappings(smaps)) == ([(0x7F0000200000, 0x7F0000300000)] if found else [])
-
-
-@pytest.mark.parametrize(("before", "behind"), [("0ff000", "300000"), ("200000", "301000")], ids=["before", "behind"])
-def test_what_lies_apart_from_a_library_is_not_its_own(before: str, behind: str) -> None:
-    smaps = (
-        mapping(f"7f0000000000-7f0000{before}", "rw-p", BLAS, 5_000, 5_000)
-        + mapping("7f0000200000-7f0000300000", "rw-p", "", 90_000, 90_000)
-        + mapping(f"7f0000{behind}-7f0000400000", "r--p", BLAS, 5_000, 0)
-    )
-    assert tables_without_use(read_mappings(smaps)) == []
-
-
-def test_a_library_of_cuda_answers_as_before_without_its_tables() -> None:
-    """Without a driver it is not initialized (1), with its tables or without; and a process ends as it should."""
-    libraries = sorted(path for folder in site.getsitepackages() for path in Path(folder).glob("nvidia/*/lib/libcublasLt.so.*"))
-    if not libraries:
-        pytest.skip("this is no CUDA build of torch")
-    program = (
-        "import ctypes\n"
-        "from pinion_runtime.engines.resident import let_go_of_tables, read_mappings, tables_without_use\n"
-        f"library, handle = ctypes.CDLL({str(libraries[0])!r}), ctypes.c_void_p()\n"
-        "tables = lambda: tables_without_use(read_mappings(open('/proc/self/smaps').read()))\n"
-        "answers = [library.cublasLtCreate(ctypes.byref(handle)), len(tables())]\n"
-        "let_go_of_tables()\n"
-        "print(*answers, library.cublasLtCreate(ctypes.byref(handle)), len(tables()))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    created, tables, again, left = map(int, done.stdout.split())
-    if created == 0:
-        pytest.skip("this machine has a GPU")
-    assert (tables, again, left) == (1, created, 0)
 
 
 def test_a_process_goes_on_after_it_has_settled() -> None:
