@@ -30,7 +30,8 @@ def models(control_plane: ControlPlane, namespace: str, operator: OperatorProces
 
 def ready(models: Models, name: str = "m") -> dict[str, object]:
     models.wait_for(name, timeout=60, Ready="True/Serving")
-    assert "Reconciling" not in models.conditions(name)
+    # More replicas than before may have been asked for a moment ago: one serves, and the others are on their way.
+    wait_until(lambda: "Reconciling" not in models.conditions(name), f"{name} is as asked for", timeout=60)
     return models.status(name)["model"]
 
 
