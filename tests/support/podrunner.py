@@ -19,6 +19,7 @@ import pytest
 
 from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
+from tests.support import administrator
 
 PROJECT = Path(__file__).parents[2]
 LOOK_EVERY = 0.3  # seconds
@@ -70,7 +71,8 @@ class PodRunner:
             self.problem = error
 
     def _look(self) -> None:
-        items = self._get("pods,configmaps", "--selector=pinion.dev/deployment")
+        kubeconfig = self._control_plane.kubeconfig
+        items = administrator.get_all(kubeconfig, "pods,configmaps", self._namespace, "pinion.dev/deployment")
         maps = {item["metadata"]["name"]: item["data"] for item in items if item["kind"] == "ConfigMap"}
         pods = {item["metadata"]["uid"]: item for item in items if item["kind"] == "Pod"}
         for uid in self._pods.keys() - pods.keys():
@@ -145,10 +147,6 @@ class PodRunner:
             running.process.wait()
         print(f"--- log of pod {running.folder.name}\n{(running.folder / 'log').read_text()[-4000:]}")
         shutil.rmtree(running.folder)
-
-    def _get(self, *arguments: str) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = json.loads(self._kubectl("get", *arguments, "-o", "json"))["items"]
-        return items
 
     def _kubectl(self, *arguments: str) -> str:
         return self._control_plane.kubectl("-n", self._namespace, *arguments)

@@ -17,6 +17,7 @@ from devcluster.kubectl import KubectlError
 from pinion_contract.config import LiveConfig, RuntimeConfig, config_digest
 from pinion_contract.names import MANAGEMENT_PORT
 from pinion_contract.status import BackendUse, ModelFacts, Phase, PodStatus, Transfer, Warm
+from tests.support import administrator
 from tests.support.operator_process import wait_until
 
 LOOK_EVERY = 0.2  # seconds
@@ -118,7 +119,8 @@ class ToldPods:
             self.problem = error
 
     def _look(self) -> None:
-        found = json.loads(self._kubectl("get", "pods,configmaps", "--selector=pinion.dev/deployment", "-o", "json"))["items"]
+        kubeconfig = self._control_plane.kubeconfig
+        found = administrator.get_all(kubeconfig, "pods,configmaps", self._namespace, "pinion.dev/deployment")
         maps = {item["metadata"]["name"]: item["data"] for item in found if item["kind"] == "ConfigMap"}
         pods = {item["metadata"]["uid"]: item for item in found if item["kind"] == "Pod"}
         for uid in self.pods.keys() - pods.keys():
