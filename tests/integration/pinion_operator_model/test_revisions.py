@@ -5,7 +5,7 @@ import json
 import pytest
 
 from devcluster.control import ControlPlane
-from pinion_contract.status import Failure, FailureReason, Phase, PodStatus
+from pinion_contract.status import Failure, FailureReason, Phase, PodStatus, Warm
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
 from tests.support.operator_process import OperatorProcess, Operators, wait_until
@@ -43,7 +43,13 @@ def pods_of(models: Models, name: str = "m") -> set[str]:
     return {child for kind, child in models.children(name) if kind == "Pod"}
 
 
+def loading_until_known(pod: ToldPod) -> PodStatus:
+    """Return what a pod says that loads until its CID is in live.json: before it is Ready nobody makes the next one."""
+    return serving(pod) if pod.live.cid else serving(pod, phase=Phase.LOADING, warm=Warm())
+
+
 def test_a_tracked_branch_rolls_new_bytes_and_nothing_else(models: Models, hub: Hub, repo: str, told_pods: ToldPods) -> None:
+    told_pods.says = loading_until_known
     warmup = {"inputs": ["<a> & <b>\u2028ü"]}  # whatever is in it: the API server takes the revision back word for word
     models.apply("m", repo, source={"revisionPolicy": "Track"}, replicas=2, rollout={"maxSurge": 2}, warmup=warmup)
     first = ready(models)
