@@ -20,7 +20,7 @@ from pinion_ipfs.store import Store
 from .api_keys import follow_keys
 from .cache_folder import make_cache_folder
 from .content import Content, ModelContent
-from .engines.protocol import EngineDied, EngineError
+from .errors import EngineDied, EngineError
 from .folder_content import FolderContent
 from .live import InvalidConfig, follow_live, read_config, read_live
 from .metrics import VERIFICATION_REASONS

@@ -12,8 +12,9 @@ from pinion_contract.config import Limits, RuntimeConfig
 from pinion_contract.status import Phase, Warm
 from pinion_ipfs.errors import ContentError
 
-from .engines.protocol import Capabilities, EngineDied, EngineError, EngineLoadError, EngineSpec
+from .engines.protocol import Capabilities, EngineSpec
 from .engines.supervisor import EngineSupervisor
+from .errors import EngineDied, EngineError, EngineLoadError
 from .model_files import ModelFiles, read_model_files
 from .pod import Pod, Serving
 from .queue import BatchStats, RequestQueue

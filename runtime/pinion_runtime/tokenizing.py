@@ -10,7 +10,7 @@ from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import normalizers
 
 from .cutting import Cutter, special_ends
-from .engines.protocol import EngineLoadError, InvalidInput
+from .errors import EngineLoadError, InvalidInput
 from .model_files import ModelFiles, read_model_files
 
 _LOOP_CHARACTERS = 2 << 10  # more than this is tokenised on a thread: it takes longer than a turn of the loop should

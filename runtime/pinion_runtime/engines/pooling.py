@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..errors import EngineLoadError
 from ..sentence_modules import Dense, LayerNorm, Normalize, Pooling, Stage, Truncate
-from .protocol import EngineLoadError
 
 LoadTensors = Callable[[Path], dict[str, Tensor]]
 Step = Callable[[Tensor], Tensor]

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
+from ..errors import EngineDied, EngineError, EngineLoadError, EngineOutOfMemory
 from .cpus import oom_kills
 from .environment import engine_environment
 from .frames import BrokenStreamError, FrameReader, encode_frame, from_engine
@@ -19,10 +20,6 @@ from .protocol import (
     Cancel,
     Capabilities,
     Done,
-    EngineDied,
-    EngineError,
-    EngineLoadError,
-    EngineOutOfMemory,
     EngineSpec,
     Heartbeat,
     Load,

@@ -7,20 +7,9 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+from ..errors import DeadlineExceeded, EngineDied, EngineError
 from .process import SILENCE_SECONDS, EngineProcess
-from .protocol import (
-    Batch,
-    Capabilities,
-    DeadlineExceeded,
-    Done,
-    EngineDied,
-    EngineError,
-    EngineSpec,
-    MemoryUse,
-    Part,
-    WarmupReport,
-    WorkSource,
-)
+from .protocol import Batch, Capabilities, Done, EngineSpec, MemoryUse, Part, WarmupReport, WorkSource
 from .token_bytes import int32_bytes
 
 logger = logging.getLogger(__name__)

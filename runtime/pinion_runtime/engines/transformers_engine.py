@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from transformers import AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING
 
+from ..errors import EngineLoadError, EngineOutOfMemory
 from ..model_files import ModelFiles, read_model_files
 from ..sentence_modules import Pooling
 from ..tokenizer_files import check_tokenizer_files
@@ -19,7 +20,7 @@ from .company import choose_company
 from .load_messages import in_our_words
 from .opened_files import OpenedFiles
 from .pooling import build_steps, pool
-from .protocol import Capabilities, EngineLoadError, EngineOutOfMemory, EngineSpec
+from .protocol import Capabilities, EngineSpec
 from .transformers_tokenizer import load_tokenizer, token_types
 from .weights import Checkpoint, load_tensors
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
+from ..errors import EngineLoadError
 from ..model_files import ModelFiles
 from .load_messages import check_tokenizer, tokenizer_errors
 from .opened_files import OpenedFiles
-from .protocol import EngineLoadError
 
 # Lengths in tokens of what a model is tried with. Some architectures compute otherwise from a length on that lies below their
 # limit; most have a limit of 512 tokens or less.

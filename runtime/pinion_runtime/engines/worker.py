@@ -11,6 +11,7 @@ from collections import deque
 from pathlib import Path
 from select import select
 
+from ..errors import EngineError, EngineLoadError, EngineOutOfMemory
 from .carrying_out import BatchRun
 from .cpus import available_cpus
 from .frames import HEADER_BYTES, encode_frame, frame_length, to_engine
@@ -18,9 +19,6 @@ from .protocol import (
     Batch,
     Cancel,
     Done,
-    EngineError,
-    EngineLoadError,
-    EngineOutOfMemory,
     Failure,
     FromEngine,
     Heartbeat,

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pinion_runtime.engines.protocol import Capabilities, EngineDied, EngineSpec
+from pinion_runtime.engines.protocol import Capabilities, EngineSpec
 from pinion_runtime.engines.supervisor import EngineSupervisor
+from pinion_runtime.errors import EngineDied
 from pinion_runtime.queue import BatchStats, RequestQueue
 from pinion_runtime.tokenizing import Tokenizer
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pinion_runtime.engines.protocol import EngineLoadError, EngineSpec
+from pinion_runtime.engines.protocol import EngineSpec
 from pinion_runtime.engines.transformers_engine import TransformersEncoder
+from pinion_runtime.errors import EngineLoadError
 from pinion_runtime.tokenizing import Tokenizer
 from tests.support.architectures import classes_of, make_tiny
 from tests.support.models import SENTENCES, TinyModels

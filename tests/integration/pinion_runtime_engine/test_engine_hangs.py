@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pinion_runtime.engines.protocol import ComputeFailed, EngineDied
+from pinion_runtime.errors import ComputeFailed, EngineDied
 from tests.support.models import TinyModels
 
 pytestmark = pytest.mark.model

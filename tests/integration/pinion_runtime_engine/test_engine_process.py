@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pinion_runtime.engines.protocol import DeadlineExceeded, EngineDied, NonFiniteResult
+from pinion_runtime.errors import DeadlineExceeded, EngineDied, NonFiniteResult
 from tests.support.models import SENTENCES, TinyModels
 
 pytestmark = pytest.mark.model

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pinion_runtime.engines.protocol import EngineSpec, ErrorCode
+from pinion_runtime.engines.protocol import EngineSpec
 from pinion_runtime.engines.transformers_engine import TransformersEncoder
+from pinion_runtime.errors import ErrorCode
 from pinion_runtime.tokenizing import Tokenizer
 from tests.support.models import SENTENCES, TinyModels
 from tests.support.vectors import TOLERANCE, embed, largest_difference, run

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pinion_runtime.engines.protocol import EngineLoadError
+from pinion_runtime.errors import EngineLoadError
 from pinion_runtime.json_files import decode_json
 
 TEXT = '{"model_type": "bert", "hidden_size": 32}'

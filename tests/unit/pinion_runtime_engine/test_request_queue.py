@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from pinion_runtime.engines.protocol import DeadlineExceeded, Done, EngineDied, Failure, MemoryUse, NonFiniteResult
+from pinion_runtime.engines.protocol import Done, Failure, MemoryUse
+from pinion_runtime.errors import DeadlineExceeded, EngineDied, NonFiniteResult
 from pinion_runtime.queue import BatchStats, QueueFull, RequestQueue, RequestTooLarge, Result
 from tests.support.queue_peer import Peer, in_a_moment, numbers, soon, start
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pinion_runtime.engines.protocol import EngineLoadError
+from pinion_runtime.errors import EngineLoadError
 from pinion_runtime.model_files import ModelFiles, read_model_files
 from pinion_runtime.sentence_modules import Normalize, Pooling, Truncate
 from pinion_runtime.sentence_settings import FILES

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer as RustTokenizer
 
-from pinion_runtime.engines.protocol import EngineLoadError, InvalidInput
+from pinion_runtime.errors import EngineLoadError, InvalidInput
 from pinion_runtime.tokenizing import InputTooLong, Tokenizer
 
 TEXTS = ["a", ".", "The kettle sings before the water boils.", "我们今天去公园散步", "heron " * 40, "  \x00 spaces\n"]

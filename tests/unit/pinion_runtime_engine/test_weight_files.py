@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pinion_runtime.engines.protocol import EngineLoadError
+from pinion_runtime.errors import EngineLoadError
 from pinion_runtime.weight_files import weight_files
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from pinion_contract.config import Limits
-from pinion_runtime.engines.protocol import ComputeFailed
+from pinion_runtime.errors import ComputeFailed
 from pinion_runtime.server.admission import Admission, DrainRate
 from pinion_runtime.server.app import App
 from pinion_runtime.server.errors import ApiError, Code

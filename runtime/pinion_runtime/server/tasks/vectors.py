@@ -10,7 +10,7 @@ from math import hypot
 
 from pinion_contract.config import Limits
 
-from ...engines.protocol import Cancelled, DeadlineExceeded, EngineDied, EngineError, InvalidInput, NonFiniteResult
+from ...errors import Cancelled, DeadlineExceeded, EngineDied, EngineError, InvalidInput, NonFiniteResult
 from ...pod import Serving
 from ...queue import QueueFull, RequestTooLarge
 from ...tokenizing import InputTooLong, TooManyTokens
