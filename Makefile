@@ -30,7 +30,7 @@ chaos: prepare ## long rounds of faults; PINION_CHAOS_ROUNDS=n of each (default 
 
 generate: venv ## write what is made from the code: crds/, the chart's copies, the tables of three pages
 	$(PY) -m pinion_operator.api.crd write
-	$(PY) -m pinion_runtime.settings_page write
+	$(PY) -m pinion_runtime.model.settings_page write
 	$(PY) -m pinion_runtime.server.reference write
 	$(PY) -m pinion_ipfs.commands.reference write
 

@@ -27,7 +27,7 @@ CHECKS: dict[str, list[str]] = {
     "types": [str(VENV_BIN / "mypy")],
     "borders": [str(VENV_BIN / "lint-imports"), "--no-cache"],
     "generated files": [PYTHON, "-m", "pinion_operator.api.crd", "check"],
-    "page of settings": [PYTHON, "-m", "pinion_runtime.settings_page", "check"],
+    "page of settings": [PYTHON, "-m", "pinion_runtime.model.settings_page", "check"],
     "tables of the HTTP page": [PYTHON, "-m", "pinion_runtime.server.reference", "check"],
     "tables of the commands' page": [PYTHON, "-m", "pinion_ipfs.commands.reference", "check"],
     "chart": [str(HELM.program("helm")), "lint", "--strict", "--kube-version", KUBE_VERSION, "charts/pinion"],

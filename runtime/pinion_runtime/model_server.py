@@ -15,11 +15,11 @@ from pinion_ipfs.errors import ContentError
 from .engines.protocol import Capabilities, EngineSpec
 from .engines.supervisor import EngineSupervisor
 from .errors import EngineDied, EngineError, EngineLoadError
-from .model_files import ModelFiles, read_model_files
+from .model.files import ModelFiles, read_model_files
+from .model.tokenizing import Tokenizer
 from .pod import Pod, Serving
 from .queue import BatchStats, RequestQueue
 from .stopwatch import stopwatch
-from .tokenizing import Tokenizer
 
 _log = logging.getLogger(__name__)
 # A batch of short texts and one as long as the model takes: the two ends of what will come.

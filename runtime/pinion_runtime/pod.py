@@ -27,9 +27,9 @@ from .api_keys import KeyRing
 from .engines.protocol import Capabilities
 from .lifecycle import Change, Lifecycle
 from .metrics import Metrics
-from .model_files import ModelFiles
+from .model.files import ModelFiles
+from .model.tokenizing import Tokenizer
 from .queue import RequestQueue
-from .tokenizing import Tokenizer
 
 _log = logging.getLogger(__name__)
 _MAX_FINDINGS = 16  # in status; the metric counts all of them

@@ -11,7 +11,7 @@ import pytest
 from pinion_runtime.engines.protocol import EngineSpec
 from pinion_runtime.engines.transformers_engine import TransformersEncoder
 from pinion_runtime.errors import EngineLoadError
-from pinion_runtime.tokenizing import Tokenizer
+from pinion_runtime.model.tokenizing import Tokenizer
 from tests.support.architectures import architectures, make_tiny
 from tests.support.models import SENTENCES
 from tests.support.vectors import embed, run

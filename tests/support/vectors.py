@@ -11,7 +11,7 @@ from pinion_runtime.engines.carrying_out import BatchRun
 from pinion_runtime.engines.protocol import Batch, EngineSpec, Outcome, Part
 from pinion_runtime.engines.token_bytes import int32_bytes
 from pinion_runtime.engines.transformers_engine import TransformersEncoder, is_out_of_memory
-from pinion_runtime.tokenizing import Tokenizer
+from pinion_runtime.model.tokenizing import Tokenizer
 
 TOLERANCE = 1e-5
 LATER = 1e12  # a deadline that does not pass

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EngineLoadError
-from ..sentence_modules import Dense, LayerNorm, Normalize, Pooling, Stage, Truncate
+from ..model.sentence_modules import Dense, LayerNorm, Normalize, Pooling, Stage, Truncate
 
 LoadTensors = Callable[[Path], dict[str, Tensor]]
 Step = Callable[[Tensor], Tensor]

@@ -13,9 +13,9 @@ from transformers import AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING
 
 from ..errors import EngineLoadError, EngineOutOfMemory
-from ..model_files import ModelFiles, read_model_files
-from ..sentence_modules import Pooling
-from ..tokenizer_files import check_tokenizer_files
+from ..model.files import ModelFiles, read_model_files
+from ..model.sentence_modules import Pooling
+from ..model.tokenizer_files import check_tokenizer_files
 from .company import choose_company
 from .load_messages import in_our_words
 from .opened_files import OpenedFiles

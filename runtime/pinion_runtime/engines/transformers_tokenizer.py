@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
 from ..errors import EngineLoadError
-from ..model_files import ModelFiles
+from ..model.files import ModelFiles
 from .load_messages import check_tokenizer, tokenizer_errors
 from .opened_files import OpenedFiles
 

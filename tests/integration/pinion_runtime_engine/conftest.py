@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pinion_runtime.engines.protocol import Capabilities, EngineSpec
 from pinion_runtime.engines.supervisor import EngineSupervisor
 from pinion_runtime.errors import EngineDied
+from pinion_runtime.model.tokenizing import Tokenizer
 from pinion_runtime.queue import BatchStats, RequestQueue
-from pinion_runtime.tokenizing import Tokenizer
 
 DEADLINE_SECONDS = 120.0
 

@@ -10,7 +10,7 @@ import pytest
 from pinion_runtime.engines.protocol import EngineSpec
 from pinion_runtime.engines.transformers_engine import TransformersEncoder
 from pinion_runtime.errors import EngineLoadError
-from pinion_runtime.tokenizing import Tokenizer
+from pinion_runtime.model.tokenizing import Tokenizer
 from tests.support.architectures import classes_of, make_tiny
 from tests.support.models import SENTENCES, TinyModels
 from tests.support.vectors import TOLERANCE, embed, largest_difference

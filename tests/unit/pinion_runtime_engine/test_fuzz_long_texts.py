@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinion_runtime.cutting import Cutter, special_ends
+from pinion_runtime.model.cutting import Cutter, special_ends
 from tests.support.worst_texts import FAMILIES, TEXTS, tokenizer_of
 
 SCRIPTS = "abAB 09.,-_'\n\t\u00e9\u0301\u0316\u00bd\ufb03我们,。가각\u1112\u1161\u11ab\u0e19\u0e49\u0928\u0940אب\u200d👩🏽🇫🇷▁ᚠ"

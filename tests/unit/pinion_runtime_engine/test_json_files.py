@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pinion_runtime.errors import EngineLoadError
-from pinion_runtime.json_files import decode_json
+from pinion_runtime.model.json_files import decode_json
 
 TEXT = '{"model_type": "bert", "hidden_size": 32}'
 BROKEN: dict[str, tuple[bytes, str]] = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pinion_runtime.cutting import Cutter, special_ends
-from pinion_runtime.tokenizing import InputTooLong, TextTooLarge, Tokenizer, TooManyTokens
+from pinion_runtime.model.cutting import Cutter, special_ends
+from pinion_runtime.model.tokenizing import InputTooLong, TextTooLarge, Tokenizer, TooManyTokens
 from tests.support.worst_texts import FAMILIES, TEXTS, tokenizer_of
 
 LENGTH = 48

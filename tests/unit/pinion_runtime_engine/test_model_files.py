@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pinion_runtime.errors import EngineLoadError
-from pinion_runtime.model_files import ModelFiles, read_model_files
-from pinion_runtime.sentence_modules import Dense, LayerNorm, Normalize, Pooling
+from pinion_runtime.model.files import ModelFiles, read_model_files
+from pinion_runtime.model.sentence_modules import Dense, LayerNorm, Normalize, Pooling
 
 ST = "sentence_transformers.models."
 BERT = {

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from pinion_runtime.errors import EngineLoadError
-from pinion_runtime.model_files import ModelFiles, read_model_files
-from pinion_runtime.sentence_modules import Normalize, Pooling, Truncate
-from pinion_runtime.sentence_settings import FILES
-from pinion_runtime.settings_page import PAGE, main, render
+from pinion_runtime.model.files import ModelFiles, read_model_files
+from pinion_runtime.model.sentence_modules import Normalize, Pooling, Truncate
+from pinion_runtime.model.sentence_settings import FILES
+from pinion_runtime.model.settings_page import PAGE, main, render
 
 SENTENCE, TRANSFORMER = "config_sentence_transformers.json", "sentence_bert_config.json"
 BERT = {

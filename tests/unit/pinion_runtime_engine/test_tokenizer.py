@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer as RustTokenizer
 
 from pinion_runtime.errors import EngineLoadError, InvalidInput
-from pinion_runtime.tokenizing import InputTooLong, Tokenizer
+from pinion_runtime.model.tokenizing import InputTooLong, Tokenizer
 
 TEXTS = ["a", ".", "The kettle sings before the water boils.", "我们今天去公园散步", "heron " * 40, "  \x00 spaces\n"]
 
@@ -141,7 +141,7 @@ def test_a_folder_without_a_readable_tokenizer(tmp_path: Path) -> None:
 
 def test_the_front_never_imports_torch() -> None:
     code = (
-        "import sys, pinion_runtime.tokenizing, pinion_runtime.queue, pinion_runtime.engines.supervisor\n"
+        "import sys, pinion_runtime.model.tokenizing, pinion_runtime.queue, pinion_runtime.engines.supervisor\n"
         "print([name for name in ('torch', 'transformers', 'numpy') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

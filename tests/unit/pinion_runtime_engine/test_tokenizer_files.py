@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pinion_runtime.errors import EngineLoadError
-from pinion_runtime.tokenizer_files import check_tokenizer_files, check_vocabulary
+from pinion_runtime.model.tokenizer_files import check_tokenizer_files, check_vocabulary
 
 ENOUGH = [
     {"tokenizer.json": "{}"},

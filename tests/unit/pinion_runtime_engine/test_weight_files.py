@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pinion_runtime.errors import EngineLoadError
-from pinion_runtime.weight_files import weight_files
+from pinion_runtime.model.weight_files import weight_files
 
 
 @pytest.mark.parametrize("where", ["", "adapters/x/", "lora/"])

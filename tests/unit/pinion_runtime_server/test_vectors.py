@@ -13,15 +13,15 @@ import pytest
 
 from pinion_contract.config import Limits
 from pinion_runtime.engines.protocol import Batch, Capabilities, Done, MemoryUse, Outcome
-from pinion_runtime.model_files import read_model_files
+from pinion_runtime.model.files import read_model_files
+from pinion_runtime.model.sentence_modules import Normalize
+from pinion_runtime.model.tokenizing import Tokenizer
 from pinion_runtime.pod import Serving
 from pinion_runtime.queue import RequestQueue
-from pinion_runtime.sentence_modules import Normalize
 from pinion_runtime.server.errors import ApiError
 from pinion_runtime.server.tasks.options import Options
 from pinion_runtime.server.tasks.texts import parse_inputs
 from pinion_runtime.server.tasks.vectors import embed, numbers_of
-from pinion_runtime.tokenizing import Tokenizer
 
 RAW = [3.0, 4.0]  # the vector of every text
 FOREIGN = "check_embedding_ctx_length=False"

@@ -11,9 +11,9 @@ from math import hypot
 from pinion_contract.config import Limits
 
 from ...errors import Cancelled, DeadlineExceeded, EngineDied, EngineError, InvalidInput, NonFiniteResult
+from ...model.tokenizing import InputTooLong, TooManyTokens
 from ...pod import Serving
 from ...queue import QueueFull, RequestTooLarge
-from ...tokenizing import InputTooLong, TooManyTokens
 from ..errors import ApiError, Code, invalid, shorten
 from .options import EncodingFormat, Options
 from .texts import Inputs

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .errors import EngineLoadError
+from ..errors import EngineLoadError
 from .json_files import decode_json
 from .sentence_settings import (
     DENSE_FILE,

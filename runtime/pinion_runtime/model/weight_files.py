@@ -5,7 +5,7 @@ from typing import Any
 
 from pinion_ipfs import adapters
 
-from .errors import EngineLoadError
+from ..errors import EngineLoadError
 from .json_files import decode_json
 from .lfs_pointers import refuse_pointers
 

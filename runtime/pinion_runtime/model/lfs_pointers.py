@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import EngineLoadError
+from ..errors import EngineLoadError
 
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?size (\d{1,20})\n?")
 _MAX_BYTES = 1024  # git-lfs writes no longer ones

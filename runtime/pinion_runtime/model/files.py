@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from .errors import EngineLoadError
+from ..errors import EngineLoadError
 from .json_files import decode_json, decode_json_or_default
 from .own_code import refuse_own_code
 from .sentence_files import SentenceFacts, TransformerFacts, no_prompts, read_sentence, read_transformer

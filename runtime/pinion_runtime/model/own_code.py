@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import EngineLoadError
+from ..errors import EngineLoadError
 
 # The classes that vectors are made with. Others are for other tasks, and AutoConfig reads the same fields of config.json.
 _USED = ("AutoModel", "AutoModelForTextEncoding", "AutoTokenizer")

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
 
 import msgspec
 
-from .errors import EngineLoadError
+from ..errors import EngineLoadError
 from .json_files import decode_json
 
 T = TypeVar("T", bound=msgspec.Struct)

@@ -9,7 +9,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from .errors import EngineLoadError
+from ..errors import EngineLoadError
 from .sentence_settings import (
     CONFIG_ARGUMENTS,
     MODEL_ARGUMENTS,

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
-from .errors import EngineLoadError
+from ..errors import EngineLoadError
 from .lfs_pointers import refuse_pointers
 
 _MAX_BYTES = 16 << 20  # the largest config known has less than 1 MiB

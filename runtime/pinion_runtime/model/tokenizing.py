@@ -9,9 +9,9 @@ from typing import Any, Literal, Self
 from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import normalizers
 
+from ..errors import EngineLoadError, InvalidInput
 from .cutting import Cutter, special_ends
-from .errors import EngineLoadError, InvalidInput
-from .model_files import ModelFiles, read_model_files
+from .files import ModelFiles, read_model_files
 
 _LOOP_CHARACTERS = 2 << 10  # more than this is tokenised on a thread: it takes longer than a turn of the loop should
 _TURN_CHARACTERS = 64 << 10  # a request with more takes turns with others; a text that is longer takes one alone

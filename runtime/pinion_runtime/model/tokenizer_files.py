@@ -7,7 +7,7 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from pinion_ipfs.model_list import TOKENIZERS, slow_tokenizer
 
-from .errors import EngineLoadError
+from ..errors import EngineLoadError
 from .json_files import decode_json
 
 _SLOW = (".model", ".spm", ".tiktoken")

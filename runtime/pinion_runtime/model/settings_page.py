@@ -1,4 +1,4 @@
-"""docs/sentence-transformers.md from the code that reads the files: `python -m pinion_runtime.settings_page write|check`."""
+"""docs/sentence-transformers.md from the code that reads the files: `python -m pinion_runtime.model.settings_page write|check`."""
 
 import sys
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from .sentence_settings import FILES, TRANSFORMER_FILES
 from .settings_files import SettingsFile
 
 PAGE = Path("docs/sentence-transformers.md")
-_HEADER = f"""<!-- GENERATED from runtime/pinion_runtime/sentence_settings.py by `make generate`: do not edit. -->
+_HEADER = f"""<!-- GENERATED from runtime/pinion_runtime/model/sentence_settings.py by `make generate`: do not edit. -->
 # The settings files of sentence-transformers
 
 A model that sentence-transformers has saved, by any version from 2 to 6, has the vectors here that it has there. No setting is
@@ -78,7 +78,7 @@ def _table(head: str, rows: Iterable[tuple[str, str, str]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the page, or say that it is not what would be written; the exit status is 1 then."""
-    return write_or_check("pinion_runtime.settings_page", __doc__, PAGE, lambda known: render(), arguments)
+    return write_or_check("pinion_runtime.model.settings_page", __doc__, PAGE, lambda known: render(), arguments)
 
 
 if __name__ == "__main__":
