@@ -12,7 +12,6 @@ from pathlib import Path
 from select import select
 
 from ..errors import EngineError, EngineLoadError, EngineOutOfMemory
-from .carrying_out import BatchRun
 from .cpus import available_cpus
 from .frames import HEADER_BYTES, encode_frame, frame_length, to_engine
 from .protocol import (
@@ -30,6 +29,7 @@ from .protocol import (
     ToEngine,
 )
 from .resident import Trim, do_without_unused_packages, imports, settle
+from .transformers.batches import BatchRun
 
 HEARTBEAT_SECONDS = 1.0
 # Padded tokens of one forward pass: more gives a CPU nothing, and activations grow with it. A single text may be longer.
@@ -153,7 +153,7 @@ def _serve(channel: Channel, load: Load) -> None:
     do_without_unused_packages()
     try:
         with imports():
-            from .transformers_engine import TransformersEncoder, configure_torch, is_out_of_memory
+            from .transformers.encoder import TransformersEncoder, configure_torch, is_out_of_memory
     except ImportError as error:
         raise EngineLoadError(f"the engine's libraries can't be imported: {error}") from error
     try:

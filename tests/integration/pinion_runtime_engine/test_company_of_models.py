@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pinion_runtime.engines.protocol import EngineSpec
-from pinion_runtime.engines.transformers_engine import TransformersEncoder
+from pinion_runtime.engines.transformers.encoder import TransformersEncoder
 from pinion_runtime.errors import EngineLoadError
 from pinion_runtime.model.tokenizing import Tokenizer
 from tests.support.architectures import classes_of, make_tiny

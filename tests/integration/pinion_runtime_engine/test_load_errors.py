@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from pinion_runtime.engines.protocol import EngineSpec
-from pinion_runtime.engines.transformers_engine import TransformersEncoder
+from pinion_runtime.engines.transformers.encoder import TransformersEncoder
 from pinion_runtime.errors import EngineLoadError
 from tests.support.models import TinyModels
 

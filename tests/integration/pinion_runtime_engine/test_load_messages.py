@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pinion_runtime.engines.protocol import EngineSpec
-from pinion_runtime.engines.transformers_engine import TransformersEncoder
+from pinion_runtime.engines.transformers.encoder import TransformersEncoder
 from pinion_runtime.errors import EngineLoadError
 from tests.support.models import TinyModels
 

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pinion_runtime.engines.protocol import EngineSpec
-from pinion_runtime.engines.transformers_engine import TransformersEncoder
+from pinion_runtime.engines.transformers.encoder import TransformersEncoder
 from pinion_runtime.errors import EngineLoadError
 from pinion_runtime.model.sentence_modules import ACTIVATIONS, MODULES, REFUSED_MODULES
 from pinion_runtime.model.sentence_settings import (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pinion_runtime.engines.protocol import EngineSpec
-from pinion_runtime.engines.transformers_engine import TransformersEncoder
+from pinion_runtime.engines.transformers.encoder import TransformersEncoder
 from pinion_runtime.errors import ErrorCode
 from pinion_runtime.model.tokenizing import Tokenizer
 from tests.support.models import SENTENCES, TinyModels

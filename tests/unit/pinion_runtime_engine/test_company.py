@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pinion_runtime.engines.carrying_out import BatchRun
-from pinion_runtime.engines.company import Choice, Company, choose_company
-from pinion_runtime.engines.grouping import group_equal
 from pinion_runtime.engines.protocol import Batch, Part
 from pinion_runtime.engines.token_bytes import int32_bytes
+from pinion_runtime.engines.transformers.batches import BatchRun
+from pinion_runtime.engines.transformers.company import Choice, Company, choose_company
+from pinion_runtime.engines.transformers.grouping import group_equal
 from pinion_runtime.errors import EngineLoadError
 
 TEXTS = [[2, 5, 3], [2, 7, 8, 9, 11, 3], [2, *range(10, 20), 3], [2, *range(20, 60), 3]]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pinion_runtime.engines.grouping import group_by_length, pad_rows
+from pinion_runtime.engines.transformers.grouping import group_by_length, pad_rows
 
 
 def lengths_of(groups: list, lengths: np.ndarray) -> list[list[int]]:

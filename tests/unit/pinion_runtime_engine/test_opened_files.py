@@ -8,7 +8,7 @@ from pathlib import Path
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from pinion_runtime.engines.opened_files import OpenedFiles
+from pinion_runtime.engines.transformers.opened_files import OpenedFiles
 snapshot = Path(sys.argv[1])
 opened = OpenedFiles(snapshot)
 for path in sys.argv[2:]:

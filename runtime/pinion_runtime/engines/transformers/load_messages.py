@@ -7,9 +7,9 @@ from typing import Any
 
 import transformers
 
-from ..errors import EngineLoadError
-from ..model.files import ModelFiles
-from ..model.tokenizer_files import broken_file, check_vocabulary, describe_tokenizer
+from ...errors import EngineLoadError
+from ...model.files import ModelFiles
+from ...model.tokenizer_files import broken_file, check_vocabulary, describe_tokenizer
 
 _LONGEST = 1000
 _PACKAGE = re.compile(r"(?:pip install (?:-U |--upgrade )?|[Yy]ou need to install )['\"`]?([A-Za-z0-9_.-]+)")

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import EngineLoadError
-from ..model.sentence_modules import Dense, LayerNorm, Normalize, Pooling, Stage, Truncate
+from ...errors import EngineLoadError
+from ...model.sentence_modules import Dense, LayerNorm, Normalize, Pooling, Stage, Truncate
 
 LoadTensors = Callable[[Path], dict[str, Tensor]]
 Step = Callable[[Tensor], Tensor]

@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Cancelled, ComputeFailed, DeadlineExceeded, EngineError, EngineOutOfMemory, NonFiniteResult
+from ...errors import Cancelled, ComputeFailed, DeadlineExceeded, EngineError, EngineOutOfMemory, NonFiniteResult
+from ..protocol import Batch, Failure, Outcome
 from . import company
 from .company import Company
 from .grouping import group_by_length, group_equal, pad_rows
-from .protocol import Batch, Failure, Outcome
 
 
 class Encoder(company.Encoder, Protocol):

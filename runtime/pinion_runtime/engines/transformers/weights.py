@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ..errors import EngineLoadError
-from ..model.lfs_pointers import refuse_pointers
-from ..model.weight_files import SINGLE, weight_files
+from ...errors import EngineLoadError
+from ...model.lfs_pointers import refuse_pointers
+from ...model.weight_files import SINGLE, weight_files
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 

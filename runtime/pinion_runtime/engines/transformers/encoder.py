@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from transformers import AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING
 
-from ..errors import EngineLoadError, EngineOutOfMemory
-from ..model.files import ModelFiles, read_model_files
-from ..model.sentence_modules import Pooling
-from ..model.tokenizer_files import check_tokenizer_files
+from ...errors import EngineLoadError, EngineOutOfMemory
+from ...model.files import ModelFiles, read_model_files
+from ...model.sentence_modules import Pooling
+from ...model.tokenizer_files import check_tokenizer_files
+from ..protocol import Capabilities, EngineSpec
 from .company import choose_company
 from .load_messages import in_our_words
 from .opened_files import OpenedFiles
 from .pooling import build_steps, pool
-from .protocol import Capabilities, EngineSpec
-from .transformers_tokenizer import load_tokenizer, token_types
+from .tokenizer import load_tokenizer, token_types
 from .weights import Checkpoint, load_tensors
 
 # The relative difference of two vectors that comes of rounding in another order, with some room.

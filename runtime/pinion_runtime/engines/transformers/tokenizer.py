@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
-from ..errors import EngineLoadError
-from ..model.files import ModelFiles
+from ...errors import EngineLoadError
+from ...model.files import ModelFiles
 from .load_messages import check_tokenizer, tokenizer_errors
 from .opened_files import OpenedFiles
 

@@ -1,0 +1,1 @@
+"""The engine on transformers: the only room that knows torch."""
