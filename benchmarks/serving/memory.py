@@ -15,7 +15,7 @@ from pinion_runtime.engines.resident import TRIM_SECONDS
 from pinion_runtime.engines.supervisor import EngineSupervisor
 from pinion_runtime.errors import EngineDied
 from pinion_runtime.model.tokenizing import Tokenizer
-from pinion_runtime.queue import RequestQueue
+from pinion_runtime.scheduling.texts import RequestQueue
 
 LIMIT = 400  # MiB resident at rest
 GROWTH = 0.05  # of what it held at rest after the first quarter

@@ -18,7 +18,7 @@ from .errors import EngineDied, EngineError, EngineLoadError
 from .model.files import ModelFiles, read_model_files
 from .model.tokenizing import Tokenizer
 from .pod import Pod, Serving
-from .queue import BatchStats, RequestQueue
+from .scheduling.texts import BatchStats, RequestQueue
 from .stopwatch import stopwatch
 
 _log = logging.getLogger(__name__)

@@ -29,7 +29,7 @@ from .lifecycle import Change, Lifecycle
 from .metrics import Metrics
 from .model.files import ModelFiles
 from .model.tokenizing import Tokenizer
-from .queue import RequestQueue
+from .scheduling.texts import RequestQueue
 
 _log = logging.getLogger(__name__)
 _MAX_FINDINGS = 16  # in status; the metric counts all of them

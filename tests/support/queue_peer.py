@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 
 from pinion_runtime.engines.protocol import Batch, Done, Failure, MemoryUse, Outcome
-from pinion_runtime.queue import RequestQueue, Result
+from pinion_runtime.scheduling.texts import RequestQueue, Result
 
 
 class Peer:

@@ -15,7 +15,7 @@ from pinion_runtime.engines.protocol import Capabilities, EngineSpec
 from pinion_runtime.engines.supervisor import EngineSupervisor
 from pinion_runtime.errors import EngineDied
 from pinion_runtime.model.tokenizing import Tokenizer
-from pinion_runtime.queue import BatchStats, RequestQueue
+from pinion_runtime.scheduling.texts import BatchStats, RequestQueue
 
 DEADLINE_SECONDS = 120.0
 

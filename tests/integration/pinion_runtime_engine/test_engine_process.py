@@ -168,7 +168,7 @@ async def test_the_engine_dies_with_its_parent(tiny_models: TinyModels, wait_unt
 import asyncio, pathlib, sys
 from pinion_runtime.engines.protocol import EngineSpec
 from pinion_runtime.engines.supervisor import EngineSupervisor
-from pinion_runtime.queue import RequestQueue
+from pinion_runtime.scheduling.texts import RequestQueue
 
 async def main():
     supervisor = EngineSupervisor(EngineSpec(pathlib.Path(sys.argv[1])), RequestQueue(1, 1), on_death=print, on_recovered=print)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from pinion_runtime.errors import DeadlineExceeded, EngineDied
-from pinion_runtime.queue import RequestQueue, Result
+from pinion_runtime.scheduling.texts import RequestQueue, Result
 from tests.support.queue_peer import Peer, in_a_moment, numbers, soon, start
 
 BUDGET = 2048

@@ -141,7 +141,7 @@ def test_a_folder_without_a_readable_tokenizer(tmp_path: Path) -> None:
 
 def test_the_front_never_imports_torch() -> None:
     code = (
-        "import sys, pinion_runtime.model.tokenizing, pinion_runtime.queue, pinion_runtime.engines.supervisor\n"
+        "import sys, pinion_runtime.model.tokenizing, pinion_runtime.scheduling.texts, pinion_runtime.engines.supervisor\n"
         "print([name for name in ('torch', 'transformers', 'numpy') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from .engines.protocol import Batch, Done, Part, Worker
-from .engines.token_bytes import int32_bytes
-from .errors import DeadlineExceeded, EngineDied, EngineError
+from ..engines.protocol import Batch, Done, Part, Worker
+from ..engines.token_bytes import int32_bytes
+from ..errors import DeadlineExceeded, EngineDied, EngineError
 from .sharing import Sharing
 
 _RETRY_AFTER = (1, 120)  # seconds, shortest and longest

@@ -1,0 +1,1 @@
+"""Who goes next: limits, fairness and the rate of an engine."""
