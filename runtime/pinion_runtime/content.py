@@ -18,7 +18,7 @@ from pinion_ipfs.token_hosts import TokenHosts
 
 from .backends import make_backends, make_breakers
 from .peering import Peering
-from .pod import Pod
+from .pod.state import Pod
 from .settings import Settings
 from .silent_hub import SILENT, explained, tell_served
 from .telling import Telling

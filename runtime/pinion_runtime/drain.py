@@ -6,7 +6,7 @@ import time
 
 from pinion_contract.status import Phase
 
-from .lifecycle import Lifecycle
+from .pod.lifecycle import Lifecycle
 from .server.admission import Admission
 from .server.app import App
 from .server.errors import ApiError, Code

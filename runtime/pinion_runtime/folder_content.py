@@ -9,7 +9,7 @@ from pinion_ipfs.listing import Listing
 from pinion_ipfs.request import PinReceipt
 
 from .backends import make_backends, make_breakers
-from .pod import Pod
+from .pod.state import Pod
 from .settings import Settings
 from .telling import Telling
 

@@ -17,9 +17,9 @@ from .engines.supervisor import EngineSupervisor
 from .errors import EngineDied, EngineError, EngineLoadError
 from .model.files import ModelFiles, read_model_files
 from .model.tokenizing import Tokenizer
-from .pod import Pod, Serving
+from .pod.state import Pod, Serving
+from .pod.stopwatch import stopwatch
 from .scheduling.texts import BatchStats, RequestQueue
-from .stopwatch import stopwatch
 
 _log = logging.getLogger(__name__)
 # A batch of short texts and one as long as the model takes: the two ends of what will come.

@@ -13,13 +13,13 @@ import uvloop
 
 from pinion_contract.status import Phase
 
-from .descriptors import take_descriptors
 from .drain import drain
-from .lifecycle import Change, Lifecycle
-from .metrics import Metrics
-from .pod import Pod
-from .progress import draw, log_changes
-from .sampler import sample
+from .pod.descriptors import take_descriptors
+from .pod.lifecycle import Change, Lifecycle
+from .pod.metrics import Metrics
+from .pod.progress import draw, log_changes
+from .pod.sampler import sample
+from .pod.state import Pod
 from .server.admission import Admission
 from .server.app import App
 from .server.connection import Bounds

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pinion_runtime.memory import measure
+from pinion_runtime.pod.memory import measure
 from tests.support.appetite import ask_all_sizes, largest_batch_is_bounded
 from tests.support.serve import Served
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pinion_runtime.memory import tree
+from pinion_runtime.pod.memory import tree
 from tests.support.serve import Served
 from tests.support.worst_texts import TEXTS
 

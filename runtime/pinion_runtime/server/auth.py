@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ..api_keys import KeyRing
+from ..pod.api_keys import KeyRing
 from .errors import ApiError, Code
 from .http import Request
 

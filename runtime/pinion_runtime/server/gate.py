@@ -2,7 +2,7 @@
 
 from pinion_contract.status import FailureReason, Phase
 
-from ..pod import Pod, Serving
+from ..pod.state import Pod, Serving
 from .errors import ApiError, Code
 
 _RETRY_SECONDS = 5.0

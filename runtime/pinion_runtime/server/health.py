@@ -2,7 +2,7 @@
 
 from pinion_contract.status import Phase
 
-from ..pod import Pod
+from ..pod.state import Pod
 from .app import Handler
 from .http import Request, Response, json_response
 

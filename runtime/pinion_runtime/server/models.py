@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from ..pod import Pod
+from ..pod.state import Pod
 from .app import Handler
 from .errors import model_not_found
 from .gate import require_serving

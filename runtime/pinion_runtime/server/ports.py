@@ -2,7 +2,7 @@
 
 from pinion_contract.status import Phase
 
-from ..pod import Pod
+from ..pod.state import Pod
 from .admission import Admission
 from .app import App, Handler
 from .auth import bearer_guard

@@ -10,9 +10,9 @@ from pydantic.alias_generators import to_camel
 from pinion_contract.config import Limits
 from pinion_ipfs.generated_page import write_or_check
 
-from ..lifecycle import Lifecycle
-from ..metrics import Metrics
-from ..pod import Pod
+from ..pod.lifecycle import Lifecycle
+from ..pod.metrics import Metrics
+from ..pod.state import Pod
 from .admission import Admission, Pace
 from .connection import MOST_PIPELINED, Bounds
 from .errors import Code

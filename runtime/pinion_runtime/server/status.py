@@ -1,7 +1,7 @@
 """`/status` and `/metrics` of the management port."""
 
-from ..metrics import CONTENT_TYPE
-from ..pod import Pod
+from ..pod.metrics import CONTENT_TYPE
+from ..pod.state import Pod
 from .app import Handler
 from .http import Request, Response
 

@@ -9,7 +9,7 @@ from devcluster.processes import all_processes
 from pinion_contract import metric_names as names
 from pinion_contract.config import CircuitBreaker, KuboBackend
 from pinion_contract.status import FailureReason, Phase, SourceType
-from pinion_runtime.memory import tree
+from pinion_runtime.pod.memory import tree
 from tests.support.hub import Hub
 from tests.support.kubo import Kubo, ManagedRepo
 from tests.support.models import TinyModels

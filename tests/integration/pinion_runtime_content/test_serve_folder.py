@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pinion_contract.status import Phase
-from pinion_runtime.memory import tree
+from pinion_runtime.pod.memory import tree
 from tests.support.hub import Hub
 from tests.support.models import TinyModels
 from tests.support.serve import Serve, Served, wait_until

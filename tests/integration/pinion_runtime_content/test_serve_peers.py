@@ -11,7 +11,7 @@ from devcluster.processes import Process, all_processes
 from pinion_contract import metric_names as names
 from pinion_contract.config import KuboBackend, Peers, RuntimeConfig
 from pinion_contract.status import Phase, SourceType
-from pinion_runtime.memory import tree
+from pinion_runtime.pod.memory import tree
 from tests.support.hub import Hub
 from tests.support.serve import Serve, Served, commit_of, free_port, make_config, make_live, wait_until
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from pinion_contract import metric_names as names
-from pinion_runtime.memory import tree
+from pinion_runtime.pod.memory import tree
 from tests.support.hub import Hub
 from tests.support.models import TinyModels
 from tests.support.serve import Serve, Served, wait_until

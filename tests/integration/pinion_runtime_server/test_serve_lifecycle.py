@@ -13,7 +13,7 @@ import pytest
 from pinion_contract import metric_names as names
 from pinion_contract.config import LiveConfig
 from pinion_contract.status import FailureReason, Phase
-from pinion_runtime.memory import tree
+from pinion_runtime.pod.memory import tree
 from tests.support.hub import Hub
 from tests.support.serve import Serve, Served, commit_of, eventually, make_config, make_live, wait_until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pinion_contract.status import FailureReason, Phase
-from pinion_runtime.memory import measure, tree
+from pinion_runtime.pod.memory import measure, tree
 from tests.support.appetite import ask_all_sizes, largest_batch_is_bounded
 from tests.support.models import TinyModels
 from tests.support.serve import Serve, Served, commit_of, make_config, make_live, wait_until

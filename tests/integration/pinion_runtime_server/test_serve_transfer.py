@@ -5,7 +5,7 @@ from pathlib import Path
 
 from devcluster.hubmirror.models import assemble
 from pinion_contract.status import Phase, SourceType
-from pinion_runtime.memory import tree
+from pinion_runtime.pod.memory import tree
 from tests.support.hub import Hub
 from tests.support.serve import Serve, commit_of, make_config, make_live, wait_until
 

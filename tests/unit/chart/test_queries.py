@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from pinion_ipfs.breaker import CircuitState
 from pinion_operator.metrics import Metrics as OperatorMetrics
-from pinion_runtime.metrics import Metrics as RuntimeMetrics
+from pinion_runtime.pod.metrics import Metrics as RuntimeMetrics
 from tests.support.dashboards import ALERTS, QUERIES, SCRAPED, metrics_of
 from tests.support.promql import QueryError, read
 

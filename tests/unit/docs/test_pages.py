@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from pinion_ipfs.breaker import CircuitState
 from pinion_operator.conditions import ConditionType, Reason
 from pinion_operator.metrics import Metrics as OperatorMetrics
-from pinion_runtime.metrics import Metrics as RuntimeMetrics
+from pinion_runtime.pod.metrics import Metrics as RuntimeMetrics
 
 ROOT = Path(__file__).resolve().parents[3]
 STATUS = (ROOT / "docs/status-and-conditions.md").read_text()

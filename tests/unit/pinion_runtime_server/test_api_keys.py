@@ -10,7 +10,7 @@ from types import FrameType
 
 import pytest
 
-from pinion_runtime.api_keys import MAX_CLIENTS, MAX_KEY_BYTES, KeyFolder, KeyRing, digest_of, follow_keys
+from pinion_runtime.pod.api_keys import MAX_CLIENTS, MAX_KEY_BYTES, KeyFolder, KeyRing, digest_of, follow_keys
 from tests.support.serve import eventually
 
 

@@ -3,9 +3,9 @@
 import re
 
 from pinion_contract.status import FailureReason, PastFailure, Phase
-from pinion_runtime.lifecycle import Lifecycle
-from pinion_runtime.metrics import Metrics
-from pinion_runtime.pod import Pod
+from pinion_runtime.pod.lifecycle import Lifecycle
+from pinion_runtime.pod.metrics import Metrics
+from pinion_runtime.pod.state import Pod
 
 ROAD = [Phase.FETCHING, Phase.VERIFYING, Phase.PINNING, Phase.LOADING, Phase.WARMING_UP, Phase.READY]
 

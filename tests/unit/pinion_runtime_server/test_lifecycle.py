@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from pinion_contract.status import FailureReason, Phase
-from pinion_runtime.lifecycle import TRANSITIONS, Change, InvalidTransition, Lifecycle
+from pinion_runtime.pod.lifecycle import TRANSITIONS, Change, InvalidTransition, Lifecycle
 
 ROAD = [Phase.FETCHING, Phase.VERIFYING, Phase.PINNING, Phase.LOADING, Phase.WARMING_UP, Phase.READY]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from pinion_runtime.descriptors import share
+from pinion_runtime.pod.descriptors import share
 from pinion_runtime.server.app import App
 from pinion_runtime.server.connection import Bounds
 from pinion_runtime.server.http import Request, Response, json_response

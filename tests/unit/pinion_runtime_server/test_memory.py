@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pinion_runtime.memory import cgroup_limit, measure, tree
+from pinion_runtime.pod.memory import cgroup_limit, measure, tree
 
 MEBIBYTE = 1 << 20
 NO_LIMIT = "9223372036854771712\n"  # how v1 says so

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from pinion_contract import metric_names as names
-from pinion_runtime.metrics import Metrics
+from pinion_runtime.pod.metrics import Metrics
 
 MODEL = {"model": "minilm"}
 RARE = {

@@ -16,7 +16,7 @@ from pinion_runtime.engines.protocol import Batch, Capabilities, Done, MemoryUse
 from pinion_runtime.model.files import read_model_files
 from pinion_runtime.model.sentence_modules import Normalize
 from pinion_runtime.model.tokenizing import Tokenizer
-from pinion_runtime.pod import Serving
+from pinion_runtime.pod.state import Serving
 from pinion_runtime.scheduling.texts import RequestQueue
 from pinion_runtime.server.errors import ApiError
 from pinion_runtime.server.tasks.options import Options

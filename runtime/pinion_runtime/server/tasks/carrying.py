@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from ...pod import Pod, Serving
+from ...pod.state import Pod, Serving
 from ..admission import Admission
 from ..errors import model_not_found
 from ..gate import require_serving

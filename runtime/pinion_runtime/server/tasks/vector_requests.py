@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from ...pod import Pod, Serving
+from ...pod.state import Pod, Serving
 from ..admission import Admission
 from ..http import Request
 from .carrying import carry_out, check_model

@@ -2,7 +2,7 @@
 
 import functools
 
-from ....pod import Pod
+from ....pod.state import Pod
 from ...admission import Admission
 from ...app import Handler
 from ...http import Request, Response

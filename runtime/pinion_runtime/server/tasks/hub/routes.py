@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable
 
-from ....pod import Pod
+from ....pod.state import Pod
 from ...admission import Admission
 from ...app import Handler
 from ...http import Request, Response

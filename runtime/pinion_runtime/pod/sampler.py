@@ -7,7 +7,7 @@ import time
 from pinion_contract.status import MemoryState
 
 from .memory import TreeUse, cgroup_limit, measure
-from .pod import Pod
+from .state import Pod
 
 _SECONDS = 5.0
 

@@ -23,13 +23,13 @@ from pinion_contract.status import (
 )
 from pinion_ipfs import findings
 
+from ..engines.protocol import Capabilities
+from ..model.files import ModelFiles
+from ..model.tokenizing import Tokenizer
+from ..scheduling.texts import RequestQueue
 from .api_keys import KeyRing
-from .engines.protocol import Capabilities
 from .lifecycle import Change, Lifecycle
 from .metrics import Metrics
-from .model.files import ModelFiles
-from .model.tokenizing import Tokenizer
-from .scheduling.texts import RequestQueue
 
 _log = logging.getLogger(__name__)
 _MAX_FINDINGS = 16  # in status; the metric counts all of them

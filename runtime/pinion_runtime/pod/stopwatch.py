@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from .pod import Pod
+from .state import Pod
 
 Stage = Literal["fetch_seconds", "verify_seconds", "pin_seconds", "load_seconds", "warmup_seconds"]
 

@@ -7,7 +7,7 @@ import sys
 from pinion_contract.status import Phase
 
 from .lifecycle import Change
-from .pod import Pod
+from .state import Pod
 
 _log = logging.getLogger(__name__)
 _REDRAW_SECONDS = 0.2
