@@ -13,7 +13,7 @@ import uvloop
 
 from pinion_contract.status import Phase
 
-from .drain import drain
+from .bringup.drain import drain
 from .pod.descriptors import take_descriptors
 from .pod.lifecycle import Change, Lifecycle
 from .pod.metrics import Metrics
@@ -28,7 +28,7 @@ from .server.ports import inference_app, management_app
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .bringup import Bringup
+    from .bringup.stages import Bringup
 
 _log = logging.getLogger("pinion_runtime")
 _T = TypeVar("_T")
@@ -143,7 +143,7 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, _T]) -> _T | 
 
 def _import_bringup() -> "type[Bringup]":
     """The hub's client takes longer to import than all the rest: ports answer and signals count meanwhile."""
-    from .bringup import Bringup
+    from .bringup.stages import Bringup
 
     return Bringup
 

@@ -12,7 +12,7 @@ from pinion_ipfs.errors import OriginUnreachable, SourceNotFound
 from pinion_ipfs.fetcher import Snapshot
 from pinion_ipfs.identity import RepoId
 from pinion_ipfs.store import Store
-from pinion_runtime.silent_hub import find_revision
+from pinion_runtime.bringup.silent_hub import find_revision
 from tests.support.fetching import make_fetching, make_request
 from tests.support.hub import Hub
 from tests.support.models import TinyModels

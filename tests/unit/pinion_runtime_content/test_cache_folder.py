@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.errors import StoreInaccessible
-from pinion_runtime.cache_folder import make_cache_folder
+from pinion_runtime.bringup.cache_folder import make_cache_folder
 
 
 def file(folder: Path) -> Path:

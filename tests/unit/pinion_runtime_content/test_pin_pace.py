@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pinion_runtime.pin_keeper import Pace
+from pinion_runtime.bringup.pin_keeper import Pace
 
 LOOK = 60.0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pinion_contract.config import HuggingFaceSource, Limits, LiveConfig, RuntimeConfig, config_digest
-from pinion_runtime.live import InvalidConfig, follow_live, read_config, read_live
-from pinion_runtime.retry import delay_seconds
+from pinion_runtime.bringup.live import InvalidConfig, follow_live, read_config, read_live
+from pinion_runtime.bringup.retry import delay_seconds
 
 CONFIG = RuntimeConfig(
     namespace="n",

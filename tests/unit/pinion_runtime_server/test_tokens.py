@@ -6,8 +6,8 @@ import pytest
 
 from pinion_contract.config import HubTokenRule, TokenRule
 from pinion_ipfs.errors import BackendUnavailable, TokenRefused
-from pinion_runtime.live import InvalidConfig
-from pinion_runtime.tokens import backend_token, hub_token
+from pinion_runtime.bringup.live import InvalidConfig
+from pinion_runtime.bringup.tokens import backend_token, hub_token
 
 HUB, OTHER, EVIL = "http://hub.pinion-hub.svc", "https://other.example", "http://evil.example:8000"
 

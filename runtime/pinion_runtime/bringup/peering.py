@@ -15,7 +15,7 @@ from pinion_ipfs.serving.process import ContentPort, ContentProcess
 from pinion_ipfs.store import Store
 from pinion_ipfs.turns import Sharing
 
-from .settings import Settings
+from ..settings import Settings
 
 _log = logging.getLogger(__name__)
 _LISTEN_SECONDS = 20.0

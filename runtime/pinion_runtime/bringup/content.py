@@ -16,10 +16,10 @@ from pinion_ipfs.request import OpenSnapshot
 from pinion_ipfs.store import Store
 from pinion_ipfs.token_hosts import TokenHosts
 
+from ..pod.state import Pod
+from ..settings import Settings
 from .backends import make_backends, make_breakers
 from .peering import Peering
-from .pod.state import Pod
-from .settings import Settings
 from .silent_hub import SILENT, explained, tell_served
 from .telling import Telling
 from .tokens import hub_token

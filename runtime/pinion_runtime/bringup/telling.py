@@ -11,7 +11,7 @@ from pinion_ipfs.progress import Progress
 from pinion_ipfs.request import OpenSnapshot, PinReceipt
 from pinion_ipfs.sources import PEERS
 
-from .pod.state import Pod
+from ..pod.state import Pod
 
 _log = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ import time
 
 from pinion_contract.status import Phase
 
-from .pod.lifecycle import Lifecycle
-from .server.admission import Admission
-from .server.app import App
-from .server.errors import ApiError, Code
-from .server.listener import Listener
+from ..pod.lifecycle import Lifecycle
+from ..server.admission import Admission
+from ..server.app import App
+from ..server.errors import ApiError, Code
+from ..server.listener import Listener
 
 _log = logging.getLogger(__name__)
 _RESERVE_SECONDS = 10.0  # of the grace period, for what comes after the last answer

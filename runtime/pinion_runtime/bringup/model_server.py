@@ -12,14 +12,14 @@ from pinion_contract.config import Limits, RuntimeConfig
 from pinion_contract.status import Phase, Warm
 from pinion_ipfs.errors import ContentError
 
-from .engines.protocol import Capabilities, EngineSpec
-from .engines.supervisor import EngineSupervisor
-from .errors import EngineDied, EngineError, EngineLoadError
-from .model.files import ModelFiles, read_model_files
-from .model.tokenizing import Tokenizer
-from .pod.state import Pod, Serving
-from .pod.stopwatch import stopwatch
-from .scheduling.texts import BatchStats, RequestQueue
+from ..engines.protocol import Capabilities, EngineSpec
+from ..engines.supervisor import EngineSupervisor
+from ..errors import EngineDied, EngineError, EngineLoadError
+from ..model.files import ModelFiles, read_model_files
+from ..model.tokenizing import Tokenizer
+from ..pod.state import Pod, Serving
+from ..pod.stopwatch import stopwatch
+from ..scheduling.texts import BatchStats, RequestQueue
 
 _log = logging.getLogger(__name__)
 # A batch of short texts and one as long as the model takes: the two ends of what will come.

@@ -8,9 +8,9 @@ from pinion_ipfs.folder import FolderChoice, FolderFetcher, FolderSnapshot
 from pinion_ipfs.listing import Listing
 from pinion_ipfs.request import PinReceipt
 
+from ..pod.state import Pod
+from ..settings import Settings
 from .backends import make_backends, make_breakers
-from .pod.state import Pod
-from .settings import Settings
 from .telling import Telling
 
 

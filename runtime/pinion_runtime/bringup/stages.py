@@ -17,19 +17,19 @@ from pinion_ipfs.model_list import check_model_list
 from pinion_ipfs.request import OpenSnapshot
 from pinion_ipfs.store import Store
 
+from ..errors import EngineDied, EngineError
+from ..pod.api_keys import follow_keys
+from ..pod.metrics import VERIFICATION_REASONS
+from ..pod.state import Pod
+from ..pod.stopwatch import stopwatch
+from ..settings import ConfigFiles, ModelFlags, Settings
 from .cache_folder import make_cache_folder
 from .content import Content, ModelContent
-from .errors import EngineDied, EngineError
 from .folder_content import FolderContent
 from .live import InvalidConfig, follow_live, read_config, read_live
 from .model_server import ModelServer
 from .pin_keeper import keep_pinned
-from .pod.api_keys import follow_keys
-from .pod.metrics import VERIFICATION_REASONS
-from .pod.state import Pod
-from .pod.stopwatch import stopwatch
 from .retry import delay_seconds
-from .settings import ConfigFiles, ModelFlags, Settings
 from .silent_hub import find_revision
 
 _log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""From a configuration to a model that answers, and back."""
