@@ -17,7 +17,7 @@ from pinion_runtime.scheduling.texts import RequestQueue
 TEXTS = 2048
 ROUNDS = 3
 LOSS = 0.05  # of the bulk request's speed
-BATCHES = 2  # that a small request waits for, its own among them
+BATCHES = 3  # that a small request takes: two that it waits for, and its own
 _DEADLINE_SECONDS = 600.0
 
 
