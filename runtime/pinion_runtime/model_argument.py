@@ -18,7 +18,7 @@ def read_model(text: str) -> RepoId | Path:
     path = os.path.expanduser(text)  # noqa: PTH111 - Path would take the "./" away
     if text and os.path.isdir(path):  # noqa: PTH112 - False for whatever can't be a name, where Path raises
         return Path(os.path.abspath(path))  # noqa: PTH100 - links stay: another folder may be meant tomorrow
-    if text and os.path.exists(path):  # noqa: PTH110
+    if text and os.path.exists(path):  # noqa: PTH110 - as above: Path raises
         raise ValueError(f"{text!r} is a file: give the folder that holds the model's files")
     if "://" in text:
         raise ValueError(f"MODEL is no URL: give a repository of the hub, ORG/NAME, or a folder: {text!r}")

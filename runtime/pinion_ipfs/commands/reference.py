@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from ..cli import make_parser
@@ -95,7 +96,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 _TABLES: dict[str, Callable[[], str]] = {
     "commands": _commands,
     "bounds": _bounds,
-    **{name: lambda name=name: _options(name) for name in commands()},  # type: ignore[misc]  # the default is the name of now
+    **{name: partial(_options, name) for name in commands()},
 }
 
 

@@ -12,9 +12,9 @@ def make_ready() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, mode)  # takes the lowest number that is free, which is this one
-    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 (they live as long as we do)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - it lives as long as we do
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - as stdin
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - as stdin
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -67,7 +67,7 @@ class Connection(HttpToolsProtocol):
 
     # --- the transport
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of TCP alone, as uvicorn says too
         """Take the connection, and wait for a request."""
         super().connection_made(transport)
         if len(self.connections) <= self._bounds.connections or self._make_room():

@@ -23,8 +23,6 @@ from tests.support.helm import CHART, PREVIOUS_CHART
 HELMS = pytest.mark.parametrize("tool", [HELM, HELM_4], ids=["Helm 3", "Helm 4"])
 # Within resources null takes an entry away, which is what Helm's users know from elsewhere.
 PATHS = [path for path in paths(chart_values()) if "resources" not in path[:-1]]
-# The templates decide, and both programs run them alike: the second is shown what stands at the top.
-ONES = [*((HELM, path) for path in PATHS), *((HELM_4, path) for path in PATHS if len(path) == 1)]
 # All that values can switch on, so that every line of every template is rendered.
 EVERYTHING: dict[str, Any] = {
     "global": {"imageRegistry": "registry.example", "imagePullSecrets": ["shared"]},
@@ -53,8 +51,9 @@ def rendered(tool: GoTool, values: dict[str, Any], chart: Path = CHART) -> str:
     return render_text(tool=tool, values=values, api=WATCHED_KINDS, chart=chart)
 
 
-@pytest.mark.parametrize(("tool", "path"), ONES, ids=[f"{tool.name}-{'.'.join(path)}" for tool, path in ONES])
-def test_a_value_that_is_missing_or_null_is_its_default(tool: GoTool, path: tuple[str, ...], tmp_path: Path) -> None:
+@HELMS
+@pytest.mark.parametrize("path", PATHS, ids=[".".join(path) for path in PATHS])
+def test_a_value_that_is_missing_or_null_is_its_default(path: tuple[str, ...], tool: GoTool, tmp_path: Path) -> None:
     # Neither half of a reference is of use alone.
     others = without(EVERYTHING, path[:2] if path[:2] == ("test", "keySecretRef") else path)
     null, wanted = with_value(others, path, None), rendered(tool, others)

@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,10 +89,10 @@ def test_it_has_the_cid_of_the_chosen_files_and_no_commit(
     assert (answer.status_code, answer.headers["x-model-cid"]) == (200, cid)
 
 
-def test_its_vectors_are_those_of_the_folder(served: Served, folder: Path, reference: object) -> None:
+def test_its_vectors_are_those_of_the_folder(served: Served, folder: Path, reference: Callable[[Path], Any]) -> None:
     answer = served.post({"model": "my-model", "input": ["a kettle", "sings"], "encoding_format": "float"})
     vectors = np.array([entry["embedding"] for entry in answer.json()["data"]])
-    expected = reference(folder).encode(["a kettle", "sings"])  # type: ignore[operator]
+    expected = reference(folder).encode(["a kettle", "sings"])
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 

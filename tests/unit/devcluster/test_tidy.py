@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PINION_CACHE", str(tmp_path / "cache"))
     for name in limits.PARTS:
         monkeypatch.setitem(limits.PARTS, name, 10 * MEGABYTE)
-    monkeypatch.setattr(limits, "TOTAL", 40 * MEGABYTE)
+    monkeypatch.setattr(limits, "TOTAL", 40 * MEGABYTE)  # the real one is gigabytes, which no test should fill
     for variable in ("GOMODCACHE", "GOCACHE", "UV_CACHE_DIR"):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path / "cache"

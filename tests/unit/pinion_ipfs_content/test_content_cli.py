@@ -34,7 +34,7 @@ def model(tmp_path: Path) -> Path:
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Return a store of the test's own, and leave no daemon to ask."""
     monkeypatch.delenv("KUBO_API", raising=False)
-    # As HF_HOME says it before the hub's library is imported.
+    # What HF_HOME sets: the hub's library reads it once, when it is imported, which was before this test.
     monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "home/hub"))
     return Store.default()

@@ -131,8 +131,9 @@ def evicted(world: World, name: str, *limits: str, message: str = OVER, lived: i
     started = datetime(2026, 1, 1, tzinfo=UTC)
     ended = {"type": "DisruptionTarget", "status": "True", "lastTransitionTime": time_of(started + timedelta(seconds=lived))}
     said = {"phase": "Failed", "reason": "Evicted", "message": message, "startTime": time_of(started), "conditions": [ended]}
-    obj["status"] = said  # type: ignore[index]  # the world's own
-    obj["spec"] = {  # type: ignore[index]  # the world's own
+    assert isinstance(obj, dict)
+    obj["status"] = said
+    obj["spec"] = {
         "containers": [{"name": str(at), "resources": {"limits": {"ephemeral-storage": one}}} for at, one in enumerate(limits)]
     }
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from pinion_contract.config import RuntimeConfig
+from pinion_contract.config import HuggingFaceSource, RuntimeConfig
 from pinion_ipfs.selection import CURRENT, FIRST
 from pinion_operator.conditions import Reason
 from pinion_operator.reconcile.model.source import Unresolved
@@ -35,7 +35,9 @@ def test_a_revision_tells_its_pods_by_which_rule_its_files_were_chosen() -> None
     world.settle()
     (record,) = records(world)
     assert record["source"]["selectionRule"] == CURRENT
-    assert RuntimeConfig.model_validate_json(record["config"]).source.selection_rule == CURRENT  # type: ignore[union-attr]
+    source = RuntimeConfig.model_validate_json(record["config"]).source
+    assert isinstance(source, HuggingFaceSource)
+    assert source.selection_rule == CURRENT
 
 
 def test_what_was_made_before_there_were_rules_stays_as_it_is() -> None:

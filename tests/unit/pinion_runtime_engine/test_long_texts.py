@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from pinion_runtime.model.cutting import Cutter, special_ends
-from pinion_runtime.model.tokenizing import InputTooLong, TextTooLarge, Tokenizer, TooManyTokens
+from pinion_runtime.model.tokenizing import InputTooLong, Side, TextTooLarge, Tokenizer, TooManyTokens
 from tests.support.worst_texts import FAMILIES, TEXTS, tokenizer_of
 
 LENGTH = 48
 CHARACTERS = 5_000
+SIDES: tuple[Side, ...] = ("right", "left")
 
 
 def made(folder: Path, family: str, **limits: int) -> Tokenizer:
@@ -37,8 +38,8 @@ def whole(family: str, text: str, cut: str, length: int = LENGTH) -> list[int]:
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_ids_are_those_of_the_whole(tmp_path: Path, family: str, name: str) -> None:
     tokenizer, text = made(tmp_path, family), TEXTS[name](CHARACTERS)
-    for cut in ("right", "left"):
-        assert tokenizer.encode(["x", text], truncate=True, cut=cut)[1] == whole(family, text, cut)  # type: ignore[arg-type]
+    for cut in SIDES:
+        assert tokenizer.encode(["x", text], truncate=True, cut=cut)[1] == whole(family, text, cut)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
