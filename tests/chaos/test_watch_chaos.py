@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests.support.operator_process import wait_until
 from tests.support.small import Small
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.control_plane]
 

@@ -11,7 +11,8 @@ from devcluster.control import ControlPlane
 from pinion_ipfs.backends.kubo_rpc import PIN_NAME
 from pinion_operator.resources.kubo_secret import Credentials
 from pinion_operator.resources.kubo_statefulset import mounted_secret
-from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.operator_process import OperatorProcess, Operators
+from tests.support.waiting import wait_until
 
 GRACE = 1.0  # seconds until a pin that nobody wants goes
 

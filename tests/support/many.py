@@ -6,7 +6,8 @@ from typing import Any
 
 from devcluster.control import ControlPlane
 from tests.support.audit import Written, writes
-from tests.support.operator_process import OperatorProcess, wait_until
+from tests.support.operator_process import OperatorProcess
+from tests.support.waiting import wait_until
 
 EACH = 100
 CHILDREN = "configmaps,secrets,services,serviceaccounts,deployments,statefulsets,controllerrevisions,networkpolicies"

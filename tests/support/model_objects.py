@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devcluster.control import ControlPlane
-from tests.support.operator_process import wait_until
+from tests.support.waiting import wait_until
 
 CHILDREN = "deployments,services,configmaps,serviceaccounts,controllerrevisions,pods"
 MINE = "--selector=pinion.dev/deployment"

@@ -10,30 +10,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from devcluster.control import ControlPlane
 from devcluster.gotools import HELM, KUBERNETES, ensure
 from tests.support.api_proxy import ApiProxy, Asked
+from tests.support.definitions import wait_established
+from tests.support.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
-T = TypeVar("T")
-
-
-def wait_until(true: Callable[[], T], what: str, timeout: float = 90.0) -> T:
-    """Poll until the result is truthy and return it; fail with `what` when that does not come."""
-    deadline = time.monotonic() + timeout
-    while True:
-        if result := true():
-            return result
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {result!r}")
-        time.sleep(0.2)  # most of the time a kubectl is asked: 0.3 s of CPU
 
 
 @dataclass
@@ -213,20 +203,6 @@ class Operators:
             operator.proxy.__exit__()
             print(f"--- log of operator {number} ({operator.log}), ended with {operator.process.returncode}")
             print("\n".join(operator.log.read_text().splitlines()[-120:]))
-
-
-def wait_established(control_plane: ControlPlane, *which: str) -> None:
-    """Wait until definitions are served; `kubectl wait` ends with an error at one whose status has no conditions yet."""
-
-    def waiting() -> list[str]:
-        found = json.loads(control_plane.kubectl("get", *which, "--output=json"))
-        conditions = {
-            one["metadata"]["name"]: [(c["type"], c["status"]) for c in one.get("status", {}).get("conditions") or ()]
-            for one in found.get("items", [found])
-        }
-        return [name for name, said in conditions.items() if ("Established", "True") not in said]
-
-    wait_until(lambda: not waiting(), f"definitions {which} are served", 50)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.api_proxy import Fault
 from tests.support.audit import Written, turns, writes
-from tests.support.operator_process import OperatorProcess, wait_until
+from tests.support.operator_process import OperatorProcess
 from tests.support.small import Small
+from tests.support.waiting import wait_until
 
 
 @dataclass

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.operator_process import OperatorProcess, Operators
+from tests.support.waiting import wait_until
 
 SMALL = (str(Path("tests/support/small_operator.py")),)
 

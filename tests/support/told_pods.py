@@ -18,7 +18,7 @@ from pinion_contract.config import LiveConfig, RuntimeConfig, config_digest
 from pinion_contract.names import MANAGEMENT_PORT
 from pinion_contract.status import BackendUse, ModelFacts, Phase, PodStatus, Transfer, Warm
 from tests.support import administrator
-from tests.support.operator_process import wait_until
+from tests.support.waiting import wait_until
 
 LOOK_EVERY = 0.2  # seconds
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"

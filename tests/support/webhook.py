@@ -100,7 +100,7 @@ class MutatingWebhook:
         return {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(patch).encode()).decode()}
 
     def _wait_asked(self, wanted: bool) -> None:
-        from tests.support.operator_process import wait_until
+        from tests.support.waiting import wait_until
 
         wait_until(lambda: self._is_asked() == wanted, f"the API server {'asks' if wanted else 'does not ask'} the webhook")
 

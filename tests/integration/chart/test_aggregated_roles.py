@@ -9,7 +9,7 @@ import pytest
 from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
 from tests.support.charts import render
-from tests.support.operator_process import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.control_plane
 

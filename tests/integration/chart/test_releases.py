@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.support.definitions import wait_established
 from tests.support.helm import CHART, DEFINITIONS, PREVIOUS_CHART, Helm, HelmFailed
 
 pytestmark = pytest.mark.control_plane
@@ -19,7 +20,7 @@ MODEL = {
 
 def test_a_release_from_the_previous_chart_to_its_end(helm: Helm) -> None:
     helm("install", "pinion", PREVIOUS_CHART, *WHERE, "--set", "operator.workers=7,operator.affinity=null")
-    helm.plane.kubectl("wait", "--for=condition=Established", "crd", *DEFINITIONS, "--timeout=50s")
+    wait_established(helm.plane, "crd", *DEFINITIONS)
     helm.plane.kubectl("apply", "-f", "-", input=json.dumps(MODEL))
     before, uid = helm.definitions(), helm.get("mdep", "minilm")["metadata"]["uid"]
     assert len(before) == 2

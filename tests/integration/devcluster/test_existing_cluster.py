@@ -15,6 +15,7 @@ from devcluster.images.spec import ImageSpec
 from devcluster.kubectl import KubectlError
 from devcluster.paths import REPOSITORY
 from devcluster.steps import UnfinishedError
+from tests.support.definitions import wait_established
 
 pytestmark = pytest.mark.control_plane
 
@@ -72,7 +73,7 @@ def test_what_was_brought_is_taken_away_and_nothing_else(cluster: Somebodys) -> 
     assert (cluster.context, cluster.kubeconfig.stat().st_mode & 0o777) == ("pinion", 0o600)
     install_chart(cluster)
     install.ensure_namespace(cluster, "demo")
-    cluster.kubectl("wait", "--for=condition=Established", "crd/modeldeployments.pinion.dev", "--timeout=50s")
+    wait_established(cluster.plane, "crd/modeldeployments.pinion.dev")
     cluster.kubectl("apply", "--namespace=demo", "--filename=-", input=json.dumps(MODEL))
     assert cluster.is_up()
     cluster.up()  # what is ours is in nobody's way
@@ -87,7 +88,7 @@ def test_what_was_brought_is_taken_away_and_nothing_else(cluster: Somebodys) -> 
 def test_foreign_pinions_and_namespaces_are_left_alone(cluster: Somebodys) -> None:
     cluster.plane.kubectl("apply", "--server-side", "--filename", CRDS)
     # One that is deleted before it is established takes a minute to go.
-    cluster.plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=50s")
+    wait_established(cluster.plane, "crd")
     with pytest.raises(ExistingError, match=r"modeldeployments\.pinion\.dev"):
         cluster.up()
     with pytest.raises(ExistingError, match=r"modeldeployments\.pinion\.dev"):
@@ -125,7 +126,7 @@ def bring(cluster: Somebodys) -> None:
     cluster.up()
     install_chart(cluster)
     install.ensure_namespace(cluster, "demo")
-    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=50s")
+    wait_established(cluster.plane, "crd")
     cluster.patience = 3
 
 

@@ -13,8 +13,9 @@ from tests.support.gitops import argo_health, flux_state
 from tests.support.hub import Hub
 from tests.support.kstatus import kstatus
 from tests.support.model_objects import Models
-from tests.support.operator_process import Operators, wait_until
+from tests.support.operator_process import Operators
 from tests.support.told_pods import ToldPods, told_pods
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.control_plane
 

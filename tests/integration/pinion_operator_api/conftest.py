@@ -11,8 +11,8 @@ from devcluster.kubectl import KubectlError
 from pinion_operator.api.base import GROUP, VERSION
 from pinion_operator.api.crd import DEFINITIONS
 from tests.support.administrator import administrator
-from tests.support.operator_process import wait_until
 from tests.support.rule_cases import Submit
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 
 from devcluster.control import ControlPlane
 from pinion_operator.api.crd import DEFINITIONS, build_crd
-from tests.support.operator_process import wait_established
+from tests.support.definitions import wait_established
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.usefixtures("crds")]
 

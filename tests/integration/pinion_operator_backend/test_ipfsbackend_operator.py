@@ -10,7 +10,8 @@ import pytest
 from devcluster.kubectl import KubectlError
 from tests.support.api_proxy import Fault
 from tests.support.backend_world import BACKEND, GRACE, World, start, world
-from tests.support.operator_process import OperatorProcess, wait_until
+from tests.support.operator_process import OperatorProcess
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.kubo]
 

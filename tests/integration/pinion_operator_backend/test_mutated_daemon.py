@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.backend_world import BACKEND, World, start, world
-from tests.support.operator_process import OperatorProcess, wait_until
+from tests.support.operator_process import OperatorProcess
+from tests.support.waiting import wait_until
 from tests.support.webhook import MutatingWebhook, Object, containers, webhook
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.kubo]

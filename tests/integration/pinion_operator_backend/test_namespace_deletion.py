@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from devcluster.control import ControlPlane
-from tests.support.operator_process import OperatorProcess, Operators, grant, wait_until
+from tests.support.operator_process import OperatorProcess, Operators, grant
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 

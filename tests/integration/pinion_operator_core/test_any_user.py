@@ -7,7 +7,8 @@ import pytest
 
 from devcluster.control import ControlPlane
 from tests.support.model_objects import Models
-from tests.support.operator_process import Operators, wait_until
+from tests.support.operator_process import Operators
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.control_plane
 

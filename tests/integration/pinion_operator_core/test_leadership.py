@@ -8,8 +8,9 @@ from datetime import datetime
 import pytest
 
 from tests.support.api_proxy import Fault
-from tests.support.operator_process import OperatorProcess, Operators, grant, wait_until
+from tests.support.operator_process import OperatorProcess, Operators, grant
 from tests.support.small import SMALL, Small
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 LEASE = {"PINION_LEASE_SECONDS": "8", "PINION_REQUEST_TIMEOUT_SECONDS": "3"}  # gives up after 6.4 s

@@ -7,8 +7,9 @@ import pytest
 
 from pinion_operator.cluster.timing import Timing
 from tests.support.api_proxy import Fault
-from tests.support.operator_process import OperatorProcess, wait_until
+from tests.support.operator_process import OperatorProcess
 from tests.support.small import Small
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 RENEWALS = "pinion_operator_lease_renewals_total"

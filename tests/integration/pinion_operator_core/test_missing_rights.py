@@ -9,8 +9,10 @@ import pytest
 from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
 from tests.support.api_proxy import Fault
-from tests.support.operator_process import PROJECT, OperatorProcess, grant, wait_established, wait_until
+from tests.support.definitions import wait_established
+from tests.support.operator_process import PROJECT, OperatorProcess, grant
 from tests.support.small import Small
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 SOON = {"PINION_REFUSED_SECONDS": "3", "PINION_WATCH_SECONDS": "3"}

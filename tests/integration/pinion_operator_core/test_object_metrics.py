@@ -7,8 +7,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from devcluster.control import ControlPlane
 from tests.support.api_proxy import Fault
-from tests.support.operator_process import OperatorProcess, wait_until
+from tests.support.operator_process import OperatorProcess
 from tests.support.small import Small
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 

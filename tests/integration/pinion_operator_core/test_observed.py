@@ -6,8 +6,9 @@ from tests.support.hub import Hub
 from tests.support.model_objects import Models
 from tests.support.observed import PATIENCE, observed
 from tests.support.observer import Observer
-from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.operator_process import OperatorProcess, Operators
 from tests.support.podrunner import pod_runner
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.model, pytest.mark.timeout(1500)]
 

@@ -10,8 +10,9 @@ import yaml
 
 from devcluster.control import ControlPlane
 from tests.support.audit import writes
-from tests.support.operator_process import PROJECT, wait_until
+from tests.support.operator_process import PROJECT
 from tests.support.small import Small
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 

@@ -8,8 +8,9 @@ import pytest
 from devcluster.control import ControlPlane
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
-from tests.support.operator_process import Operators, wait_until
+from tests.support.operator_process import Operators
 from tests.support.told_pods import ToldPods
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 MODELS, REPLICAS = 8, 16  # pods: as many as there are descriptors

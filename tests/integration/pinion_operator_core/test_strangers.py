@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from tests.support.operator_process import wait_established, wait_until
+from tests.support.definitions import wait_established
 from tests.support.small import Small
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 

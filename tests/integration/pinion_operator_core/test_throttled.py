@@ -13,9 +13,10 @@ from tests.support.api_proxy import Fault
 from tests.support.audit import writes
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
-from tests.support.operator_process import OperatorProcess, wait_until
+from tests.support.operator_process import OperatorProcess
 from tests.support.small import Small, backend
 from tests.support.told_pods import ToldPods
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 MODELS = 24

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.operator_process import wait_until
 from tests.support.small import Small
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 

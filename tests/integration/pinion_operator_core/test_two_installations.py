@@ -12,8 +12,9 @@ import pytest
 
 from devcluster.control import ControlPlane
 from tests.support.audit import turns, writes
-from tests.support.operator_process import OperatorProcess, Operators, grant, wait_until
+from tests.support.operator_process import OperatorProcess, Operators, grant
 from tests.support.small import SMALL, Small
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 LEASE = {"PINION_LEASE_SECONDS": "8", "PINION_REQUEST_TIMEOUT_SECONDS": "3"}

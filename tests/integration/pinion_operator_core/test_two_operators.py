@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from tests.support.api_proxy import Fault
-from tests.support.operator_process import wait_until
 from tests.support.pair import Pair
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 

@@ -4,8 +4,9 @@ import pytest
 from aiohttp import web
 
 from tests.support.api_proxy import Asked, Fault
-from tests.support.operator_process import OperatorProcess, wait_until
+from tests.support.operator_process import OperatorProcess
 from tests.support.small import Small
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 WATCH = {"PINION_WATCH_SECONDS": "3"}  # silent after 4 s, opened anew; not healthy after 15 s

@@ -10,8 +10,9 @@ from devcluster.kubectl import KubectlError
 from pinion_contract.status import Phase
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
-from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.operator_process import OperatorProcess, Operators
 from tests.support.told_pods import ToldPods, in_phase, serving, told_pods
+from tests.support.waiting import wait_until
 
 __all__ = ["told_pods"]
 

@@ -8,9 +8,10 @@ import pytest
 from devcluster.control import ControlPlane
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
-from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.operator_process import OperatorProcess, Operators
 from tests.support.overheard import overheard, run_line
 from tests.support.told_pods import ToldPods, told_pods
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.control_plane
 

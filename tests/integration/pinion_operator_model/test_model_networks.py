@@ -10,9 +10,10 @@ from devcluster.control import ControlPlane
 from tests.support.behind_urls import behind_urls
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
-from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.operator_process import OperatorProcess, Operators
 from tests.support.overheard import overheard
 from tests.support.told_pods import ToldPods, told_pods
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.control_plane
 

@@ -12,7 +12,8 @@ from pinion_contract.config import LiveConfig, RuntimeConfig
 from tests.support.hub import Hub
 from tests.support.journeys import kubo_backend
 from tests.support.model_objects import Models
-from tests.support.operator_process import OperatorProcess, Operators, grant, wait_until
+from tests.support.operator_process import OperatorProcess, Operators, grant
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.control_plane
 

@@ -7,8 +7,9 @@ import pytest
 from devcluster.control import ControlPlane
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
-from tests.support.operator_process import OperatorProcess, wait_until
+from tests.support.operator_process import OperatorProcess
 from tests.support.podrunner import PodRunner, pod_runner  # the fixture lives in a file that conftest.py does not list
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.model, pytest.mark.timeout(900)]
 

@@ -8,8 +8,9 @@ import pytest
 from devcluster.control import ControlPlane
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
-from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.operator_process import OperatorProcess, Operators
 from tests.support.told_pods import ToldPods, told_pods
+from tests.support.waiting import wait_until
 from tests.support.webhook import MutatingWebhook, Object, containers, pod_template, webhook
 
 pytestmark = pytest.mark.control_plane

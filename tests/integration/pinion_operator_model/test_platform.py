@@ -14,8 +14,9 @@ from tests.support.forward_proxy import ForwardProxy, forward_proxy
 from tests.support.hub import Hub
 from tests.support.journeys import kubo_backend
 from tests.support.model_objects import Models
-from tests.support.operator_process import Operators, wait_until
+from tests.support.operator_process import Operators
 from tests.support.tls_front import tls_front
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.control_plane
 

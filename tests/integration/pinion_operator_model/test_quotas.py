@@ -8,7 +8,8 @@ import pytest
 from devcluster.control import ControlPlane
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
-from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.operator_process import OperatorProcess, Operators
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.control_plane
 

@@ -8,8 +8,9 @@ from devcluster.control import ControlPlane
 from pinion_contract.status import Failure, FailureReason, Phase, PodStatus, Warm
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
-from tests.support.operator_process import OperatorProcess, Operators, wait_until
+from tests.support.operator_process import OperatorProcess, Operators
 from tests.support.told_pods import ToldPod, ToldPods, cid_of, in_phase, serving, told_pods
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.control_plane
 

@@ -10,8 +10,9 @@ import pytest
 from devcluster.control import ControlPlane
 from tests.support.hub import Hub
 from tests.support.model_objects import Models
-from tests.support.operator_process import OperatorProcess, wait_until
+from tests.support.operator_process import OperatorProcess
 from tests.support.told_pods import ToldPods
+from tests.support.waiting import wait_until
 from tests.support.webhook import MutatingWebhook, Object, pod_template, webhook
 
 pytestmark = pytest.mark.control_plane

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.observer import Answer, Claim, Observer, ask_embedding, read_claim
-from tests.support.operator_process import wait_until
+from tests.support.waiting import wait_until
 
 GOOD, OTHER = "bafy-good", "bafy-other"
 

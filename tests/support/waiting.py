@@ -1,0 +1,18 @@
+"""Waiting on conditions."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(true: Callable[[], T], what: str, timeout: float = 90.0) -> T:
+    """Poll until the result is truthy and return it; fail with `what` when that does not come."""
+    deadline = time.monotonic() + timeout
+    while True:
+        if result := true():
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {result!r}")
+        time.sleep(0.2)  # most of the time a kubectl is asked: 0.3 s of CPU
