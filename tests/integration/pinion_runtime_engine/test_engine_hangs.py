@@ -35,7 +35,7 @@ async def test_a_stopped_engine_is_noticed_by_its_silence_and_replaced(engines: 
         await engine.recovered.wait()
     assert engine.supervisor.pid != pid
     assert not pid_exists(pid)
-    assert np.array_equal(await engine.embed("kettle"), before)
+    np.testing.assert_allclose(await engine.embed("kettle"), before, atol=1e-6)
 
 
 async def test_a_slow_batch_of_a_living_engine_is_waited_for(engines: Any, tiny_models: TinyModels) -> None:

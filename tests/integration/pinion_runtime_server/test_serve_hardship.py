@@ -84,7 +84,8 @@ def test_texts_that_would_change_each_other_are_kept_apart_and_that_is_told(serv
     texts = ["kettle", "the heron waits in the shallow river until the fish forget it", "a"]
     together = served.post(body(served, texts)).json()["data"]
     alone = [served.post(body(served, text)).json()["data"][0] for text in texts]
-    assert [entry["embedding"] for entry in together] == [entry["embedding"] for entry in alone]
+    for one, other in zip(together, alone, strict=True):  # the last bits of a sum depend on where in memory its numbers lie
+        assert one["embedding"] == pytest.approx(other["embedding"], abs=1e-6)
 
 
 async def test_huge_texts_do_not_starve_the_probes(served: Served) -> None:
