@@ -24,6 +24,8 @@ from ..errors import (
 )
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
+Task = Literal["feature-extraction", "text-generation"]  # as Hugging Face names them
+Finish = Literal["", "stop", "length"]  # "" = it goes on
 
 
 _ERRORS: dict[ErrorCode, Callable[[str], EngineError]] = {
@@ -70,10 +72,12 @@ class EngineSpec(Message, frozen=True):
     """What an engine loads, and how."""
 
     snapshot: Path
-    task: Literal["feature-extraction"] = "feature-extraction"  # as Hugging Face names it
+    task: Task = "feature-extraction"
     dtype: DType = "auto"  # auto = the checkpoint's
     threads: int = 0  # of torch; 0 = the CPUs this process may use
     credits: int = 1  # batches the engine holds at a time: 1 = a worker asks when it is idle
+    context_length: int = 0  # tokens of prompt and answer; 0 = the model's own, or what memory gives to a few sequences
+    max_sequences: int = 0  # that are generated at a time; 0 = as many as memory gives
 
 
 class Capabilities(Message, frozen=True):
@@ -89,7 +93,11 @@ class Capabilities(Message, frozen=True):
     threads: int
     opened_files: tuple[str, ...]  # relative to the snapshot, sorted: the files this process read
     special_ids: tuple[int, ...] = ()  # token ids that the tokenizer of transformers calls special
-    engine_reason: str = ""  # what was found at load, where texts can't be padded to go through the model together
+    engine_reason: str = ""  # what was found at load, where inputs can't go through the model together as they might
+    context_length: int = 0  # tokens of prompt and answer together; 0 where nothing is generated, as the next three
+    max_sequences: int = 0
+    vocabulary_size: int = 0  # logits of a step: the ids that can be chosen
+    end_ids: tuple[int, ...] = ()  # ids that end an answer, as the model's own files say
 
 
 class WarmupReport(Message, frozen=True):
@@ -129,6 +137,37 @@ class Batch(Message, frozen=True):
     tokens: bytes  # int32, the ids of all texts
 
 
+class Sampling(Message, frozen=True):
+    """How a token is chosen; the defaults draw from the whole distribution. Penalties as in OpenAI's API and transformers."""
+
+    seed: int = 0  # of this sequence's own random numbers, 64 bits; choice i of a request adds i
+    temperature: float = 1.0  # below 1e-4: always the likeliest token
+    top_p: float = 1.0
+    top_k: int = 0  # 0 = all
+    min_p: float = 0.0
+    presence_penalty: float = 0.0  # of tokens of the answer
+    frequency_penalty: float = 0.0  # the same
+    repetition_penalty: float = 1.0  # of tokens of prompt and answer
+    logit_bias: dict[int, float] = {}  # added to the logits of these ids
+
+
+class Generate(Message, frozen=True):
+    """Continue a prompt; takes as many credits as there are choices. Its steps follow until each choice has finished."""
+
+    key: int  # the queue's own name of the request
+    request_id: str
+    deadline: float  # CLOCK_MONOTONIC in seconds
+    prompt: bytes  # int32, not empty
+    max_tokens: int  # with the prompt at most the context length
+    sampling: Sampling
+    min_tokens: int = 0  # before this many no end id and no stop id is chosen
+    stop_ids: tuple[int, ...] = ()  # beside the model's end ids
+    ignore_end: bool = False  # end ids are tokens like any other
+    choices: int = 1
+    logprobs: int = -1  # of each token, and of so many of the likeliest; -1 = none
+    owner: str = ""  # what was computed of a prompt is used again for the same owner only
+
+
 class Cancel(Message, frozen=True):
     """Nobody waits for these requests any more; what has not been computed is dropped."""
 
@@ -139,7 +178,7 @@ class Shutdown(Message, frozen=True):
     """Finish the batch at hand and exit 0."""
 
 
-ToEngine = Load | Batch | Cancel | Shutdown
+ToEngine = Load | Batch | Generate | Cancel | Shutdown
 
 # --- engine -> front
 
@@ -178,13 +217,50 @@ class Done(Message, frozen=True):
     credits: int = 1
 
 
+class TokenLogprobs(Message, frozen=True):
+    """Natural logarithms of a token's probability and of those of the likeliest, the likeliest first.
+
+    Of the model's own distribution: before temperature, penalties, bias and truncation.
+    """
+
+    logprob: float
+    top_ids: list[int] = []
+    top_logprobs: list[float] = []
+
+
+class Step(Message, frozen=True):
+    """What came of one choice of a request.
+
+    With `finish` "stop" the last id is the one that ended it. With a failure the whole request has ended.
+    """
+
+    key: int
+    choice: int = 0
+    ids: bytes = b""  # int32
+    logprobs: list[TokenLogprobs] = []  # one for each id, where they were asked for
+    finish: Finish = ""
+    cached_tokens: int = 0  # of the prompt, which had been computed for an earlier request; told once, with the first step
+    failure: Failure | None = None
+
+
+class Steps(Message, frozen=True):
+    """What one pass over the running sequences gave; each finish, and each cancelled choice, returns a credit."""
+
+    steps: list[Step]
+    seconds: float
+    memory: MemoryUse
+    running: int  # sequences that go on
+    used_tokens: int  # places of the cache that are in use
+    credits: int = 0
+
+
 class Heartbeat(Message, frozen=True):
     """The process lives; sent every second."""
 
     memory: MemoryUse
 
 
-FromEngine = Loaded | LoadFailed | Done | Heartbeat
+FromEngine = Loaded | LoadFailed | Done | Steps | Heartbeat
 
 
 class Worker(Protocol):
