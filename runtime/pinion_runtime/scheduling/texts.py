@@ -11,24 +11,12 @@ from dataclasses import dataclass, field
 from ..engines.protocol import Batch, Done, Part, Worker
 from ..engines.token_bytes import int32_bytes
 from ..errors import DeadlineExceeded, EngineDied, EngineError
+from .deadlines import DeadlineTimer
+from .drain_rate import DrainRate
+from .refusals import QueueFull, RequestTooLarge
 from .sharing import Sharing
 
-_RETRY_AFTER = (1, 120)  # seconds, shortest and longest
-_UNKNOWN_RETRY_AFTER = 5  # before any batch has told how fast the queue drains
 _BATCHES_OF_TOKENS = 64  # the queue holds this many batches' worth of tokens, unless told otherwise
-_RATE_WEIGHT = 0.2  # of the newest batch in the moving drain rate
-
-
-class QueueFull(Exception):
-    """No room; try again after `retry_after_seconds` (1 to 120), computed from the drain rate."""
-
-    def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__(f"the queue is full; try again in {retry_after_seconds} s")
-        self.retry_after_seconds = retry_after_seconds
-
-
-class RequestTooLarge(Exception):
-    """The request would not fit an empty queue: trying again does not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +99,8 @@ class RequestQueue:
         self._sent: dict[tuple[Worker, int], _Sent] = {}
         self._idle: deque[Worker] = deque()  # one entry per credit
         self._keys, self._numbers = itertools.count(1), itertools.count(1)
-        self._rate = 0.0  # tokens per second
-        self._last_done = 0.0
-        self._sweep: asyncio.TimerHandle | None = None
+        self._rate = DrainRate()
+        self._timer = DeadlineTimer(self._expire)
         self._closed: EngineError | None = None
 
     @property
@@ -134,9 +121,7 @@ class RequestQueue:
 
     def retry_after(self) -> int:
         """Return the whole seconds in which what is in now will have drained."""
-        if not self._rate:
-            return _UNKNOWN_RETRY_AFTER
-        return max(_RETRY_AFTER[0], min(_RETRY_AFTER[1], math.ceil(self._tokens / self._rate)))
+        return self._rate.retry_after(self._tokens)
 
     async def submit(self, texts: Sequence[Sequence[int]], *, deadline: float, request_id: str = "", skip: int = 0) -> Result:
         """Wait for the vectors of token id lists; `deadline` in time.monotonic(). The pooling leaves the first `skip` ids out.
@@ -167,7 +152,7 @@ class RequestQueue:
         )
         self._new[request.key] = request
         self._tokens += tokens
-        self._arm(deadline)
+        self._timer.arm(deadline)
         self._pump()
         try:
             await request.done
@@ -190,7 +175,7 @@ class RequestQueue:
         sent = self._sent.pop((worker, done.number), None)
         self._idle.extend([worker] * done.credits)
         if sent is not None:
-            self._measure_rate(sent)
+            self._rate.done(sent.tokens, sent.at, time.monotonic())
             outcomes = {outcome.key: outcome for outcome in done.outcomes}
             for request, start, stop in sent.slices:
                 self._back(request)
@@ -221,9 +206,7 @@ class RequestQueue:
         self._closed = error
         for request in [*self._new.values(), *self._running.values()]:
             self._fail(request, error)
-        if self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
+        self._timer.close()
 
     # --- the way in
 
@@ -326,34 +309,14 @@ class RequestQueue:
 
     # --- time
 
-    def _measure_rate(self, sent: _Sent) -> None:
-        now = time.monotonic()
-        rate = sent.tokens / max(1e-4, now - max(sent.at, self._last_done))
-        self._rate = rate if not self._rate else self._rate + _RATE_WEIGHT * (rate - self._rate)
-        self._last_done = now
-
-    def _arm(self, deadline: float) -> None:
-        """Have one timer, at the earliest deadline: one per request would cost more than the requests."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + (deadline - time.monotonic())
-        if self._sweep is not None:
-            if self._sweep.when() <= when:
-                return
-            self._sweep.cancel()
-        self._sweep = loop.call_at(when, self._expire)
-
-    def _expire(self) -> None:
-        """Fail every request whose deadline has passed, wherever it is."""
-        self._sweep = None
-        now = time.monotonic()
-        requests = {**self._new, **self._running}
-        for request in requests.values():
+    def _expire(self, now: float) -> float | None:
+        """Fail every request whose deadline has passed, wherever it is; return the next deadline."""
+        requests = [*self._new.values(), *self._running.values()]
+        for request in requests:
             if request.deadline <= now:
                 self._fail(request, _too_late(request, now))
         self._pump()
-        remaining = [request.deadline for request in requests.values() if request.deadline > now]
-        if remaining:
-            self._arm(min(remaining))
+        return min((request.deadline for request in requests if request.deadline > now), default=None)
 
 
 def _too_late(request: _Request, now: float) -> DeadlineExceeded:

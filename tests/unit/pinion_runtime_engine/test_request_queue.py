@@ -8,7 +8,8 @@ import pytest
 
 from pinion_runtime.engines.protocol import Done, Failure, MemoryUse
 from pinion_runtime.errors import DeadlineExceeded, EngineDied, NonFiniteResult
-from pinion_runtime.scheduling.texts import BatchStats, QueueFull, RequestQueue, RequestTooLarge, Result
+from pinion_runtime.scheduling.refusals import QueueFull, RequestTooLarge
+from pinion_runtime.scheduling.texts import BatchStats, RequestQueue, Result
 from tests.support.queue_peer import Peer, in_a_moment, numbers, soon, start
 
 

@@ -13,7 +13,7 @@ from pinion_contract.config import Limits
 from ...errors import Cancelled, DeadlineExceeded, EngineDied, EngineError, InvalidInput, NonFiniteResult
 from ...model.tokenizing import InputTooLong, TooManyTokens
 from ...pod.state import Serving
-from ...scheduling.texts import QueueFull, RequestTooLarge
+from ...scheduling.refusals import QueueFull, RequestTooLarge
 from ..errors import ApiError, Code, invalid, shorten
 from .options import EncodingFormat, Options
 from .texts import Inputs
