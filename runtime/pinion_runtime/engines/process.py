@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import cast
+from typing import Any, cast
 
 from ..errors import EngineDied, EngineError, EngineLoadError, EngineOutOfMemory
 from .cpus import oom_kills
@@ -21,13 +21,18 @@ from .protocol import (
     Capabilities,
     Done,
     EngineSpec,
+    Generate,
     Heartbeat,
     Load,
     Loaded,
     LoadFailed,
     MemoryUse,
+    Progress,
     Shutdown,
+    Step,
+    Steps,
     ToEngine,
+    Work,
 )
 from .watch import LOOK_SECONDS, Watch
 
@@ -45,11 +50,11 @@ class EngineProcess(asyncio.Protocol):
 
     def __init__(
         self,
-        on_done: Callable[["EngineProcess", Done], None],
+        on_progress: Callable[["EngineProcess", Progress], None],
         on_exit: Callable[["EngineProcess", str], None],
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
-        self._on_done, self._on_exit = on_done, on_exit
+        self._on_progress, self._on_exit = on_progress, on_exit
         self._silence_seconds = silence_seconds  # without a heartbeat, once it is loaded
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader()
@@ -60,6 +65,8 @@ class EngineProcess(asyncio.Protocol):
         self._closed = False  # the socket has ended
         self._reason = ""  # why we killed it, when we did
         self._own: dict[int, asyncio.Future[Done]] = {}  # batches that `compute` waits for
+        self._own_steps: dict[int, tuple[asyncio.Future[None], list[Step]]] = {}  # of requests that `generate` waits for
+        self._choices: dict[int, int] = {}  # that have not finished, of requests that are with the engine
         self._watch = Watch(time.monotonic(), STUCK_SECONDS)
         self._timeouts: set[asyncio.Timeout] = set()  # of those who wait for this process
         self._oom_kills = 0
@@ -104,10 +111,15 @@ class EngineProcess(asyncio.Protocol):
 
     # --- a Worker
 
-    def send(self, batch: Batch) -> None:
-        """Hand a batch over."""
-        self._watch.sent(batch.number, max((part.deadline for part in batch.parts), default=0.0))
-        self._send(batch)
+    def send(self, work: Work) -> None:
+        """Hand work over."""
+        match work:
+            case Batch():
+                self._watch.sent(work.number, max((part.deadline for part in work.parts), default=0.0))
+            case Generate():
+                self._choices[work.key] = work.choices
+                self._watch.sent(work.key, work.deadline)
+        self._send(work)
 
     def cancel(self, keys: list[int]) -> None:
         """Tell the engine that nobody waits for these requests."""
@@ -123,6 +135,19 @@ class EngineProcess(asyncio.Protocol):
                 return await future
         finally:
             self._own.pop(batch.number, None)
+
+    async def generate(self, request: Generate, timeout: float) -> list[Step]:
+        """Send a request past the queue and wait for all its steps; raise the EngineError that came, or TimeoutError."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        steps: list[Step] = []
+        self._own_steps[request.key] = (future, steps)
+        try:
+            self.send(request)
+            async with self._within(timeout):
+                await future
+        finally:
+            self._own_steps.pop(request.key, None)
+        return steps
 
     @contextlib.asynccontextmanager
     async def _within(self, seconds: float) -> AsyncIterator[None]:
@@ -175,7 +200,8 @@ class EngineProcess(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         reason = self._describe(code)
-        for future in self._own.values():
+        waiting: list[asyncio.Future[Any]] = [*self._own.values(), *(future for future, _ in self._own_steps.values())]
+        for future in waiting:
             if not future.done():
                 future.set_exception(EngineDied(reason))
         if not self._loaded.done():
@@ -222,6 +248,8 @@ class EngineProcess(asyncio.Protocol):
             match message:
                 case Done():
                     self._take_done(message)
+                case Steps():
+                    self._take_steps(message)
                 case Heartbeat():
                     self.memory = MemoryUse(
                         message.memory.resident_bytes, message.memory.shared_bytes, self.memory.device_bytes
@@ -239,9 +267,30 @@ class EngineProcess(asyncio.Protocol):
         self._watch.done(done.number)
         future = self._own.pop(done.number, None)
         if future is None:
-            self._on_done(self, done)
+            self._on_progress(self, done)
         elif not future.done():
             future.set_result(done)
+
+    def _take_steps(self, steps: Steps) -> None:
+        self.memory = steps.memory
+        for step in steps.steps:
+            left = self._choices.get(step.key, 0) - bool(step.finish) if step.failure is None else 0
+            self._choices[step.key] = left
+            if not left:
+                del self._choices[step.key]
+                self._watch.done(step.key)
+            if step.key in self._own_steps:
+                self._keep_step(step, not left)
+        self._on_progress(self, steps)
+
+    def _keep_step(self, step: Step, last: bool) -> None:
+        future, steps = self._own_steps[step.key]
+        steps.append(step)
+        if last and not future.done():
+            if step.failure is not None:
+                future.set_exception(step.failure.to_error())
+            else:
+                future.set_result(None)
 
     def _send(self, message: ToEngine) -> None:
         if self._transport is not None and not self._transport.is_closing():

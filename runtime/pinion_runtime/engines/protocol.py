@@ -22,9 +22,9 @@ from ..errors import (
     InvalidInput,
     NonFiniteResult,
 )
+from ..model.task import Task
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
-Task = Literal["feature-extraction", "text-generation"]  # as Hugging Face names them
 Finish = Literal["", "stop", "length"]  # "" = it goes on
 
 
@@ -263,11 +263,15 @@ class Heartbeat(Message, frozen=True):
 FromEngine = Loaded | LoadFailed | Done | Steps | Heartbeat
 
 
+Work = Batch | Generate  # an engine takes one of the two, as its task is
+Progress = Done | Steps  # what comes of it
+
+
 class Worker(Protocol):
     """One engine process as the queue sees it."""
 
-    def send(self, batch: Batch) -> None:
-        """Hand a batch over; its `Done`, or the worker's loss, will follow."""
+    def send(self, work: Work) -> None:
+        """Hand work over; its `Done`, its steps to the last, or the worker's loss will follow."""
 
     def cancel(self, keys: list[int]) -> None:
         """Tell the engine that nobody waits for these requests."""
@@ -277,10 +281,10 @@ class WorkSource(Protocol):
     """The queue as an engine's supervisor sees it."""
 
     def grant(self, worker: Worker, credits: int) -> None:
-        """Take note that the worker can take this many more batches."""
+        """Take note that the worker can take this much more work."""
 
-    def finish(self, worker: Worker, done: Done) -> None:
-        """Give the results of a batch to those who wait for them."""
+    def finish(self, worker: Worker, progress: Progress) -> None:
+        """Give what came of work to those who wait for it; raise TypeError for what is not of the queue's kind."""
 
     def lose(self, worker: Worker, error: EngineError) -> None:
         """Fail what the worker held; it is gone, and its credits with it."""

@@ -119,9 +119,13 @@ class Trim:
         """Return how long it is until `perhaps` will have something to do; None when there is nothing."""
         return max(0.0, self._last + TRIM_SECONDS - self._clock()) if self._used else None
 
+    def used(self) -> None:
+        """Note that memory was used."""
+        self._used = True
+
     def after_work(self) -> None:
         """Note that memory was used, and give it back when the last time is long enough ago."""
-        self._used = True
+        self.used()
         if self._is_time():
             self._trim()
             self._last = self._clock()

@@ -1,20 +1,18 @@
 """Starts an engine process, watches it, and replaces it when it dies."""
 
 import asyncio
-import itertools
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from ..errors import DeadlineExceeded, EngineDied, EngineError
+from ..errors import EngineDied, EngineError
 from .process import SILENCE_SECONDS, EngineProcess
-from .protocol import Batch, Capabilities, Done, EngineSpec, MemoryUse, Part, WarmupReport, WorkSource
-from .token_bytes import int32_bytes
+from .protocol import Capabilities, EngineSpec, MemoryUse, Progress, WarmupReport, WorkSource
+from .warm_up import warm_up
 
 logger = logging.getLogger(__name__)
 
-_WARM_UP_BATCH_TOKENS = 2048
 _STABLE_SECONDS = 60.0  # an engine that lived this long starts the backoff again
 
 
@@ -45,7 +43,6 @@ class EngineSupervisor:
         self._granted = False  # the present process has its credits in the queue
         self._warm_up: tuple[Sequence[Sequence[int]], float] | None = None
         self._replacing: asyncio.Task[None] | None = None
-        self._numbers = itertools.count(-1, -1)  # the queue's batches count upwards
         self._failures = 0  # deaths and failed loads since an engine was stable
         self._served_since = 0.0
         self._restarts = 0
@@ -76,7 +73,7 @@ class EngineSupervisor:
 
     async def start(self) -> Capabilities:
         """Start the process and load; raise EngineLoadError with the reason."""
-        process = EngineProcess(self._done, self._exited, self._silence_seconds)
+        process = EngineProcess(self._progress, self._exited, self._silence_seconds)
         capabilities = await process.load(self._spec, self._load_timeout)
         self._process = process
         return capabilities
@@ -86,6 +83,11 @@ class EngineSupervisor:
         report = await self._compute(token_ids, timeout)
         self._warm_up = (token_ids, timeout)
         return report
+
+    async def _compute(self, token_ids: Sequence[Sequence[int]], timeout: float) -> WarmupReport:
+        if self._process is None:
+            raise EngineDied("there is no engine")
+        return await warm_up(self._process, self._spec.task, token_ids, timeout)
 
     def serve(self) -> None:
         """Let the queue hand work to the engine, from now on and after each restart; raise EngineDied when there is none."""
@@ -105,28 +107,8 @@ class EngineSupervisor:
         if self._process is not None:
             await self._process.shut_down()
 
-    async def _compute(self, token_ids: Sequence[Sequence[int]], timeout: float) -> WarmupReport:
-        process = self._process
-        if process is None:
-            raise EngineDied("there is no engine")
-        started = time.monotonic()
-        deadline = started + timeout
-        for texts in _slices(token_ids):
-            packed = [int32_bytes(text) for text in texts]
-            lengths = [len(text) for text in texts]
-            part = Part(0, "warm-up", deadline, len(texts), sum(lengths))
-            batch = Batch(next(self._numbers), [part], int32_bytes(lengths), b"".join(packed))
-            try:
-                done = await process.compute(batch, deadline - time.monotonic())
-            except TimeoutError as error:
-                raise DeadlineExceeded(f"warm-up took more than {timeout:g} s") from error
-            for outcome in done.outcomes:
-                if outcome.failure is not None:
-                    raise outcome.failure.to_error()
-        return WarmupReport(len(token_ids), sum(map(len, token_ids)), time.monotonic() - started)
-
-    def _done(self, process: EngineProcess, done: Done) -> None:
-        self._work.finish(process, done)
+    def _progress(self, process: EngineProcess, progress: Progress) -> None:
+        self._work.finish(process, progress)
 
     def _exited(self, process: EngineProcess, reason: str) -> None:
         """Fail what the process held, and replace it when it was serving."""
@@ -177,17 +159,3 @@ class EngineSupervisor:
         first, longest = self._backoff
         pause: float = min(longest, first * 2.0 ** min(self._failures, 16))
         return pause * random.uniform(0.5, 1.0)
-
-
-def _slices(token_ids: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
-    """Cut inputs into batches of a bounded number of tokens."""
-    batch: list[Sequence[int]] = []
-    tokens = 0
-    for text in token_ids:
-        if batch and tokens + len(text) > _WARM_UP_BATCH_TOKENS:
-            yield batch
-            batch, tokens = [], 0
-        batch.append(text)
-        tokens += len(text)
-    if batch:
-        yield batch

@@ -12,6 +12,7 @@ from .json_files import decode_json, decode_json_or_default
 from .own_code import refuse_own_code
 from .sentence_files import SentenceFacts, TransformerFacts, no_prompts, read_sentence, read_transformer
 from .sentence_modules import Normalize, Pooling, Stage, Truncate, read_stages
+from .task import Task, is_causal_language_model, tasks_of
 
 _NO_LIMIT = 1_000_000_000  # tokenizers write 10**30 for "no limit"
 _DEFAULT_LIMIT = 512  # tokens, for a model that declares no limit anywhere
@@ -54,6 +55,7 @@ class ModelFiles:
     transformer: Path  # the folder of config.json and the weights: the snapshot, or a folder in it
     architecture: str
     model_type: str
+    tasks: tuple[Task, ...]  # that it can do, the one it is meant for first
     vocabulary_size: int  # 0 = not declared
     pad_token_id: int
     max_sequence_length: int  # tokens, special ones included
@@ -101,7 +103,7 @@ def read_model_files(snapshot: Path) -> ModelFiles:
     transformer = read_transformer(folder) if declared else TransformerFacts()
     sentence = read_sentence(snapshot) if declared else SentenceFacts(no_prompts())
     if not stages:  # a plain transformers folder: what sentence-transformers would make of it
-        causal = architecture.endswith("ForCausalLM") and config.is_causal is not False
+        causal = is_causal_language_model(architecture, is_causal=config.is_causal)
         stages = (Pooling("", ("lasttoken" if causal else "mean",)),)
     if sentence.truncate_dim is not None:
         stages = (*stages, Truncate(sentence.truncate_dim))
@@ -109,6 +111,7 @@ def read_model_files(snapshot: Path) -> ModelFiles:
         transformer=folder,
         architecture=architecture,
         model_type=config.model_type,
+        tasks=tasks_of(architecture, is_causal=config.is_causal, has_modules=declared),
         vocabulary_size=config.vocab_size or 0,
         pad_token_id=_pad_token_id(config),
         max_sequence_length=_max_sequence_length(config, tokenizer, transformer),

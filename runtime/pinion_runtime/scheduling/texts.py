@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ..engines.protocol import Batch, Done, Part, Worker
+from ..engines.protocol import Batch, Done, Part, Progress, Worker
 from ..engines.token_bytes import int32_bytes
 from ..errors import DeadlineExceeded, EngineDied, EngineError
 from .deadlines import DeadlineTimer
@@ -170,8 +170,10 @@ class RequestQueue:
         self._idle.extend([worker] * credits)
         self._pump()
 
-    def finish(self, worker: Worker, done: Done) -> None:
+    def finish(self, worker: Worker, done: Progress) -> None:
         """Give the results of a batch to those who wait for them."""
+        if not isinstance(done, Done):
+            raise TypeError(f"{type(done).__name__} came of a batch of texts")
         sent = self._sent.pop((worker, done.number), None)
         self._idle.extend([worker] * done.credits)
         if sent is not None:

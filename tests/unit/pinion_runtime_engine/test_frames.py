@@ -13,6 +13,7 @@ from pinion_runtime.engines.protocol import (
     EngineSpec,
     Failure,
     FromEngine,
+    Generate,
     Heartbeat,
     Load,
     Loaded,
@@ -20,8 +21,12 @@ from pinion_runtime.engines.protocol import (
     MemoryUse,
     Outcome,
     Part,
+    Sampling,
     Shutdown,
+    Step,
+    Steps,
     ToEngine,
+    TokenLogprobs,
 )
 from pinion_runtime.errors import (
     DeadlineExceeded,
@@ -34,9 +39,13 @@ from pinion_runtime.errors import (
     NonFiniteResult,
 )
 
+FAILURE = Failure(ErrorCode.CANCELLED, "gone")
 TO_ENGINE: list[ToEngine] = [
     Load(EngineSpec(Path("/models/x"), dtype="bfloat16")),
     Batch(3, [Part(1, "req-1", 12.5, 2, 5)], b"\1\0\0\0", b"\2\0\0\0"),
+    Generate(
+        4, "req-4", 12.5, b"\1\0\0\0", 16, Sampling(seed=7, logit_bias={3: -100.0}), stop_ids=(2,), choices=2, owner="ann"
+    ),
     Cancel([1, 2]),
     Shutdown(),
 ]
@@ -48,7 +57,15 @@ FROM_ENGINE: list[FromEngine] = [
         MemoryUse(1),
     ),
     LoadFailed(Failure(ErrorCode.LOAD_FAILED, "why")),
-    Done(3, [Outcome(1, b"\0" * 8), Outcome(2, failure=Failure(ErrorCode.CANCELLED, "gone"))], 0.5, 9, MemoryUse(1, 2, 3)),
+    Done(3, [Outcome(1, b"\0" * 8), Outcome(2, failure=FAILURE)], 0.5, 9, MemoryUse(1, 2, 3)),
+    Steps(
+        [Step(4, 1, b"\2\0\0\0", [TokenLogprobs(-0.5, [2, 3], [-0.5, -1.5])], "stop", 3), Step(5, failure=FAILURE)],
+        0.5,
+        MemoryUse(1),
+        2,
+        99,
+        credits=3,
+    ),
     Heartbeat(MemoryUse(5, 6, 7)),
 ]
 
