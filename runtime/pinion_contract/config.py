@@ -159,6 +159,9 @@ class RuntimeConfig(Message):
     pinning: Literal["Required"] = "Required"
     api_keys_dir: str = ""  # a folder with one file per client, its key inside; "" = no key is asked for
     cache_limit_bytes: int = 0  # 0 = the volume's own limit
+    task: Literal["auto", "feature-extraction", "text-generation"] = "feature-extraction"  # auto: what the model is meant for
+    context_length: int = Field(0, ge=0)  # tokens of prompt and answer; 0 = the model's own, or what memory gives
+    max_sequences: int = Field(0, ge=0)  # that are generated at a time; 0 = as many as memory gives
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     warmup: Warmup = Warmup()
     termination_grace_period_seconds: int = Field(320, ge=1)

@@ -113,6 +113,8 @@ class ModelFacts(OpenMessage):
     device: str = ""
     dimensions: int = 0
     max_sequence_length: int = 0
+    context_length: int = 0  # tokens of prompt and answer together; 0 where nothing is generated
+    max_sequences: int = 0  # that are generated at a time
 
 
 class Finding(OpenMessage):

@@ -13,7 +13,8 @@ def main() -> None:
     end_when_told()
     from pinion_ipfs.distribution import extra_needed  # not at the top, like the rest: it would delay what came before
 
-    from .settings import PROGRAM, from_process
+    from .command_line import from_process
+    from .flags import PROGRAM
 
     with extra_needed(PROGRAM, "runtime", sys.argv[1:]):
         settings = from_process()

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,25 +17,13 @@ from ..engines.protocol import Capabilities, EngineSpec
 from ..engines.supervisor import EngineSupervisor
 from ..errors import EngineDied, EngineError, EngineLoadError
 from ..model.files import ModelFiles, read_model_files
+from ..model.task import Task, choose_task
 from ..model.tokenizing import Tokenizer
-from ..pod.state import Pod, Serving
+from ..pod.state import Pod
 from ..pod.stopwatch import stopwatch
-from ..scheduling.texts import BatchStats, RequestQueue
+from .served_task import ServedTask, make_task
 
 _log = logging.getLogger(__name__)
-# A batch of short texts and one as long as the model takes: the two ends of what will come.
-_DEFAULT_INPUTS = (
-    "ready",
-    "Pinion serves this model from content-addressed storage.",
-    "the quick brown fox jumps over the lazy dog " * 4,
-)
-_LONG_WORD = "word "
-_QUEUED_TOKENS = 131_072  # the queue holds no fewer, however small a request must be
-
-
-def _queue_tokens(limits: Limits) -> int:
-    """Return how many tokens the queue holds: two of the largest requests, so that one leaves room for others."""
-    return max(_QUEUED_TOKENS, 2 * limits.max_tokens_per_request)
 
 
 async def _check(verify: Callable[[], Awaitable[object]]) -> None:
@@ -42,6 +31,15 @@ async def _check(verify: Callable[[], Awaitable[object]]) -> None:
         await verify()
     except ContentError as error:
         raise EngineLoadError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What there is once the engine has the model."""
+
+    tokenizer: Tokenizer
+    capabilities: Capabilities
+    files: ModelFiles
 
 
 class ModelServer:
@@ -62,38 +60,46 @@ class ModelServer:
         self._config = config
         self._snapshot = snapshot
         self._files = files  # what the CID covers, and where it lies
-        limits = pod.limits
-        self._queue = RequestQueue(
-            limits.max_concurrent_requests,
-            limits.max_queued_requests,
-            max_tokens=_queue_tokens(limits),
-            on_batch=self._batch_done,
-        )
-        self._supervisor = EngineSupervisor(
-            EngineSpec(snapshot=snapshot, dtype=config.dtype),
-            self._queue,
-            on_death=self._died,
-            on_recovered=self._recovered,
-            check_again=partial(_check, verify) if verify else None,
-        )
-        self._tokenizer: Tokenizer | None = None
-        self._model_files: ModelFiles | None = None
-        self._capabilities: Capabilities | None = None
+        self._verify = verify
+        self._task: ServedTask | None = None
+        self._supervisor: EngineSupervisor | None = None
+        self._loaded: _Loaded | None = None
 
     async def load(self) -> None:
         """Start the engine and take its tokenizer; raise EngineLoadError."""
         started = time.monotonic()
         with stopwatch(self._pod, "load_seconds"):
-            self._capabilities = await self._supervisor.start()
+            files = await asyncio.to_thread(read_model_files, self._snapshot)
+            wanted = "" if self._config.task == "auto" else self._config.task
+            task = choose_task(wanted, files.tasks, files.architecture)
+            self._task = await make_task(task, self._pod, files.transformer)
+            supervisor = self._supervisor = self._supervise(task, self._task)
+            capabilities = await supervisor.start()
             # As the engine has it: transformers rebuilds parts of some tokenizers when it loads them.
-            tokenizer_json = self._supervisor.tokenizer
-            self._tokenizer = await asyncio.to_thread(
-                Tokenizer.from_snapshot, self._snapshot, tokenizer_json, self._capabilities.special_ids
+            tokenizer = await asyncio.to_thread(
+                Tokenizer.from_snapshot, self._snapshot, supervisor.tokenizer, capabilities.special_ids
             )
-            self._model_files = await asyncio.to_thread(read_model_files, self._snapshot)
         self._pod.metrics.load_seconds.labels(self._pod.metrics.model).observe(time.monotonic() - started)
-        await asyncio.to_thread(self._check_opened, self._capabilities.opened_files)
-        self._describe(self._capabilities)
+        await asyncio.to_thread(self._check_opened, capabilities.opened_files)
+        self._describe(capabilities, files)
+        self._loaded = _Loaded(tokenizer, capabilities, files)
+
+    def _supervise(self, task: Task, served: ServedTask) -> EngineSupervisor:
+        config = self._config
+        spec = EngineSpec(
+            snapshot=self._snapshot,
+            task=task,
+            dtype=config.dtype,
+            context_length=config.context_length,
+            max_sequences=config.max_sequences,
+        )
+        return EngineSupervisor(
+            spec,
+            served.queue,
+            on_death=self._died,
+            on_recovered=self._recovered,
+            check_again=partial(_check, self._verify) if self._verify else None,
+        )
 
     async def warm_up(self) -> None:
         """Compute real inputs, tokenised as requests are; raise the EngineError that came."""
@@ -101,12 +107,11 @@ class ModelServer:
         if not warmup.enabled:
             self._pod.warm = Warm(skipped=True)
             return
-        tokenizer = self._loaded_tokenizer()
-        texts = warmup.inputs or (*_DEFAULT_INPUTS, _LONG_WORD * tokenizer.max_length)
-        tokens = await tokenizer.encode_async(texts, truncate=True)
+        task, supervisor, loaded = self._ready()
+        tokens = await task.warmup_ids(loaded.tokenizer, warmup.inputs, loaded.capabilities)
         try:
             with stopwatch(self._pod, "warmup_seconds"):
-                report = await self._supervisor.warm_up(tokens, warmup.timeout_seconds)
+                report = await supervisor.warm_up(tokens, warmup.timeout_seconds)
         except EngineError as error:
             self._pod.warm = Warm(error=str(error))
             raise
@@ -114,20 +119,22 @@ class ModelServer:
 
     def serve(self) -> None:
         """Let requests in."""
-        if self._capabilities is None or self._model_files is None:
-            raise RuntimeError("serve before load")
-        self._pod.serving = Serving(self._loaded_tokenizer(), self._queue, self._capabilities, self._model_files)
-        self._pod.metrics.watch_queue(lambda: (self._queue.queued_requests, self._queue.running_requests))
-        self._supervisor.serve()
+        task, supervisor, loaded = self._ready()
+        self._pod.serving = task.serving(loaded.tokenizer, loaded.capabilities, loaded.files)
+        self._pod.metrics.watch_queue(lambda: (task.queue.queued_requests, task.queue.running_requests))
+        supervisor.serve()
 
     def set_limits(self, limits: Limits) -> None:
         """Change the bounds of the queue."""
-        self._queue.set_limits(limits.max_concurrent_requests, limits.max_queued_requests, _queue_tokens(limits))
+        if self._task is not None:
+            self._task.set_limits(limits)
 
     async def close(self) -> None:
         """End the engine; what still waits is told."""
-        self._queue.close(EngineDied("the pod is shutting down"))
-        await self._supervisor.close()
+        if self._task is not None:
+            self._task.queue.close(EngineDied("the pod is shutting down"))
+        if self._supervisor is not None:
+            await self._supervisor.close()
 
     def _check_opened(self, paths: Sequence[str]) -> None:
         # By their bytes: several paths may lead to the same blob, and only one of them be among the chosen files.
@@ -136,18 +143,17 @@ class ModelServer:
             if os.path.realpath(self._snapshot / path) not in covered:
                 raise EngineLoadError(f"the engine opened {path}, which is not among the files that the CID covers")
 
-    def _loaded_tokenizer(self) -> Tokenizer:
-        if self._tokenizer is None:
+    def _ready(self) -> tuple[ServedTask, EngineSupervisor, _Loaded]:
+        if self._task is None or self._supervisor is None or self._loaded is None:
             raise RuntimeError("used before load")
-        return self._tokenizer
+        return self._task, self._supervisor, self._loaded
 
-    def _describe(self, capabilities: Capabilities) -> None:
-        files = self._model_files
-        assert files is not None
+    def _describe(self, capabilities: Capabilities, files: ModelFiles) -> None:
+        embeds = capabilities.task == "feature-extraction"
         self._pod.model = self._pod.model.model_copy(
             update={
-                "pooling": files.pooling,
-                "pooling_assumed": files.pooling_assumed,
+                "pooling": files.pooling if embeds else "",
+                "pooling_assumed": files.pooling_assumed and embeds,
                 "task": capabilities.task,
                 "architecture": capabilities.architecture,
                 "engine": capabilities.engine,
@@ -156,25 +162,25 @@ class ModelServer:
                 "device": capabilities.device,
                 "dimensions": capabilities.dimensions,
                 "max_sequence_length": capabilities.max_sequence_length,
+                "context_length": capabilities.context_length,
+                "max_sequences": capabilities.max_sequences,
             }
         )
 
     def _died(self, reason: str) -> None:
         _log.error("the engine died: %s", reason)
         self._pod.lifecycle.engine_died(reason)
-        self._pod.engine_restarts = self._supervisor.restarts
+        self._count_restarts()
 
     def _recovered(self, capabilities: Capabilities) -> None:
         lifecycle = self._pod.lifecycle
-        self._pod.engine_restarts = self._supervisor.restarts
+        self._count_restarts()
         self._pod.metrics.engine_restarts.labels(self._pod.metrics.model).inc()
-        self._describe(capabilities)
+        self._describe(capabilities, self._ready()[2].files)
         if lifecycle.phase is Phase.LOADING:
             lifecycle.to(Phase.WARMING_UP)
             lifecycle.to(Phase.READY)
 
-    def _batch_done(self, stats: BatchStats) -> None:
-        metrics = self._pod.metrics
-        metrics.batch(stats.texts, stats.tokens)
-        for seconds in stats.wait_seconds:
-            metrics.waited(seconds)
+    def _count_restarts(self) -> None:
+        if self._supervisor is not None:
+            self._pod.engine_restarts = self._supervisor.restarts

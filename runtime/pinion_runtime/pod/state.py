@@ -25,7 +25,9 @@ from pinion_ipfs import findings
 
 from ..engines.protocol import Capabilities
 from ..model.files import ModelFiles
+from ..model.generation_files import GenerationFiles
 from ..model.tokenizing import Tokenizer
+from ..scheduling.sequences import SequenceQueue
 from ..scheduling.texts import RequestQueue
 from .api_keys import KeyRing
 from .lifecycle import Change, Lifecycle
@@ -37,13 +39,30 @@ _PACKAGES = ("pinion-serving", "torch", "transformers", "tokenizers", "huggingfa
 
 
 @dataclass(frozen=True)
-class Serving:
-    """A model that can be asked."""
+class _Loaded:
+    """What every model has."""
 
     tokenizer: Tokenizer
-    queue: RequestQueue
     capabilities: Capabilities
     files: ModelFiles
+
+
+@dataclass(frozen=True)
+class VectorServing(_Loaded):
+    """A model that can be asked for vectors."""
+
+    queue: RequestQueue
+
+
+@dataclass(frozen=True)
+class TextServing(_Loaded):
+    """A model that can be asked to continue a prompt."""
+
+    queue: SequenceQueue
+    generation: GenerationFiles
+
+
+Serving = VectorServing | TextServing
 
 
 class Pod:

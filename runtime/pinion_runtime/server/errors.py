@@ -11,6 +11,7 @@ class Code(StrEnum):
     INVALID_JSON = "invalid_json"
     MALFORMED_HTTP = "malformed_http"  # what arrived is no request, or its body is cut wrongly
     UNSUPPORTED_PARAMETER = "unsupported_parameter"
+    UNSUPPORTED_TASK = "unsupported_task"  # the model is served for something else
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     REQUEST_TOO_LARGE = "request_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"  # a Content-Encoding or charset that is not taken

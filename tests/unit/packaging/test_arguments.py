@@ -8,7 +8,7 @@ import pytest
 
 from pinion_ipfs import cli
 from pinion_operator.settings import Settings as OperatorSettings
-from pinion_runtime.settings import parse_settings
+from pinion_runtime.command_line import parse_settings
 
 CID = "bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am"
 NEEDED = {"PINION_RUNTIME_IMAGE": "r:1", "PINION_KUBO_IMAGE": "k:1"}

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pinion_ipfs.kit import problem_of_kit
-from pinion_runtime.settings import parse_settings
+from pinion_runtime.command_line import parse_settings
 
 SAYS = "ipfs_kit is not supported: its published version 0.3.0 raises IndentationError"
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from pinion_contract.config import FolderSource, HuggingFaceSource, Limits, RuntimeConfig
 from pinion_ipfs.identity import Commit
 from pinion_ipfs.xet_choice import choose_xet
-from pinion_runtime.settings import ConfigFiles, ModelFlags, parse_settings
+from pinion_runtime.command_line import parse_settings
+from pinion_runtime.settings import ConfigFiles, ModelFlags
 
 COMMIT = Commit.parse("0123456789abcdef0123456789abcdef01234567")
 

@@ -16,7 +16,7 @@ from pinion_runtime.engines.protocol import Batch, Capabilities, Done, MemoryUse
 from pinion_runtime.model.files import read_model_files
 from pinion_runtime.model.sentence_modules import Normalize
 from pinion_runtime.model.tokenizing import Tokenizer
-from pinion_runtime.pod.state import Serving
+from pinion_runtime.pod.state import VectorServing
 from pinion_runtime.scheduling.texts import RequestQueue
 from pinion_runtime.server.errors import ApiError
 from pinion_runtime.server.tasks.options import Options
@@ -51,18 +51,18 @@ def tokenizer(minilm: Path) -> Tokenizer:
 
 
 @pytest.fixture
-async def serving(minilm: Path, tokenizer: Tokenizer) -> Serving:
+async def serving(minilm: Path, tokenizer: Tokenizer) -> VectorServing:
     capabilities = Capabilities("feature-extraction", 2, 256, "float32", "cpu", "test", "BertModel", 1, ())
-    return Serving(tokenizer, RequestQueue(4, 4), capabilities, read_model_files(minilm))
+    return VectorServing(tokenizer, capabilities, read_model_files(minilm), RequestQueue(4, 4))
 
 
-async def ask(serving: Serving, value: Any, options: Options | None = None, **limits: int) -> list[list[float]]:
+async def ask(serving: VectorServing, value: Any, options: Options | None = None, **limits: int) -> list[list[float]]:
     inputs = parse_inputs(msgspec.Raw(json.dumps(value).encode()), "input")
     answer = await embed(inputs, options or Options(), serving, limits=Limits(**limits), request_id="r")
     return [numbers_of(vector) for vector in answer.vectors]
 
 
-async def refused(serving: Serving, value: Any, options: Options | None = None, **limits: int) -> ApiError:
+async def refused(serving: VectorServing, value: Any, options: Options | None = None, **limits: int) -> ApiError:
     with pytest.raises(ApiError) as error:
         await ask(serving, value, options, **limits)
     return error.value
@@ -81,7 +81,7 @@ async def refused(serving: Serving, value: Any, options: Options | None = None, 
 )
 @pytest.mark.parametrize("truncate", [False, True])
 async def test_an_id_of_another_tokenizer_refuses_the_whole_request(
-    serving: Serving, ids: Sequence[Any], param: str, truncate: bool
+    serving: VectorServing, ids: Sequence[Any], param: str, truncate: bool
 ) -> None:
     error = await refused(serving, ids, Options(truncate=truncate))
     assert (error.status, error.param) == (400, param)
@@ -90,14 +90,14 @@ async def test_an_id_of_another_tokenizer_refuses_the_whole_request(
     assert "0 to 30521" in error.message
 
 
-async def test_too_many_ids_may_be_another_tokenizers(serving: Serving) -> None:
+async def test_too_many_ids_may_be_another_tokenizers(serving: VectorServing) -> None:
     error = await refused(serving, [[5] * 257])
     assert error.code == "context_length_exceeded"
     assert "another tokenizer's" in error.message
     assert "another tokenizer's" not in (await refused(serving, "word " * 300)).message
 
 
-async def test_tokens_of_a_request_up_to_the_limit(serving: Serving) -> None:
+async def test_tokens_of_a_request_up_to_the_limit(serving: VectorServing) -> None:
     engine = Engine(serving.queue)
     texts = ["word " * 148] * 20
     assert len(await ask(serving, texts, max_tokens_per_request=3000)) == 20
@@ -108,17 +108,17 @@ async def test_tokens_of_a_request_up_to_the_limit(serving: Serving) -> None:
         assert all(words in error.message for words in ("3000 tokens", "at most 2999", "limits.maxTokensPerRequest", "fewer"))
 
 
-async def test_a_text_that_never_fits_is_told_before_the_size_of_the_request(serving: Serving) -> None:
+async def test_a_text_that_never_fits_is_told_before_the_size_of_the_request(serving: VectorServing) -> None:
     assert (await refused(serving, ["word " * 300] * 20, max_tokens_per_request=1)).status == 400
 
 
-async def test_an_empty_text_is_what_the_tokenizer_adds(serving: Serving) -> None:
+async def test_an_empty_text_is_what_the_tokenizer_adds(serving: VectorServing) -> None:
     engine = Engine(serving.queue)
     assert await ask(serving, ["kettle", ""]) == [RAW, RAW]
     assert engine.lengths == [3, 2]  # [CLS] kettle [SEP], and what is left of that without a word
 
 
-async def test_a_text_of_no_token_at_all_is_refused(serving: Serving, minilm: Path) -> None:
+async def test_a_text_of_no_token_at_all_is_refused(serving: VectorServing, minilm: Path) -> None:
     text = json.dumps(json.loads((minilm / "tokenizer.json").read_text()) | {"post_processor": None})
     bare = Tokenizer.from_snapshot(minilm, text.encode())
     error = await refused(dataclasses.replace(serving, tokenizer=bare), ["kettle", " "])
@@ -139,7 +139,7 @@ async def test_a_text_of_no_token_at_all_is_refused(serving: Serving, minilm: Pa
     ],
 )
 async def test_what_is_done_to_vectors(
-    serving: Serving, normalizes: bool, options: Options, of_one_that_normalizes: list[float], of_another: list[float]
+    serving: VectorServing, normalizes: bool, options: Options, of_one_that_normalizes: list[float], of_another: list[float]
 ) -> None:
     # The engine has done the model's own steps; whether its vectors have length 1 is not looked at again.
     stages = (*(stage for stage in serving.files.stages if not isinstance(stage, Normalize)), *[Normalize("")] * normalizes)

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from ...pod.state import Pod, Serving
+from ...pod.state import Pod
 from ..admission import Admission
 from ..errors import model_not_found
-from ..gate import require_serving
 from ..http import Request
 from ..interrupt import Interruptible
 from .reading import check_query
@@ -15,6 +14,7 @@ from .vectors import deadline_exceeded
 
 _THREAD_BYTES = 64 << 10  # larger answers are written on a thread
 
+S = TypeVar("S")
 R = TypeVar("R")
 A = TypeVar("A")
 
@@ -23,14 +23,16 @@ async def carry_out(
     pod: Pod,
     admission: Admission,
     http: Request,
+    require: Callable[[Pod], S],
     read: Callable[[bytes], R],
-    compute: Callable[[R, Serving, Callable[[], None]], Awaitable[A]],
+    compute: Callable[[R, S, Callable[[], None]], Awaitable[A]],
 ) -> tuple[R, A]:
     """Read the request and compute its answer within the time a request may take; raise the ApiError that tells why not.
 
-    `compute` calls what it is given when it needs the texts no longer.
+    `require` returns what is served, or raises why it can't be asked for this. `compute` calls what it is given when it
+    needs the texts no longer.
     """
-    serving = require_serving(pod)
+    serving = require(pod)
     check_query(http.query)
     timeout = pod.limits.request_timeout_seconds
     try:

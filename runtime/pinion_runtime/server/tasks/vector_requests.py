@@ -4,8 +4,9 @@ import uuid
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from ...pod.state import Pod, Serving
+from ...pod.state import Pod, VectorServing
 from ..admission import Admission
+from ..gate import require_vectors
 from ..http import Request
 from .carrying import carry_out, check_model
 from .options import Options
@@ -35,11 +36,11 @@ R = TypeVar("R", bound=VectorRequest)
 async def carry_out_vectors(pod: Pod, admission: Admission, http: Request, read: Callable[[bytes], R]) -> tuple[R, Vectors]:
     """Read the request and compute its vectors; raise the ApiError that tells why not."""
 
-    async def compute(request: R, serving: Serving, tokenised: Callable[[], None]) -> Vectors:
+    async def compute(request: R, serving: VectorServing, tokenised: Callable[[], None]) -> Vectors:
         check_model(request.model, pod)
         limits, request_id = pod.limits, uuid.uuid4().hex
         return await embed(request.inputs, request.options, serving, limits=limits, request_id=request_id, tokenised=tokenised)
 
-    request, answer = await carry_out(pod, admission, http, read, compute)
+    request, answer = await carry_out(pod, admission, http, require_vectors, read, compute)
     pod.metrics.tokens.labels(pod.model.name, "in").inc(answer.tokens)
     return request, answer

@@ -12,7 +12,7 @@ from pinion_contract.config import Limits
 
 from ...errors import Cancelled, DeadlineExceeded, EngineDied, EngineError, InvalidInput, NonFiniteResult
 from ...model.tokenizing import InputTooLong, TooManyTokens
-from ...pod.state import Serving
+from ...pod.state import VectorServing
 from ...scheduling.refusals import QueueFull, RequestTooLarge
 from ..errors import ApiError, Code, invalid, shorten
 from .options import EncodingFormat, Options
@@ -36,7 +36,7 @@ class Vectors:
 async def embed(
     inputs: Inputs,
     options: Options,
-    serving: Serving,
+    serving: VectorServing,
     *,
     limits: Limits,
     request_id: str,
@@ -97,7 +97,7 @@ def numbers_of(vector: bytes) -> list[float]:
     return numbers.tolist()
 
 
-def _check_dimensions(asked: int | None, serving: Serving) -> None:
+def _check_dimensions(asked: int | None, serving: VectorServing) -> None:
     """Accept the native size, and those that the model declares it was trained to be cut to."""
     native, declared = serving.capabilities.dimensions, serving.files.matryoshka
     if asked is None or asked == native:
@@ -111,7 +111,7 @@ def _check_dimensions(asked: int | None, serving: Serving) -> None:
     raise invalid(f"'dimensions' is {asked}, {why}.", param="dimensions")
 
 
-def _prompt(options: Options, inputs: Inputs, serving: Serving) -> str | None:
+def _prompt(options: Options, inputs: Inputs, serving: VectorServing) -> str | None:
     """Return the prompt asked for, None for the model's default."""
     known = serving.files.prompts
     if options.prompt_name is not None and options.prompt_name not in known:
@@ -128,7 +128,9 @@ def _prompt(options: Options, inputs: Inputs, serving: Serving) -> str | None:
     return prompt
 
 
-async def _token_ids(inputs: Inputs, options: Options, prompt: str | None, serving: Serving, most: int) -> list[list[int]]:
+async def _token_ids(
+    inputs: Inputs, options: Options, prompt: str | None, serving: VectorServing, most: int
+) -> list[list[int]]:
     tokenizer = serving.tokenizer
     try:
         if inputs.texts:
@@ -189,7 +191,7 @@ def _too_many(tokens: str, count: int, inputs: Inputs, most: int) -> ApiError:
     return ApiError(413, Code.REQUEST_TOO_LARGE, message, param=inputs.field)
 
 
-def _shape(vectors: Sequence[bytes], options: Options, serving: Serving) -> Sequence[bytes]:
+def _shape(vectors: Sequence[bytes], options: Options, serving: VectorServing) -> Sequence[bytes]:
     """Cut to the size asked for, and make the length 1 where the model or the caller wants it and it is not."""
     cut = options.dimensions is not None and options.dimensions != serving.capabilities.dimensions
     size = (options.dimensions if cut else None) or serving.capabilities.dimensions

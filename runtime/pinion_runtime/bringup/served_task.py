@@ -1,0 +1,126 @@
+"""What is particular to a task: its queue, what a model is warmed up with, and what of it can be asked."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pinion_contract.config import Limits
+
+from ..engines.protocol import Capabilities, WorkSource
+from ..errors import EngineError
+from ..model.files import ModelFiles
+from ..model.generation_files import GenerationFiles, read_generation_files
+from ..model.task import Task
+from ..model.tokenizing import Tokenizer
+from ..pod.state import Pod, Serving, TextServing, VectorServing
+from ..scheduling.sequences import PassStats, SequenceQueue
+from ..scheduling.texts import BatchStats, RequestQueue
+
+# Short inputs and one as long as the model takes: the two ends of what will come.
+_INPUTS = (
+    "ready",
+    "Pinion serves this model from content-addressed storage.",
+    "the quick brown fox jumps over the lazy dog " * 4,
+)
+_LONG_WORD = "word "
+_LONGEST_PROMPT = 2048  # tokens of the longest prompt of a warm-up: no pass is larger, whatever the context
+_NEW_TOKENS = 2  # that a warm-up adds to a prompt
+_QUEUED_TOKENS = 131_072  # a queue holds no fewer, however small a request must be
+
+
+class Queue(WorkSource, Protocol):
+    """A queue as bring-up sees it."""
+
+    @property
+    def queued_requests(self) -> int:
+        """Requests that wait."""
+
+    @property
+    def running_requests(self) -> int:
+        """Requests that an engine has begun."""
+
+    def close(self, error: EngineError) -> None:
+        """Fail everything that is in, and refuse what comes."""
+
+
+class ServedTask(Protocol):
+    """One task of one model."""
+
+    @property
+    def queue(self) -> Queue:
+        """Return where requests wait."""
+
+    def set_limits(self, limits: Limits) -> None:
+        """Change the bounds of the queue."""
+
+    async def warmup_ids(self, tokenizer: Tokenizer, inputs: Sequence[str], capabilities: Capabilities) -> list[list[int]]:
+        """Return token ids of these inputs, or of ours, tokenised as those of requests."""
+
+    def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
+        """Return what can be asked."""
+
+
+def _queue_tokens(limits: Limits) -> int:
+    """Return how many tokens a queue holds: two of the largest requests, so that one leaves room for others."""
+    return max(_QUEUED_TOKENS, 2 * limits.max_tokens_per_request)
+
+
+class _Vectors:
+    def __init__(self, pod: Pod) -> None:
+        self._pod = pod
+        limits = pod.limits
+        self.queue = RequestQueue(
+            limits.max_concurrent_requests,
+            limits.max_queued_requests,
+            max_tokens=_queue_tokens(limits),
+            on_batch=self._batch_done,
+        )
+
+    def set_limits(self, limits: Limits) -> None:
+        self.queue.set_limits(limits.max_concurrent_requests, limits.max_queued_requests, _queue_tokens(limits))
+
+    async def warmup_ids(self, tokenizer: Tokenizer, inputs: Sequence[str], capabilities: Capabilities) -> list[list[int]]:
+        texts = inputs or (*_INPUTS, _LONG_WORD * tokenizer.max_length)
+        return await tokenizer.encode_async(texts, truncate=True)
+
+    def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
+        return VectorServing(tokenizer, capabilities, files, self.queue)
+
+    def _batch_done(self, stats: BatchStats) -> None:
+        metrics = self._pod.metrics
+        metrics.batch(stats.texts, stats.tokens)
+        for seconds in stats.wait_seconds:
+            metrics.waited(seconds)
+
+
+class _Text:
+    def __init__(self, pod: Pod, generation: GenerationFiles) -> None:
+        self._pod = pod
+        self._generation = generation
+        limits = pod.limits
+        self.queue = SequenceQueue(
+            limits.max_concurrent_requests, limits.max_queued_requests, _queue_tokens(limits), on_pass=self._passed
+        )
+
+    def set_limits(self, limits: Limits) -> None:
+        self.queue.set_limits(limits.max_concurrent_requests, limits.max_queued_requests, _queue_tokens(limits))
+
+    async def warmup_ids(self, tokenizer: Tokenizer, inputs: Sequence[str], capabilities: Capabilities) -> list[list[int]]:
+        most = min(capabilities.context_length - _NEW_TOKENS, _LONGEST_PROMPT)
+        prompts = await tokenizer.encode_async(inputs or (*_INPUTS, _LONG_WORD * most), truncate=True)
+        return [prompt[:most] for prompt in prompts if prompt]
+
+    def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
+        return TextServing(tokenizer, capabilities, files, self.queue, self._generation)
+
+    def _passed(self, stats: PassStats) -> None:
+        for seconds in stats.wait_seconds:
+            self._pod.metrics.waited(seconds)
+
+
+async def make_task(task: Task, pod: Pod, folder: Path) -> ServedTask:
+    """Return the task of a model whose config.json lies in `folder`; raise EngineLoadError."""
+    if task == "text-generation":
+        return _Text(pod, await asyncio.to_thread(read_generation_files, folder))
+    return _Vectors(pod)
