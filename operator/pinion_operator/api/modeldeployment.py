@@ -44,6 +44,10 @@ CID_RULES = rules(
 )
 
 
+MOST_CONTEXT = 2**24  # tokens: above what any model has
+MOST_SEQUENCES = 1024
+
+
 class Expected(ApiModel):
     """What the fetched bytes must be."""
 
@@ -58,6 +62,11 @@ class ModelSpec(ApiModel):
 
     name: Annotated[str, Field(max_length=253, pattern="^([A-Za-z0-9][A-Za-z0-9._/:-]*)?$")] = ""
     """The name that requests use in `model`. Empty: metadata.name. A change replaces no pod: they are told."""
+    task: Literal["", "feature-extraction", "text-generation"] = ""
+    """What the model is served for, as Hugging Face names it. Empty: what its own files say that it is meant for.
+
+    A model that can't do it is ModelLoadFailed.
+    """
     source: Source
     """Where the model's files come from."""
     expected: Expected | None = None
@@ -107,6 +116,10 @@ class Runtime(ApiModel):
     """Compute resources of the serving container."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the weights. auto: the checkpoint's own."""
+    context_length: Annotated[int, Field(ge=0, le=MOST_CONTEXT)] = 0
+    """Tokens that a prompt and its answer may have together. 0: the model's own limit, or what memory gives."""
+    max_sequences: Annotated[int, Field(ge=0, le=MOST_SEQUENCES)] = 0
+    """Answers that are generated at a time, by each pod. 0: as many as memory gives."""
     args: Arguments = ()
     """Arguments of the model server: --drain-seconds=S, --live-seconds=S. A change replaces the pods.
 

@@ -33,6 +33,16 @@ class ModelStatus(ApiModel):
     """How the vectors of tokens become one vector, for one: mean."""
     pooling_assumed: bool = False
     """Whether that is assumed: the model's own files say nothing of it."""
+    engine: Short = ""
+    """What computes: transformers."""
+    strategy: Short = ""
+    """How inputs go through the model together, for one: padded, slots, one-at-a-time."""
+    strategy_reason: Text = ""
+    """What was found when the model was loaded, where inputs can't go together as they might."""
+    context_length: Count = 0
+    """Tokens that a prompt and its answer may have together; of a model that generates text."""
+    max_sequences: Count = 0
+    """Answers that a pod generates at a time."""
 
 
 class SourceStatus(ApiModel):

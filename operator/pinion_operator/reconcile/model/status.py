@@ -61,6 +61,10 @@ def early_status(seen: Observed, scope: Scope, readiness: Readiness, others: Ite
     )
 
 
+_TOLD_AS_SAID = ("task", "pooling", "pooling_assumed", "context_length", "max_sequences")
+_TOLD_OF_THE_ENGINE = ("engine", "strategy", "strategy_reason")
+
+
 def full_status(
     state: RevisionState, readiness: Readiness, others: Iterable[Condition], kept: Iterable[Revision]
 ) -> ModelDeploymentStatus:
@@ -217,6 +221,10 @@ def _failure(state: RevisionState) -> FailureStatus | None:
 def _served(state: RevisionState) -> dict[str, Any]:
     """Return what pods say of how they serve: those that serve now, else what was said of this revision before."""
     said = [pod.status.model for pod in state.workload.serving if pod.status]
+    if said:
+        facts = said[0]
+        engine, _, strategy = facts.engine.partition("/")
+        same = {name: getattr(facts, name) for name in _TOLD_AS_SAID}
+        return {**same, "engine": engine, "strategy": strategy, "strategy_reason": facts.engine_reason[:LONGEST]}
     told = state.model.status.model if state.is_told else None
-    facts = said[0] if said else told
-    return {name: getattr(facts, name) for name in ("task", "pooling", "pooling_assumed")} if facts else {}
+    return {name: getattr(told, name) for name in (*_TOLD_AS_SAID, *_TOLD_OF_THE_ENGINE)} if told else {}
