@@ -9,8 +9,8 @@ from ..admission import Admission
 from ..errors import model_not_found
 from ..http import Request
 from ..interrupt import Interruptible
+from .engine_errors import deadline_exceeded
 from .reading import check_query
-from .vectors import deadline_exceeded
 
 _THREAD_BYTES = 64 << 10  # larger answers are written on a thread
 

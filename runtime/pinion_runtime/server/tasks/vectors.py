@@ -10,15 +10,14 @@ from math import hypot
 
 from pinion_contract.config import Limits
 
-from ...errors import Cancelled, DeadlineExceeded, EngineDied, EngineError, InvalidInput, NonFiniteResult
+from ...errors import InvalidInput
 from ...model.tokenizing import InputTooLong, TooManyTokens
 from ...pod.state import VectorServing
-from ...scheduling.refusals import QueueFull, RequestTooLarge
 from ..errors import ApiError, Code, invalid, shorten
+from .engine_errors import Refusals, api_error
 from .options import EncodingFormat, Options
 from .texts import Inputs
 
-_ENGINE_RETRY_SECONDS = 5.0
 _FLOAT_BYTES = 4
 _NAMES_SHOWN = 20
 _COUNTED = 2  # a request with up to so many times the tokens that are taken is told how many it has
@@ -58,29 +57,11 @@ async def embed(
     tokenised()
     try:
         result = await serving.queue.submit(tokens, deadline=deadline, request_id=request_id, skip=skip)
-    except QueueFull as error:
-        raise ApiError(
-            429, Code.QUEUE_FULL, "The queue is full; try again later.", retry_after=error.retry_after_seconds
-        ) from None
-    except RequestTooLarge as error:
-        raise ApiError(413, Code.REQUEST_TOO_LARGE, f"The request is too large: {error}.", param=inputs.field) from None
-    except DeadlineExceeded:
-        raise deadline_exceeded(timeout) from None
-    except (EngineDied, Cancelled):
-        message = "The engine died while it had this request; another one is being started."
-        raise ApiError(503, Code.ENGINE_DIED, message, retry_after=_ENGINE_RETRY_SECONDS) from None
-    except NonFiniteResult as error:
-        raise ApiError(500, Code.NON_FINITE_RESULT, f"The model computed no finite numbers: {error}.") from error
-    except EngineError as error:
-        raise ApiError(500, Code.INTERNAL, f"The engine failed: {error.code.value}.") from error
+    except Refusals as error:
+        raise api_error(error, timeout=timeout, param=inputs.field) from error
     if sum(map(len, result.vectors)) <= _LOOP_BYTES:
         return Vectors(_shape(result.vectors, options, serving), result.tokens)
     return Vectors(await asyncio.to_thread(_shape, result.vectors, options, serving), result.tokens)
-
-
-def deadline_exceeded(timeout: float) -> ApiError:
-    """Return the 504; a client is told not to retry, since the same wait would come again."""
-    return ApiError(504, Code.DEADLINE_EXCEEDED, f"Not done within the {timeout:.0f} s that a request may take.")
 
 
 def encode(vector: bytes, encoding_format: EncodingFormat) -> str | list[float]:
