@@ -98,6 +98,7 @@ class _Text:
     def __init__(self, pod: Pod, generation: GenerationFiles) -> None:
         self._pod = pod
         self._generation = generation
+        self._capacity = 0  # tokens of the engine's cache; known when it is loaded
         limits = pod.limits
         self.queue = SequenceQueue(
             limits.max_concurrent_requests, limits.max_queued_requests, _queue_tokens(limits), on_pass=self._passed
@@ -112,9 +113,11 @@ class _Text:
         return [prompt[:most] for prompt in prompts if prompt]
 
     def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
+        self._capacity = capabilities.context_length * capabilities.max_sequences
         return TextServing(tokenizer, capabilities, files, self.queue, self._generation)
 
     def _passed(self, stats: PassStats) -> None:
+        self._pod.metrics.generation.passed(stats.running, stats.used_tokens, self._capacity)
         for seconds in stats.wait_seconds:
             self._pod.metrics.waited(seconds)
 

@@ -13,6 +13,7 @@ from pinion_contract import metric_names as names
 from pinion_contract.status import FailureReason, ModelFacts, Phase, SourceType
 from pinion_ipfs.breaker import CircuitState
 
+from .generation_metrics import GenerationMetrics
 from .memory import TreeUse
 
 VERIFICATION_REASONS = (FailureReason.CID_MISMATCH, FailureReason.DIGEST_MISMATCH)
@@ -112,6 +113,7 @@ class Metrics:
         self.model_info = Gauge(
             names.MODEL_INFO, "What is served; always 1.", ["model", "commit", "cid", "dtype", "engine"], registry=registry
         )
+        self.generation = GenerationMetrics(registry, lambda: self.model)
 
     def name_model(self, model: str) -> None:
         """Take the served name; what seldom happens is 0 from now on, so that its first time shows as an increase."""

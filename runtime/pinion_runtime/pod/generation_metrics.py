@@ -1,0 +1,70 @@
+"""The metric families of generated text; they have no samples where a model gives vectors."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from pinion_contract import metric_names as names
+
+_FIRST_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_NEXT_SECONDS = (0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
+
+
+class GenerationMetrics:
+    """What generation tells; `model` gives the served name."""
+
+    def __init__(self, registry: CollectorRegistry, model: Callable[[], str]) -> None:
+        self._model = model
+        self._first = Histogram(
+            names.TIME_TO_FIRST_TOKEN_SECONDS,
+            "Time from the request's head to the first token of an answer.",
+            ["model"],
+            buckets=_FIRST_SECONDS,
+            registry=registry,
+        )
+        self._next = Histogram(
+            names.INTER_TOKEN_LATENCY_SECONDS,
+            "Time from one token of an answer to its next.",
+            ["model"],
+            buckets=_NEXT_SECONDS,
+            registry=registry,
+        )
+        self._running = Gauge(names.SEQUENCES_RUNNING, "Answers that the engine is generating.", ["model"], registry=registry)
+        self._cache = Gauge(
+            names.KV_CACHE_TOKENS, "Places of the engine's key-value cache.", ["model", "state"], registry=registry
+        )
+        self._prefix = Counter(
+            names.PREFIX_TOKENS_TOTAL,
+            "Tokens of prompts that had been computed for an earlier request.",
+            ["model"],
+            registry=registry,
+        )
+        self._answers = Counter(
+            names.ANSWERS_TOTAL,
+            "Answers that were generated, by why they ended.",
+            ["model", "finish_reason"],
+            registry=registry,
+        )
+
+    def first_token(self, seconds: float) -> None:
+        """Record how long the first token of an answer took."""
+        self._first.labels(self._model()).observe(seconds)
+
+    def next_token(self, seconds: float) -> None:
+        """Record how long a further token took."""
+        self._next.labels(self._model()).observe(seconds)
+
+    def prefix(self, tokens: int) -> None:
+        """Count tokens of a prompt that needed no computing."""
+        self._prefix.labels(self._model()).inc(tokens)
+
+    def answered(self, finish_reason: str) -> None:
+        """Count one answer; `finish_reason` is one of ours: stop, length, cancelled, error."""
+        self._answers.labels(self._model(), finish_reason).inc()
+
+    def passed(self, running: int, used_tokens: int, capacity_tokens: int) -> None:
+        """Show what the engine holds after a pass."""
+        model = self._model()
+        self._running.labels(model).set(running)
+        self._cache.labels(model, "used").set(used_tokens)
+        self._cache.labels(model, "free").set(capacity_tokens - used_tokens)
