@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pinion_runtime.engines.protocol import Batch, EngineSpec, Outcome, Part
 from pinion_runtime.engines.token_bytes import int32_bytes
 from pinion_runtime.engines.transformers.batches import BatchRun
-from pinion_runtime.engines.transformers.encoder import TransformersEncoder, is_out_of_memory
+from pinion_runtime.engines.transformers.encoder import TransformersEncoder
+from pinion_runtime.engines.transformers.loading import is_out_of_memory
 from pinion_runtime.model.tokenizing import Tokenizer
 
 TOLERANCE = 1e-5

@@ -1,12 +1,10 @@
-"""Memory and processor time of the pod's process tree, and the limit of its cgroup: measured, from /proc and /sys."""
+"""Memory and processor time of the pod's process tree: measured, from /proc."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
-_CGROUP_ROOT = Path("/sys/fs/cgroup")
-_V1_NO_LIMIT = 1 << 60  # v1 says "none" with the largest multiple of a page
 
 
 @dataclass(frozen=True)
@@ -32,31 +30,6 @@ def measure(root: int | None = None, proc: Path = _PROC) -> TreeUse:
     """Return what the process tree uses now; a process that ends meanwhile counts as nothing."""
     pids = tree(root, proc)
     return TreeUse(sum(_resident(proc / str(p)) for p in pids), sum(_cpu_seconds(proc / str(p)) for p in pids), len(pids))
-
-
-def cgroup_limit(proc: Path = _PROC, root: Path = _CGROUP_ROOT) -> int:
-    """Return the memory limit in bytes that this process runs under, the least of its cgroup and those above; 0 = none."""
-    limits: list[int] = []
-    for line in _text(proc / "self" / "cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            limits += _limits_upwards(root, path, "memory.max") or _limits_upwards(root / "unified", path, "memory.max")
-        elif "memory" in controllers.split(","):
-            limits += _limits_upwards(root / "memory", path, "memory.limit_in_bytes")
-    return min(limits, default=0)
-
-
-def _limits_upwards(root: Path, path: str, name: str) -> list[int]:
-    # In a container the path may be the host's, which does not exist here: the root then is the container's own cgroup.
-    folder = root / path.lstrip("/")
-    limits: list[int] = []
-    for candidate in (folder, *folder.parents):
-        text = _text(candidate / name).strip()
-        if text.isdecimal() and int(text) < _V1_NO_LIMIT:
-            limits.append(int(text))
-        if candidate == root:
-            break
-    return limits
 
 
 def _resident(process: Path) -> int:

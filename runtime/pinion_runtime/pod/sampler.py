@@ -6,7 +6,8 @@ import time
 
 from pinion_contract.status import MemoryState
 
-from .memory import TreeUse, cgroup_limit, measure
+from ..engines.memory_limit import cgroup_limit
+from .memory import TreeUse, measure
 from .state import Pod
 
 _SECONDS = 5.0

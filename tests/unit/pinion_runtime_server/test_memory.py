@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pinion_runtime.pod.memory import cgroup_limit, measure, tree
+from pinion_runtime.engines.memory_limit import available_memory, cgroup_limit
+from pinion_runtime.pod.memory import measure, tree
 
 MEBIBYTE = 1 << 20
 NO_LIMIT = "9223372036854771712\n"  # how v1 says so
@@ -63,3 +64,18 @@ def lay_out(folder: Path, cgroup: str, limits: dict[str, str]) -> tuple[Path, Pa
 )
 def test_the_limit_of_the_cgroup(tmp_path: Path, cgroup: str, limits: dict[str, str], expected: int) -> None:
     assert cgroup_limit(*lay_out(tmp_path, cgroup, limits)) == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "resident", "expected"),
+    [
+        pytest.param("max\n", 100, 4096, id="no limit: what the machine has left"),
+        pytest.param("3000\n", 1000, 2000, id="what the limit leaves"),
+        pytest.param("999999\n", 1000, 4096, id="a limit above what the machine has"),
+        pytest.param("3000\n", 5000, 0, id="over the limit already"),
+    ],
+)
+def test_how_much_more_memory_there_is(tmp_path: Path, limit: str, resident: int, expected: int) -> None:
+    proc, root = lay_out(tmp_path, "0::/\n", {"memory.max": limit})
+    (proc / "meminfo").write_text("MemTotal:       16 kB\nMemAvailable:       4 kB\n")
+    assert available_memory(resident, proc, root) == expected

@@ -1,7 +1,5 @@
 """Encoders through transformers: the plain path that works for every architecture, padded where texts may share a pass."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from inspect import Parameter, signature
 from typing import Any
 
@@ -9,31 +7,23 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
-from transformers import AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING
 
-from ...errors import EngineLoadError, EngineOutOfMemory
+from ...errors import EngineLoadError
 from ...model.files import ModelFiles, read_model_files
 from ...model.sentence_modules import Pooling
 from ...model.tokenizer_files import check_tokenizer_files
 from ..protocol import Capabilities, EngineSpec
 from .company import choose_company
-from .load_messages import in_our_words
+from .loading import load_errors, load_model, read_config
 from .opened_files import OpenedFiles
 from .pooling import build_steps, pool
 from .tokenizer import load_tokenizer, token_types
-from .weights import Checkpoint, load_tensors
+from .weights import load_tensors
 
 # The relative difference of two vectors that comes of rounding in another order, with some room.
 _ROUNDING = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 _UNUSED_WEIGHTS = ("pooler.",)  # of heads whose result we do not read: they may be missing in the checkpoint
-
-
-def configure_torch(threads: int) -> None:
-    """Set what holds for the whole process; once, before anything is computed."""
-    torch.set_num_threads(threads)
-    torch.set_num_interop_threads(1)
-    transformers.utils.logging.disable_progress_bar()
 
 
 class TransformersEncoder:
@@ -43,9 +33,13 @@ class TransformersEncoder:
         self._opened = OpenedFiles(spec.snapshot)
         files = read_model_files(spec.snapshot)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        with _load_errors(files):
+        with load_errors(files):
             check_tokenizer_files(files.transformer)
-            self._model, dtype = _load_model(files, spec.dtype, self._opened)
+            config = read_config(files)
+            config.use_cache = False
+            self._model, dtype = load_model(
+                files, _model_class(config, files), config, spec.dtype, self._opened, unused=_UNUSED_WEIGHTS
+            )
             self._model.eval().to(self._device)
             taken = signature(self._model.forward).parameters
             self._takes_mask = "attention_mask" in taken or any(p.kind is Parameter.VAR_KEYWORD for p in taken.values())
@@ -104,55 +98,6 @@ class TransformersEncoder:
     def device_bytes(self) -> int:
         """Return what is allocated on the accelerator, 0 on a CPU."""
         return torch.cuda.memory_allocated() if self._device.type == "cuda" else 0
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error of torch or Python means that memory did not suffice; on a CPU torch has no type for it."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(hint in str(error) for hint in ("not enough memory", "can't allocate memory"))
-    )
-
-
-@contextmanager
-def _load_errors(files: ModelFiles) -> Iterator[None]:
-    """Turn what transformers and torch raise while they load into EngineLoadError."""
-    try:
-        yield
-    except EngineLoadError:
-        raise
-    except Exception as error:
-        kind = EngineOutOfMemory if is_out_of_memory(error) else EngineLoadError
-        text = in_our_words(error, files)
-        raise kind(f"{files.architecture} (model_type {files.model_type}) can't be loaded: {text}") from error
-
-
-def _load_model(files: ModelFiles, wanted: str, opened: OpenedFiles) -> tuple[Any, torch.dtype]:
-    """Build the model and fill it from safetensors; refuse one whose weights are not all there."""
-    config = AutoConfig.from_pretrained(files.transformer, local_files_only=True, trust_remote_code=False)
-    model_class = _model_class(config, files)
-    checkpoint = Checkpoint(files.transformer, opened.record)
-    declared = config.dtype if isinstance(config.dtype, torch.dtype) else checkpoint.dtype()
-    asked = wanted if wanted != "auto" else files.dtype
-    dtype = getattr(torch, asked) if asked else declared
-    config.use_cache = False
-    model, info = model_class.from_pretrained(
-        None,
-        config=config,
-        state_dict=checkpoint.slices,
-        dtype=dtype,
-        output_loading_info=True,
-        local_files_only=True,
-        ignore_mismatched_sizes=True,  # refused below: transformers names no tensor in its own error
-    )
-    for name, found, wanted_shape in sorted(info["mismatched_keys"]):
-        raise EngineLoadError(f"{files.architecture}: {name} has shape {tuple(found)}, config.json wants {tuple(wanted_shape)}")
-    missing = sorted(name for name in info["missing_keys"] if not name.startswith(_UNUSED_WEIGHTS))
-    if missing:
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        raise EngineLoadError(f"{files.architecture}: the checkpoint lacks weights of the model: {shown}")
-    if model.main_input_name != "input_ids":
-        raise EngineLoadError(f"{files.architecture} takes {model.main_input_name}, not text")
-    return model, dtype
 
 
 def _model_class(config: Any, files: ModelFiles) -> Any:
