@@ -15,14 +15,12 @@ from ...model.sentence_modules import Pooling
 from ...model.tokenizer_files import check_tokenizer_files
 from ..protocol import Capabilities, EngineSpec
 from .company import choose_company
-from .loading import load_errors, load_model, read_config
+from .loading import ROUNDING, load_errors, load_model, read_config
 from .opened_files import OpenedFiles
 from .pooling import build_steps, pool
 from .tokenizer import load_tokenizer, token_types
 from .weights import load_tensors
 
-# The relative difference of two vectors that comes of rounding in another order, with some room.
-_ROUNDING = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 _UNUSED_WEIGHTS = ("pooler.",)  # of heads whose result we do not read: they may be missing in the checkpoint
 
 
@@ -56,7 +54,7 @@ class TransformersEncoder:
                 self._device,
             )
             self.pad_id = files.pad_token_id
-            choice = choose_company(self, tokenizer.texts, _ROUNDING.get(dtype, _ROUNDING[torch.float32]))
+            choice = choose_company(self, tokenizer.texts, ROUNDING.get(dtype, ROUNDING[torch.float32]))
         self.company = choice.company
         self.tokenizer = tokenizer.json
         self.capabilities = Capabilities(

@@ -14,6 +14,9 @@ from .load_messages import in_our_words
 from .opened_files import OpenedFiles
 from .weights import Checkpoint
 
+# The relative difference of two results that comes of rounding in another order, with some room.
+ROUNDING = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+
 
 def configure_torch(threads: int) -> None:
     """Set what holds for the whole process; once, before anything is computed."""

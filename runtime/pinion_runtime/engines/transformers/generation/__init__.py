@@ -1,1 +1,1 @@
-"""The decoder engine's parts: how the next token of each running sequence comes about."""
+"""Decoders on transformers: texts that are continued token by token, many at a time where the model allows it."""

@@ -1,0 +1,163 @@
+"""Decoders through transformers: in slots where the model's sequences can share a pass, else one at a time."""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+from ....errors import EngineLoadError
+from ....model.files import ModelFiles, read_model_files
+from ....model.own_code import FOR_TEXTS, refuse_own_code
+from ....model.tokenizer_files import check_tokenizer_files
+from ...memory_limit import available_memory
+from ...protocol import Capabilities, EngineSpec, Generate, Step
+from ..loading import ROUNDING, is_out_of_memory, load_errors, load_model, read_config
+from ..opened_files import OpenedFiles
+from ..tokenizer import load_tokenizer
+from . import declared
+from .capacity import Capacity, check_wishes, plan
+from .check import check_causal, check_one_at_a_time, check_slots, usable_ids
+from .generation import Generation
+from .one_at_a_time import OneAtATime
+from .precision import half_bytes, in_float32
+from .slab import CannotShare
+from .slots import Slots
+from .strategy import Strategy
+
+_CACHE_SHARE = 0.6  # of the memory that is left once the model is loaded; the rest is for what passes hold for a moment
+_RESIDENT = Path("/proc/self/statm")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class TransformersDecoder:
+    """A loaded decoder: requests are added, and each `step` gives a token of every running one."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        check_wishes(spec.context_length, spec.max_sequences)
+        self._opened = OpenedFiles(spec.snapshot)
+        files = read_model_files(spec.snapshot)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        with load_errors(files):
+            check_tokenizer_files(files.transformer)
+            config = read_config(files)
+            refuse_own_code("config.json", getattr(config, "auto_map", None), FOR_TEXTS)
+            model, dtype = load_model(files, _model_class(config, files), config, spec.dtype, self._opened)
+            model.eval().requires_grad_(requires_grad=False).to(self._device)
+            tokenizer = load_tokenizer(files, self._opened)
+            vocabulary_size = _vocabulary_size(model)
+            end_ids = declared.end_ids(config, files.transformer, vocabulary_size)
+            own = declared.context_length(config, files.transformer)
+            ids = [one for one in usable_ids(tokenizer.texts, tokenizer.special_ids) if one < vocabulary_size]
+            strategy, capacity, reason = self._choose_strategy(model, dtype, ids, own, spec)
+        self._generation = Generation(
+            strategy,
+            context_length=capacity.context_length,
+            vocabulary_size=vocabulary_size,
+            end_ids=end_ids,
+            out_of_memory=is_out_of_memory,
+        )
+        self._strategy = strategy
+        self.tokenizer = tokenizer.json
+        self.capabilities = Capabilities(
+            task=spec.task,
+            dimensions=0,
+            max_sequence_length=capacity.context_length,
+            dtype=str(dtype).removeprefix("torch."),
+            device=str(self._device),
+            engine=f"transformers/{strategy.name}",
+            architecture=files.architecture,
+            threads=torch.get_num_threads(),
+            opened_files=self._opened.names(),
+            special_ids=tokenizer.special_ids,
+            engine_reason=reason,
+            context_length=capacity.context_length,
+            max_sequences=capacity.max_sequences,
+            vocabulary_size=vocabulary_size,
+            end_ids=end_ids,
+        )
+
+    def add(self, request: Generate) -> None:
+        """Queue a request; nothing is computed. One that can't be generated fails with the next step."""
+        self._generation.add(request)
+
+    def cancel(self, keys: Collection[int]) -> int:
+        """End requests that nobody waits for, and return how many choices ended; unknown keys are none."""
+        return self._generation.cancel(keys)
+
+    def step(self) -> list[Step]:
+        """Choose a token for every running sequence, then compute a bounded piece of the prompts that have begun."""
+        return self._generation.step()
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether `step` has something to do or to tell."""
+        return self._generation.busy
+
+    @property
+    def running(self) -> int:
+        """Return how many choices are generated."""
+        return self._generation.running
+
+    @property
+    def unfinished(self) -> int:
+        """Return how many choices have not ended: those that are generated and those that wait."""
+        return self._generation.unfinished
+
+    @property
+    def used_tokens(self) -> int:
+        """Return how many places of the cache running choices take."""
+        return self._strategy.used_tokens
+
+    def device_bytes(self) -> int:
+        """Return what is allocated on the accelerator, 0 on a CPU."""
+        return torch.cuda.memory_allocated() if self._device.type == "cuda" else 0
+
+    def _choose_strategy(
+        self, model: Any, dtype: torch.dtype, ids: list[int], own: int, spec: EngineSpec
+    ) -> tuple[Strategy, Capacity, str]:
+        """Return slots, or one at a time where the check says why slots can't be; and the shape of the cache."""
+        length = min(own, spec.context_length or own)
+        if length < 2:
+            raise EngineLoadError(f"a context of {length} tokens has no room for a prompt and an answer")
+        wide = dtype != torch.float32 and 2 * half_bytes(model) < self._free_bytes()
+        tolerance = ROUNDING[torch.float32] if wide else ROUNDING.get(dtype, ROUNDING[torch.float32])
+        with in_float32(model, wanted=wide):
+            check_causal(model, ids)
+            try:
+                values = check_slots(model, ids, length, tolerance)
+            except CannotShare as error:
+                masked = check_one_at_a_time(model, ids, length, tolerance)
+                return OneAtATime(model, masked=masked), Capacity(length, 1), str(error)
+        capacity = plan(own, spec.context_length, spec.max_sequences, values * dtype.itemsize, self._free_bytes())
+        return Slots(model, capacity.max_sequences, capacity.context_length), capacity, ""
+
+    def _free_bytes(self) -> int:
+        """Return what the cache may take of memory."""
+        if self._device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info()
+        else:
+            free = available_memory(int(_RESIDENT.read_text().split()[1]) * _PAGE)
+        return int(free * _CACHE_SHARE)
+
+
+def _vocabulary_size(model: Any) -> int:
+    """Return how many logits a step has."""
+    head = model.get_output_embeddings()
+    return int(head.weight.shape[0]) if head is not None else int(model.config.get_text_config(decoder=True).vocab_size)
+
+
+def _model_class(config: Any, files: ModelFiles) -> Any:
+    """Return the class that continues texts."""
+    model_class = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    if isinstance(model_class, tuple | list):
+        model_class = model_class[0]
+    if model_class is None:
+        raise EngineLoadError(
+            f"architecture {files.architecture} (model_type {files.model_type}) continues no texts in "
+            f"transformers {transformers.__version__}"
+        )
+    return model_class

@@ -1,0 +1,77 @@
+"""Which keys a query sees where every row of a pass stands at a position of its own: asked of the model's own rule.
+
+transformers hands a mask function the model's rule (causal, sliding, in chunks). Called with the positions of each row it gives
+the mask of that row: no window and no layer type is guessed.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionMaskInterface
+from transformers.masking_utils import causal_mask_function, eager_mask, sdpa_mask
+
+Rule = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # row, head, position of the query, position of the key
+Visible = Callable[[Rule, Tensor, int], Tensor]
+
+
+def visible_keys(rule: Rule, positions: Tensor, width: int) -> Tensor:
+    """Return (rows, 1, tokens, width), True where the query at `positions` (rows, tokens) sees the key."""
+    rows = torch.arange(len(positions), device=positions.device).view(-1, 1, 1, 1)
+    keys = torch.arange(width, device=positions.device).view(1, 1, 1, -1)
+    seen = rule(rows, rows.new_zeros(()), positions[:, None, :, None], keys)
+    return seen.expand(len(positions), 1, positions.shape[1], width)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One forward pass over neighbouring rows of the slab."""
+
+    start: int
+    stop: int
+    positions: Tensor  # (rows, tokens), of the queries; a position that stands there twice is padding
+    first: tuple[int, ...]  # the position of each row's first query
+    padded: bool
+    width: int  # keys that are looked at
+    visible: Visible = visible_keys
+
+    @property
+    def plainly_causal(self) -> bool:
+        """Tell whether attention without a mask, as torch computes it, is causal attention: one row, and nothing after it."""
+        tokens = self.positions.shape[1]
+        return (
+            self.stop - self.start == 1
+            and self.width == self.first[0] + tokens
+            and (tokens == 1 or self.first[0] == 0)
+            and self.visible is visible_keys
+        )
+
+
+PASS: ContextVar[Pass | None] = ContextVar("slots", default=None)
+
+
+def _of_rows(plain: Callable[..., Any], *, as_bias: bool) -> Callable[..., Any]:
+    """Return a mask function that answers for the pass at hand, and does as `plain` outside of one."""
+
+    def mask(*args: Any, mask_function: Rule = causal_mask_function, **kwargs: Any) -> Any:
+        now = PASS.get()
+        if now is None:
+            return plain(*args, mask_function=mask_function, **kwargs)
+        may_skip = kwargs.get("allow_is_causal_skip", True) and not as_bias
+        if may_skip and mask_function is causal_mask_function and now.plainly_causal:
+            return None
+        seen = now.visible(mask_function, now.positions, now.width)
+        if not as_bias:
+            return seen
+        dtype = kwargs.get("dtype", torch.float32)
+        return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, torch.finfo(dtype).min)
+
+    return mask
+
+
+# For the whole process, since models look these functions up by the names of attention implementations.
+AttentionMaskInterface.register("sdpa", _of_rows(sdpa_mask, as_bias=False))
+AttentionMaskInterface.register("eager", _of_rows(eager_mask, as_bias=True))

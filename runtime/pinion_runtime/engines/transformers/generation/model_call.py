@@ -1,0 +1,45 @@
+"""How a model of transformers takes its cache, positions and mask: by the names in the signature of its forward."""
+
+from collections.abc import Sequence
+from inspect import Parameter, signature
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_CACHES = ("cache", "past_key_values", "cache_params")  # transformers 5.24 renamed them all to the first
+
+
+class ModelCall:
+    """Calls a model for the logits after some of its tokens."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        taken = signature(model.forward).parameters
+        anything = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in taken.values())
+        self.cache_name = next((name for name in _CACHES if name in taken), "")
+        self.takes_positions = "position_ids" in taken
+        self._takes_mask = "attention_mask" in taken or anything
+        self._takes_choice = "logits_to_keep" in taken
+        self._takes_use_cache = "use_cache" in taken or anything
+
+    def logits(
+        self, ids: Tensor, at: Sequence[int], *, positions: Tensor | None = None, mask: Tensor | None = None, cache: Any = None
+    ) -> tuple[Tensor, Any]:
+        """Return (rows, vocabulary) after the token `at[row]` of each row of `ids` (rows, tokens), and the model's cache."""
+        given: dict[str, Any] = {}
+        if self._takes_use_cache:
+            given["use_cache"] = bool(self.cache_name)
+        if self.cache_name and cache is not None:
+            given[self.cache_name] = cache
+        if positions is not None and self.takes_positions:
+            given["position_ids"] = positions
+        if mask is not None and self._takes_mask:
+            given["attention_mask"] = mask
+        kept = sorted(set(at))
+        if self._takes_choice:
+            given["logits_to_keep"] = torch.tensor(kept, device=ids.device)
+        out = self.model(input_ids=ids, **given)
+        places = [kept.index(place) for place in at] if self._takes_choice else list(at)
+        logits = out.logits[torch.arange(len(ids), device=ids.device), torch.tensor(places, device=ids.device)]
+        return logits, next((out[name] for name in _CACHES if name in out), None)

@@ -1,0 +1,55 @@
+"""How much of the prompts is computed between two steps of those that are answered already. Pure."""
+
+from collections import deque
+from collections.abc import Sequence
+from statistics import median
+
+LEAST, MOST, FIRST = 16, 512, 64  # tokens
+_MULTIPLE = 16  # every row count never seen before costs time: few of them
+# The time between two tokens may grow to three times its median while a prompt is computed: to 2.6 times here, the rest is for
+# what was measured wrong.
+_PREFILL_PER_STEP = 1.6
+_STEPS = 32  # whose median is taken
+
+
+class ChunkSize:
+    """Sizes the pieces of prefill by the measured time of both kinds of passes."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._steps: deque[float] = deque(maxlen=_STEPS)
+        self._tokens = min(FIRST, most)
+
+    def tokens(self, *, others_wait: bool) -> int:
+        """Return how many tokens of prompts may be computed now; `others_wait`: sequences are being answered."""
+        return self._tokens if others_wait else self._most
+
+    def decoded(self, seconds: float) -> None:
+        """Take note of the time of a step of all running sequences."""
+        self._steps.append(seconds)
+
+    def prefilled(self, tokens: int, seconds: float) -> None:
+        """Take note of the time of a piece of prefill."""
+        if not self._steps or tokens < LEAST:
+            return
+        step = median(self._steps)
+        # A pass costs something before its first token, which a step of few sequences shows: half of that is certain.
+        per_token = max(seconds - step / 2, seconds / 4) / tokens
+        fits = (_PREFILL_PER_STEP * step - step / 2) / per_token
+        fits = min(max(fits, self._tokens / 2), self._tokens * 2)  # one measurement may be wrong
+        self._tokens = int(min(max(fits, LEAST), self._most)) // _MULTIPLE * _MULTIPLE
+
+
+def divide(pending: Sequence[int], budget: int) -> list[int]:
+    """Return how many tokens of each prompt are computed, of those pending, the first come first.
+
+    The first has at least half of the budget; the rest goes to the shortest, which would else wait for a long one.
+    """
+    fed = [0] * len(pending)
+    kept = min(pending[0], budget if len(pending) == 1 else (budget + 1) // 2)
+    left = budget - kept
+    for place in sorted(range(1, len(pending)), key=lambda place: pending[place]):
+        fed[place] = min(pending[place], left)
+        left -= fed[place]
+    fed[0] = min(pending[0], kept + left)
+    return fed

@@ -1,0 +1,145 @@
+"""Slots: sequences of different lengths go through the model together, each in a row of one slab."""
+
+from collections.abc import Sequence as Many
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .arrangement import exchanges, length_group
+from .masks import PASS, Pass, Visible, visible_keys
+from .model_call import ModelCall
+from .prefixes import Place, choose_start
+from .sequences import Sequence
+from .slab import CannotShare, Slab
+
+_WIDTHS = 32  # keys looked at by a step come in multiples of this: few shapes
+
+
+class _Row:
+    """A row of the slab: a running sequence, or what an ended one left there."""
+
+    def __init__(self) -> None:
+        self.sequence: Sequence | None = None
+        self.left: list[int] = []
+        self.owner = ""
+        self.used = 0
+
+    @property
+    def tokens(self) -> list[int]:
+        return self.left if self.sequence is None else self.sequence.computed_tokens()
+
+    @property
+    def length(self) -> int:
+        return len(self.left) if self.sequence is None else self.sequence.computed
+
+
+class Slots:
+    """Computes up to `capacity` sequences of up to `length` tokens at a time; raises CannotShare for a model that can't."""
+
+    name = "slots"
+    whole_prompts = False
+
+    def __init__(self, model: Any, capacity: int, length: int, visible: Visible = visible_keys) -> None:
+        self._call = ModelCall(model)
+        if self._call.cache_name not in ("cache", "past_key_values") or not self._call.takes_positions:
+            raise CannotShare("forward takes no cache, or no positions")
+        self.capacity, self._visible = capacity, visible
+        self._device = model.device
+        self.slab = Slab(model.config.get_text_config(decoder=True).num_hidden_layers, capacity, length)
+        self._rows = [_Row() for _ in range(capacity)]
+        self._clock = count(1)
+
+    @property
+    def used_tokens(self) -> int:
+        """Return how many tokens of running sequences lie in the slab."""
+        return sum(row.sequence.computed for row in self._rows if row.sequence is not None)
+
+    def start(self, sequence: Sequence) -> None:
+        """Put a sequence into a free row, and take what is there of its prompt: of the same owner only."""
+        owner = sequence.request.message.owner
+        places = [Place(row.sequence is None, row.tokens, row.owner, row.used) for row in self._rows]
+        found = choose_start(places, sequence.prompt, owner)
+        if found is None:
+            raise RuntimeError(f"all {self.capacity} slots are taken")
+        if found.source != found.row:
+            self.slab.copy(found.source, found.row, found.shared)
+        sequence.computed = sequence.cached = found.shared
+        self._take(found.row, sequence)
+
+    def share(self, source: Sequence, sequence: Sequence) -> bool:
+        """Copy the row of another choice of the same request into a free one."""
+        free = [place for place, row in enumerate(self._rows) if row.sequence is None]
+        if not free:
+            return False
+        place = min(free, key=lambda one: (bool(self._rows[one].left), self._rows[one].used))
+        self.slab.copy(self._place(source), place, source.computed)
+        sequence.computed = source.computed
+        self._take(place, sequence)
+        return True
+
+    def groups(self, sequences: Many[Sequence], apart: Many[Many[Sequence]] = ()) -> list[list[Sequence]]:
+        """Return groups of similar length, the longest first, and move rows so that each lies side by side."""
+        by_length: dict[int, list[Sequence]] = {}
+        for sequence in sequences:
+            by_length.setdefault(length_group(sequence.computed + 1), []).append(sequence)
+        groups = [*(by_length[key] for key in sorted(by_length, reverse=True)), *apart]
+        self._arrange({id(sequence): place for place, group in enumerate(groups) for sequence in group}, len(groups))
+        return [sorted(group, key=self._place) for group in groups]
+
+    def compute(self, group: Many[Sequence], counts: Many[int]) -> Tensor:
+        """Compute the next tokens of sequences that lie side by side, in that order."""
+        start = self._place(group[0])
+        most = max(counts)
+        first = tuple(sequence.computed for sequence in group)
+        ids, positions = [], []
+        for sequence, tokens in zip(group, counts, strict=True):
+            new = sequence.next_tokens(tokens)
+            # Padding repeats the last token at its own position: it writes the same keys again, and nothing else.
+            padding = most - len(new)
+            ids.append(new + new[-1:] * padding)
+            end = sequence.computed + len(new)
+            positions.append([*range(sequence.computed, end), *([end - 1] * padding)])
+        width = max(line[-1] for line in positions) + 1
+        if most == 1 and len(group) > 1:
+            width = min(-(-width // _WIDTHS) * _WIDTHS, self.slab.length)
+        places = torch.tensor(positions, device=self._device)
+        now = Pass(start, start + len(group), places, first, min(counts) < most, width, self._visible)
+        token = PASS.set(now)
+        try:
+            logits, _ = self._call.logits(
+                torch.tensor(ids, device=self._device),
+                [tokens - 1 for tokens in counts],
+                positions=places,
+                cache=self.slab.cache,
+            )
+        finally:
+            PASS.reset(token)
+        for sequence, tokens in zip(group, counts, strict=True):
+            sequence.computed += tokens
+        return logits
+
+    def end(self, sequence: Sequence, *, spoiled: bool) -> None:
+        """Free a row; what was computed stays there for a prompt that begins alike, unless it is spoiled."""
+        place = self._place(sequence)
+        row = self._rows[place]
+        if spoiled:
+            self.slab.clear(place, min(self.slab.length, sequence.computed + sequence.pending))
+        row.left = [] if spoiled else sequence.computed_tokens()
+        row.sequence = None
+        row.used = next(self._clock)
+
+    def _take(self, place: int, sequence: Sequence) -> None:
+        row = self._rows[place]
+        row.sequence, row.left, row.owner, row.used = sequence, [], sequence.request.message.owner, next(self._clock)
+
+    def _place(self, sequence: Sequence) -> int:
+        return next(place for place, row in enumerate(self._rows) if row.sequence is sequence)
+
+    def _arrange(self, classes: dict[int, int], others: int) -> None:
+        """Order rows by the class of their sequence; then come other running ones, `others`, and then free ones."""
+        order = [others + 1 if row.sequence is None else classes.get(id(row.sequence), others) for row in self._rows]
+        for one, other in exchanges(order):
+            self.slab.swap(one, other, max(self._rows[one].length, self._rows[other].length))
+            self._rows[one], self._rows[other] = self._rows[other], self._rows[one]
