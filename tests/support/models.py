@@ -159,6 +159,14 @@ def save_word_pieces(folder: Path) -> None:
     _save_tokenizer(folder, rust, special, Recipe())
 
 
+def save_byte_pairs(folder: Path) -> int:
+    """Write a tokenizer like RoBERTa's into a model folder; return the size of its vocabulary."""
+    rust, special = _byte_bpe()
+    _save_tokenizer(folder, rust, special, Recipe())
+    size: int = rust.get_vocab_size()
+    return size
+
+
 def _word_piece() -> tuple[Any, dict[str, int]]:
     """Return a tokenizer like BERT's, and its special ids."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
