@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ....errors import ComputeFailed, DeadlineExceeded, EngineError, EngineOutOfMemory
+from ....errors import ComputeFailed, DeadlineExceeded, EngineError, EngineOutOfMemory, InvalidInput
 from ...protocol import Failure, Generate, Step
 from ...token_bytes import int32_bytes
 from ..grouping import group_by_length
 from .prefill import ChunkSize, divide
-from .refusals import refusal
+from .refusals import check_request
 from .sampling import Chosen, choose
 from .sequences import Request, Sequence
 from .strategy import Strategy
@@ -66,13 +66,14 @@ class Generation:
 
     def add(self, message: Generate) -> None:
         """Queue a request; one that can't be generated fails with the next step."""
-        error: EngineError | None = refusal(message, self._context_length, self._vocabulary_size)
-        if error is None and message.key in self._requests:
-            error = ComputeFailed(f"key {message.key} is that of a request that has not ended")
-        if error is not None:
+        try:
+            check_request(message, self._context_length, self._vocabulary_size)
+            if message.key in self._requests:
+                raise InvalidInput(f"key is {message.key}: that of a request which has not ended")
+            request = Request(message, self._end_ids, self._vocabulary_size)
+        except EngineError as error:
             self._steps.append(Step(message.key, failure=Failure.of(error)))
             return
-        request = Request(message, self._end_ids, self._vocabulary_size)
         self._requests[message.key] = request
         self._waiting.extend(request.open)
 
