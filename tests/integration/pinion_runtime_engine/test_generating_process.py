@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from pinion_runtime.engines.protocol import Capabilities, EngineSpec, Generate, Sampling
 from pinion_runtime.engines.supervisor import EngineSupervisor
@@ -18,6 +19,8 @@ from pinion_runtime.engines.token_bytes import int32_bytes
 from pinion_runtime.errors import DeadlineExceeded, EngineDied, EngineLoadError
 from pinion_runtime.scheduling.sequences import Generation, SequenceQueue
 from tests.support.decoders import Decoders, prompt_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # one engine for all of them
 
 PATIENCE = 120.0
 GREEDY = Sampling(temperature=0.0)
@@ -49,7 +52,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Decoders(tmp_path_factory.mktemp("decoders")).make("llama")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine(llama: Path) -> AsyncIterator[Generating]:
     queue = SequenceQueue(64, 256, 100_000)
     recovered, deaths = asyncio.Event(), []
@@ -135,6 +138,7 @@ async def test_a_killed_engine_ends_what_it_had_and_the_next_answer_is_right(eng
         for generation in held[4:]:
             assert [step async for step in generation][-1].finish == "length"
     assert (len(engine.deaths), engine.supervisor.restarts) == (1, 1)
+    engine.recovered.clear()
 
 
 @pytest.mark.parametrize(
