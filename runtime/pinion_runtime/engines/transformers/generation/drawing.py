@@ -47,6 +47,10 @@ class Distributions:
         members[ids >= vocabulary] = 0
         return [int(row[find(chances.cumsum(), target)]) for row, chances, target in zip(ids, members, targets, strict=True)]
 
+    def draw_one(self, place: int, number: float) -> int:
+        """Return an id of one row."""
+        return self.draw([place], [number])[0]
+
 
 def find(reached: NDArray[np.float64], target: float) -> int:
     """Return the first place whose running sum is above the target; where rounding left none, the last that adds to it."""

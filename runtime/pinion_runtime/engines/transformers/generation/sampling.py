@@ -10,6 +10,7 @@ the whole distribution and kept if all limits let them through; after a few, a s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 
 import torch
@@ -28,6 +29,8 @@ from .unsorted import UnsortedRow
 __all__ = ["Chosen", "Row", "choose"]
 
 _HEAD = 128  # ids; a constant, so that neighbours do not change how a row's random numbers are used
+_CPU_PIECE = 2**19  # logits
+_GPU_PIECE = 2**26  # 256 MiB in float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,14 @@ def choose(logits: Tensor, rows: Sequence[Row]) -> list[Chosen]:
         others = [place for place, row in enumerate(rows) if not row.greedy or row.adjusted]
         if plain:
             _put(tokens, plain, _likeliest(_take(logits, plain)))
-        if others:
-            _put(tokens, others, _sample(_take(logits, others), [rows[place] for place in others]))
+        for places in _split(others, logits):
+            _put(tokens, places, _sample(_take(logits, places), [rows[place] for place in places]))
         chosen = [Chosen(token) if token >= 0 else _fail(row) for token, row in zip(tokens, rows, strict=True)]
-        if asked := [place for place, row in enumerate(rows) if row.logprobs >= 0 and tokens[place] >= 0]:
-            counts = [rows[place].logprobs for place in asked]
-            found = find_logprobs(_take(logits, asked), [tokens[place] for place in asked], counts)
-            for place, logprobs in zip(asked, found, strict=True):
+        asked = [place for place, row in enumerate(rows) if row.logprobs >= 0 and tokens[place] >= 0]
+        for places in _split(asked, logits):
+            counts = [rows[place].logprobs for place in places]
+            found = find_logprobs(_take(logits, places), [tokens[place] for place in places], counts)
+            for place, logprobs in zip(places, found, strict=True):
                 chosen[place] = Chosen(tokens[place], logprobs)
     return chosen
 
@@ -82,23 +86,39 @@ def _likeliest(logits: Tensor) -> list[int]:
 
 
 def _draw(logits: Tensor, rows: list[Row]) -> list[int]:
+    """Return a token of each row of float32 logits, -1 where there is none."""
+    tokens = [-1] * len(rows)
     best = logits.amax(-1, keepdim=True)
     finite = best.isfinite()[:, 0].tolist()
-    # The difference is never above 0, so that no temperature makes an infinity of it.
-    heat = torch.tensor([[row.sampling.temperature] for row in rows], device=logits.device)
-    probabilities = torch.softmax((logits - best).div_(heat), -1)
-    tokens = [-1] * len(rows)
+    probabilities = torch.softmax(_divide(logits, best, rows), -1)
     if whole := [place for place, row in enumerate(rows) if finite[place] and not row.truncated]:
         distributions = Distributions(_take(probabilities, whole))
         _put(tokens, whole, distributions.draw(range(len(whole)), [rows[place].draw() for place in whole]))
     if truncated := [place for place, row in enumerate(rows) if finite[place] and row.truncated]:
         heads = find_heads(_take(logits, truncated), _take(probabilities, truncated), _HEAD)
+        left = []
         for place, head in zip(truncated, heads, strict=True):
             token = _draw_from(head, rows[place])
             if token is None:
-                token = UnsortedRow(logits[place], probabilities[place], rows[place]).choose()
-            tokens[place] = token
+                left.append((place, float(head.probabilities.sum())))
+            else:
+                tokens[place] = token
+        if left:
+            distributions = Distributions(_take(probabilities, [place for place, _ in left]))
+            for number, (place, mass) in enumerate(left):
+                unsorted = UnsortedRow(logits[place], probabilities[place], rows[place])
+                tokens[place] = unsorted.choose(mass, partial(distributions.draw_one, number))
     return tokens
+
+
+def _divide(logits: Tensor, best: Tensor, rows: list[Row]) -> Tensor:
+    """Return logits divided by the temperatures; where that makes infinities, the differences from the largest logit."""
+    heat = torch.tensor([[row.sampling.temperature] for row in rows], dtype=torch.float32, device=logits.device)
+    divided = logits / heat
+    for place, fits in enumerate((best / heat).isfinite()[:, 0].tolist()):
+        if not fits:
+            divided[place] = (logits[place] - best[place]) / heat[place]
+    return divided
 
 
 def _draw_from(head: Head, row: Row) -> int | None:
@@ -113,6 +133,12 @@ def _draw_from(head: Head, row: Row) -> int | None:
 def _fail(row: Row) -> Chosen:
     text = f"request {row.request_id}: the logits of its next token hold NaN or infinity, or no id is left that may come"
     return Chosen(-1, failure=NonFiniteResult(text))
+
+
+def _split(places: list[int], logits: Tensor) -> list[list[int]]:
+    """Return the rows in pieces of which float32 copies fit into a CPU's cache; their number bounds the memory on a GPU."""
+    length = max(1, (_GPU_PIECE if logits.is_cuda else _CPU_PIECE) // logits.shape[1])
+    return [places[start : start + length] for start in range(0, len(places), length)]
 
 
 def _take(numbers: Tensor, places: list[int]) -> Tensor:

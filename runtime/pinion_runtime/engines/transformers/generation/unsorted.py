@@ -1,13 +1,16 @@
 """A token of a row whose likeliest ids alone do not tell what may be chosen: a few draws, then a search that is exact."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from .drawing import Distributions, find
+from .drawing import find
 from .row import Row
 
 _DRAWS = 8
+_HOPE = 0.2  # of one draw; with less the search costs less than as many draws as are likely
 
 
 class UnsortedRow:
@@ -17,48 +20,68 @@ class UnsortedRow:
         self._logits, self._probabilities, self._row = logits, probabilities, row
         sampling, vocabulary = row.sampling, len(logits)
         self._top_k = sampling.top_k if 0 < sampling.top_k < vocabulary else 0
-        self._least = sampling.min_p * float(probabilities.max()) if sampling.min_p > 0 else 0.0
+        self._least = min(1.0, sampling.min_p) * float(probabilities.max()) if sampling.min_p > 0 else 0.0
         self._top_p = sampling.top_p
-        self._lowest = -np.inf  # logit that top_k keeps
+        self._lowest = -np.inf  # logit that may be chosen
         if self._top_k and self._top_p < 1:
             self._find_lowest()
 
-    def choose(self) -> int:
-        """Return a token."""
-        distributions = Distributions(self._probabilities[None])
-        for _ in range(_DRAWS):
-            (token,) = distributions.draw([0], [self._row.draw()])
-            if self._keeps(token):
-                return token
+    def choose(self, head: float, draw: Callable[[float], int]) -> int:
+        """Return a token.
+
+        `head` is the probability of the likeliest ids, all of which may be chosen; `draw` makes an id of the whole
+        distribution of a number from 0 to 1.
+        """
+        sampling = self._row.sampling
+        hope = self._top_p if not self._top_k and sampling.min_p <= 0 else head
+        if hope >= _HOPE:
+            for _ in range(_DRAWS):
+                token = draw(self._row.draw())
+                if self._keeps(token):
+                    return token
         return self._search()
 
     def _find_lowest(self) -> None:
-        """Make top_p a share of the whole distribution instead of a share of what top_k keeps."""
+        """Turn top_k into a least logit, and top_p, a share of what top_k keeps, into one of the whole distribution."""
         self._lowest = float(self._logits.kthvalue(len(self._logits) - self._top_k + 1).values)
+        self._top_k = 0
         if self._top_p < 1:
-            self._top_p *= self._mass(self._logits >= self._lowest)
+            self._top_p *= self._mass(self._from(self._lowest))
+
+    def _above(self, logit: float) -> Tensor:
+        return torch.gt(self._logits, logit, out=self._float())
+
+    def _from(self, logit: float) -> Tensor:
+        return torch.ge(self._logits, logit, out=self._float())
+
+    def _equal(self, logit: float) -> Tensor:
+        return torch.eq(self._logits, logit, out=self._float())
+
+    def _float(self) -> Tensor:
+        """Return memory for a comparison's 1 and 0 as float32: to write bool costs several times as much on a CPU."""
+        return torch.empty_like(self._logits)
 
     def _mass(self, chosen: Tensor) -> float:
-        return float(torch.where(chosen, self._probabilities, 0).sum(dtype=torch.float64))
+        return float(torch.mul(chosen, self._probabilities).sum())
 
     def _keeps(self, token: int) -> bool:
         """Tell whether all limits let this id through."""
         logit, probability = float(self._logits[token]), float(self._probabilities[token])
         if probability < self._least or logit < self._lowest:
             return False
-        above = self._logits > logit
-        if self._top_k and self._lowest == -np.inf and int(above.sum()) >= self._top_k:
+        above = self._above(logit)
+        if self._top_k and int(above.sum()) >= self._top_k:
             return False
         if self._top_p >= 1:
             return True
         before = self._mass(above)
         if before < self._top_p:  # also counts those of its equals that have a lower id
-            before += probability * int((self._logits[:token] == logit).sum())
+            before += probability * float(self._equal(logit)[:token].sum())
         return before < self._top_p or before == 0
 
     def _search(self) -> int:
         """Draw from exactly the ids that the limits let through, found without sorting."""
-        if self._top_k and self._lowest == -np.inf:
+        if self._top_k:
             self._find_lowest()
         kept = (self._logits >= self._lowest) & (self._probabilities >= self._least)
         if self._top_p < 1:
@@ -75,12 +98,14 @@ class UnsortedRow:
         low, high = _order(-np.inf), _order(float(self._logits.max()))  # not kept, or all are; kept
         while high - low > 1:
             middle = (low + high) // 2
-            if self._mass(self._logits > _number(middle)) < self._top_p:
+            if self._mass(self._above(_number(middle))) < self._top_p:
                 high = middle
             else:
                 low = middle
         last = _number(high)
         above, equals = self._logits > last, (self._logits == last).nonzero()[:, 0]
+        if not len(equals):  # all of them together do not reach top_p
+            return above
         each = float(self._probabilities[equals[0]])
         missing = self._top_p - self._mass(above)
         # Those of lower ids come first; each stays before which less than the missing share has come.
