@@ -4,6 +4,7 @@ pytest_plugins = [
     "tests.support.hub",
     "tests.support.kubo",
     "tests.support.models",
+    "tests.support.decoders",
     "tests.support.control_plane",
     "tests.support.operator_process",
     "tests.support.podrunner",

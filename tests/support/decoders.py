@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from pinion_runtime.engines.protocol import Generate, Sampling, Step, TokenLogprobs
+from pinion_runtime.engines.protocol import EngineSpec, Generate, Sampling, Step, TokenLogprobs
 from pinion_runtime.engines.token_bytes import int32_bytes
 from tests.support.models import save_byte_pairs
 
@@ -91,6 +92,41 @@ def make_decoder(folder: Path, name: str = "llama", dtype: str = "float32", **ch
     model.to(getattr(torch, dtype)).save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def decoders(tmp_path_factory: pytest.TempPathFactory) -> Decoders:
+    """Makes tiny decoders."""
+    return Decoders(tmp_path_factory.mktemp("decoders"))
+
+
+def load(folder: Path, **spec: Any) -> Any:
+    """Return the decoder of a folder, in this process."""
+    from pinion_runtime.engines.transformers.generation.decoder import TransformersDecoder
+
+    return TransformersDecoder(EngineSpec(folder, task="text-generation", **spec))
+
+
+def generate(folder: Path, prompt: Sequence[int], max_tokens: int) -> list[int]:
+    """Return what transformers' own `generate` makes of a prompt, greedily: the oracle."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if folder not in _references:
+        _references[folder] = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    ids = torch.tensor([list(prompt)])
+    out = _references[folder].generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=max_tokens,
+        do_sample=False,
+        pad_token_id=PAD,
+    )
+    tokens: list[int] = out[0, len(prompt) :].tolist()
+    return tokens
+
+
+_references: dict[Path, Any] = {}
 
 
 def prompt_of(length: int, seed: int = 0, vocabulary: int = 400) -> list[int]:
