@@ -73,7 +73,7 @@ class TransformersDecoder:
             threads=torch.get_num_threads(),
             opened_files=self._opened.names(),
             special_ids=tokenizer.special_ids,
-            engine_reason=reason,
+            engine_reason="; ".join(found for found in (reason, _untied(model)) if found),
             context_length=capacity.context_length,
             max_sequences=capacity.max_sequences,
             vocabulary_size=vocabulary_size,
@@ -126,7 +126,7 @@ class TransformersDecoder:
         wide = dtype != torch.float32 and 2 * half_bytes(model) < self._free_bytes()
         tolerance = ROUNDING[torch.float32] if wide else ROUNDING.get(dtype, ROUNDING[torch.float32])
         with in_float32(model, wanted=wide):
-            check_causal(model, ids)
+            check_causal(model, ids, length)
             try:
                 values = check_slots(model, ids, length, tolerance)
             except CannotShare as error:
@@ -142,6 +142,14 @@ class TransformersDecoder:
         else:
             free = available_memory(int(_RESIDENT.read_text().split()[1]) * _PAGE)
         return int(free * _CACHE_SHARE)
+
+
+def _untied(model: Any) -> str:
+    """Return that head and embeddings are two tensors although config.json ties them; "" where they are not."""
+    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
+    if head is None or not model.config.get_text_config(decoder=True).tie_word_embeddings or head.weight is embeddings.weight:
+        return ""
+    return "config.json ties head and embeddings, and the checkpoint has two different tensors: each is used as it is"
 
 
 def _vocabulary_size(model: Any) -> int:

@@ -19,6 +19,7 @@ from .sampling import Chosen, choose
 from .sequences import Request, Sequence
 from .strategy import Strategy
 
+_ANY = 1 << 30  # padded tokens of a pass: the budget bounds the rest, and padding comes only where it costs less than a pass
 Choose = Callable[[Tensor, Many[Sequence]], list[Chosen]]
 
 
@@ -129,7 +130,7 @@ class Generation:
         counts = {id(one): fed for one, fed in zip(begun, divide(pending, budget), strict=True) if fed}
         fed = [sequence for sequence in begun if id(sequence) in counts]
         lengths = np.array([counts[id(sequence)] for sequence in fed], dtype=np.int32)
-        batches = [[fed[place] for place in places] for places, _ in group_by_length(lengths, budget)]
+        batches = [[fed[place] for place in places] for places, _ in group_by_length(lengths, _ANY)]
         groups = self._strategy.groups(answered, batches)
         started = time.perf_counter()
         for group in groups[len(groups) - len(batches) :]:
