@@ -1,0 +1,37 @@
+"""How long a decoder's texts may be: read from what architectures call it."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pinion_runtime.engines.transformers.generation.declared import context_length
+
+
+class Config(SimpleNamespace):
+    """A configuration as transformers gives it."""
+
+    def get_text_config(self, *, decoder: bool) -> Any:
+        assert decoder
+        return self
+
+
+@pytest.mark.parametrize(
+    ("config", "tokenizer", "expected"),
+    [
+        ({"max_position_embeddings": 2048}, {"model_max_length": 512}, 2048),
+        ({"n_positions": 1024}, None, 1024),
+        ({"max_seq_len": 77}, None, 77),
+        ({"seq_length": 2048}, None, 2048),
+        ({}, {"model_max_length": 300}, 300),
+        ({}, {"model_max_length": 1e30}, 4096),
+        ({}, None, 4096),
+        ({"max_position_embeddings": -1}, {"model_max_length": 300}, 300),
+    ],
+)
+def test_the_context_length(tmp_path: Path, config: Any, tokenizer: Any, expected: int) -> None:
+    if tokenizer is not None:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    assert context_length(Config(**config), tmp_path) == expected
