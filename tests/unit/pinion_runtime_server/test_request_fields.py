@@ -229,6 +229,14 @@ def test_what_is_unknown_or_contradicts_itself(parse: Parse, fields: dict[str, A
     assert words in refused.value.message
 
 
+@pytest.mark.parametrize("number", ["1e999", "[1e400]", "9" * 5000, '{"a": [-1e999]}'])
+@pytest.mark.parametrize("name", ["dimensions", "parameters", "options", "model"])
+def test_a_number_that_is_out_of_range_is_refused(name: str, number: str) -> None:
+    with pytest.raises(ApiError, match="out of range") as refused:
+        hub.parse_request(f'{{"inputs": "x", "{name}": {number}}}'.encode())
+    assert (refused.value.status, refused.value.param) == (400, name)
+
+
 def test_the_longest_prompt_however_it_is_written() -> None:
     prompt = "\U0001f600" * MAX_PROMPT_CHARACTERS
     assert hubs(prompt=prompt).options.prompt == prompt

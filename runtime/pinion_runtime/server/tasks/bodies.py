@@ -47,11 +47,14 @@ def decode_object(body: bytes, known: Collection[str]) -> RawFields:
     return fields
 
 
-def decode_value(raw: msgspec.Raw, name: str) -> Any:
+def decode_value(raw: msgspec.Raw, name: str, most_bytes: int = _MAX_VALUE_BYTES) -> Any:
     """Return a small value; raise the 400 for a large one."""
-    if len(memoryview(raw)) > _MAX_VALUE_BYTES:
-        raise invalid(f"'{name}' is too large: more than {_MAX_VALUE_BYTES} bytes.", param=name)
-    return decode_as(raw, Any)
+    if len(memoryview(raw)) > most_bytes:
+        raise invalid(f"'{name}' is too large: more than {most_bytes} bytes.", param=name)
+    try:
+        return decode_as(raw, Any)
+    except WrongType as error:  # a number too large for a float: the decoder takes it for another type
+        raise invalid(f"'{name}{error.place}': {error}.", param=name) from None
 
 
 def decode_as(raw: msgspec.Raw, type_: type[T] | Any) -> T:

@@ -1,15 +1,14 @@
 """From a body to the fields that count: what is null or ignored is left out, what is not taken is refused by its name."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote_plus
 
 import msgspec
 
-from ..errors import ApiError, Code, invalid, shorten
+from ..errors import ApiError, invalid, shorten
 from .bodies import RawFields, decode_object, decode_value, is_null
 from .fields import BY_NAME, HONOURED, OPTIONS, PARAMETERS, Effect
+from .taking import refuse_in_query, take, unknown, unsupported
 
 _INPUTS = ("input", "inputs", "text", "texts", "sentences", "source_sentence", "documents", "content")
 _OWN = frozenset((*_INPUTS, "model", PARAMETERS))
@@ -43,11 +42,12 @@ def decode_fields(body: bytes, own: Sequence[str]) -> tuple[RawFields, dict[str,
 
 def check_query(query: bytes) -> None:
     """Raise the 400 for a field in the query string: it would be lost there. What else stands in it means nothing."""
-    for part in query.decode("latin-1").split("&"):
-        name = unquote_plus(part.partition("=")[0])
+
+    def counts(name: str) -> bool:
         field = BY_NAME.get(name)
-        if name in _OWN or (field is not None and field.effect is not Effect.IGNORED):
-            raise _unsupported(f"{name!r} in the query string is not read: put it into the body.", name)
+        return name in _OWN or (field is not None and field.effect is not Effect.IGNORED)
+
+    refuse_in_query(query, counts)
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:
@@ -57,22 +57,10 @@ def _object(value: Any, name: str) -> dict[str, Any]:
 
 
 def _take(name: str, value: Any, found: dict[str, Any], place: str, own: Sequence[str]) -> None:
-    """Put an honoured field into `found`; raise the 400 for one that is refused, unknown, or there with another value."""
     field = BY_NAME.get(name)
     if field is None:
         raise _unknown(name, place, own)
-    match field.effect:
-        case Effect.REFUSED:
-            raise _unsupported(f"'{place}' is not taken: {field.text}.", place)
-        case Effect.AGREES if not any(_same(value, each) for each in field.agrees):
-            known = " or ".join(repr(each) if isinstance(each, str) else _json(each) for each in field.agrees)
-            raise _unsupported(f"'{place}' must be {known}: {field.text}.", place)
-        case Effect.HONOURED | Effect.ALIAS:
-            name = field.same_as or name
-            if not BY_NAME[name].valid(value):
-                raise invalid(f"'{place}' must be {BY_NAME[name].takes}.", param=place)
-            if not _same(found.setdefault(name, value), value):
-                raise invalid(f"'{name}' is given twice, with two values.", param=place)
+    take(field, BY_NAME, value, found, place)
 
 
 def _check_options(options: Any) -> None:
@@ -80,26 +68,11 @@ def _check_options(options: Any) -> None:
     for name, value in options.items() if isinstance(options, dict) else ():
         field = BY_NAME.get(name)
         if value is not None and field is not None and field.effect is not Effect.IGNORED:
-            raise _unsupported(f"'{OPTIONS}' is ignored: put '{name}' beside the texts.", f"{OPTIONS}.{name}")
+            raise unsupported(f"'{OPTIONS}' is ignored: put '{name}' beside the texts.", f"{OPTIONS}.{name}")
 
 
 def _unknown(name: str, place: str, own: Sequence[str]) -> ApiError:
     if name in _INPUTS:
-        return _unsupported(f"'{place}' is not taken: the texts go into '{own[0]}' here.", place)
+        return unsupported(f"'{place}' is not taken: the texts go into '{own[0]}' here.", place)
     names = (*own, *HONOURED)
-    near = difflib.get_close_matches(name[:40], (*names, *BY_NAME), 1, 0.8)
-    hint = f" Is it {near[0]!r}?" if near else ""
-    return _unsupported(f"Unsupported parameter {place!r}.{hint} Accepted: {', '.join((*names, PARAMETERS))}.", place)
-
-
-def _unsupported(message: str, place: str) -> ApiError:
-    return invalid(message, param=place, code=Code.UNSUPPORTED_PARAMETER)
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Compare as JSON does: true is not 1."""
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
-
-
-def _json(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return unknown(name, place, (*names, PARAMETERS), (*names, *BY_NAME))
