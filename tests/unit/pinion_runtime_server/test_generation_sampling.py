@@ -1,0 +1,86 @@
+"""From a request to the engine's sampling: the model's own defaults, and ids that the model has."""
+
+import json
+from typing import Any
+
+import pytest
+
+from pinion_runtime.engines.protocol import Sampling
+from pinion_runtime.server.errors import ApiError
+from pinion_runtime.server.tasks.completions.protocol import parse_request
+from pinion_runtime.server.tasks.generation.options import GenerationOptions
+from pinion_runtime.server.tasks.generation.sampling import SamplingDefaults, defaults_of, sampling_of
+
+DEFAULTS = SamplingDefaults(temperature=0.6, top_p=0.9, top_k=20, min_p=0.1, repetition_penalty=1.05)
+
+
+def options(**fields: Any) -> GenerationOptions:
+    return parse_request(json.dumps({"model": "m", "prompt": "x"} | fields).encode()).options
+
+
+def sampling(defaults: SamplingDefaults, **fields: Any) -> Sampling:
+    return sampling_of(options(**fields), defaults, 100, drawn_seed=7)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "fields", "expected"),
+    [
+        (SamplingDefaults(), {}, Sampling(seed=7)),
+        (DEFAULTS, {}, Sampling(7, 0.6, 0.9, 20, 0.1, repetition_penalty=1.05)),
+        (DEFAULTS, {"temperature": 0, "min_p": 0}, Sampling(7, 0.0, 0.9, 20, 0.0, repetition_penalty=1.05)),
+        (DEFAULTS, {"top_k": 0, "top_p": 1}, Sampling(7, 0.6, 1.0, 0, 0.1, repetition_penalty=1.05)),
+        (DEFAULTS, {"top_k": -1, "repetition_penalty": 1}, Sampling(7, 0.6, 0.9, 0, 0.1)),
+        (SamplingDefaults(), {"top_k": 99}, Sampling(7, top_k=99)),
+        (SamplingDefaults(), {"top_k": 100}, Sampling(7)),
+        (SamplingDefaults(top_k=2**40), {}, Sampling(7)),
+        (SamplingDefaults(), {"seed": 0}, Sampling(0)),
+        (SamplingDefaults(), {"seed": -1}, Sampling(2**63 - 1)),
+        (SamplingDefaults(), {"seed": -(2**63)}, Sampling(0)),
+        (SamplingDefaults(), {"presence_penalty": 1}, Sampling(7, presence_penalty=1.0)),
+        (SamplingDefaults(), {"frequency_penalty": -1}, Sampling(7, frequency_penalty=-1.0)),
+        (SamplingDefaults(), {"logit_bias": {"99": 5}}, Sampling(7, logit_bias={99: 5.0})),
+    ],
+)
+def test_the_request_then_the_model_then_the_whole_distribution(
+    defaults: SamplingDefaults, fields: dict[str, Any], expected: Sampling
+) -> None:
+    found = sampling(defaults, **fields)
+    assert found == expected
+    assert all(type(getattr(found, name)) is type(getattr(expected, name)) for name in Sampling.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"logit_bias": {"99999999": 1}}, "logit_bias.99999999"),
+        ({"logit_bias": {"0": 1, "100": 1}}, "logit_bias.100"),
+        ({"stop_token_ids": [99, 100]}, "stop_token_ids[1]"),
+    ],
+)
+def test_an_id_that_the_model_does_not_have(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(ApiError, match="ids are 0 to 99") as refused:
+        sampling(SamplingDefaults(), **fields)
+    assert (refused.value.status, refused.value.param) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("config", "defaults"),
+    [
+        ({}, SamplingDefaults()),
+        ({"do_sample": True, "temperature": 0.6, "top_p": 0.9, "eos_token_id": [1, 2]}, SamplingDefaults(0.6, 0.9)),
+        ({"do_sample": False, "temperature": 0.6}, SamplingDefaults(0.6)),
+        ({"top_k": 50, "min_p": 0.05, "repetition_penalty": 1.1}, SamplingDefaults(None, None, 50, 0.05, 1.1)),
+        ({"temperature": None, "top_k": None, "typical_p": 0.5}, SamplingDefaults()),
+    ],
+)
+def test_what_a_models_file_says(config: dict[str, Any], defaults: SamplingDefaults) -> None:
+    assert defaults_of(config) == defaults
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"temperature": -1}, {"temperature": "1"}, {"top_p": 0}, {"top_k": 1.5}, {"min_p": True}, {"repetition_penalty": 0}],
+)
+def test_what_no_models_file_may_say(config: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(config))):
+        defaults_of(config)
