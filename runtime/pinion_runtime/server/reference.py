@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic.alias_generators import to_camel
@@ -16,6 +16,7 @@ from ..pod.state import Pod
 from .admission import Admission, Pace
 from .connection import MOST_PIPELINED, Bounds
 from .errors import Code
+from .markdown import code, table, value
 from .ports import UNGUARDED, inference_routes, management_routes
 from .tasks.fields import FIELDS, OPTIONS, Effect, Field
 from .tasks.texts import MAX_INPUTS
@@ -97,7 +98,7 @@ def _routes() -> str:
     rows = [("8080", route, ROUTES[route]) for route in inference] + [("8081", route, ROUTES[route]) for route in management]
     free = {f"GET {path}" for path in UNGUARDED}
     keys = ["no" if port == "8081" or route in free else "if there are keys" for port, route, _ in rows]
-    return _table(
+    return table(
         ("port", "route", "key", "answers"), ((p, f"`{r}`", k, what) for (p, r, what), k in zip(rows, keys, strict=True))
     )
 
@@ -107,22 +108,19 @@ def _honoured() -> str:
         return ", ".join(f"`{each.name}`" for each in (field, *(other for other in FIELDS if other.same_as == field.name)))
 
     rows = ((names(field), field.takes, field.text) for field in _with(Effect.HONOURED))
-    return _table(("field", "takes", "does"), ((n, _code(takes), _code(text)) for n, takes, text in rows))
+    return table(("field", "takes", "does"), ((n, code(takes), code(text)) for n, takes, text in rows))
 
 
 def _agrees() -> str:
-    rows = [
-        (f"`{field.name}`", ", ".join(f"`{_json(each)}`" for each in field.agrees), field.text)
-        for field in _with(Effect.AGREES)
-    ]
-    return _table(("field", "taken", "because"), rows)
+    rows = [(f"`{field.name}`", ", ".join(map(value, field.agrees)), field.text) for field in _with(Effect.AGREES)]
+    return table(("field", "taken", "because"), rows)
 
 
 def _refused() -> str:
     by_text: dict[str, list[str]] = {}
     for field in _with(Effect.REFUSED):
         by_text.setdefault(field.text, []).append(f"`{field.name}`")
-    return _table(("field", "what helps"), ((", ".join(names), _code(text)) for text, names in by_text.items()))
+    return table(("field", "what helps"), ((", ".join(names), code(text)) for text, names in by_text.items()))
 
 
 def _ignored() -> str:
@@ -135,7 +133,7 @@ def _limits() -> str:
         (f"`limits.{to_camel(name)}`", f"`--{name.replace('_', '-')}`", f"{field.default:,}", LIMITS[name])
         for name, field in Limits.model_fields.items()
     ]
-    return _table(
+    return table(
         ("of a ModelDeployment", "of `pinion-serve`", "default", "bounds"),
         [*rows, ("", "", f"{MAX_INPUTS:,}", "texts of a request")],
     )
@@ -162,13 +160,13 @@ def _connections() -> str:
         (f"{bounds.stall_seconds:g} s", "a client that takes nothing of its answer", "it is closed"),
         (f"{MOST_PIPELINED:,}", "requests of one connection that wait behind another", "429"),
     ]
-    return _table(("limit", "of", "then"), rows)
+    return table(("limit", "of", "then"), rows)
 
 
 def _codes() -> str:
-    rows = sorted((*CODES[code.value][:1], code.value, CODES[code.value][1]) for code in Code)
-    return _table(
-        ("status", "code", "what happened, and what helps"), ((str(status), f"`{code}`", text) for status, code, text in rows)
+    rows = sorted((*CODES[each.value][:1], each.value, CODES[each.value][1]) for each in Code)
+    return table(
+        ("status", "code", "what happened, and what helps"), ((str(status), f"`{name}`", text) for status, name, text in rows)
     )
 
 
@@ -186,22 +184,6 @@ _TABLES: dict[str, Callable[[], str]] = {
 
 def _with(effect: Effect) -> list[Field]:
     return [field for field in FIELDS if field.effect is effect]
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = tuple(head)
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)) + "\n"
-
-
-def _code(text: str) -> str:
-    """Set what messages quote as code."""
-    return re.sub(
-        r"(?<!\w)'([^']*)'(?!\w)|\b(true|false)\b", lambda found: f"`{found[1] if found[1] else found[2] or chr(34) * 2}`", text
-    )
-
-
-def _json(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value).replace("'", '"')
 
 
 def main(arguments: list[str] | None = None) -> int:

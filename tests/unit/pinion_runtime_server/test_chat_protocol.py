@@ -151,8 +151,8 @@ def test_what_is_taken_beside_the_shared_parameters() -> None:
         ({"continue_final_message": True, "add_generation_prompt": False}, TemplateOptions(False, True)),
         ({"chat_template_kwargs": {}}, TemplateOptions(variables={})),
         (
-            {"chat_template_kwargs": {"enable_thinking": False, "n": None}},
-            TemplateOptions(variables={"enable_thinking": False, "n": None}),
+            {"chat_template_kwargs": {"enable_thinking": False, "documents": [], "n": None}},
+            TemplateOptions(variables={"enable_thinking": False, "documents": [], "n": None}),
         ),
     ],
 )

@@ -209,7 +209,12 @@ _AGREES = (
     _agrees("verbosity", "medium", text="answers are as long as the model makes them: ask for it in a message"),
     _agrees("suffix", "", text="nothing is filled in: write the prompt as the model's own page says"),
     _agrees("echo", False, text="messages are not sent back", on=("chat",)),
-    _agrees("add_special_tokens", True, text="texts get the tokenizer's special tokens; send token ids", on=("completions",)),
+    _agrees(
+        "add_special_tokens",
+        True,
+        text="texts get the tokenizer's special tokens; send token ids without them",
+        on=("completions",),
+    ),
     _agrees("add_special_tokens", False, text="the chat template writes the special tokens", on=("chat",)),
     _agrees("use_beam_search", False, text="there is no beam search"),
     _agrees("length_penalty", 1, text="it is of beam search, which there is none of"),

@@ -22,7 +22,7 @@ _TOKEN_ID = re.compile(r"0|[1-9][0-9]{0,9}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 # What the template is given beside the caller's variables, and what would change how it is found or run.
 _NO_VARIABLES = frozenset(
-    ("messages", "tools", "documents", "chat_template", "conversation", "add_generation_prompt", "continue_final_message")
+    ("messages", "tools", "chat_template", "conversation", "add_generation_prompt", "continue_final_message")
 ) | frozenset(("tokenize", "padding", "truncation", "max_length", "return_tensors", "return_dict", "tokenizer_kwargs"))
 
 
