@@ -9,6 +9,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from .app import App
+from .delivery import Delivery
 from .errors import ApiError, Code
 from .refusal_log import RefusalLog
 
@@ -178,7 +179,8 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        delivery: Any = Delivery(app, cycle, self._close)
+        super()._start_asgi_task(cycle, delivery)
 
     def on_response_complete(self) -> None:
         """Begin the next request, or wait for it."""

@@ -1,7 +1,8 @@
 """Requests and responses over raw ASGI: just what our routes need."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +20,10 @@ JSON = b"application/json"
 
 class ClientGone(Exception):
     """The client has closed its connection; nobody is left to answer."""
+
+
+class BrokenOff(Exception):
+    """An answer can't be ended as it began; the server ends the connection instead, so that its client sees that."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,20 @@ class Response:
         """Send it, with `extra` headers."""
         await send({"type": "http.response.start", "status": self.status, "headers": [*self.all_headers(), *extra]})
         await send({"type": "http.response.body", "body": self.body})
+
+
+@dataclass(frozen=True)
+class StreamingResponse:
+    """An answer in pieces, each the data of a server-sent event; its status is 200, sent with the first piece.
+
+    An error before the first piece is answered as one of the handler is. Later it is sent as an event, and breaks the answer
+    off. A client that goes cancels the pieces where they wait. Whatever happens, the pieces are closed, and `held` is left:
+    what the handler has entered for as long as the answer takes, its place among the requests for one.
+    """
+
+    pieces: AsyncGenerator[bytes, None]
+    held: AsyncExitStack = field(default_factory=AsyncExitStack)
+    headers: Headers = field(default_factory=list)
 
 
 def json_response(value: Any, *, status: int = 200, headers: Headers | None = None) -> Response:
