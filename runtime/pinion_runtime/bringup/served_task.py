@@ -120,6 +120,10 @@ class _Text:
         self._pod.metrics.generation.passed(stats.running, stats.used_tokens, self._capacity)
         for seconds in stats.wait_seconds:
             self._pod.metrics.waited(seconds)
+        for seconds in stats.first_seconds:
+            self._pod.metrics.generation.first_token(seconds)
+        for seconds in stats.next_seconds:
+            self._pod.metrics.generation.next_token(seconds)
 
 
 async def make_task(task: Task, pod: Pod, folder: Path) -> ServedTask:

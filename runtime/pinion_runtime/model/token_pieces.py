@@ -52,6 +52,16 @@ class TokenPieces:
         token: str = self._rust.id_to_token(id)
         return int(match[1], 16) if (match := _BYTE.fullmatch(token)) else None
 
+    def alone(self, id: int) -> tuple[str, bytes]:
+        """Return what a token is by itself, as text and as bytes; an id that no token has is nothing."""
+        if self._rust.id_to_token(id) is None:
+            return "", b""
+        text: str = self._rust.decode([id], skip_special_tokens=False)
+        if self.writing is Writing.BYTES:
+            return text, self.bytes_of([id])
+        byte = self.byte_of(id) if self.writing is Writing.TEXT_OR_BYTE else None
+        return text, text.encode() if byte is None else bytes([byte])
+
     def following(self, context: Sequence[int], ids: Sequence[int]) -> str:
         """Return the text of tokens that come after others; a word's space is written before it, but not before the first."""
         before: str = self._rust.decode(context, skip_special_tokens=False)

@@ -11,7 +11,9 @@ from tokenizers import normalizers
 
 from ..errors import EngineLoadError, InvalidInput
 from .cutting import Cutter, special_ends
+from .detokenizing import Detokenizer
 from .files import ModelFiles, read_model_files
+from .token_pieces import pieces_of
 
 _LOOP_CHARACTERS = 2 << 10  # more than this is tokenised on a thread: it takes longer than a turn of the loop should
 _TURN_CHARACTERS = 64 << 10  # a request with more takes turns with others; a text that is longer takes one alone
@@ -159,6 +161,19 @@ class Tokenizer:
                 wrong = next(number for number in ids if not 0 <= number < size)
                 raise InvalidInput(f"input {index} has the token id {wrong}; this model's ids are 0 to {size - 1}", index)
         return [list(ids) for ids in token_ids]
+
+    def detokenizer(self, prompt: Sequence[int], *, skip_special_tokens: bool) -> Detokenizer:
+        """Return what makes text of the ids that follow a prompt."""
+        return Detokenizer(self._rust, prompt, skip_special_tokens)
+
+    def text_of(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        """Return the text of token ids."""
+        detokenizer = self.detokenizer((), skip_special_tokens=skip_special_tokens)
+        return detokenizer.feed(ids) + detokenizer.flush()
+
+    def token_text(self, number: int) -> tuple[str, bytes]:
+        """Return what one token is by itself: as text, and as the bytes that it stands for."""
+        return pieces_of(self._rust).alone(number)
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has, special ones included and nothing cut."""

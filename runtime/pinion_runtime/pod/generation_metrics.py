@@ -17,7 +17,7 @@ class GenerationMetrics:
         self._model = model
         self._first = Histogram(
             names.TIME_TO_FIRST_TOKEN_SECONDS,
-            "Time from the request's head to the first token of an answer.",
+            "Time from a request's arrival in the queue to the first token of an answer.",
             ["model"],
             buckets=_FIRST_SECONDS,
             registry=registry,

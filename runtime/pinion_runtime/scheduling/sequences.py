@@ -30,18 +30,21 @@ class PassStats:
     used_tokens: int  # places of the engine's cache
     seconds: float
     wait_seconds: tuple[float, ...]  # of the requests that went to an engine since the last pass
+    first_seconds: tuple[float, ...]  # from its arrival to its first token, of each answer that began with this pass
+    next_seconds: tuple[float, ...]  # from one token to the next, of each answer that went on with it
 
 
 @dataclass(slots=True, eq=False)
 class _Request:
     message: Generate
-    tokens: int  # the most that it may take: its prompt, and all its answers
+    tokens: int  # that it is expected to take: its prompt, and all its answers
     arrived: float
     unfinished: int  # choices
     worker: Worker | None = None
     answered: int = 0  # tokens of its answers so far
     ended: bool = False
     failure: EngineError | None = None
+    last: dict[int, float] = field(default_factory=dict)  # when the last token of each choice came
     steps: deque[Step] = field(default_factory=deque)  # that have come and were not read yet
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -56,6 +59,10 @@ class Generation:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up what is not finished; the second time there is nothing left to."""
         self._leave(self._request)
 
     def __aiter__(self) -> Self:
@@ -114,14 +121,15 @@ class SequenceQueue:
 
     def retry_after(self) -> int:
         """Return the whole seconds in which what is in now will have drained, if every answer is as long as it may be."""
-        return self._rate.retry_after(sum(request.tokens - request.answered for request in self._all.values()))
+        return self._rate.retry_after(sum(max(0, request.tokens - request.answered) for request in self._all.values()))
 
-    def submit(self, generate: Generate) -> Generation:
+    def submit(self, generate: Generate, *, expected_tokens: int = 0) -> Generation:
         """Let a request in; its key is chosen here.
 
+        `expected_tokens` of each answer count for the bounds where nobody said how long it may be; 0 = the most it may have.
         Raises QueueFull, RequestTooLarge, DeadlineExceeded, or the error that the queue was closed with.
         """
-        tokens = len(generate.prompt) // _ID_BYTES + generate.choices * generate.max_tokens
+        tokens = len(generate.prompt) // _ID_BYTES + generate.choices * (expected_tokens or generate.max_tokens)
         now = time.monotonic()
         self._admit(generate, tokens, now)
         key = next(self._keys)
@@ -146,6 +154,8 @@ class SequenceQueue:
             raise TypeError(f"{type(steps).__name__} came of a prompt")
         now = time.monotonic()
         answered = 0
+        first: list[float] = []
+        following: list[float] = []
         for step in steps.steps:
             request = self._all.get(step.key)
             if request is None or request.worker is not worker:
@@ -153,6 +163,10 @@ class SequenceQueue:
             tokens = len(step.ids) // _ID_BYTES
             answered += tokens
             request.answered += tokens
+            if tokens:
+                before = request.last.get(step.choice)
+                (first if before is None else following).append(now - (request.arrived if before is None else before))
+                request.last[step.choice] = now
             if step.failure is not None:
                 self._end(request, step.failure.to_error())
                 continue
@@ -168,7 +182,8 @@ class SequenceQueue:
         self._pump()
         if self._on_pass is not None:
             waits, self._waits = tuple(self._waits), []
-            self._on_pass(PassStats(answered, steps.running, steps.used_tokens, steps.seconds, waits))
+            times = (waits, tuple(first), tuple(following))
+            self._on_pass(PassStats(answered, steps.running, steps.used_tokens, steps.seconds, *times))
 
     def lose(self, worker: Worker, error: EngineError) -> None:
         """Fail what the worker held; it is gone, and its credits with it."""

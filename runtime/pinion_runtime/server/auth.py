@@ -10,7 +10,7 @@ Guard = Callable[[Request], None]
 
 
 def bearer_guard(ring: KeyRing) -> Guard:
-    """Return what raises a 401 for a request without a known key."""
+    """Return what raises a 401 for a request without a known key, and notes whose key one has."""
 
     def guard(request: Request) -> None:
         if not ring.required:
@@ -21,8 +21,10 @@ def bearer_guard(ring: KeyRing) -> Guard:
         scheme, _, key = given.strip().partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthorized("The 'Authorization' header must be 'Bearer KEY'.")
-        if ring.client_of(key.strip().encode("latin-1")) is None:
+        client = ring.client_of(key.strip().encode("latin-1"))
+        if client is None:
             raise _unauthorized("This API key is not known here.")
+        request.client = client
 
     return guard
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -57,6 +57,7 @@ class StreamingResponse:
     """
 
     pieces: AsyncGenerator[bytes, None]
+    working: Callable[[Any], AbstractContextManager[object]] = nullcontext  # around the work, which it is given to interrupt
     held: AsyncExitStack = field(default_factory=AsyncExitStack)
     headers: Headers = field(default_factory=list)
 
@@ -76,6 +77,7 @@ class Request:
         self._headers: Headers = scope["headers"]
         self._state: MutableMapping[str, Any] = scope.get("state", {})
         self._receive = receive
+        self.client = ""  # whose key it came with; "" = nobody's
         self._body_started = False
         self._body_ended = False
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinion_runtime.model.generation_files import SamplingDefaults
 from pinion_runtime.server.errors import ApiError, Code, shorten
 from pinion_runtime.server.tasks.chat import protocol as chat
 from pinion_runtime.server.tasks.chat.messages import ROLES
 from pinion_runtime.server.tasks.completions import protocol as completions
 from pinion_runtime.server.tasks.generation.options import GenerationOptions
 from pinion_runtime.server.tasks.generation.parameters import TABLES
-from pinion_runtime.server.tasks.generation.sampling import SamplingDefaults, sampling_of
+from pinion_runtime.server.tasks.generation.sampling import sampling_of
 from pinion_runtime.server.tasks.tokenize import protocol as tokenize
 
 Parse = Callable[[bytes], Any]

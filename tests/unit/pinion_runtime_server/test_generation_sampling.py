@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from pinion_runtime.engines.protocol import Sampling
+from pinion_runtime.model.generation_files import SamplingDefaults
 from pinion_runtime.server.errors import ApiError
 from pinion_runtime.server.tasks.completions.protocol import parse_request
 from pinion_runtime.server.tasks.generation.options import GenerationOptions
-from pinion_runtime.server.tasks.generation.sampling import SamplingDefaults, defaults_of, sampling_of
+from pinion_runtime.server.tasks.generation.sampling import sampling_of
 
 DEFAULTS = SamplingDefaults(temperature=0.6, top_p=0.9, top_k=20, min_p=0.1, repetition_penalty=1.05)
 
@@ -61,26 +62,3 @@ def test_an_id_that_the_model_does_not_have(fields: dict[str, Any], param: str) 
     with pytest.raises(ApiError, match="ids are 0 to 99") as refused:
         sampling(SamplingDefaults(), **fields)
     assert (refused.value.status, refused.value.param) == (400, param)
-
-
-@pytest.mark.parametrize(
-    ("config", "defaults"),
-    [
-        ({}, SamplingDefaults()),
-        ({"do_sample": True, "temperature": 0.6, "top_p": 0.9, "eos_token_id": [1, 2]}, SamplingDefaults(0.6, 0.9)),
-        ({"do_sample": False, "temperature": 0.6}, SamplingDefaults(0.6)),
-        ({"top_k": 50, "min_p": 0.05, "repetition_penalty": 1.1}, SamplingDefaults(None, None, 50, 0.05, 1.1)),
-        ({"temperature": None, "top_k": None, "typical_p": 0.5}, SamplingDefaults()),
-    ],
-)
-def test_what_a_models_file_says(config: dict[str, Any], defaults: SamplingDefaults) -> None:
-    assert defaults_of(config) == defaults
-
-
-@pytest.mark.parametrize(
-    "config",
-    [{"temperature": -1}, {"temperature": "1"}, {"top_p": 0}, {"top_k": 1.5}, {"min_p": True}, {"repetition_penalty": 0}],
-)
-def test_what_no_models_file_may_say(config: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=next(iter(config))):
-        defaults_of(config)
