@@ -47,7 +47,7 @@ class Desk:
     def __init__(self) -> None:
         self.recorder = Recorder(cid="bafy-test")
         self.admission = Admission(Limits)
-        self.produced = 0
+        self.begun = self.produced = 0
         self.closed = 0  # streams whose pieces were closed
         self.left = 0  # streams whose place was given back
         self.go_on = asyncio.Event()
@@ -89,7 +89,9 @@ class Desk:
     ) -> Callable[[Request], Awaitable[Response | StreamingResponse]]:
         async def handler(request: Request) -> StreamingResponse:
             body = chat.parse_request(await self.admission.read_body(request))
-            return StreamingResponse(self.counted(ways[f"/{body.options.model}"]()))
+            async with AsyncExitStack() as held:
+                held.callback(self.leave)
+                return StreamingResponse(self.counted(ways[f"/{body.options.model}"]()), held.pop_all())
 
         return handler
 
@@ -97,6 +99,7 @@ class Desk:
         self.left += 1
 
     async def counted(self, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        self.begun += 1
         try:
             async for piece in pieces:
                 self.produced += 1
@@ -227,7 +230,7 @@ async def test_each_piece_comes_at_once_and_nothing_before_the_first(running: Ru
     desk = running.desk
     async with connect(running.port) as wire:
         await wire.send(post("/wait", b"{}"))
-        await eventually(lambda: desk.admission.requests == 1, SECONDS)
+        await eventually(lambda: desk.begun == 1, SECONDS)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(wire.reader.read(1), 0.05)
         desk.go_on.set()
@@ -332,12 +335,26 @@ async def test_a_client_that_reads_no_events_sees_a_broken_stream_too(running: R
         await running.client.post("/broken", json={})
 
 
-@pytest.mark.parametrize("path", ["/wait", "/endless", "/torrent"])
-async def test_a_client_that_goes_ends_it_at_once(running: Running, path: str) -> None:
+def ask(model: str) -> bytes:
+    return json.dumps({"model": model, "messages": [{"role": "user", "content": "x"}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/wait", b"{}"),  # which has not begun
+        ("/endless", b"{}"),
+        ("/torrent", b"{}"),
+        ("/v1/chat/completions", ask("endless")),  # where the route itself does not watch the client
+        ("/v1/chat/completions", ask("torrent")),
+        ("/v1/chat/completions", ask("wait")),
+    ],
+)
+async def test_a_client_that_goes_ends_it_at_once(running: Running, path: str, body: bytes) -> None:
     async with connect(running.port) as wire:
-        await wire.send(post(path, b"{}"))
-        await eventually(lambda: running.desk.admission.requests == 1, SECONDS)
-        if path != "/wait":  # which has not begun
+        await wire.send(post(path, body))
+        await eventually(lambda: running.desk.begun == 1, SECONDS)
+        if path != "/wait" and b"wait" not in body:
             await asyncio.wait_for(wire.reader.readuntil(b"data: "), SECONDS)
     await running.over()
     assert running.desk.recorder.answers == [(path, 499)]
