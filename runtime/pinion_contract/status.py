@@ -115,6 +115,8 @@ class ModelFacts(OpenMessage):
     max_sequence_length: int = 0
     context_length: int = 0  # tokens of prompt and answer together; 0 where nothing is generated
     max_sequences: int = 0  # that are generated at a time
+    chat: bool = False  # messages are taken: there is a chat template that makes a prompt
+    chat_reason: str = ""  # why not, of a model that generates text
 
 
 class Finding(OpenMessage):

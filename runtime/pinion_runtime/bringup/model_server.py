@@ -15,7 +15,7 @@ from pinion_ipfs.errors import ContentError
 
 from ..engines.protocol import Capabilities, EngineSpec
 from ..engines.supervisor import EngineSupervisor
-from ..errors import EngineDied, EngineError, EngineLoadError
+from ..errors import EngineError, EngineLoadError
 from ..model.files import ModelFiles, read_model_files
 from ..model.task import Task, choose_task
 from ..model.tokenizing import Tokenizer
@@ -117,10 +117,10 @@ class ModelServer:
             raise
         self._pod.warm = Warm(done=True, inputs=report.inputs, seconds=round(report.seconds, 3))
 
-    def serve(self) -> None:
+    async def serve(self) -> None:
         """Let requests in."""
         task, supervisor, loaded = self._ready()
-        self._pod.serving = task.serving(loaded.tokenizer, loaded.capabilities, loaded.files)
+        self._pod.serving = await task.serving(loaded.tokenizer, loaded.capabilities, loaded.files)
         self._pod.metrics.watch_queue(lambda: (task.queue.queued_requests, task.queue.running_requests))
         supervisor.serve()
 
@@ -132,7 +132,7 @@ class ModelServer:
     async def close(self) -> None:
         """End the engine; what still waits is told."""
         if self._task is not None:
-            self._task.queue.close(EngineDied("the pod is shutting down"))
+            await self._task.close()
         if self._supervisor is not None:
             await self._supervisor.close()
 

@@ -8,12 +8,14 @@ from typing import Protocol
 from pinion_contract.config import Limits
 
 from ..engines.protocol import Capabilities, WorkSource
-from ..errors import EngineError
+from ..errors import EngineDied
+from ..model.chat_template_files import ChatTemplates, read_chat_templates
 from ..model.files import ModelFiles
 from ..model.generation_files import GenerationFiles, read_generation_files
 from ..model.task import Task
+from ..model.template_runner import TemplateRunner
 from ..model.tokenizing import Tokenizer
-from ..pod.state import Pod, Serving, TextServing, VectorServing
+from ..pod.state import Chat, Pod, Serving, TextServing, VectorServing
 from ..scheduling.sequences import PassStats, SequenceQueue
 from ..scheduling.texts import BatchStats, RequestQueue
 
@@ -26,6 +28,7 @@ _INPUTS = (
 _LONG_WORD = "word "
 _LONGEST_PROMPT = 2048  # tokens of the longest prompt of a warm-up: no pass is larger, whatever the context
 _NEW_TOKENS = 2  # that a warm-up adds to a prompt
+_ENDING = EngineDied("the pod is shutting down")
 _QUEUED_TOKENS = 131_072  # a queue holds no fewer, however small a request must be
 
 
@@ -39,9 +42,6 @@ class Queue(WorkSource, Protocol):
     @property
     def running_requests(self) -> int:
         """Requests that an engine has begun."""
-
-    def close(self, error: EngineError) -> None:
-        """Fail everything that is in, and refuse what comes."""
 
 
 class ServedTask(Protocol):
@@ -57,8 +57,11 @@ class ServedTask(Protocol):
     async def warmup_ids(self, tokenizer: Tokenizer, inputs: Sequence[str], capabilities: Capabilities) -> list[list[int]]:
         """Return token ids of these inputs, or of ours, tokenised as those of requests."""
 
-    def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
+    async def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
         """Return what can be asked."""
+
+    async def close(self) -> None:
+        """End what is the task's own; what still waits is told."""
 
 
 def _queue_tokens(limits: Limits) -> int:
@@ -84,7 +87,10 @@ class _Vectors:
         texts = inputs or (*_INPUTS, _LONG_WORD * tokenizer.max_length)
         return await tokenizer.encode_async(texts, truncate=True)
 
-    def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
+    async def close(self) -> None:
+        self.queue.close(_ENDING)
+
+    async def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
         return VectorServing(tokenizer, capabilities, files, self.queue)
 
     def _batch_done(self, stats: BatchStats) -> None:
@@ -95,9 +101,10 @@ class _Vectors:
 
 
 class _Text:
-    def __init__(self, pod: Pod, generation: GenerationFiles) -> None:
+    def __init__(self, pod: Pod, generation: GenerationFiles, templates: ChatTemplates) -> None:
         self._pod = pod
         self._generation = generation
+        self._templates = TemplateRunner(templates)
         self._capacity = 0  # tokens of the engine's cache; known when it is loaded
         limits = pod.limits
         self.queue = SequenceQueue(
@@ -112,9 +119,15 @@ class _Text:
         prompts = await tokenizer.encode_async(inputs or (*_INPUTS, _LONG_WORD * most), truncate=True)
         return [prompt[:most] for prompt in prompts if prompt]
 
-    def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
+    async def close(self) -> None:
+        self.queue.close(_ENDING)
+        await self._templates.close()
+
+    async def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
         self._capacity = capabilities.context_length * capabilities.max_sequences
-        return TextServing(tokenizer, capabilities, files, self.queue, self._generation)
+        probe = await self._templates.probe()
+        self._pod.model = self._pod.model.model_copy(update={"chat": not probe.error, "chat_reason": probe.error})
+        return TextServing(tokenizer, capabilities, files, self.queue, self._generation, Chat(self._templates, probe))
 
     def _passed(self, stats: PassStats) -> None:
         self._pod.metrics.generation.passed(stats.running, stats.used_tokens, self._capacity)
@@ -129,5 +142,5 @@ class _Text:
 async def make_task(task: Task, pod: Pod, folder: Path) -> ServedTask:
     """Return the task of a model whose config.json lies in `folder`; raise EngineLoadError."""
     if task == "text-generation":
-        return _Text(pod, await asyncio.to_thread(read_generation_files, folder))
+        return await asyncio.to_thread(lambda: _Text(pod, read_generation_files(folder), read_chat_templates(folder)))
     return _Vectors(pod)

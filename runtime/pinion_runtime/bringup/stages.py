@@ -184,7 +184,7 @@ class Bringup:
                 self._pod.metrics.serves(self._pod.model)
                 lifecycle.to(Phase.WARMING_UP)
                 await server.warm_up()
-                server.serve()
+                await server.serve()
             except EngineDied as error:
                 await server.close()
                 if attempt == _ENGINE_ATTEMPTS:

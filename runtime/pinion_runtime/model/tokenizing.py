@@ -66,6 +66,7 @@ class Tokenizer:
         if special_ids is None:
             special_ids = {number for number, token in rust.get_added_tokens_decoder().items() if token.special}
         self._special_ids = frozenset(special_ids)
+        self._ends = special_ends(rust.encode("a"))  # how many special tokens go before and behind every text
         self._cutter = Cutter(rust, self.max_length, rust.encode_batch)
         self._threads = ThreadPoolExecutor(_THREADS, "tokenizer")
         self._long_thread = ThreadPoolExecutor(1, "tokenizer-long")
@@ -110,11 +111,23 @@ class Tokenizer:
         prompt: str | None = None,
         cut: Side | None = None,
         most_tokens: int = 0,
+        special_tokens: bool = True,
     ) -> list[list[int]]:
         """Do the same, large inputs on threads and turn by turn with other requests; raise TooManyTokens past `most_tokens`.
 
-        Cancelling stops it after the turn at hand.
+        Without `special_tokens` those that the tokenizer puts around every text are left out; they count as tokens all the
+        same. Cancelling stops it after the turn at hand.
         """
+        found = await self._encode_turns(texts, truncate, prompt, cut, most_tokens)
+        return found if special_tokens else [self._without_ends(ids) for ids in found]
+
+    def _without_ends(self, ids: list[int]) -> list[int]:
+        head, tail = self._ends
+        return ids[head : len(ids) - tail]
+
+    async def _encode_turns(
+        self, texts: Sequence[str], truncate: bool, prompt: str | None, cut: Side | None, most_tokens: int
+    ) -> list[list[int]]:
         prompt, side = self._prompt if prompt is None else prompt, cut or self._side
         sizes = [len(prompt) + len(text) for text in texts]
         if sum(sizes) <= _LOOP_CHARACTERS:

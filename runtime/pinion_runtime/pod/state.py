@@ -26,6 +26,7 @@ from pinion_ipfs import findings
 from ..engines.protocol import Capabilities
 from ..model.files import ModelFiles
 from ..model.generation_files import GenerationFiles
+from ..model.template_runner import TemplateProbe, TemplateRunner
 from ..model.tokenizing import Tokenizer
 from ..scheduling.sequences import SequenceQueue
 from ..scheduling.texts import RequestQueue
@@ -55,11 +56,20 @@ class VectorServing(_Loaded):
 
 
 @dataclass(frozen=True)
+class Chat:
+    """The model's chat templates, and what is known of them."""
+
+    templates: TemplateRunner
+    probe: TemplateProbe
+
+
+@dataclass(frozen=True)
 class TextServing(_Loaded):
     """A model that can be asked to continue a prompt."""
 
     queue: SequenceQueue
     generation: GenerationFiles
+    chat: Chat
 
 
 Serving = VectorServing | TextServing

@@ -10,6 +10,7 @@ from .cors import Cors
 from .health import health_routes, ready_handler
 from .models import model_routes
 from .status import status_routes
+from .tasks.chat.routes import chat_routes
 from .tasks.completions.routes import completion_routes
 from .tasks.embeddings.routes import embedding_routes
 from .tasks.hub.routes import hub_routes
@@ -74,7 +75,8 @@ def inference_routes(pod: Pod, admission: Admission) -> Routes:
     """Return what users ask."""
     health: Routes = {"/health": {"GET": ready_handler(pod)}}
     vectors = embedding_routes(pod, admission) | hub_routes(pod, admission)
-    return vectors | completion_routes(pod, admission) | model_routes(pod) | health
+    text = completion_routes(pod, admission) | chat_routes(pod, admission)
+    return vectors | text | model_routes(pod) | health
 
 
 def management_routes(pod: Pod) -> Routes:

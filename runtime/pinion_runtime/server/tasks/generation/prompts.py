@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ....engines.protocol import Generate
 from ....engines.token_bytes import int32_bytes
 from ....errors import InvalidInput
-from ....model.tokenizing import InputTooLong
+from ....model.tokenizing import InputTooLong, TooManyTokens
 from ....pod.state import TextServing
 from ...errors import ApiError, Code, invalid
 from ..texts import Inputs
@@ -25,12 +25,15 @@ class Caller:
     deadline: float  # of time.monotonic()
 
 
-async def prompt_ids(inputs: Inputs, serving: TextServing, most: int) -> list[list[int]]:
-    """Return the token ids of all prompts; raise the 400 that names the prompt. `most`: tokens of all of them together."""
+async def prompt_ids(inputs: Inputs, serving: TextServing, most: int, *, special_tokens: bool = True) -> list[list[int]]:
+    """Return the token ids of all prompts; raise the 400 that names the prompt. `most`: tokens of all of them together.
+
+    `special_tokens`: texts get those of the tokenizer.
+    """
     tokenizer = serving.tokenizer
     try:
         if inputs.texts:
-            prompts = await tokenizer.encode_async(inputs.texts, prompt="", most_tokens=most)
+            prompts = await tokenizer.encode_async(inputs.texts, prompt="", most_tokens=most, special_tokens=special_tokens)
         else:
             prompts = tokenizer.check(inputs.tokens)
     except InputTooLong as error:
@@ -38,6 +41,11 @@ async def prompt_ids(inputs: Inputs, serving: TextServing, most: int) -> list[li
         many = f"{error.tokens}" if error.exact else f"more than {error.tokens}"
         message = f"'{where}' has {many} tokens; this model's context has {error.limit}."
         raise invalid(message, param=where, code=Code.CONTEXT_LENGTH_EXCEEDED) from None
+    except TooManyTokens as error:
+        message = (
+            f"The prompts have more than {error.limit} tokens; no more are taken in one request (limits.maxTokensPerRequest)."
+        )
+        raise ApiError(413, Code.REQUEST_TOO_LARGE, message, param=inputs.field) from None
     except InvalidInput as error:
         raise invalid(f"{error}.", param=inputs.where(error.index)) from None
     for index, ids in enumerate(prompts):
