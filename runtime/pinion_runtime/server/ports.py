@@ -14,6 +14,7 @@ from .tasks.chat.routes import chat_routes
 from .tasks.completions.routes import completion_routes
 from .tasks.embeddings.routes import embedding_routes
 from .tasks.hub.routes import hub_routes
+from .tasks.tokenize.routes import tokenize_routes
 
 Routes = dict[str, dict[str, Handler]]
 UNGUARDED = ("/health",)  # asked without a key
@@ -75,7 +76,7 @@ def inference_routes(pod: Pod, admission: Admission) -> Routes:
     """Return what users ask."""
     health: Routes = {"/health": {"GET": ready_handler(pod)}}
     vectors = embedding_routes(pod, admission) | hub_routes(pod, admission)
-    text = completion_routes(pod, admission) | chat_routes(pod, admission)
+    text = completion_routes(pod, admission) | chat_routes(pod, admission) | tokenize_routes(pod, admission)
     return vectors | text | model_routes(pod) | health
 
 

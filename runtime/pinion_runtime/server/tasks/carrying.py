@@ -10,8 +10,8 @@ from ..errors import model_not_found
 from ..http import Request
 from ..interrupt import Interruptible
 from .engine_errors import deadline_exceeded
-from .reading import check_query
 
+_PLACEHOLDER = "dummy"  # what huggingface_hub's client sends where it was given a URL and no name
 _THREAD_BYTES = 64 << 10  # larger answers are written on a thread
 
 S = TypeVar("S")
@@ -24,12 +24,14 @@ async def carry_out(
     admission: Admission,
     http: Request,
     require: Callable[[Pod], S],
+    check_query: Callable[[bytes], None],
     read: Callable[[bytes], R],
     compute: Callable[[R, S, Callable[[], None]], Awaitable[A]],
 ) -> tuple[R, A]:
     """Read the request and compute its answer within the time a request may take; raise the ApiError that tells why not.
 
-    `require` returns what is served, or raises why it can't be asked for this. `compute` calls what it is given when it
+    `require` returns what is served, or raises why it can't be asked for this; `check_query` raises for what is lost in the
+    query string. `compute` calls what it is given when it
     needs the texts no longer.
     """
     serving = require(pod)
@@ -54,5 +56,5 @@ async def write_out(write: Callable[[], bytes], vectors: Sequence[bytes]) -> byt
 
 def check_model(asked: str | None, pod: Pod) -> None:
     """Raise the 404 for a model that is not served here."""
-    if asked is not None and asked not in pod.served_names:
+    if asked not in (None, _PLACEHOLDER) and asked not in pod.served_names:
         raise model_not_found(asked, pod.model.name)

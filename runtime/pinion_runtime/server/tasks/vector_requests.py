@@ -10,6 +10,7 @@ from ..gate import require_vectors
 from ..http import Request
 from .carrying import carry_out, check_model
 from .options import Options
+from .reading import check_query
 from .texts import Inputs
 from .vectors import Vectors, embed
 
@@ -41,6 +42,6 @@ async def carry_out_vectors(pod: Pod, admission: Admission, http: Request, read:
         limits, request_id = pod.limits, uuid.uuid4().hex
         return await embed(request.inputs, request.options, serving, limits=limits, request_id=request_id, tokenised=tokenised)
 
-    request, answer = await carry_out(pod, admission, http, require_vectors, read, compute)
+    request, answer = await carry_out(pod, admission, http, require_vectors, check_query, read, compute)
     pod.metrics.tokens.labels(pod.model.name, "in").inc(answer.tokens)
     return request, answer

@@ -25,7 +25,9 @@ class Caller:
     deadline: float  # of time.monotonic()
 
 
-async def prompt_ids(inputs: Inputs, serving: TextServing, most: int, *, special_tokens: bool = True) -> list[list[int]]:
+async def prompt_ids(
+    inputs: Inputs, serving: TextServing, most: int, *, special_tokens: bool = True, may_be_empty: bool = False
+) -> list[list[int]]:
     """Return the token ids of all prompts; raise the 400 that names the prompt. `most`: tokens of all of them together.
 
     `special_tokens`: texts get those of the tokenizer.
@@ -49,7 +51,7 @@ async def prompt_ids(inputs: Inputs, serving: TextServing, most: int, *, special
     except InvalidInput as error:
         raise invalid(f"{error}.", param=inputs.where(error.index)) from None
     for index, ids in enumerate(prompts):
-        if not ids:
+        if not ids and not may_be_empty:
             where = inputs.where(index)
             raise invalid(f"'{where}' has no token for this model; there is nothing to continue.", param=where)
     return prompts

@@ -1,0 +1,297 @@
+"""A decoder over HTTP, by the official clients and by hand: the tokens are those of transformers' own generate."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+import torch
+from huggingface_hub import InferenceClient
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from pinion_contract import metric_names as names
+from tests.support.decoders import END, make_decoder
+from tests.support.hub import Hub
+from tests.support.serve import Serve, Served
+
+pytestmark = pytest.mark.model
+
+NAME = "tiny-llama"
+CONTEXT = 256
+TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{% if message.role == 'tool' %}{{ raise_exception('no tools here') }}{% endif %}"
+    "{{ '<|' + message.role + '|>' + message.content + '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+USER = [{"role": "user", "content": "The kettle sings before"}]
+
+
+class Oracle:
+    """The same model in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.model = AutoModelForCausalLM.from_pretrained(folder).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+
+    def chat(self, messages: list[dict[str, str]], tokens: int) -> str:
+        """Return the answer to a chat, greedy."""
+        text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        return self._continue(self.tokenizer(text, add_special_tokens=False)["input_ids"], tokens)
+
+    def complete(self, text: str, tokens: int) -> str:
+        """Return what follows a text, greedy."""
+        return self._continue(self.tokenizer(text)["input_ids"], tokens)
+
+    def _continue(self, ids: list[int], tokens: int) -> str:
+        with torch.inference_mode():
+            found = self.model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=tokens, pad_token_id=1)
+        new = found[0, len(ids) :].tolist()
+        return str(self.tokenizer.decode([number for number in new if number != END]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = make_decoder(tmp_path_factory.mktemp("decoder") / NAME, "llama")
+    (made / "chat_template.jinja").write_text(TEMPLATE)
+    return made
+
+
+@pytest.fixture(scope="module")
+def oracle(folder: Path) -> Oracle:
+    return Oracle(folder)
+
+
+@pytest.fixture(scope="module")
+def served(hub: Hub, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    starter = Serve(hub, tmp_path_factory.mktemp("serve"), tmp_path_factory.mktemp("cache"))
+    try:
+        running = starter.local(str(folder), NAME)
+        running.wait_ready()
+        yield running
+    finally:
+        starter.stop_all()
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{served.base}/v1", api_key="none", max_retries=0, timeout=60) as made:
+        yield made
+
+
+def ask(served: Served, path: str = "/v1/completions", **fields: Any) -> httpx.Response:
+    base: dict[str, Any] = {"model": NAME, "max_tokens": 8, "temperature": 0}
+    prompt = {"messages": USER} if "chat" in path else {"prompt": "The kettle"}
+    return served.post({**base, **prompt, **fields}, path=path)
+
+
+def events(answer: httpx.Response) -> list[Any]:
+    """Return the data of a stream's events; the last is "[DONE]" where nothing is missing."""
+    assert answer.headers["content-type"].startswith("text/event-stream"), answer.text
+    blocks = answer.text.split("\n\n")
+    assert blocks.pop() == ""
+    assert all(block.startswith("data: ") and "\n" not in block for block in blocks), "one event is one line of data"
+    data = [block.removeprefix("data: ") for block in blocks]
+    return [each if each == "[DONE]" else json.loads(each) for each in data]
+
+
+def test_the_pod_says_what_it_serves(served: Served) -> None:
+    model = served.status().model
+    assert (model.task, model.engine, model.engine_reason) == ("text-generation", "transformers/slots", "")
+    assert (model.context_length, model.chat, model.chat_reason) == (CONTEXT, True, "")
+    assert model.max_sequences > 1
+
+
+# --- the clients of others
+
+
+def test_openai_chat(client: openai.OpenAI, oracle: Oracle) -> None:
+    answer = client.chat.completions.create(model=NAME, messages=USER, max_tokens=12, temperature=0)  # type: ignore[arg-type]
+    (choice,) = answer.choices
+    assert choice.message.content == oracle.chat(USER, 12)
+    assert (choice.message.role, choice.finish_reason) == ("assistant", "length")
+    assert answer.usage is not None
+    assert (answer.usage.completion_tokens, answer.usage.total_tokens) == (12, answer.usage.prompt_tokens + 12)
+
+
+def test_openai_chat_stream(client: openai.OpenAI, oracle: Oracle) -> None:
+    options = {"include_usage": True}
+    stream = client.chat.completions.create(
+        model=NAME, messages=USER, max_completion_tokens=12, temperature=0, stream=True, stream_options=options
+    )  # type: ignore[call-overload]
+    chunks = list(stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == oracle.chat(USER, 12)
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert chunks[-1].usage.completion_tokens == 12
+
+
+async def test_openai_async(served: Served, oracle: Oracle) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{served.base}/v1", api_key="none", max_retries=0, timeout=60) as client:
+
+        async def complete(prompt: str) -> str:
+            answer = await client.completions.create(model=NAME, prompt=prompt, max_tokens=9, temperature=0)
+            return answer.choices[0].text
+
+        prompts = ["The kettle", "A heron stands in the shallow river and waits", "Numbers such as 42", "Bread"]
+        assert await asyncio.gather(*map(complete, prompts)) == [oracle.complete(prompt, 9) for prompt in prompts]
+
+
+def test_huggingface_chat(served: Served, oracle: Oracle) -> None:
+    client = InferenceClient(served.base, timeout=60)
+    answer = client.chat_completion(USER, max_tokens=10, temperature=0)
+    assert answer.choices[0].message.content == oracle.chat(USER, 10)
+    streamed = client.chat_completion(USER, max_tokens=10, temperature=0, stream=True)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed) == oracle.chat(USER, 10)
+
+
+# --- by hand
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_prompts_and_choices_have_their_places(served: Served, oracle: Oracle, stream: bool) -> None:
+    prompts = ["The kettle", "A heron stands"]
+    answer = ask(served, prompt=prompts, n=2, stream=stream)
+    texts = ["", "", "", ""]
+    parts = events(answer)[:-1] if stream else [answer.json()]
+    for part in parts:
+        for choice in part["choices"]:
+            texts[choice["index"]] += choice["text"]
+    assert texts == [oracle.complete(prompt, 8) for prompt in prompts for _ in range(2)]
+
+
+def test_ids_are_a_prompt(served: Served, oracle: Oracle) -> None:
+    ids = oracle.tokenizer("The kettle")["input_ids"]
+    assert ask(served, prompt=ids).json()["choices"][0]["text"] == oracle.complete("The kettle", 8)
+    assert ask(served, prompt=[ids, ids]).json()["usage"]["prompt_tokens"] == 2 * len(ids)
+
+
+def test_a_prompt_is_echoed(served: Served, oracle: Oracle) -> None:
+    whole = ask(served, echo=True).json()["choices"][0]["text"]
+    assert whole == "The kettle" + oracle.complete("The kettle", 8)
+    streamed = events(ask(served, echo=True, stream=True))[:-1]
+    assert "".join(part["choices"][0]["text"] for part in streamed) == whole
+    nothing = ask(served, echo=True, max_tokens=0).json()
+    assert (nothing["choices"][0]["text"], nothing["choices"][0]["finish_reason"]) == ("The kettle", "length")
+    assert nothing["usage"]["completion_tokens"] == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stop_string_ends_an_answer_before_itself(served: Served, oracle: Oracle, stream: bool) -> None:
+    text = oracle.complete("The kettle", 30)
+    stop = text[9:13]
+    expected = text[: text.index(stop)]
+    answer = ask(served, max_tokens=30, stop=["never comes", stop], stream=stream)
+    parts = events(answer)[:-1] if stream else [answer.json()]
+    assert "".join(part["choices"][0]["text"] for part in parts) == expected
+    assert parts[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_stop_string_that_never_comes_holds_nothing_back(served: Served, oracle: Oracle) -> None:
+    parts = events(ask(served, max_tokens=3, stop=["x" * 200], stream=True))
+    texts = [part["choices"][0]["text"] for part in parts[:-1]]
+    assert "".join(texts) == oracle.complete("The kettle", 3)
+    assert parts[-1] == "[DONE]"
+
+
+def test_a_seed_gives_its_text_again(served: Served) -> None:
+    def draw(seed: int) -> str:
+        return str(ask(served, temperature=1, seed=seed, max_tokens=20).json()["choices"][0]["text"])
+
+    assert draw(7) == draw(7)
+    assert draw(7) != draw(8)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [(None, 0), ({}, 0), ({"include_usage": False}, 0), ({"include_usage": True}, 1)], ids=str
+)
+def test_usage_of_a_stream_is_told_when_asked_for(served: Served, options: Any, told: int) -> None:
+    parts = events(ask(served, stream=True, **({} if options is None else {"stream_options": options})))
+    assert parts.pop() == "[DONE]"
+    assert [bool(part.get("usage")) for part in parts] == [False] * (len(parts) - told) + [True] * told
+    if told:
+        assert parts[-1]["choices"] == []
+
+
+def test_log_probabilities_are_those_of_the_model(served: Served, oracle: Oracle) -> None:
+    said = ask(served, "/v1/chat/completions", logprobs=True, top_logprobs=3, max_tokens=2).json()["choices"][0]["logprobs"]
+    text = oracle.tokenizer.apply_chat_template(USER, add_generation_prompt=True, tokenize=False)
+    ids = oracle.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        expected = oracle.model(ids).logits[0, -1].log_softmax(-1).topk(3)
+    first = said["content"][0]
+    assert [one["logprob"] for one in first["top_logprobs"]] == pytest.approx(expected.values.tolist(), abs=1e-4)
+    assert [one["token"] for one in first["top_logprobs"]] == [oracle.tokenizer.decode([i]) for i in expected.indices.tolist()]
+    assert first["logprob"] == first["top_logprobs"][0]["logprob"]
+
+
+def test_a_prompt_that_came_before_is_not_computed_again(served: Served) -> None:
+    messages = [{"role": "user", "content": "In the year 1887 two ships left the harbour, and nobody saw them again."}]
+    first, second = (ask(served, "/v1/chat/completions", messages=messages).json() for _ in range(2))
+    assert second["choices"] == first["choices"]
+    usage = second["usage"]
+    assert usage["prompt_tokens_details"]["cached_tokens"] >= usage["prompt_tokens"] - 1
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "param", "words"),
+    [
+        ("/v1/completions", {"top_p": 0, "stream": True}, "top_p", "top_p"),
+        ("/v1/completions", {"temperature": -1, "stream": True}, "temperature", "temperature"),
+        ("/v1/completions", {"max_tokens": 300}, "prompt", "256"),
+        ("/v1/completions", {"prompt": ["a", "word " * 400]}, "prompt[1]", "256"),
+        ("/v1/completions", {"logit_bias": {"99999999": 1}}, "logit_bias.99999999", "no token 99999999"),
+        ("/v1/completions", {"n": 100}, "n", "at most"),
+        ("/v1/completions", {"prompt": [1, 10**6]}, "prompt", "1000000"),
+        ("/v1/chat/completions", {"messages": [{"role": "tool", "content": "x"}]}, "messages", "no tools here"),
+        ("/v1/chat/completions", {"messages": [{"role": "king", "content": "x"}]}, "messages[0].role", "king"),
+        ("/v1/chat/completions", {"tools": [{"type": "function"}]}, "tools", "tools"),
+        ("/v1/chat/completions", {"max_tokens": 5, "max_completion_tokens": 9}, "max_completion_tokens", "twice"),
+        ("/v1/chat/completions", {"chat_template_kwargs": {"messages": []}}, "chat_template_kwargs.messages", "not taken"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_sent(
+    served: Served, path: str, fields: dict[str, Any], param: str, words: str
+) -> None:
+    answer = ask(served, path, **fields)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, param), error
+    assert words in error["message"]
+    assert ask(served).status_code == 200
+
+
+def test_vectors_are_not_given(served: Served) -> None:
+    answer = served.post({"model": NAME, "input": "x"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_task")
+
+
+def test_tokens_of_a_text_and_of_a_chat(served: Served, oracle: Oracle) -> None:
+    def tokenize(**fields: Any) -> dict[str, Any]:
+        found: dict[str, Any] = served.post({"model": NAME, **fields}, path="/tokenize").json()
+        return found
+
+    ids = oracle.tokenizer("The kettle sings")["input_ids"]
+    assert tokenize(prompt="The kettle sings") == {"count": len(ids), "max_model_len": CONTEXT, "tokens": ids}
+    text = oracle.tokenizer.apply_chat_template(USER, add_generation_prompt=True, tokenize=False)
+    assert tokenize(messages=USER)["tokens"] == oracle.tokenizer(text, add_special_tokens=False)["input_ids"]
+    back = served.post({"model": NAME, "tokens": ids}, path="/detokenize").json()
+    assert back == {"prompt": oracle.tokenizer.decode(ids)}
+
+
+def test_what_was_generated_is_counted(served: Served) -> None:
+    def counted() -> dict[str, float]:
+        return {
+            "first": served.metric(names.TIME_TO_FIRST_TOKEN_SECONDS + "_count"),
+            "next": served.metric(names.INTER_TOKEN_LATENCY_SECONDS + "_count"),
+            "out": served.metric(names.TOKENS_TOTAL, direction="out"),
+            "length": served.metric(names.ANSWERS_TOTAL, finish_reason="length"),
+        }
+
+    before = counted()
+    assert ask(served, n=2, max_tokens=5).status_code == 200
+    after = counted()
+    assert {name: after[name] - before[name] for name in after} == {"first": 2, "next": 8, "out": 10, "length": 2}
+    assert served.metric(names.KV_CACHE_TOKENS, state="free") == CONTEXT * served.status().model.max_sequences
