@@ -10,7 +10,7 @@ from pinion_runtime.model.generation_files import SamplingDefaults
 from pinion_runtime.server.errors import ApiError
 from pinion_runtime.server.tasks.completions.protocol import parse_request
 from pinion_runtime.server.tasks.generation.options import GenerationOptions
-from pinion_runtime.server.tasks.generation.sampling import sampling_of
+from pinion_runtime.server.tasks.generation.sampling import check_prompt_ids, sampling_of
 
 DEFAULTS = SamplingDefaults(temperature=0.6, top_p=0.9, top_k=20, min_p=0.1, repetition_penalty=1.05)
 
@@ -62,3 +62,17 @@ def test_an_id_that_the_model_does_not_have(fields: dict[str, Any], param: str) 
     with pytest.raises(ApiError, match="ids are 0 to 99") as refused:
         sampling(SamplingDefaults(), **fields)
     assert (refused.value.status, refused.value.param) == (400, param)
+
+
+@pytest.mark.parametrize(("prompt", "param"), [([1, 100], "prompt"), ([[5], [99, 10**300, 3]], "prompt[1]")])
+def test_a_prompt_of_ids_that_the_model_does_not_have(prompt: Any, param: str) -> None:
+    request = parse_request(json.dumps({"model": "m", "prompt": prompt}).encode())
+    with pytest.raises(ApiError, match="ids are 0 to 99") as refused:
+        check_prompt_ids(request.prompts, 100)
+    assert (refused.value.status, refused.value.param) == (400, param)
+    assert len(refused.value.message) < 200
+
+
+@pytest.mark.parametrize("prompt", ["a kettle", [0, 99], [[5], [99]]])
+def test_a_prompt_that_the_model_has_the_ids_of(prompt: Any) -> None:
+    check_prompt_ids(parse_request(json.dumps({"model": "m", "prompt": prompt}).encode()).prompts, 100)

@@ -13,7 +13,7 @@ from ...errors import ApiError, Code, invalid
 from ..texts import Inputs
 from .bounds import SEEDS
 from .options import GenerationOptions
-from .sampling import sampling_of
+from .sampling import check_prompt_ids, sampling_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ async def prompt_ids(
         if inputs.texts:
             prompts = await tokenizer.encode_async(inputs.texts, prompt="", most_tokens=most, special_tokens=special_tokens)
         else:
+            check_prompt_ids(inputs, tokenizer.vocabulary_size)
             prompts = tokenizer.check(inputs.tokens)
     except InputTooLong as error:
         where = inputs.where(error.index)

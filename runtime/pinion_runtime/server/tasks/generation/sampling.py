@@ -2,7 +2,8 @@
 
 from ....engines.protocol import Sampling
 from ....model.generation_files import SamplingDefaults
-from ...errors import ApiError, invalid
+from ...errors import ApiError, invalid, shorten
+from ..texts import Inputs
 from .bounds import SEEDS
 from .options import GenerationOptions
 from .values import bias_place
@@ -39,8 +40,16 @@ def check_vocabulary(options: GenerationOptions, vocabulary_size: int) -> None:
             raise _no_such_id(number, f"stop_token_ids[{index}]", vocabulary_size)
 
 
+def check_prompt_ids(prompts: Inputs, vocabulary_size: int) -> None:
+    """Raise the 400 for a prompt with a token id that is not below `vocabulary_size`: no tokenizer tells of it."""
+    for index, ids in enumerate(prompts.tokens):
+        if max(ids) >= vocabulary_size:
+            number = next(each for each in ids if each >= vocabulary_size)
+            raise _no_such_id(number, prompts.where(index), vocabulary_size)
+
+
 def _no_such_id(number: int, place: str, size: int) -> ApiError:
-    return invalid(f"'{place}': this model has no token {number}; its ids are 0 to {size - 1}.", param=place)
+    return invalid(f"'{place}': this model has no token {shorten(str(number))}; its ids are 0 to {size - 1}.", param=place)
 
 
 def _first(asked: float | None, model: float) -> float:
