@@ -62,7 +62,7 @@ def test_every_parameter_of_the_official_client_is_known(route: Route) -> None:
     assert inspect.get_annotations(types[route]).keys() <= TABLES[route].keys()
 
 
-# The request models of vLLM 0.32; those of its chat alone; and text-generation-inference's, of its chat and of its own route.
+# The request models of vLLM at 002032ee, with older names; those of its chat alone; and text-generation-inference's.
 VLLM = (
     "add_special_tokens allowed_token_ids bad_words cache_salt ec_transfer_params ignore_eos include_stop_str_in_output"
     " kv_transfer_params length_penalty logprob_token_ids min_p min_tokens priority prompt_logprobs repetition_detection"
