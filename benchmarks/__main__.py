@@ -4,7 +4,7 @@ import argparse
 
 from . import machine
 from .content import add, by_kubo, by_peer, export, unpack
-from .serving import embeddings, memory, sharing
+from .serving import embeddings, memory, sampling, sharing
 
 ALL = {
     "content.add": add.run,
@@ -14,6 +14,7 @@ ALL = {
     "content.fetch-by-peer": by_peer.run,
     "serving.embeddings": embeddings.run,
     "serving.memory": memory.run,
+    "serving.sampling": sampling.run,
     "serving.sharing": sharing.run,
 }
 

@@ -383,6 +383,30 @@ def test_neighbours_do_not_change_a_text(vocabulary: int, dtype: torch.dtype) ->
         assert write(company, vocabulary, dtype) == {place: together[place] for place in company}, f"in company {company}"
 
 
+@pytest.mark.parametrize("case", MIXED, ids=str)
+def test_logits_that_do_not_lie_in_order(case: dict[str, Any]) -> None:
+    whole = torch.randn(4, 3, 300, generator=torch.Generator().manual_seed(2))
+    for logits in (whole[:, -1], whole[:, 1].t().contiguous().t(), whole[::2, 0]):
+        rows, same = ([make_row(300, seed=place, **case) for place in range(len(logits))] for _ in range(2))
+        assert tokens_of(choose(logits, rows)) == tokens_of(choose(logits.contiguous(), same))
+
+
+def test_the_number_of_threads_changes_no_text_and_stays() -> None:
+    threads, texts = torch.get_num_threads(), []
+    try:
+        for number in (1, 2, 3):
+            torch.set_num_threads(number)
+            texts.append(write(range(len(MIXED)), 50_001, torch.float32, steps=4))
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(threads)
+    assert texts[1:] == texts[:-1]
+
+
+def test_no_rows() -> None:
+    assert choose(torch.empty(0, 5), []) == []
+
+
 def test_seeds() -> None:
     logits = make_logits(1000)
 

@@ -30,7 +30,10 @@ class Head:
 
 
 def find_heads(logits: Tensor, probabilities: Tensor, size: int) -> list[Head]:
-    """Return the heads of all rows of (rows, vocabulary): up to `size` ids each, fewer where equals would be torn apart."""
+    """Return the heads of all rows of (rows, vocabulary): up to `size` ids each, fewer where equals would be torn apart.
+
+    `probabilities` are numbers of the same shape that go with the ids.
+    """
     vocabulary = logits.shape[1]
     maxima = _block_maxima(logits)
     ids = _members(maxima.topk(min(size, maxima.shape[1]), -1).indices)

@@ -4,6 +4,7 @@ import random
 from collections.abc import Collection
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ....errors import InvalidInput
@@ -52,7 +53,10 @@ class Row:
 
     def __init__(self, request: Generate, choice: int, end_ids: Collection[int], vocabulary_size: int) -> None:
         self.request_id = request.request_id
-        self.sampling = sampling = request.sampling
+        sampling = request.sampling
+        if sampling.top_k >= vocabulary_size:
+            sampling = replace(sampling, top_k=0)
+        self.sampling = sampling
         self.logprobs = request.logprobs
         self._random = random.Random((sampling.seed + choice) % 2**64)
         self._accepted, self._min_tokens = 0, request.min_tokens
@@ -67,8 +71,8 @@ class Row:
             raise InvalidInput(f"logit_bias: id {outside[0]} is not below {vocabulary_size}, the size of the vocabulary")
         ending = {*request.stop_ids, *(() if request.ignore_end else end_ids)}
         self._ending = np.array(sorted(token for token in ending if 0 <= token < vocabulary_size), np.int64)
-        self.greedy = sampling.temperature < GREEDY_BELOW or sampling.top_k == 1
-        self.truncated = sampling.top_p < 1 or 1 < sampling.top_k < vocabulary_size or sampling.min_p > 0
+        self.greedy = sampling.temperature < GREEDY_BELOW or request.sampling.top_k == 1
+        self.truncated = sampling.top_p < 1 or sampling.top_k > 0 or sampling.min_p > 0
 
     def accept(self, token: int) -> None:
         """Take note of the sequence's next token."""

@@ -8,7 +8,8 @@ A truncated row is mostly decided by its 128 likeliest ids. Where these do not t
 the whole distribution and kept if all limits let them through; after a few, a search finds the limits themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
@@ -45,10 +46,10 @@ class Chosen:
 def choose(logits: Tensor, rows: Sequence[Row]) -> list[Chosen]:
     """Return the next token of each row of (rows, vocabulary), of any floating type, on any device; changes no logits.
 
-    Rows take from their own random numbers alone, so that a row's token does not depend on the others. A row without a
+    For that time torch has one thread in this process. Rows take from their own random numbers alone, so that a row's token does not depend on the others. A row without a
     finite logit, or with NaN or plus infinity in it, fails with NonFiniteResult.
     """
-    with torch.inference_mode():
+    with torch.inference_mode(), _one_thread():
         tokens = [-1] * len(rows)
         plain = [place for place, row in enumerate(rows) if row.greedy and not row.adjusted]
         others = [place for place, row in enumerate(rows) if not row.greedy or row.adjusted]
@@ -64,6 +65,20 @@ def choose(logits: Tensor, rows: Sequence[Row]) -> list[Chosen]:
             for place, logprobs in zip(places, found, strict=True):
                 chosen[place] = Chosen(tokens[place], logprobs)
     return chosen
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in the caller's thread: to wake others for each of some hundred short operations costs more than they save.
+
+    It also keeps sums the same whatever the number of threads.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _sample(logits: Tensor, rows: list[Row]) -> list[int]:
@@ -142,8 +157,10 @@ def _split(places: list[int], logits: Tensor) -> list[list[int]]:
 
 
 def _take(numbers: Tensor, places: list[int]) -> Tensor:
-    """Return these rows, which are in ascending order; all of them without a copy."""
-    return numbers if len(places) == len(numbers) else numbers[torch.tensor(places, device=numbers.device)]
+    """Return these rows, which are in ascending order; without a copy where they lie side by side."""
+    if places[-1] - places[0] == len(places) - 1:
+        return numbers[places[0] : places[-1] + 1]
+    return numbers[torch.tensor(places, device=numbers.device)]
 
 
 def _put(tokens: list[int], places: list[int], found: list[int]) -> None:

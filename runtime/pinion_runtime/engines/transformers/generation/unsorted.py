@@ -10,7 +10,7 @@ from .drawing import find
 from .row import Row
 
 _DRAWS = 8
-_HOPE = 0.2  # of one draw; with less the search costs less than as many draws as are likely
+_HOPE = 0.2  # chance of a draw to be let through; with less the search costs less than the draws
 
 
 class UnsortedRow:
@@ -18,28 +18,35 @@ class UnsortedRow:
 
     def __init__(self, logits: Tensor, probabilities: Tensor, row: Row) -> None:
         self._logits, self._probabilities, self._row = logits, probabilities, row
-        sampling, vocabulary = row.sampling, len(logits)
-        self._top_k = sampling.top_k if 0 < sampling.top_k < vocabulary else 0
+        sampling = row.sampling
+        self._top_k = sampling.top_k
         self._least = min(1.0, sampling.min_p) * float(probabilities.max()) if sampling.min_p > 0 else 0.0
         self._top_p = sampling.top_p
         self._lowest = -np.inf  # logit that may be chosen
-        if self._top_k and self._top_p < 1:
+        if self._top_k > 0 and self._top_p < 1:
             self._find_lowest()
 
     def choose(self, head: float, draw: Callable[[float], int]) -> int:
         """Return a token.
 
-        `head` is the probability of the likeliest ids, all of which may be chosen; `draw` makes an id of the whole
-        distribution of a number from 0 to 1.
+        `head` is the probability of the likeliest ids, of which there are no more than top_k. `draw` makes an id of the
+        whole distribution of a number from 0 to 1.
         """
-        sampling = self._row.sampling
-        hope = self._top_p if not self._top_k and sampling.min_p <= 0 else head
-        if hope >= _HOPE:
+        if self._hope(head) >= _HOPE:
             for _ in range(_DRAWS):
                 token = draw(self._row.draw())
                 if self._keeps(token):
                     return token
         return self._search()
+
+    def _hope(self, head: float) -> float:
+        """Return a chance that a draw from the whole distribution has at least: each limit keeps the likeliest ids."""
+        hope = self._top_p
+        if self._top_k > 0:
+            hope = min(hope, head)
+        if self._least > 0:
+            hope = min(hope, self._mass(torch.ge(self._probabilities, self._least, out=self._float())))
+        return hope
 
     def _find_lowest(self) -> None:
         """Turn top_k into a least logit, and top_p, a share of what top_k keeps, into one of the whole distribution."""
@@ -69,8 +76,10 @@ class UnsortedRow:
         logit, probability = float(self._logits[token]), float(self._probabilities[token])
         if probability < self._least or logit < self._lowest:
             return False
+        if self._top_k <= 0 and self._top_p >= 1:
+            return True
         above = self._above(logit)
-        if self._top_k and int(above.sum()) >= self._top_k:
+        if self._top_k > 0 and int(above.sum()) >= self._top_k:
             return False
         if self._top_p >= 1:
             return True
@@ -81,7 +90,7 @@ class UnsortedRow:
 
     def _search(self) -> int:
         """Draw from exactly the ids that the limits let through, found without sorting."""
-        if self._top_k:
+        if self._top_k > 0:
             self._find_lowest()
         kept = (self._logits >= self._lowest) & (self._probabilities >= self._least)
         if self._top_p < 1:
