@@ -192,3 +192,12 @@ def test_a_model_that_computes_no_numbers_is_refused(tmp_path: Path) -> None:
     tensors(folder, lambda found: found["model.norm.weight"].fill_(torch.nan))
     with pytest.raises(EngineLoadError, match="the model computes NaN or infinity for a text of"):
         load(folder)
+
+
+def test_half_precision_that_a_model_overflows_is_refused(tmp_path: Path) -> None:
+    """Its weights are right in float32, and the check at load is made there."""
+    folder = make_decoder(tmp_path / "model")
+    tensors(folder, lambda found: found[HEAD].mul_(2e4))
+    assert load(folder).capabilities.dtype == "float32"
+    with pytest.raises(EngineLoadError, match="a first token can't be computed: .* NaN or infinity"):
+        load(folder, dtype="float16")

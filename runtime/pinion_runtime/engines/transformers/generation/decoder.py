@@ -9,12 +9,13 @@ import torch
 import transformers
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
-from ....errors import EngineLoadError
+from ....errors import EngineLoadError, EngineOutOfMemory, ErrorCode
 from ....model.files import ModelFiles, read_model_files
 from ....model.own_code import FOR_TEXTS, refuse_own_code
 from ....model.tokenizer_files import check_tokenizer_files
 from ...memory_limit import available_memory
-from ...protocol import Capabilities, EngineSpec, Generate, Step
+from ...protocol import Capabilities, EngineSpec, Failure, Generate, Sampling, Step
+from ...token_bytes import int32_bytes
 from ..loading import ROUNDING, is_out_of_memory, load_errors, load_model, read_config
 from ..opened_files import OpenedFiles
 from ..tokenizer import load_tokenizer
@@ -53,13 +54,14 @@ class TransformersDecoder:
             own = declared.context_length(config, files.transformer)
             ids = [one for one in usable_ids(tokenizer.texts, tokenizer.special_ids) if one < vocabulary_size]
             strategy, capacity, reason = self._choose_strategy(model, dtype, ids, own, spec)
-        self._generation = Generation(
-            strategy,
-            context_length=capacity.context_length,
-            vocabulary_size=vocabulary_size,
-            end_ids=end_ids,
-            out_of_memory=is_out_of_memory,
-        )
+            self._generation = Generation(
+                strategy,
+                context_length=capacity.context_length,
+                vocabulary_size=vocabulary_size,
+                end_ids=end_ids,
+                out_of_memory=is_out_of_memory,
+            )
+            self._try(ids[:1])
         self._strategy = strategy
         self.tokenizer = tokenizer.json
         self.capabilities = Capabilities(
@@ -116,6 +118,14 @@ class TransformersDecoder:
         """Return what is allocated on the accelerator, 0 on a CPU."""
         return torch.cuda.memory_allocated() if self._device.type == "cuda" else 0
 
+    def _try(self, prompt: list[int]) -> None:
+        """Choose one token in the model's own precision, which makes the cache; raise what keeps it from that."""
+        self.add(Generate(0, "load", float("inf"), int32_bytes(prompt), 1, Sampling(temperature=0.0)))
+        while self.busy:
+            for step in self.step():
+                if step.failure is not None:
+                    raise _load_error(step.failure)
+
     def _choose_strategy(
         self, model: Any, dtype: torch.dtype, ids: list[int], own: int, spec: EngineSpec
     ) -> tuple[Strategy, Capacity, str]:
@@ -142,6 +152,12 @@ class TransformersDecoder:
         else:
             free = available_memory(int(_RESIDENT.read_text().split()[1]) * _PAGE)
         return int(free * _CACHE_SHARE)
+
+
+def _load_error(failure: Failure) -> EngineLoadError:
+    """Return the failure of a request at load as an error of loading."""
+    kind = EngineOutOfMemory if failure.code is ErrorCode.OUT_OF_MEMORY else EngineLoadError
+    return kind(f"a first token can't be computed: {failure.message}")
 
 
 def _untied(model: Any) -> str:

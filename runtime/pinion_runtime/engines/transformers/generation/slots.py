@@ -49,6 +49,7 @@ class Slots:
         self._device = model.device
         self.slab = Slab(model.config.get_text_config(decoder=True).num_hidden_layers, capacity, length)
         self._rows = [_Row() for _ in range(capacity)]
+        self._places: dict[int, int] = {}  # of running sequences, by their identity
         self._clock = count(1)
 
     @property
@@ -128,14 +129,16 @@ class Slots:
             self.slab.clear(place, min(self.slab.length, sequence.computed + sequence.pending))
         row.left = [] if spoiled else sequence.computed_tokens()
         row.sequence = None
+        del self._places[id(sequence)]
         row.used = next(self._clock)
 
     def _take(self, place: int, sequence: Sequence) -> None:
         row = self._rows[place]
+        self._places[id(sequence)] = place
         row.sequence, row.left, row.owner, row.used = sequence, [], sequence.request.message.owner, next(self._clock)
 
     def _place(self, sequence: Sequence) -> int:
-        return next(place for place, row in enumerate(self._rows) if row.sequence is sequence)
+        return self._places[id(sequence)]
 
     def _arrange(self, classes: dict[int, int], others: int) -> None:
         """Order rows by the class of their sequence; then come other running ones, `others`, and then free ones."""
@@ -143,3 +146,6 @@ class Slots:
         for one, other in exchanges(order):
             self.slab.swap(one, other, max(self._rows[one].length, self._rows[other].length))
             self._rows[one], self._rows[other] = self._rows[other], self._rows[one]
+            for place in (one, other):
+                if (sequence := self._rows[place].sequence) is not None:
+                    self._places[id(sequence)] = place
