@@ -104,6 +104,7 @@ class _Text:
     def __init__(self, pod: Pod, generation: GenerationFiles, templates: ChatTemplates) -> None:
         self._pod = pod
         self._generation = generation
+        self._sources = templates.by_name
         self._templates = TemplateRunner(templates)
         self._capacity = 0  # tokens of the engine's cache; known when it is loaded
         limits = pod.limits
@@ -127,7 +128,8 @@ class _Text:
         self._capacity = capabilities.context_length * capabilities.max_sequences
         probe = await self._templates.probe()
         self._pod.model = self._pod.model.model_copy(update={"chat": not probe.error, "chat_reason": probe.error})
-        return TextServing(tokenizer, capabilities, files, self.queue, self._generation, Chat(self._templates, probe))
+        chat = Chat(self._templates, probe, await asyncio.to_thread(tokenizer.chat_encoder, self._sources))
+        return TextServing(tokenizer, capabilities, files, self.queue, self._generation, chat)
 
     def _passed(self, stats: PassStats) -> None:
         self._pod.metrics.generation.passed(stats.running, stats.used_tokens, self._capacity)

@@ -1,7 +1,7 @@
 """Texts to token ids in the front process, with the Rust tokenizers; no torch."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -10,6 +10,7 @@ from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import normalizers
 
 from ..errors import EngineLoadError, InvalidInput
+from .chat_encoding import ChatEncoder
 from .cutting import Cutter, special_ends
 from .detokenizing import Detokenizer
 from .files import ModelFiles, read_model_files
@@ -178,6 +179,10 @@ class Tokenizer:
     def detokenizer(self, prompt: Sequence[int], *, skip_special_tokens: bool) -> Detokenizer:
         """Return what makes text of the ids that follow a prompt."""
         return Detokenizer(self._rust, prompt, skip_special_tokens)
+
+    def chat_encoder(self, templates: Mapping[str, str]) -> ChatEncoder:
+        """Return what makes ids of a chat's prompt; to be made before requests use this tokenizer."""
+        return ChatEncoder(self._rust, templates)
 
     def text_of(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         """Return the text of token ids."""

@@ -24,6 +24,7 @@ from pinion_contract.status import (
 from pinion_ipfs import findings
 
 from ..engines.protocol import Capabilities
+from ..model.chat_encoding import ChatEncoder
 from ..model.files import ModelFiles
 from ..model.generation_files import GenerationFiles
 from ..model.template_runner import TemplateProbe, TemplateRunner
@@ -61,6 +62,7 @@ class Chat:
 
     templates: TemplateRunner
     probe: TemplateProbe
+    encoder: ChatEncoder
 
 
 @dataclass(frozen=True)

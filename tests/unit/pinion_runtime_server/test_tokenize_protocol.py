@@ -24,10 +24,10 @@ USER = {"role": "user", "content": "x"}
     [
         ({"prompt": "x"}, TokenizeRequest(None, "x", (), TemplateOptions(), True)),
         ({"model": "m", "prompt": "", "add_special_tokens": False}, TokenizeRequest("m", "", (), TemplateOptions(), False)),
-        ({"messages": [USER], "tools": None}, TokenizeRequest(None, None, (USER,), TemplateOptions(), False)),
+        ({"messages": [USER], "tools": None}, TokenizeRequest(None, None, (USER,), TemplateOptions(), True)),
         (
-            {"messages": [USER], "add_special_tokens": True, "add_generation_prompt": False, "chat_template_kwargs": {"a": 1}},
-            TokenizeRequest(None, None, (USER,), TemplateOptions(False, False, {"a": 1}), True),
+            {"messages": [USER], "add_special_tokens": False, "add_generation_prompt": False, "chat_template_kwargs": {"a": 1}},
+            TokenizeRequest(None, None, (USER,), TemplateOptions(False, False, {"a": 1}), False),
         ),
     ],
 )
@@ -43,6 +43,7 @@ def test_a_text_or_a_conversation(body: dict[str, Any], request_: TokenizeReques
         ({"prompt": ["x"]}, "prompt", "string"),
         ({"prompt": 5}, "prompt", "string"),
         ({"prompt": "x", "add_special_tokens": 1}, "add_special_tokens", "true or false"),
+        ({"messages": [USER], "add_special_tokens": True}, "add_special_tokens", "their template"),
         ({"prompt": "x", "add_generation_prompt": True}, "add_generation_prompt", "only taken with 'messages'"),
         ({"prompt": "x", "temperature": 1}, "temperature", "Unsupported"),
         ({"prompt": "x", "return_token_strs": True}, "return_token_strs", "/detokenize"),

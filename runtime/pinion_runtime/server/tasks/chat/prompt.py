@@ -1,44 +1,46 @@
 """From messages to token ids: normalised, written by the model's template in its own process, tokenised without more."""
 
+import asyncio
+
 from ....errors import InvalidInput
 from ....model.chat_messages import InvalidMessage, normalise_messages
 from ....model.template_protocol import TemplateFailure
 from ....model.template_runner import TemplateError
 from ....pod.state import TextServing
 from ...errors import ApiError, Code, invalid
-from ..generation.prompts import prompt_ids
-from ..texts import Inputs
+from ..generation.prompts import check_count
 from .messages import Messages
 from .protocol import TemplateOptions
 
 _FIELD = "messages"
 _RETRY_SECONDS = 1.0
+_LOOP_CHARACTERS = 2048  # a longer prompt is tokenised on a thread
 
 
 async def chat_ids(messages: Messages, template: TemplateOptions, serving: TextServing, most: int) -> list[int]:
-    """Return the prompt's token ids, of which there may be `most`; raise the ApiError that tells why there are none."""
-    text = await chat_prompt(messages, template, serving)
-    # What the template writes is the whole prompt: a tokenizer that begins every text would begin it twice.
-    (ids,) = await prompt_ids(Inputs(_FIELD, (text,), (), is_list=False), serving, most, special_tokens=False)
-    return ids
+    """Return the prompt's token ids, of which there may be `most`; raise the ApiError that tells why there are none.
 
-
-async def chat_prompt(messages: Messages, template: TemplateOptions, serving: TextServing) -> str:
-    """Return the prompt; raise the ApiError that tells why there is none."""
+    Control tokens that a caller typed are text in it.
+    """
+    chat = serving.chat
     try:
-        normalised = normalise_messages(list(messages), knows_developer=serving.chat.probe.knows_developer)
-        return await serving.chat.templates.render(
-            normalised,
-            variables=template.variables,
+        normalised = normalise_messages(list(messages), knows_developer=chat.probe.knows_developer)
+        text = await chat.templates.render(
+            chat.encoder.mark(normalised),
+            variables=chat.encoder.mark(dict(template.variables or {})),
             add_generation_prompt=template.add_generation_prompt,
             continue_final_message=template.continue_final_message,
         )
+        encode = chat.encoder.encode
+        ids = encode(text) if len(text) <= _LOOP_CHARACTERS else await asyncio.to_thread(encode, text)
     except InvalidMessage as error:
         raise invalid(f"{error}.", param=error.place) from None
     except TemplateError as error:
         raise _refusal(error) from error
     except InvalidInput as error:
-        raise invalid(f"{error}.", param="chat_template_kwargs") from None
+        raise invalid(f"{error}.", param=_FIELD) from None
+    check_count(len(ids), _FIELD, most)
+    return ids
 
 
 def _refusal(error: TemplateError) -> ApiError:

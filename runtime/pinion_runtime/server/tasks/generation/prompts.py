@@ -25,9 +25,7 @@ class Caller:
     deadline: float  # of time.monotonic()
 
 
-async def prompt_ids(
-    inputs: Inputs, serving: TextServing, most: int, *, special_tokens: bool = True, may_be_empty: bool = False
-) -> list[list[int]]:
+async def prompt_ids(inputs: Inputs, serving: TextServing, most: int, *, special_tokens: bool = True) -> list[list[int]]:
     """Return the token ids of all prompts; raise the 400 that names the prompt. `most`: tokens of all of them together.
 
     `special_tokens`: texts get those of the tokenizer.
@@ -45,17 +43,22 @@ async def prompt_ids(
         message = f"'{where}' has {many} tokens; this model's context has {error.limit}."
         raise invalid(message, param=where, code=Code.CONTEXT_LENGTH_EXCEEDED) from None
     except TooManyTokens as error:
-        message = (
-            f"The prompts have more than {error.limit} tokens; no more are taken in one request (limits.maxTokensPerRequest)."
-        )
-        raise ApiError(413, Code.REQUEST_TOO_LARGE, message, param=inputs.field) from None
+        raise _too_many(f"more than {error.limit}", inputs.field, most) from None
     except InvalidInput as error:
         raise invalid(f"{error}.", param=inputs.where(error.index)) from None
-    for index, ids in enumerate(prompts):
-        if not ids and not may_be_empty:
-            where = inputs.where(index)
-            raise invalid(f"'{where}' has no token for this model; there is nothing to continue.", param=where)
+    check_count(sum(map(len, prompts)), inputs.field, most)
     return prompts
+
+
+def check_count(tokens: int, field: str, most: int) -> None:
+    """Raise the 413 for more tokens than are taken in one request."""
+    if tokens > most:
+        raise _too_many(f"{tokens}", field, most)
+
+
+def _too_many(tokens: str, field: str, most: int) -> ApiError:
+    message = f"'{field}' has {tokens} tokens; at most {most} are taken in one request (limits.maxTokensPerRequest)."
+    return ApiError(413, Code.REQUEST_TOO_LARGE, message, param=field)
 
 
 def to_generate(
@@ -63,6 +66,8 @@ def to_generate(
 ) -> Generate:
     """Return the engine's request; raise the 400 for what the model has no room for, or no id."""
     capabilities = serving.capabilities
+    if not prompt:
+        raise invalid(f"'{where}' has no token for this model; there is nothing to continue.", param=where)
     if options.n > capabilities.max_sequences:
         most = f"this pod generates at most {capabilities.max_sequences} answers at a time"
         raise invalid(f"'n' is {options.n}; {most}.", param="n")

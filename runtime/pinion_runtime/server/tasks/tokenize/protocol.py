@@ -22,7 +22,7 @@ _OWN = (
     Field(
         "add_special_tokens",
         Effect.HONOURED,
-        "the tokenizer's special tokens around it; true by default for 'prompt', false for 'messages'",
+        "the tokenizer's special tokens around the prompt, the default; around 'messages' the template puts what belongs there",
         "true or false",
         lambda value: isinstance(value, bool),
     ),
@@ -61,6 +61,9 @@ def parse_tokenize(body: bytes) -> TokenizeRequest:
     values, is_chat = given.values, "messages" in given.own
     if is_chat and "prompt" in given.own:
         raise invalid("Give 'prompt' or 'messages', not both.", param="messages")
+    if is_chat and values.get("add_special_tokens"):
+        message = "'add_special_tokens' can't be true with 'messages': their template writes those that belong there."
+        raise invalid(message, param="add_special_tokens")
     for name in () if is_chat else ("add_generation_prompt", "continue_final_message", "chat_template_kwargs"):
         if name in values:
             raise invalid(f"'{name}' is only taken with 'messages'.", param=name)
@@ -69,7 +72,7 @@ def parse_tokenize(body: bytes) -> TokenizeRequest:
         prompt=None if is_chat else _text(given.required("prompt")),
         messages=parse_messages(given.own["messages"]) if is_chat else (),
         template=parse_template(values),
-        add_special_tokens=values.get("add_special_tokens", not is_chat),
+        add_special_tokens=values.get("add_special_tokens", True),
     )
 
 

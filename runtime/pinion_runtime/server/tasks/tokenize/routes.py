@@ -11,7 +11,7 @@ from ...errors import invalid
 from ...gate import require_generation
 from ...http import Request, Response
 from ..carrying import carry_out, check_model
-from ..chat.prompt import chat_prompt
+from ..chat.prompt import chat_ids
 from ..fields import Field
 from ..generation.prompts import prompt_ids
 from ..generation.reading import check_query
@@ -35,13 +35,12 @@ def tokenize_routes(pod: Pod, admission: Admission) -> dict[str, dict[str, Handl
 
     async def to_ids(request: TokenizeRequest, serving: TextServing, _: Callable[[], None]) -> bytes:
         check_model(request.model, pod)
-        field = "prompt"
-        text = request.prompt
+        most, text = pod.limits.max_tokens_per_request, request.prompt
         if text is None:
-            field, text = "messages", await chat_prompt(request.messages, request.template, serving)
-        inputs = Inputs(field, (text,), (), is_list=False)
-        most, special = pod.limits.max_tokens_per_request, request.add_special_tokens
-        (ids,) = await prompt_ids(inputs, serving, most, special_tokens=special, may_be_empty=True)
+            ids = await chat_ids(request.messages, request.template, serving, most)
+        else:
+            inputs = Inputs("prompt", (text,), (), is_list=False)
+            (ids,) = await prompt_ids(inputs, serving, most, special_tokens=request.add_special_tokens)
         return write_tokens(ids, serving.capabilities.context_length)
 
     async def to_text(request: DetokenizeRequest, serving: TextServing, _: Callable[[], None]) -> bytes:

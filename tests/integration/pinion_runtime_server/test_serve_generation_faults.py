@@ -1,0 +1,214 @@
+"""Streams while something breaks: an engine, a client, the pod, a limit; each ends as it should, and what follows is right."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from pinion_contract import metric_names as names
+from pinion_contract.status import Phase
+from pinion_runtime.pod.memory import tree
+from tests.support.decoders import make_decoder
+from tests.support.hub import Hub
+from tests.support.serve import Serve, Served, eventually
+
+pytestmark = pytest.mark.model
+
+NAME = "long-llama"
+SEQUENCES = 8
+CONTEXT = 16_384  # an answer of this length does not end while a test looks at it
+PATIENCE = 120.0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = make_decoder(tmp_path_factory.mktemp("decoder") / NAME, "llama", max_position_embeddings=CONTEXT)
+    (made / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    return made
+
+
+@pytest.fixture
+def starter(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    made = Serve(hub, tmp_path_factory.mktemp("serve"), tmp_path_factory.mktemp("cache"))
+    try:
+        yield made
+    finally:
+        made.stop_all()
+
+
+@pytest.fixture(scope="module")
+def served(hub: Hub, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    made = Serve(hub, tmp_path_factory.mktemp("serve"), tmp_path_factory.mktemp("cache"))
+    try:
+        yield start(made, folder)
+    finally:
+        made.stop_all()
+
+
+def start(starter: Serve, folder: Path, *flags: str) -> Served:
+    running = starter.local(str(folder), NAME, "--max-sequences", str(SEQUENCES), *flags)
+    running.wait_ready()
+    return running
+
+
+def body(seed: int = 0, **fields: Any) -> dict[str, Any]:
+    """Return a request whose answer is as long as the context."""
+    return {"model": NAME, "prompt": [5 + seed, 6, 7], "temperature": 0, "ignore_eos": True, "stream": True, **fields}
+
+
+async def stream(served: Served, request: dict[str, Any], headers: dict[str, str] | None = None) -> AsyncIterator[Any]:
+    """Yield the data of a stream's events; the last is "[DONE]" where nothing is missing."""
+    async with (
+        httpx.AsyncClient(timeout=PATIENCE, verify=False) as client,
+        client.stream("POST", served.base + "/v1/completions", json=request, headers=headers) as answer,
+    ):
+        assert answer.status_code == 200, await answer.aread()
+        async for line in answer.aiter_lines():
+            if line:
+                data = line.removeprefix("data: ")
+                yield data if data == "[DONE]" else json.loads(data)
+
+
+async def first_of(served: Served, request: dict[str, Any], begun: asyncio.Semaphore) -> list[Any]:
+    """Read a stream to its end, however that comes; say when it has begun. Returns its last two events."""
+    last: list[Any] = []
+    try:
+        async with aclosing(stream(served, request)) as events:  # type: ignore[type-var]
+            async for event in events:
+                if not last:
+                    begun.release()
+                last = [*last[-1:], event]
+    except httpx.RemoteProtocolError:
+        last = [*last[-1:], "broken off"]
+    return last
+
+
+def engine_of(served: Served) -> int:
+    """Return the process id of the engine."""
+    (pid,) = [pid for pid in tree(served.process.pid) if b"engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return pid
+
+
+async def answer(served: Served, **fields: Any) -> str:
+    found = await asyncio.to_thread(served.post, body(**{"stream": False, "max_tokens": 6, **fields}), path="/v1/completions")
+    assert found.status_code == 200, found.text
+    return str(found.json()["choices"][0]["text"])
+
+
+async def test_a_killed_engine_ends_each_stream_with_an_error_and_the_next_answer_is_right(served: Served) -> None:
+    expected = await answer(served)
+    begun = asyncio.Semaphore(0)
+    streams = [asyncio.ensure_future(first_of(served, body(seed), begun)) for seed in range(2 * SEQUENCES)]
+    for _ in range(SEQUENCES):
+        await begun.acquire()
+    os.kill(engine_of(served), signal.SIGKILL)
+    await eventually(lambda: sum(each.done() for each in streams) >= SEQUENCES, PATIENCE, "the streams of the dead engine end")
+    for each in [each for each in streams if each.done()]:
+        error, end = each.result()
+        assert (error["error"]["code"], end) == ("engine_died", "broken off")
+    for each in streams:
+        each.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+    served.wait_for(Phase.READY)
+    assert await answer(served) == expected
+    assert served.status().engine_restarts == 1
+
+
+async def test_a_client_that_goes_frees_its_place(served: Served) -> None:
+    begun = asyncio.Semaphore(0)
+    streams = [asyncio.ensure_future(first_of(served, body(seed), begun)) for seed in range(SEQUENCES)]
+    for _ in streams:
+        await begun.acquire()
+    assert served.metric(names.SEQUENCES_RUNNING) == SEQUENCES
+    for each in streams:
+        each.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+    await eventually(lambda: served.status().queue.running_requests == 0, PATIENCE, "the places are free")
+    assert len(await answer(served)) > 0
+    assert served.metric(names.REQUESTS_TOTAL, status="499") >= SEQUENCES
+
+
+def test_the_official_client_raises_what_the_event_says(served: Served) -> None:
+    with openai.OpenAI(base_url=f"{served.base}/v1", api_key="none", max_retries=0, timeout=PATIENCE) as client:
+        chunks = client.completions.create(model=NAME, prompt="A heron", max_tokens=CONTEXT - 20, stream=True)
+        next(iter(chunks))
+        os.kill(engine_of(served), signal.SIGKILL)
+        with pytest.raises(openai.APIError, match="engine died"):
+            list(chunks)
+    served.wait_for(Phase.READY)
+
+
+async def test_what_is_too_much_is_refused_at_once_and_in_order(starter: Serve, folder: Path) -> None:
+    served = start(starter, folder, "--max-queued-requests", "1", "--request-timeout-seconds", "2")
+    begun = asyncio.Semaphore(0)
+    streams = [asyncio.ensure_future(first_of(served, body(seed), begun)) for seed in range(SEQUENCES)]
+    for _ in streams:
+        await begun.acquire()
+    waits = asyncio.ensure_future(first_of(served, body(50), begun))
+    await eventually(lambda: served.status().queue.queued_requests == 1, PATIENCE, "one waits")
+    full = await asyncio.to_thread(served.post, body(51), path="/v1/completions")
+    assert (full.status_code, full.json()["error"]["code"]) == (429, "queue_full")
+    assert 1 <= int(full.headers["retry-after"]) <= 120
+    never = await asyncio.to_thread(served.post, body(51, max_tokens=CONTEXT), path="/v1/completions")
+    assert (never.status_code, never.json()["error"]["code"]) == (400, "context_length_exceeded")
+    for error, end in await asyncio.gather(*streams):
+        assert (error["error"]["code"], end) == ("deadline_exceeded", "broken off")
+    await asyncio.gather(waits, return_exceptions=True)
+
+
+async def test_streams_end_within_the_grace_period(starter: Serve, folder: Path) -> None:
+    served = start(starter, folder, "--grace-seconds", "60")
+    begun = asyncio.Semaphore(0)
+    finishing = [asyncio.ensure_future(first_of(served, body(seed, max_tokens=400), begun)) for seed in range(4)]
+    for _ in finishing:
+        await begun.acquire()
+    served.terminate()
+    for usual, end in await asyncio.gather(*finishing):
+        assert (usual["choices"][0]["finish_reason"], end) == ("length", "[DONE]")
+    assert served.wait_ended() == 0
+
+
+async def test_what_can_not_end_within_the_grace_period_is_told_so(starter: Serve, folder: Path) -> None:
+    served = start(starter, folder, "--grace-seconds", "2")
+    begun = asyncio.Semaphore(0)
+    endless = asyncio.ensure_future(first_of(served, body(), begun))
+    await begun.acquire()
+    served.terminate()
+    error, end = await endless
+    assert (error["error"]["code"], end) == ("shutting_down", "broken off")
+    assert served.wait_ended() == 0
+
+
+async def test_a_client_with_many_requests_does_not_keep_another_waiting(starter: Serve, folder: Path, tmp_path: Path) -> None:
+    for client in ("many", "one"):
+        (tmp_path / client).write_text(f"sk-{client}-key")
+    served = start(starter, folder, "--api-keys-dir", str(tmp_path), "--max-queued-requests", "200")
+    begun = asyncio.Semaphore(0)
+
+    async def many(seed: int) -> None:
+        keys = {"authorization": "Bearer sk-many-key"}
+        async with aclosing(stream(served, body(seed, max_tokens=600), keys)) as events:  # type: ignore[type-var]
+            async for _ in events:
+                begun.release()
+
+    streams = [asyncio.ensure_future(many(seed)) for seed in range(5 * SEQUENCES)]
+    for _ in range(SEQUENCES):
+        await begun.acquire()
+    keys = {"authorization": "Bearer sk-one-key"}
+    found = await asyncio.to_thread(
+        served.post, body(1, stream=False, max_tokens=4), path="/v1/completions", headers=keys, timeout=PATIENCE
+    )
+    assert found.status_code == 200
+    finished = sum(each.done() for each in streams)
+    assert finished <= 2 * SEQUENCES, f"{finished} of the {len(streams)} that came before had ended"
+    for each in streams:
+        each.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
