@@ -27,7 +27,7 @@ from pinion_runtime.errors import ErrorCode, InvalidInput
 
 pytestmark = pytest.mark.model
 
-DRAWS = 2500
+DRAWS = 1500
 INFINITY = math.inf
 PROMPT, ANSWER = (3, 7, 7, 1, 40), (7, 9, 9, 9, 2)
 
@@ -360,7 +360,7 @@ MIXED: list[dict[str, Any]] = [
 ]
 
 
-def write(places: Sequence[int], vocabulary: int, dtype: torch.dtype, steps: int = 12) -> dict[int, list[int]]:
+def write(places: Sequence[int], vocabulary: int, dtype: torch.dtype, steps: int = 6) -> dict[int, list[int]]:
     """Return the tokens of these sequences, in one batch in this order; a sequence's logits depend on its own last token."""
     rows = {place: make_row(vocabulary, seed=place, **MIXED[place % len(MIXED)]) for place in places}
     texts: dict[int, list[int]] = {place: [place] for place in places}

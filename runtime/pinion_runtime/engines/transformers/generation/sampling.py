@@ -46,8 +46,9 @@ class Chosen:
 def choose(logits: Tensor, rows: Sequence[Row]) -> list[Chosen]:
     """Return the next token of each row of (rows, vocabulary), of any floating type, on any device; changes no logits.
 
-    For that time torch has one thread in this process. Rows take from their own random numbers alone, so that a row's token does not depend on the others. A row without a
-    finite logit, or with NaN or plus infinity in it, fails with NonFiniteResult.
+    Rows take from their own random numbers alone, so that a row's token does not depend on the others. A row without a
+    finite logit, or with NaN or plus infinity in it, fails with NonFiniteResult. Meanwhile torch has one thread in this
+    process.
     """
     with torch.inference_mode(), _one_thread():
         tokens = [-1] * len(rows)
