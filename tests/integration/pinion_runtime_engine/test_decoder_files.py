@@ -9,6 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pinion_runtime.engines.memory_limit import available_memory
+from pinion_runtime.engines.transformers.generation.capacity import FEW_SEQUENCES
+from pinion_runtime.engines.worker import measure_memory
 from pinion_runtime.errors import EngineLoadError, EngineOutOfMemory
 from tests.support.decoders import Decoders, generate, load, make_decoder, prompt_of, request, run
 
@@ -137,6 +140,20 @@ def test_the_shape_of_the_cache(decoders: Decoders, wishes: Any, context: int, s
     assert (found.task, found.dimensions, found.vocabulary_size) == ("text-generation", 0, 500)
 
 
+def test_a_context_that_memory_does_not_give_is_cut_and_takes_memory_only_where_it_is_used(decoders: Decoders) -> None:
+    folder = decoders.make("llama", max_position_embeddings=1 << 28)
+    before = measure_memory().resident_bytes
+    decoder = load(folder)
+    found = decoder.capabilities
+    assert found.max_sequences == FEW_SEQUENCES
+    assert found.context_length < 1 << 28
+    assert found.context_length % 64 == 0
+    token_bytes = 3 * 2 * 2 * 16 * 4  # layers, keys and values, heads, their width, float32
+    assert found.context_length * FEW_SEQUENCES * token_bytes < available_memory(0)
+    assert run(decoder, request(1, PROMPT, 12))[1].tokens == generate(folder, PROMPT, 12)
+    assert measure_memory().resident_bytes - before < 100 << 20
+
+
 def test_one_at_a_time_has_one_place(decoders: Decoders) -> None:
     found = load(decoders.make("gpt_neo"), context_length=100, max_sequences=8).capabilities
     assert (found.context_length, found.max_sequences) == (100, 1)
@@ -199,5 +216,5 @@ def test_half_precision_that_a_model_overflows_is_refused(tmp_path: Path) -> Non
     folder = make_decoder(tmp_path / "model")
     tensors(folder, lambda found: found[HEAD].mul_(2e4))
     assert load(folder).capabilities.dtype == "float32"
-    with pytest.raises(EngineLoadError, match="a first token can't be computed: .* NaN or infinity"):
+    with pytest.raises(EngineLoadError, match=r"a first token can't be computed: .* NaN or infinity"):
         load(folder, dtype="float16")

@@ -237,6 +237,14 @@ def test_a_row_without_numbers_fails_alone(spoiled: Any) -> None:
     assert len({tuple(after[key].tokens) for key in range(3, 6)}) == 1
 
 
+def test_what_failed_is_not_used_again(spoiled: Any) -> None:
+    good = prompt_of(40, seed=22)
+    expected = run(spoiled, request(1, good, 9, owner="another"))[1].tokens
+    assert 2 in run(spoiled, request(2, [*good[:30], SPOILED, 9], 9, owner="one")).failures
+    answer = run(spoiled, request(3, good, 9, owner="one"))[3]
+    assert (answer.cached_tokens, answer.tokens) == (0, expected)
+
+
 def test_a_row_that_fails_in_mid_answer(spoiled: Any) -> None:
     sampling = Sampling(temperature=0.0, logit_bias={SPOILED: 1e6})
     answers = run(spoiled, request(1, prompt_of(20), 9, sampling=sampling), request(2, prompt_of(21), 9))

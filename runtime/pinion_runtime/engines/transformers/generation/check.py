@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from ....errors import EngineLoadError
+from ....errors import EngineLoadError, ErrorCode
 from ...protocol import Generate, Sampling
 from ...token_bytes import int32_bytes
+from ..loading import is_out_of_memory
 from .generation import Generation
 from .masks import Visible, visible_keys
+from .model_call import logits_width
 from .one_at_a_time import OneAtATime
 from .prefill import ChunkSize
 from .sampling import Chosen
@@ -103,7 +105,7 @@ def check_slots(model: Any, ids: Many[int], longest: int, tolerance: float, visi
         wanted = samples(model, ids, window, longest)
         length = max(len(sample.prompt) + len(sample.tokens) for sample in wanted)
         slots = Slots(model, _ROWS, length, visible)
-        found = replay(slots, wanted, model.config.get_text_config(decoder=True).vocab_size)
+        found = replay(slots, wanted, logits_width(model))
     if silent := slots.slab.silent_layers:
         raise CannotShare(f"layers {', '.join(map(str, silent))} keep nothing in the cache")
     difference = worst_difference(wanted, found)
@@ -114,7 +116,7 @@ def check_slots(model: Any, ids: Many[int], longest: int, tolerance: float, visi
 
 def check_one_at_a_time(model: Any, ids: Many[int], longest: int, tolerance: float) -> bool:
     """Raise EngineLoadError unless one sequence at a time gives what `generate` does; tell whether a mask has to go with it."""
-    vocabulary_size = model.config.get_text_config(decoder=True).vocab_size
+    vocabulary_size = logits_width(model)
     found = []
     with short_windows(model.config) as window:
         wanted = samples(model, ids, window, longest)[:2]
@@ -164,7 +166,7 @@ def replay(strategy: Strategy, wanted: Many[Sample], vocabulary_size: int) -> li
         context_length=max(len(sample.prompt) + len(sample.tokens) for sample in wanted),
         vocabulary_size=vocabulary_size,
         end_ids=(),
-        out_of_memory=lambda error: False,
+        out_of_memory=is_out_of_memory,
         choose=follow,
         chunk=ChunkSize(_WINDOW),
     )
@@ -182,6 +184,8 @@ def _run(generation: Generation, steps: int) -> None:
         if not generation.busy:
             return
         for step in generation.step():
+            if step.failure is not None and step.failure.code is ErrorCode.OUT_OF_MEMORY:
+                raise step.failure.to_error()
             if step.failure is not None:
                 raise CannotShare(step.failure.message)
 

@@ -23,6 +23,7 @@ from . import declared
 from .capacity import Capacity, check_wishes, plan
 from .check import check_causal, check_one_at_a_time, check_slots, usable_ids
 from .generation import Generation
+from .model_call import logits_width
 from .one_at_a_time import OneAtATime
 from .precision import half_bytes, in_float32
 from .slab import CannotShare
@@ -49,7 +50,7 @@ class TransformersDecoder:
             model, dtype = load_model(files, _model_class(config, files), config, spec.dtype, self._opened)
             model.eval().requires_grad_(requires_grad=False).to(self._device)
             tokenizer = load_tokenizer(files, self._opened)
-            vocabulary_size = _vocabulary_size(model)
+            vocabulary_size = logits_width(model)
             end_ids = declared.end_ids(config, files.transformer, vocabulary_size)
             own = declared.context_length(config, files.transformer)
             ids = [one for one in usable_ids(tokenizer.texts, tokenizer.special_ids) if one < vocabulary_size]
@@ -166,12 +167,6 @@ def _untied(model: Any) -> str:
     if head is None or not model.config.get_text_config(decoder=True).tie_word_embeddings or head.weight is embeddings.weight:
         return ""
     return "config.json ties head and embeddings, and the checkpoint has two different tensors: each is used as it is"
-
-
-def _vocabulary_size(model: Any) -> int:
-    """Return how many logits a step has."""
-    head = model.get_output_embeddings()
-    return int(head.weight.shape[0]) if head is not None else int(model.config.get_text_config(decoder=True).vocab_size)
 
 
 def _model_class(config: Any, files: ModelFiles) -> Any:

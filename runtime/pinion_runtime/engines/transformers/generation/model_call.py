@@ -10,6 +10,12 @@ from torch import Tensor
 _CACHES = ("cache", "past_key_values", "cache_params")  # transformers 5.24 renamed them all to the first
 
 
+def logits_width(model: Any) -> int:
+    """Return how many logits a step has: the ids that can be chosen, which may be more or fewer than the tokenizer's."""
+    head = model.get_output_embeddings()
+    return int(head.weight.shape[0]) if head is not None else int(model.config.get_text_config(decoder=True).vocab_size)
+
+
 class ModelCall:
     """Calls a model for the logits after some of its tokens."""
 

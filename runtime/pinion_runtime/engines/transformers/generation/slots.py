@@ -45,9 +45,12 @@ class Slots:
         self._call = ModelCall(model)
         if self._call.cache_name not in ("cache", "past_key_values") or not self._call.takes_positions:
             raise CannotShare("forward takes no cache, or no positions")
+        layers = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
+        if not isinstance(layers, int):
+            raise CannotShare("its configuration tells no number of layers")
         self.capacity, self._visible = capacity, visible
         self._device = model.device
-        self.slab = Slab(model.config.get_text_config(decoder=True).num_hidden_layers, capacity, length)
+        self.slab = Slab(layers, capacity, length)
         self._rows = [_Row() for _ in range(capacity)]
         self._places: dict[int, int] = {}  # of running sequences, by their identity
         self._clock = count(1)
