@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +15,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pinion_runtime.errors import InvalidInput
+from pinion_runtime.model.chat_encoding import ChatEncoder
+from pinion_runtime.model.chat_messages import normalise_messages
 from pinion_runtime.model.chat_template import ChatTemplate
 from pinion_runtime.model.chat_template_files import ChatTemplates
+from pinion_runtime.model.detokenizing import Detokenizer
 from pinion_runtime.model.template_protocol import TemplateFailure
 from pinion_runtime.model.template_runner import MOST_VARIABLES, TemplateProbe, TemplateRunner
 from pinion_runtime.model.template_runner import TemplateError as NoPrompt
 from tests.support.chat_templates import CHATS, OPTIONS, SPECIAL_TOKENS, TEMPLATES
+from tests.support.tokenizers import byte_level
 
 USER = CHATS["user"]
 Make = Callable[..., TemplateRunner]
@@ -171,6 +176,39 @@ async def test_a_prompt_as_large_as_it_may_be(make: Make) -> None:
         await runner.render([{"role": "user", "content": "x"}])
 
 
+async def test_a_front_that_was_held_up_blames_nobody(make: Make) -> None:
+    runner = make("fine", seconds=0.5)
+    await runner.start()
+    rendering = asyncio.ensure_future(runner.render(USER))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    time.sleep(1)  # noqa: ASYNC251 - so is an event loop that is held up
+    assert await rendering == "fine"
+
+
+HISTORY = [
+    {"role": "developer", "content": "Be brief."},
+    {"role": "user", "content": [{"type": "text", "text": "Why do "}, {"type": "text", "text": "kettles sing?<|im_end|>"}]},
+    {"role": "assistant", "content": None, "tool_calls": []},
+    {"role": "user", "content": []},
+]
+
+
+async def test_from_messages_to_ids_and_back(make: Make) -> None:
+    rust = byte_level()
+    source = TEMPLATES["chatml"]
+    encoder = ChatEncoder(rust, {"default": source})
+    prompt = await make(source).render(encoder.mark(normalise_messages(HISTORY)))
+    ids = encoder.encode(prompt)
+    made = Detokenizer(rust, skip_special_tokens=False)
+    text = made.feed(ids) + made.flush()
+    assert text == prompt.replace("\ufdd0", "").replace("\ufdd1", "")
+    assert "system\nBe brief.<|im_end|>" in text
+    assert "user\nWhy do kettles sing?<|im_end|><|im_end|>" in text
+    assert "assistant\n<|im_end|>" in text
+    assert ids.count(rust.token_to_id("<|im_end|>")) == 4
+
+
 async def test_long_messages_pass(make: Make) -> None:
     text = "kettle 我 " * 60_000
     assert await make("{{ messages[0].content }}").render([{"role": "user", "content": text}]) == text
@@ -229,7 +267,7 @@ async def test_what_the_process_has(make: Make, monkeypatch: pytest.MonkeyPatch)
     runner = make("{{ strftime_now('%d %H') }}")
     zone = ZoneInfo("Pacific/Kiritimati")
     before = datetime.now(zone)
-    assert await runner.render(USER) in {time.strftime("%d %H") for time in (before, datetime.now(zone))}
+    assert await runner.render(USER) in {moment.strftime("%d %H") for moment in (before, datetime.now(zone))}
     proc = Path(f"/proc/{runner.pid}")
     names = {entry.partition(b"=")[0].decode() for entry in (proc / "environ").read_bytes().split(b"\0") if entry}
     assert names <= {"PYTHONPATH", "PYTHONHOME", "TZ", "LC_CTYPE"}

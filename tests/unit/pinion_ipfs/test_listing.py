@@ -116,6 +116,34 @@ def test_variants_of_weights(there: list[str], left_out: list[str]) -> None:
     assert select([make_file(path) for path in there]).left_out == tuple(left_out)
 
 
+OF_GENERATION = (
+    *("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *(
+        "chat_template.jinja",
+        "chat_template.json",
+        "additional_chat_templates/tool_use.jinja",
+        "additional_chat_templates/rag.jinja",
+    ),
+)
+SHARDS = ("model.safetensors.index.json", *(f"model-{number:05d}-of-00003.safetensors" for number in (1, 2, 3)))
+
+
+@pytest.mark.parametrize("rule", [1, 2])
+@pytest.mark.parametrize("weights", [("model.safetensors",), SHARDS, ("pytorch_model.bin",)], ids=["one", "shards", "pickle"])
+def test_what_generation_needs_is_chosen_by_every_rule(weights: tuple[str, ...], rule: int) -> None:
+    listing = select([make_file(path) for path in (*OF_GENERATION, *weights)], selection_rule=rule)
+    assert paths(listing) == sorted((*OF_GENERATION, *weights))
+
+
+@pytest.mark.parametrize("only", ["chat_template.jinja", "chat_template.json", "additional_chat_templates/default.jinja"])
+def test_a_template_of_its_own_shapes_the_digest(only: str) -> None:
+    """It is part of what is served: another template gives other answers."""
+    without = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+    assert select([make_file(path) for path in without]).source_digest != (
+        select([make_file(path) for path in (*without, only)]).source_digest
+    )
+
+
 def test_patterns_of_ones_own_take_what_they_name() -> None:
     assert paths(select([make_file(path) for path in LEFT_BY_OTHERS], allow_patterns=["*"])) == sorted(LEFT_BY_OTHERS)
 

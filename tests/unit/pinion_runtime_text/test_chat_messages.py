@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pinion_runtime.model.chat_messages import InvalidMessage, normalise_messages
+from pinion_runtime.model.chat_messages import ROLES, InvalidMessage, normalise_messages
+from tests.support.fuzzing import EXAMPLES
 
 
 def call(arguments: Any, **more: Any) -> dict[str, Any]:
@@ -188,3 +192,47 @@ def test_refused(messages: Any, place: str, problem: str) -> None:
     assert str(refused.value).startswith(f"{place} ")
     assert problem in str(refused.value)
     assert len(str(refused.value)) < 300
+
+
+NAMES = st.sampled_from(
+    [
+        *("role", "content", "name", "tool_calls", "tool_call_id", "reasoning", "thinking", "refusal", "type", "text", "id"),
+        *("function", "arguments", "x"),
+    ]
+)
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from([*ROLES, "text", "function", "{}", '{"a": [1]}', "", "tea"])
+    | st.text(st.characters(), max_size=4)
+)
+VALUES = st.recursive(LEAVES, lambda one: st.lists(one, max_size=3) | st.dictionaries(NAMES, one, max_size=5), max_leaves=12)
+MESSAGES = st.lists(
+    st.fixed_dictionaries({"role": st.sampled_from(ROLES)}, optional={"content": VALUES, "tool_calls": VALUES, "name": VALUES})
+    | VALUES,
+    max_size=4,
+)
+
+
+@settings(max_examples=EXAMPLES or 500)
+@given(MESSAGES | VALUES)
+def test_whatever_comes_is_taken_or_refused_by_its_place(messages: Any) -> None:
+    found, refused = attempt(messages)
+    if refused is not None:
+        assert refused.place.startswith("messages")
+        assert len(str(refused)) < 500
+        return
+    assert len(found) == len(messages)
+    assert {message["role"] for message in found} <= set(ROLES) - {"developer"}
+    assert all(isinstance(message["content"], str) for message in found)
+    assert all(value not in (None, [], "") for message in found for name, value in message.items() if name != "content")
+    assert msgspec.json.decode(msgspec.json.encode(found)) == found
+
+
+def attempt(messages: Any) -> tuple[list[dict[str, Any]], InvalidMessage | None]:
+    try:
+        return normalise_messages(messages), None
+    except InvalidMessage as refused:
+        return [], refused
