@@ -28,10 +28,11 @@ check: prepare ## what needs no cluster: format, lint, types, borders, generated
 chaos: prepare ## long rounds of faults; PINION_CHAOS_ROUNDS=n of each (default 10)
 	$(PY) -m tests.run chaos
 
-generate: venv ## write what is made from the code: crds/, the chart's copies, the tables of three pages
+generate: venv ## write what is made from the code: crds/, the chart's copies, the tables of four pages
 	$(PY) -m pinion_operator.api.crd write
 	$(PY) -m pinion_runtime.model.settings_page write
 	$(PY) -m pinion_runtime.server.reference write
+	$(PY) -m pinion_runtime.server.generation_reference write
 	$(PY) -m pinion_ipfs.commands.reference write
 
 bench: venv ## what we claim, measured against a named peer or limit in the same run

@@ -29,6 +29,7 @@ CHECKS: dict[str, list[str]] = {
     "generated files": [PYTHON, "-m", "pinion_operator.api.crd", "check"],
     "page of settings": [PYTHON, "-m", "pinion_runtime.model.settings_page", "check"],
     "tables of the HTTP page": [PYTHON, "-m", "pinion_runtime.server.reference", "check"],
+    "tables of the page of text generation": [PYTHON, "-m", "pinion_runtime.server.generation_reference", "check"],
     "tables of the commands' page": [PYTHON, "-m", "pinion_ipfs.commands.reference", "check"],
     "chart": [str(HELM.program("helm")), "lint", "--strict", "--kube-version", KUBE_VERSION, "charts/pinion"],
 }

@@ -1,9 +1,17 @@
 """The command of a page of the docs that is made from code: write it, or check that it is what would be written."""
 
 import argparse
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+_BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def fill(page: str, tables: Mapping[str, Callable[[], str]]) -> str:
+    """Return a page with what stands between `<!-- generated: NAME -->` and `<!-- end -->` made anew."""
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{tables[found[2]]()}\n{found[3]}", page)
 
 
 def write_or_check(

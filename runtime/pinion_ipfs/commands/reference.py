@@ -1,7 +1,6 @@
 """The tables of docs/content-commands.md, from the parser: `python -m pinion_ipfs.commands.reference write|check`."""
 
 import argparse
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -14,16 +13,15 @@ from ..content.car_index import MAX_BLOCKS
 from ..content.car_reader import MAX_BLOCK
 from ..content.names import MAX_DEPTH, MAX_ENTRIES, MAX_NAME_BYTES
 from ..content.unixfs import MAX_DIRECTORY_BLOCK
-from ..generated_page import write_or_check
+from ..generated_page import fill, write_or_check
 from .interrupting import UNWIND_SECONDS
 
 PAGE = Path("docs/content-commands.md")
-_BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def render(page: str) -> str:
     """Return the page with its tables made anew."""
-    return _BLOCK.sub(lambda found: f"{found[1]}\n{_TABLES[found[2]]()}\n{found[3]}", page)
+    return fill(page, _TABLES)
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:

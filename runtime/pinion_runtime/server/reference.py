@@ -1,6 +1,5 @@
 """The tables of docs/http-interface.md, from the code: `python -m pinion_runtime.server.reference write|check`."""
 
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from pydantic.alias_generators import to_camel
 
 from pinion_contract.config import Limits
-from pinion_ipfs.generated_page import write_or_check
+from pinion_ipfs.generated_page import fill, write_or_check
 
 from ..pod.lifecycle import Lifecycle
 from ..pod.metrics import Metrics
@@ -22,12 +21,15 @@ from .tasks.fields import FIELDS, OPTIONS, Effect, Field
 from .tasks.texts import MAX_INPUTS
 
 PAGE = Path("docs/http-interface.md")
-_BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 ROUTES = {
     "POST /v1/embeddings": "vectors, as OpenAI's API has them: `input`, `model`",
     "POST /": "vectors as the model makes them, or similarities, as the hub's clients ask for them: `inputs`",
     "POST /embed": "the same as text-embeddings-inference has it: vectors have length 1 unless `normalize` says otherwise",
+    "POST /v1/chat/completions": "an answer to messages, whole or in pieces ([text generation](text-generation.md))",
+    "POST /v1/completions": "what follows a prompt, in the same ways",
+    "POST /tokenize": "the token ids of a prompt or of messages, as the model gets them",
+    "POST /detokenize": "the text of token ids",
     "GET /v1/models": "the model, once for each name that requests may use",
     "GET /v1/models/{id}": "one of them",
     "GET /health": "200 while the model is served, else 503 with phase and reason",
@@ -78,7 +80,7 @@ CODES = {
 
 def render(page: str) -> str:
     """Return the page with its tables made anew."""
-    return _BLOCK.sub(lambda found: f"{found[1]}\n{_TABLES[found[2]]()}\n{found[3]}", page)
+    return fill(page, _TABLES)
 
 
 def served_routes() -> tuple[list[str], list[str]]:
