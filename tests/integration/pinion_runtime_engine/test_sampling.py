@@ -204,6 +204,14 @@ def test_many_equal_logits(vocabulary: int, case: dict[str, Any]) -> None:
     assert_distributed(draw(logits, make_row(vocabulary, **case)), expected(logits, **case))
 
 
+@pytest.mark.parametrize(
+    "case", [{"top_k": 2500, "min_p": 0.3}, {"top_k": 2500, "top_p": 0.1, "min_p": 0.8}, {"top_p": 0.15, "min_p": 0.7}], ids=str
+)
+def test_a_search_keeps_to_all_limits(case: dict[str, Any]) -> None:
+    logits = make_logits(3000, 0.3)
+    assert_distributed(draw(logits, make_row(3000, **case)), expected(logits, **case))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("case", [{}, {"top_p": 0.7}, {"top_k": 9}, {"logit_bias": {3: 1.0}, "min_p": 0.1}])
 def test_every_dtype(dtype: torch.dtype, case: dict[str, Any]) -> None:
