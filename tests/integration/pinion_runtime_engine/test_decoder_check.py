@@ -126,7 +126,7 @@ def test_a_layer_that_keeps_nothing_is_seen(decoders: Decoders) -> None:
     model = model_of(decoders.make("llama"))
     layers = model.model.layers
     layers[1].self_attn.layer_idx = 0  # its keys go where those of the first layer are
-    with pytest.raises(CannotShare, match=r"layers 1 keep nothing in the cache|differ by"):
+    with pytest.raises(CannotShare, match="layers 1 keep nothing in the cache"):
         check_slots(model, IDS, POSITIONS, TOLERANCE)
 
 

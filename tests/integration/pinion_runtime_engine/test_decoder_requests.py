@@ -131,6 +131,16 @@ def test_greedy_choices_are_equal_and_their_prompt_is_computed_once(folder: Path
     assert [answers.choices[1, choice].cached_tokens for choice in range(3)] == [0, 0, 0]
 
 
+def test_other_choices_begin_when_the_prompt_has_been_computed(folder: Path, decoder: Any) -> None:
+    prompt = prompt_of(200, seed=5)
+    answers = run(decoder, request(1, prompt_of(5), 100), steps=3)
+    run(decoder, request(2, prompt, 8, choices=3), answers=answers, steps=1)
+    assert (decoder.running, decoder.unfinished) == (2, 4), "one of them computes a piece of the prompt, two wait"
+    assert decoder.used_tokens < 200
+    run(decoder, answers=answers)
+    assert [answers.choices[2, choice].tokens for choice in range(3)] == [generate(folder, prompt, 8)] * 3
+
+
 def test_choices_differ_by_their_random_numbers_alone(either: Any) -> None:
     answers = run(either, request(1, prompt_of(20), 8, choices=3, sampling=Sampling(seed=5, temperature=3.0)))
     texts = [answers.choices[1, choice].tokens for choice in range(3)]
@@ -213,13 +223,18 @@ def test_texts_past_a_border_of_groups_go_on_beside_short_ones(decoders: Decoder
 
 
 @pytest.fixture(scope="module")
-def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A decoder with a token that the model computes NaN of."""
-    folder = make_decoder(tmp_path_factory.mktemp("spoiled") / "model", tie_word_embeddings=False)
+def spoiled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with a token that it computes NaN of."""
+    folder = make_decoder(tmp_path_factory.mktemp("spoiled") / "model", tie_word_embeddings=False, max_position_embeddings=320)
     tensors = load_file(folder / "model.safetensors")
     tensors["model.embed_tokens.weight"][SPOILED] = torch.nan
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    return load(folder, max_sequences=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def spoiled(spoiled_folder: Path) -> Any:
+    return load(spoiled_folder, max_sequences=3)
 
 
 def test_a_row_without_numbers_fails_alone(spoiled: Any) -> None:
@@ -252,6 +267,19 @@ def test_a_row_that_fails_in_mid_answer(spoiled: Any) -> None:
     assert answers[1].tokens == [SPOILED]
     assert len(answers[2].tokens) == 9
     assert spoiled.unfinished == 0
+
+
+def test_a_choice_that_fails_ends_those_of_other_groups_too(spoiled_folder: Path) -> None:
+    """With this seed one choice ends, another takes its place and is shorter than the one that then fails."""
+    decoder = load(spoiled_folder, max_sequences=2)
+    stop, go_on = 8, 9
+    sampling = Sampling(seed=124, temperature=20.0, logit_bias={SPOILED: 1960.0, stop: 2000.0, go_on: 2040.0})
+    prompt = [10 + place % 50 for place in range(250)]
+    answers = run(decoder, request(1, prompt, 60, choices=3, stop_ids=(stop,), sampling=sampling))
+    assert list(answers.failures) == [1]
+    lengths = sorted(len(answer.tokens) for answer in answers.choices.values() if not answer.finish)
+    assert lengths[0] < 6 < lengths[1], "they were in groups of different lengths"
+    assert decoder.unfinished == 0
 
 
 @pytest.mark.parametrize(
