@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..gotools import KUBO, ensure
 from ..hubmirror.models import assemble
+from ..hubmirror.tiny_chat import CHAT, make_tiny_chat
 from ..paths import REPOSITORY, cache_dir
 from ..provider import Cluster
 from .spec import ImageSpec
@@ -49,6 +50,7 @@ def models_folder() -> Path:
     """Return the folder of the models that the hub mirror serves, assembled when it is missing."""
     folder = cache_dir() / "models"
     assemble(folder)
+    make_tiny_chat(folder / CHAT)
     return folder
 
 

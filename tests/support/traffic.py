@@ -12,8 +12,12 @@ from tests.support.cluster import Cluster, wait_until
 
 _CLIENT = """
 import collections, json, signal, sys, time, urllib.error, urllib.request
-url, model, key = sys.argv[1:]
-body = json.dumps({"model": model, "input": "is anybody there?"}).encode()
+url, model, key, streams = sys.argv[1:]
+asks = {"input": "is anybody there?"}
+if streams:
+    messages = [{"role": "user", "content": "is anybody there?"}]
+    asks = {"messages": messages, "max_tokens": 200, "temperature": 0, "stream": True, "ignore_eos": True}
+body = json.dumps({"model": model, **asks}).encode()
 headers = {"Content-Type": "application/json", "Connection": "close", **({"Authorization": "Bearer " + key} if key else {})}
 going, answered, failures = True, collections.Counter(), []
 def stop(*_):
@@ -23,14 +27,20 @@ signal.signal(signal.SIGINT, stop)
 started = time.monotonic()
 print("asking", flush=True)
 while going:
-    request = urllib.request.Request(url + "/v1/embeddings", body, headers)
+    path = "/v1/chat/completions" if streams else "/v1/embeddings"
+    request = urllib.request.Request(url + path, body, headers)
     at = round(time.monotonic() - started, 2)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
-            vector = json.load(answer)["data"][0]["embedding"]
             answered[answer.headers["x-model-cid"]] += 1
-            if len(vector) != 384:
-                failures.append([at, "a vector of %d" % len(vector)])
+            if streams:
+                events = answer.read().decode().split("\n\n")
+                if events[-2:] != ["data: [DONE]", ""] or '"finish_reason":"length"' not in events[-3]:
+                    failures.append([at, "a stream that ends with %s" % events[-3:]])
+            else:
+                vector = json.load(answer)["data"][0]["embedding"]
+                if len(vector) != 384:
+                    failures.append([at, "a vector of %d" % len(vector)])
     except urllib.error.HTTPError as error:
         failures.append([at, "HTTP %d: %s" % (error.code, error.read(200).decode(errors="replace"))])
     except Exception as error:
@@ -50,15 +60,18 @@ class Report:
 
 
 @contextmanager
-def traffic(cluster: Cluster, namespace: str, model: str, key: str = "") -> Iterator[Report]:
+def traffic(cluster: Cluster, namespace: str, model: str, key: str = "", *, streams: bool = False) -> Iterator[Report]:
     """Ask a model's Service while the block runs, from its first answer on, with a `key` of a client if there is one.
 
-    The report is filled afterwards.
+    For vectors or, with `streams`, for an answer of 200 tokens in pieces. The report is filled afterwards.
     """
     # By address: the cluster's one DNS server is not what is tried here.
     address = cluster.get("service", model, namespace)["spec"]["clusterIP"]
     name, report = f"traffic-{time.monotonic_ns() % 10**9}", Report()
-    cluster.apply(client_pod(cluster, name, ["python", "-c", _CLIENT, f"http://{address}", model, key]), namespace)
+    cluster.apply(
+        client_pod(cluster, name, ["python", "-c", _CLIENT, f"http://{address}", model, key, "streams" if streams else ""]),
+        namespace,
+    )
     try:
         cluster.kubectl("wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=120s")
         wait_until("request", lambda: "asking" in cluster.kubectl("logs", "-n", namespace, name), timeout=60)

@@ -1,0 +1,89 @@
+"""A chat model in the cluster, by the example's own manifest: applied, served, asked by the clients people have, rolled."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+import yaml
+from huggingface_hub import InferenceClient
+
+from devcluster.hubmirror.tiny_chat import CHAT, POSITIONS
+from devcluster.paths import REPOSITORY
+from tests.support.cluster import Cluster, wait_until
+from tests.support.kills import Target
+from tests.support.traffic import traffic
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+
+NAMESPACE = "chat"
+MESSAGES = [{"role": "user", "content": "Why do kettles sing?"}]
+ASKED: dict[str, Any] = {"model": "chat", "messages": MESSAGES, "max_tokens": 12, "temperature": 0}
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Cluster) -> Iterator[Target]:
+    backend, model = yaml.safe_load_all((REPOSITORY / "examples/chat/model.yaml").read_text())
+    model["spec"]["model"]["source"]["huggingFace"]["repo"] = CHAT  # the mirror has no other
+    backend["spec"]["managed"]["storage"] = {"type": "EmptyDir", "size": "1Gi"}
+    with cluster.namespace(NAMESPACE):
+        cluster.apply(backend, NAMESPACE)
+        cluster.apply(model, NAMESPACE)
+        cluster.kubectl("wait", "-n", NAMESPACE, "mdep/chat", "--for=condition=Ready", "--timeout=300s")
+        yield Target(cluster, NAMESPACE, "chat")
+
+
+def test_what_is_served_is_told(served: Target) -> None:
+    model = served.model()["status"]["model"]
+    told = {name: model.get(name) for name in ("task", "engine", "strategy", "strategyReason", "contextLength", "maxSequences")}
+    assert told == {
+        "task": "text-generation",
+        "engine": "transformers",
+        "strategy": "slots",
+        "strategyReason": "",
+        "contextLength": POSITIONS,
+        "maxSequences": 16,
+    }, model
+
+
+def test_the_clients_of_others_work_unchanged(served: Target) -> None:
+    with served.cluster.port_forward(NAMESPACE, "svc/chat", 80) as url:
+        with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=60) as client:
+            whole = client.chat.completions.create(**ASKED).choices[0].message.content
+            streamed = client.chat.completions.create(**ASKED, stream=True)
+            assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed) == whole
+        asked = InferenceClient(url, timeout=60).chat_completion(MESSAGES, max_tokens=12, temperature=0)
+        assert asked.choices[0].message.content == whole
+
+
+def test_a_rollout_under_streams_breaks_none(served: Target) -> None:
+    cluster = served.cluster
+    cluster.patch("mdep", "chat", NAMESPACE, {"spec": {"replicas": 2}})
+    wait_until("second pod", served.settled, timeout=300, describe=served.model)
+    before = {pod["metadata"]["name"] for pod in served.pods()}
+    with traffic(cluster, NAMESPACE, "chat", streams=True) as seen:
+        cluster.kubectl("annotate", "-n", NAMESPACE, "mdep/chat", "pinion.dev/restart=now")
+        wait_until("new pods", lambda: not before & {pod["metadata"]["name"] for pod in served.pods()}, timeout=300)
+        wait_until("rollout", served.settled, timeout=300, describe=served.model)
+    assert not seen.failed, seen.failures
+    assert sum(seen.answered.values()) > 5, seen
+
+
+def test_a_task_that_the_model_can_not_do_is_told(served: Target) -> None:
+    cluster = served.cluster
+    source = {"huggingFace": {"repo": "sentence-transformers/all-MiniLM-L6-v2"}}
+    model = {
+        "apiVersion": "pinion.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": "vectors"},
+        "spec": {"model": {"source": source, "task": "text-generation"}},
+    }
+    cluster.apply(model, NAMESPACE)
+
+    def stalled() -> bool:
+        conditions = cluster.get("mdep", "vectors", NAMESPACE).get("status", {}).get("conditions", ())
+        return any(one["type"] == "Stalled" and one["reason"] == "ModelLoadFailed" for one in conditions)
+
+    wait_until("refusal", stalled, timeout=180, describe=lambda: cluster.get("mdep", "vectors", NAMESPACE))
+    assert "can't do text-generation" in json.dumps(cluster.get("mdep", "vectors", NAMESPACE)["status"])
