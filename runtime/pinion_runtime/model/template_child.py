@@ -43,7 +43,13 @@ class TemplateChild:
             except OSError:
                 ours.close()
                 raise
-        return cls(process, *await asyncio.open_unix_connection(sock=ours))
+        try:
+            return cls(process, *await asyncio.open_unix_connection(sock=ours))
+        except BaseException:
+            ours.close()
+            process.kill()
+            process.wait()
+            raise
 
     async def ask(self, frame: bytes, seconds: float, most: int) -> Ready | Rendered | Failed:
         """Return the answer to a message, of at most `most` bytes; raise TimeoutError, EOFError, OSError or ValueError."""

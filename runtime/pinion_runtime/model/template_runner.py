@@ -156,7 +156,9 @@ class TemplateRunner:
         self._closed = True
         if self._next is not None:
             self._next.cancel()
-            await asyncio.wait((self._next,))
+            (child,) = await asyncio.gather(self._next, return_exceptions=True)
+            if isinstance(child, TemplateChild):  # it had started
+                await child.end()
         await self._end()
         if self._tasks:
             await asyncio.wait(self._tasks)

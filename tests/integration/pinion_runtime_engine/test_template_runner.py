@@ -334,6 +334,37 @@ async def test_close_gives_up_what_is_being_made(make: Make, wait_until: Callabl
         await runner.render(USER)
 
 
+@pytest.mark.parametrize("ready", [True, False], ids=["when it is ready", "while it starts"])
+async def test_close_ends_the_process_that_was_to_be_the_next(
+    make: Make, wait_until: Callable[..., Awaitable[None]], ready: bool
+) -> None:
+    runner = make(ENDLESS, seconds=0.2)
+    with pytest.raises(NoPrompt):
+        await runner.render(USER)
+    await wait_until(lambda: any(is_shut_in(pid) or not ready for pid in template_processes()))
+    for _ in range(10 * ready):
+        await asyncio.sleep(0)
+    await runner.close()
+    assert not template_processes()
+
+
+def is_shut_in(pid: str) -> bool:
+    return "Max file size             0 " in Path(f"/proc/{pid}/limits").read_text()
+
+
+def template_processes() -> list[str]:
+    """Return the ids of this process's children that render templates."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [pid for pid in children if b"template_process" in command_line(pid)]
+
+
+def command_line(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 PROBES = {
     "chatml": (TEMPLATES["chatml"], TemplateProbe(True, takes_system=True)),
     "raises on system": (TEMPLATES["gemma"], TemplateProbe(True)),

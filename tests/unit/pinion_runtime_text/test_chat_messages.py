@@ -204,7 +204,7 @@ LEAVES = (
     st.none()
     | st.booleans()
     | st.integers()
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.sampled_from([*ROLES, "text", "function", "{}", '{"a": [1]}', "", "tea"])
     | st.text(st.characters(), max_size=4)
 )
