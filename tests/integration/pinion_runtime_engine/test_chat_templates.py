@@ -13,6 +13,8 @@ from pinion_runtime.model.chat_template import ChatTemplate
 from pinion_runtime.model.chat_template_files import read_chat_templates
 from tests.support.chat_templates import CHATS, OPTIONS, SPECIAL_TOKENS, TEMPLATES
 
+pytestmark = pytest.mark.model
+
 OF_CALL = ("tools", "documents", "add_generation_prompt", "continue_final_message")
 
 
