@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -57,7 +57,6 @@ class StreamingResponse:
     """
 
     pieces: AsyncGenerator[bytes, None]
-    working: Callable[[Any], AbstractContextManager[object]] = nullcontext  # around the work, which it is given to interrupt
     held: AsyncExitStack = field(default_factory=AsyncExitStack)
     headers: Headers = field(default_factory=list)
 

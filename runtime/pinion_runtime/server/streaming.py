@@ -23,13 +23,12 @@ class Streaming:
         Raises what its pieces raise, and ClientGone; its pieces are closed then, wherever they wait.
         """
         response = self._response
-        async with response.held, aclosing(response.pieces) as pieces, Interruptible(self._request) as work:
-            with response.working(work):
-                async for piece in pieces:
-                    await self._write(sse.event(piece))
-                    if self._request.method == "HEAD":
-                        break
-                    await asyncio.sleep(0)  # where pieces never wait it is still seen that the client goes
+        async with response.held, aclosing(response.pieces) as pieces, Interruptible(self._request):
+            async for piece in pieces:
+                await self._write(sse.event(piece))
+                if self._request.method == "HEAD":
+                    break
+                await asyncio.sleep(0)  # where pieces never wait it is still seen that the client goes
         await self._write(sse.DONE, last=True)
 
     async def break_off(self, error: bytes) -> None:

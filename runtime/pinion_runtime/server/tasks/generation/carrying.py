@@ -57,13 +57,12 @@ async def carry_out(pod: Pod, admission: Admission, http: Request, route: Route[
         try:
             async with asyncio.timeout(timeout):
                 request, answers = await _begin(pod, admission, http, route, serving, held, deadline)
+                held.enter_context(admission.working(await held.enter_async_context(Interruptible(http))))
                 if not request.options.stream:
-                    async with Interruptible(http) as work:
-                        with admission.working(work):
-                            return Response(200, await route.answer(request, pod, serving, answers))
+                    return Response(200, await route.answer(request, pod, serving, answers))
         except TimeoutError:
             raise deadline_exceeded(timeout) from None
-        return StreamingResponse(route.pieces(request, pod, serving, answers), admission.working, held.pop_all())
+        return StreamingResponse(route.pieces(request, pod, serving, answers), held.pop_all())
 
 
 async def _begin(
