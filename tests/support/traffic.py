@@ -88,7 +88,7 @@ def traffic(cluster: Cluster, namespace: str, model: str, key: str = "", *, stre
 def _told_to_end(cluster: Cluster, namespace: str, name: str) -> bool:
     """Send the client a SIGINT.
 
-    A kubelet that has just started knows none of its pods yet; a client may have ended before its kubelet says that it was told.
+    A kubelet that has just started knows none of its pods yet; a client may have ended before its kubelet says so.
     """
     try:
         cluster.kubectl("exec", "-n", namespace, name, "--", "python", "-c", "import os; os.kill(1, 2)")
