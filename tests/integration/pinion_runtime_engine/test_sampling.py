@@ -1,7 +1,6 @@
 """The sampler against the logits processors and warpers of transformers: what may come, how often, and whose random numbers."""
 
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -340,35 +339,6 @@ def test_logprobs_of_equals_and_of_a_small_vocabulary() -> None:
     assert chosen.logprobs is not None
     assert chosen.logprobs.top_ids == [2, 0, 1]
     assert chosen.logprobs.top_logprobs[2] == -INFINITY
-
-
-HOPELESS: dict[str, tuple[float, dict[str, Any]]] = {
-    "top_p 1e-5": (1.0, {"top_p": 1e-5}),
-    "top_p 0.02": (1.0, {"top_p": 0.02}),
-    "top_p 1e-5, all equal": (0.0, {"top_p": 1e-5}),
-    "top_p 0.5, all equal": (0.0, {"top_p": 0.5}),
-    "top_p 1e-5, hot": (1.0, {"top_p": 1e-5, "temperature": 1e6}),
-    "top_k 300": (0.1, {"top_k": 300}),
-    "top_k 100, all equal": (0.0, {"top_k": 100}),
-    "top_k 300, top_p 0.01": (0.1, {"top_k": 300, "top_p": 0.01}),
-    "min_p 0.99": (0.1, {"min_p": 0.99}),
-}
-
-
-@pytest.mark.parametrize(("scale", "case"), HOPELESS.values(), ids=HOPELESS)
-def test_costs_less_than_a_sort_where_draws_have_no_hope(scale: float, case: dict[str, Any]) -> None:
-    logits, unequal = make_logits(150_000, scale), make_logits(150_000)
-
-    def least_seconds(call: Any) -> float:
-        times = []
-        for _ in range(5):
-            began = time.process_time()
-            call()
-            times.append(time.process_time() - began)
-        return min(times)
-
-    row = make_row(150_000, **case)
-    assert least_seconds(lambda: choose(logits, [row])) < least_seconds(lambda: unequal.sort())
 
 
 def allowed(logits: np.ndarray, sampling: Sampling) -> set[int]:
