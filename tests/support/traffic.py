@@ -34,7 +34,7 @@ while going:
         with urllib.request.urlopen(request, timeout=30) as answer:
             answered[answer.headers["x-model-cid"]] += 1
             if streams:
-                events = answer.read().decode().split("\n\n")
+                events = answer.read().decode().split("\\n\\n")
                 if events[-2:] != ["data: [DONE]", ""] or '"finish_reason":"length"' not in events[-3]:
                     failures.append([at, "a stream that ends with %s" % events[-3:]])
             else:
