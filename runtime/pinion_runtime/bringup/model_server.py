@@ -77,7 +77,11 @@ class ModelServer:
             capabilities = await supervisor.start()
             # As the engine has it: transformers rebuilds parts of some tokenizers when it loads them.
             tokenizer = await asyncio.to_thread(
-                Tokenizer.from_snapshot, self._snapshot, supervisor.tokenizer, capabilities.special_ids
+                Tokenizer.from_snapshot,
+                self._snapshot,
+                supervisor.tokenizer,
+                capabilities.special_ids,
+                capabilities.max_sequence_length,
             )
         self._pod.metrics.load_seconds.labels(self._pod.metrics.model).observe(time.monotonic() - started)
         await asyncio.to_thread(self._check_opened, capabilities.opened_files)

@@ -11,7 +11,7 @@ from ..engines.protocol import Capabilities, WorkSource
 from ..errors import EngineDied
 from ..model.chat_template_files import ChatTemplates, read_chat_templates
 from ..model.files import ModelFiles
-from ..model.generation_files import GenerationFiles, read_generation_files
+from ..model.sampling_defaults import SamplingDefaults, read_sampling_defaults
 from ..model.task import Task
 from ..model.template_runner import TemplateRunner
 from ..model.tokenizing import Tokenizer
@@ -101,9 +101,9 @@ class _Vectors:
 
 
 class _Text:
-    def __init__(self, pod: Pod, generation: GenerationFiles, templates: ChatTemplates) -> None:
+    def __init__(self, pod: Pod, sampling: SamplingDefaults, templates: ChatTemplates) -> None:
         self._pod = pod
-        self._generation = generation
+        self._sampling = sampling
         self._sources = templates.by_name
         self._templates = TemplateRunner(templates)
         self._capacity = 0  # tokens of the engine's cache; known when it is loaded
@@ -129,7 +129,7 @@ class _Text:
         probe = await self._templates.probe()
         self._pod.model = self._pod.model.model_copy(update={"chat": not probe.error, "chat_reason": probe.error})
         chat = Chat(self._templates, probe, await asyncio.to_thread(tokenizer.chat_encoder, self._sources))
-        return TextServing(tokenizer, capabilities, files, self.queue, self._generation, chat)
+        return TextServing(tokenizer, capabilities, files, self.queue, self._sampling, chat)
 
     def _passed(self, stats: PassStats) -> None:
         self._pod.metrics.generation.passed(stats.running, stats.used_tokens, self._capacity)
@@ -144,5 +144,5 @@ class _Text:
 async def make_task(task: Task, pod: Pod, folder: Path) -> ServedTask:
     """Return the task of a model whose config.json lies in `folder`; raise EngineLoadError."""
     if task == "text-generation":
-        return await asyncio.to_thread(lambda: _Text(pod, read_generation_files(folder), read_chat_templates(folder)))
+        return await asyncio.to_thread(lambda: _Text(pod, read_sampling_defaults(folder), read_chat_templates(folder)))
     return _Vectors(pod)

@@ -54,30 +54,37 @@ class TooManyTokens(InvalidInput):
 class Tokenizer:
     """A model's own tokenizer; safe to call from several threads."""
 
-    def __init__(self, rust: Any, files: ModelFiles, special_ids: Collection[int] | None = None) -> None:
+    def __init__(
+        self, rust: Any, files: ModelFiles, special_ids: Collection[int] | None = None, max_length: int | None = None
+    ) -> None:
         rust.no_padding()
         rust.no_truncation()
         self._rust = rust
         self._prompt = files.default_prompt
         self._pools_prompts = files.pools_prompts
         self._side: Side = "left" if files.truncation_side == "left" else "right"
-        self.max_length = files.max_sequence_length  # tokens, special ones included
+        self.max_length = max_length or files.max_sequence_length  # tokens, special ones included
         known = rust.get_vocab_size(with_added_tokens=True)
         self.vocabulary_size: int = min(known, files.vocabulary_size) if files.vocabulary_size else known
         if special_ids is None:
             special_ids = {number for number, token in rust.get_added_tokens_decoder().items() if token.special}
         self._special_ids = frozenset(special_ids)
-        self._ends = special_ends(rust.encode("a"))  # how many special tokens go before and behind every text
         self._cutter = Cutter(rust, self.max_length, rust.encode_batch)
         self._threads = ThreadPoolExecutor(_THREADS, "tokenizer")
         self._long_thread = ThreadPoolExecutor(1, "tokenizer-long")
 
     @classmethod
-    def from_snapshot(cls, snapshot: Path, json: bytes = b"", special_ids: Collection[int] | None = None) -> Self:
+    def from_snapshot(
+        cls,
+        snapshot: Path,
+        json: bytes = b"",
+        special_ids: Collection[int] | None = None,
+        max_length: int | None = None,
+    ) -> Self:
         """Make the tokenizer of a model folder from the engine's JSON (else from tokenizer.json) and the folder's limits.
 
         Transformers rebuilds parts of some tokenizers, so that only the engine's JSON gives what the model was trained with.
-        Raises EngineLoadError.
+        `max_length` is what the engine takes, where the folder says something else. Raises EngineLoadError.
         """
         files = read_model_files(snapshot)
         path = files.transformer / "tokenizer.json"
@@ -89,7 +96,7 @@ class Tokenizer:
             raise EngineLoadError(f"tokenizer.json can't be read: {error}") from error
         if files.lower_case:
             rust.normalizer = _lowering(rust.normalizer)
-        return cls(rust, files, special_ids)
+        return cls(rust, files, special_ids, max_length)
 
     def encode(
         self, texts: Sequence[str], *, truncate: bool = False, prompt: str | None = None, cut: Side | None = None
@@ -123,7 +130,7 @@ class Tokenizer:
         return found if special_tokens else [self._without_ends(ids) for ids in found]
 
     def _without_ends(self, ids: list[int]) -> list[int]:
-        head, tail = self._ends
+        head, tail = special_ends(self._rust.encode("a"))  # as many go before and behind every text
         return ids[head : len(ids) - tail]
 
     async def _encode_turns(

@@ -26,7 +26,7 @@ from pinion_ipfs import findings
 from ..engines.protocol import Capabilities
 from ..model.chat_encoding import ChatEncoder
 from ..model.files import ModelFiles
-from ..model.generation_files import GenerationFiles
+from ..model.sampling_defaults import SamplingDefaults
 from ..model.template_runner import TemplateProbe, TemplateRunner
 from ..model.tokenizing import Tokenizer
 from ..scheduling.sequences import SequenceQueue
@@ -70,7 +70,7 @@ class TextServing(_Loaded):
     """A model that can be asked to continue a prompt."""
 
     queue: SequenceQueue
-    generation: GenerationFiles
+    sampling: SamplingDefaults
     chat: Chat
 
 

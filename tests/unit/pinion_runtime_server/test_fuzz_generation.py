@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinion_runtime.model.generation_files import SamplingDefaults
+from pinion_runtime.model.sampling_defaults import SamplingDefaults
 from pinion_runtime.server.errors import ApiError, Code, shorten
 from pinion_runtime.server.tasks.chat import protocol as chat
 from pinion_runtime.server.tasks.chat.messages import ROLES

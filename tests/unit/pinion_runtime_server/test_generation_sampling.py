@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pinion_runtime.engines.protocol import Sampling
-from pinion_runtime.model.generation_files import SamplingDefaults
+from pinion_runtime.model.sampling_defaults import SamplingDefaults
 from pinion_runtime.server.errors import ApiError
 from pinion_runtime.server.tasks.completions.protocol import parse_request
 from pinion_runtime.server.tasks.generation.options import GenerationOptions

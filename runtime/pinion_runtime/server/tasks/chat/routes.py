@@ -1,6 +1,7 @@
 """The route of chat: messages become a prompt by the model's own template."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from ....pod.state import Pod, TextServing
 from ...admission import Admission
@@ -53,10 +54,11 @@ async def _pieces(request: ChatRequest, pod: Pod, serving: TextServing, answers:
     head = new_head("chatcmpl", pod.model.name, include_usage=request.options.include_usage)
     for index in range(answers.count):
         yield write_first_chunk(head, index)
-    async for piece in answers.pieces():
-        if piece.text or piece.logprobs:
-            yield write_chunk(head, piece.choice, piece.text, piece.logprobs)
-        if piece.finish_reason is not None:
-            yield write_last_chunk(head, piece.choice, piece.finish_reason)
+    async with aclosing(answers.pieces()) as pieces:
+        async for piece in pieces:
+            if piece.text or piece.logprobs:
+                yield write_chunk(head, piece.choice, piece.text, piece.logprobs)
+            if piece.finish_reason is not None:
+                yield write_last_chunk(head, piece.choice, piece.finish_reason)
     if request.options.include_usage:
         yield write_usage_chunk(head, answers.usage)

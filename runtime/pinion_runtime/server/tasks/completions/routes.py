@@ -1,6 +1,7 @@
 """The route of completions: prompts go in as they are, texts or token ids."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from ....pod.state import Pod, TextServing
 from ...admission import Admission
@@ -49,8 +50,9 @@ async def _pieces(request: CompletionRequest, pod: Pod, serving: TextServing, an
     for index, echo in enumerate(echoes):
         if echo:
             yield write_chunk(head, Choice(index, echo))
-    async for piece in answers.pieces():
-        yield write_chunk(head, _choice(piece, len(echoes[piece.choice])))
+    async with aclosing(answers.pieces()) as pieces:
+        async for piece in pieces:
+            yield write_chunk(head, _choice(piece, len(echoes[piece.choice])))
     if request.options.include_usage:
         yield write_usage_chunk(head, answers.usage)
 

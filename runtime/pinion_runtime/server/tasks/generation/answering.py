@@ -1,7 +1,7 @@
 """All answers of one request while they are generated: pieces as they come, and what they cost."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -13,7 +13,7 @@ from ....pod.state import TextServing
 from ....scheduling.sequences import Generation
 from ...errors import ApiError
 from ..engine_errors import Refusals, api_error
-from .answers import Usage
+from .answers import FinishReason, Usage
 from .decoding import Decoding, Piece
 from .merging import merge
 from .options import GenerationOptions
@@ -75,23 +75,28 @@ class Answers:
             raise api_error(error, timeout=self._timeout, param=field) from error
         return self._held.enter_context(generation)
 
-    async def pieces(self) -> AsyncIterator[Piece]:
+    async def pieces(self) -> AsyncGenerator[Piece, None]:
         """Yield what is new as it comes, of all answers to their ends; raise the ApiError of an engine that failed."""
         try:
-            async for prompt, step in merge([_tagged(prompt) for prompt in self._prompts]):
-                answer = prompt.answers[step.choice]
-                self._cached += step.cached_tokens
-                if answer.ended:
-                    continue  # it met a stop string, and the other choices of its prompt go on
-                piece = answer.take(step)
-                if piece.finish_reason is not None:
-                    self._metrics.generation.answered(piece.finish_reason)
-                    if prompt.generation is not None and all(each.ended for each in prompt.answers):
-                        prompt.generation.close()
-                if piece.text or piece.finish_reason is not None or piece.logprobs:
-                    yield piece
+            async with aclosing(merge([_tagged(prompt) for prompt in self._prompts])) as steps:
+                async for prompt, step in steps:
+                    answer = prompt.answers[step.choice]
+                    self._cached += step.cached_tokens
+                    if answer.ended:
+                        continue  # it met a stop string, and the other choices of its prompt go on
+                    piece = answer.take(step)
+                    if piece.finish_reason is not None:
+                        self._ended(prompt, piece.finish_reason)
+                    if piece.text or piece.finish_reason is not None or piece.logprobs:
+                        yield piece
         except EngineError as error:
             raise api_error(error, timeout=self._timeout, param="") from error
+
+    def _ended(self, prompt: _Prompt, reason: FinishReason) -> None:
+        """Count an answer; with the last one to its prompt nothing more is wanted of the engine."""
+        self._metrics.generation.answered(reason)
+        if prompt.generation is not None and all(each.ended for each in prompt.answers):
+            prompt.generation.close()
 
     @property
     def count(self) -> int:

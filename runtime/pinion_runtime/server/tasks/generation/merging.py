@@ -1,13 +1,13 @@
 """What several async iterators yield, as it comes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def merge(iterators: Sequence[AsyncIterator[T]]) -> AsyncIterator[T]:
+async def merge(iterators: Sequence[AsyncIterator[T]]) -> AsyncGenerator[T, None]:
     """Yield the items of all, each iterator's in its order; what one raises is raised, and the others are left as they are."""
     if len(iterators) == 1:
         async for item in iterators[0]:

@@ -72,7 +72,7 @@ def to_generate(
         most = f"this pod generates at most {capabilities.max_sequences} answers at a time"
         raise invalid(f"'n' is {options.n}; {most}.", param="n")
     seed = secrets.randbelow(SEEDS)
-    sampling = sampling_of(options, serving.generation.sampling, capabilities.vocabulary_size, drawn_seed=seed)
+    sampling = sampling_of(options, serving.sampling, capabilities.vocabulary_size, drawn_seed=seed)
     max_tokens = _max_tokens(len(prompt), options.max_tokens, capabilities.context_length, where)
     if options.min_tokens > max_tokens:
         message = f"'min_tokens' is {options.min_tokens}, and the context leaves {max_tokens} tokens for an answer."

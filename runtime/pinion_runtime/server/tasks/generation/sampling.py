@@ -1,7 +1,7 @@
 """From what a request says to what the engine is told: the model's own defaults, and ids that the model has."""
 
 from ....engines.protocol import Sampling
-from ....model.generation_files import SamplingDefaults
+from ....model.sampling_defaults import SamplingDefaults
 from ...errors import ApiError, invalid, shorten
 from ..texts import Inputs
 from .bounds import SEEDS
