@@ -166,5 +166,5 @@ def test_thousands_of_control_tokens_take_no_longer_to_find() -> None:
     text = "<unused<" * 25_000
     began = time.process_time()
     assert encoder.mark(text) == text
-    assert time.process_time() - began < 1  # tried one by one it would be a minute
+    assert time.process_time() - began < 5  # tried one by one it would be a minute
     assert encoder.mark("<unused5999><unused59>") == "\ufdd0<unused5999>\ufdd1\ufdd0<unused59>\ufdd1"

@@ -158,7 +158,7 @@ BREACHES = {
 @pytest.mark.parametrize(("source", "kind", "message"), BREACHES.values(), ids=BREACHES)
 async def test_a_breach_is_told_and_the_process_replaced(make: Make, source: str, kind: TemplateFailure, message: str) -> None:
     good = "{% if messages[0].content == 'good' %}fine{% else %}" + source + "{% endif %}"
-    runner = make(good, seconds=0.5, most_bytes=1 << 16, memory_bytes=64 << 20)
+    runner = make(good, seconds=1.5, most_bytes=1 << 16, memory_bytes=64 << 20)
     await runner.start()
     before = runner.pid
     with pytest.raises(NoPrompt, match=message) as raised:
@@ -380,13 +380,13 @@ PROBES = {
         "{{ raise_exception('No chats') }}",
         TemplateProbe(True, error="the model's chat template does not take these messages: No chats"),
     ),
-    "endless": (ENDLESS, TemplateProbe(True, error="the model's chat template took more than 0.5 s for these messages")),
+    "endless": (ENDLESS, TemplateProbe(True, error="the model's chat template took more than 1.5 s for these messages")),
 }
 
 
 @pytest.mark.parametrize(("source", "wanted"), PROBES.values(), ids=PROBES)
 async def test_probe(make: Make, source: str, wanted: TemplateProbe) -> None:
-    assert await make(source, seconds=0.5).probe() == wanted
+    assert await make(source, seconds=1.5).probe() == wanted
 
 
 async def test_a_model_without_a_template() -> None:

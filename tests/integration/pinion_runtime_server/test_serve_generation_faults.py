@@ -104,7 +104,7 @@ async def answer(served: Served, **fields: Any) -> str:
 
 
 async def test_a_killed_engine_ends_each_stream_with_an_error_and_the_next_answer_is_right(served: Served) -> None:
-    expected = await answer(served)
+    expected, restarts = await answer(served), served.status().engine_restarts
     begun = asyncio.Semaphore(0)
     streams = [asyncio.ensure_future(first_of(served, body(seed), begun)) for seed in range(2 * SEQUENCES)]
     for _ in range(SEQUENCES):
@@ -119,7 +119,7 @@ async def test_a_killed_engine_ends_each_stream_with_an_error_and_the_next_answe
     await asyncio.gather(*streams, return_exceptions=True)
     served.wait_for(Phase.READY)
     assert await answer(served) == expected
-    assert served.status().engine_restarts == 1
+    assert served.status().engine_restarts == restarts + 1
 
 
 async def test_a_client_that_goes_frees_its_place(served: Served) -> None:
@@ -147,21 +147,36 @@ def test_the_official_client_raises_what_the_event_says(served: Served) -> None:
 
 
 async def test_what_is_too_much_is_refused_at_once_and_in_order(starter: Serve, folder: Path) -> None:
-    served = start(starter, folder, "--max-queued-requests", "1", "--request-timeout-seconds", "2")
+    served = start(starter, folder, "--max-queued-requests", "1")
     begun = asyncio.Semaphore(0)
-    streams = [asyncio.ensure_future(first_of(served, body(seed), begun)) for seed in range(SEQUENCES)]
-    for _ in streams:
+    streams = [asyncio.ensure_future(first_of(served, body(seed), begun)) for seed in range(SEQUENCES + 1)]
+    for _ in range(SEQUENCES):
         await begun.acquire()
-    waits = asyncio.ensure_future(first_of(served, body(50), begun))
     await eventually(lambda: served.status().queue.queued_requests == 1, PATIENCE, "one waits")
     full = await asyncio.to_thread(served.post, body(51), path="/v1/completions")
     assert (full.status_code, full.json()["error"]["code"]) == (429, "queue_full")
     assert 1 <= int(full.headers["retry-after"]) <= 120
     never = await asyncio.to_thread(served.post, body(51, max_tokens=CONTEXT), path="/v1/completions")
     assert (never.status_code, never.json()["error"]["code"]) == (400, "context_length_exceeded")
-    for error, end in await asyncio.gather(*streams):
-        assert (error["error"]["code"], end) == ("deadline_exceeded", "broken off")
-    await asyncio.gather(waits, return_exceptions=True)
+    for each in streams:
+        each.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+
+
+async def test_a_deadline_and_the_end_of_the_grace_period_are_told_in_the_stream(starter: Serve, folder: Path) -> None:
+    served = start(starter, folder, "--request-timeout-seconds", "6", "--grace-seconds", "2")
+    begun = asyncio.Semaphore(0)
+    error, end = await first_of(served, body(), begun)
+    assert (error["error"]["code"], end) == ("deadline_exceeded", "broken off")
+    whole = await asyncio.to_thread(served.post, body(stream=False), path="/v1/completions")
+    assert (whole.status_code, whole.json()["error"]["code"]) == (504, "deadline_exceeded")
+    endless = asyncio.ensure_future(first_of(served, body(1), begun))
+    await begun.acquire()
+    await begun.acquire()
+    served.terminate()
+    error, end = await endless
+    assert (error["error"]["code"], end) == ("shutting_down", "broken off")
+    assert served.wait_ended() == 0
 
 
 async def test_streams_end_within_the_grace_period(starter: Serve, folder: Path) -> None:
@@ -173,17 +188,6 @@ async def test_streams_end_within_the_grace_period(starter: Serve, folder: Path)
     served.terminate()
     for usual, end in await asyncio.gather(*finishing):
         assert (usual["choices"][0]["finish_reason"], end) == ("length", "[DONE]")
-    assert served.wait_ended() == 0
-
-
-async def test_what_can_not_end_within_the_grace_period_is_told_so(starter: Serve, folder: Path) -> None:
-    served = start(starter, folder, "--grace-seconds", "2")
-    begun = asyncio.Semaphore(0)
-    endless = asyncio.ensure_future(first_of(served, body(), begun))
-    await begun.acquire()
-    served.terminate()
-    error, end = await endless
-    assert (error["error"]["code"], end) == ("shutting_down", "broken off")
     assert served.wait_ended() == 0
 
 
