@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import openai
 import pytest
 import yaml
@@ -12,7 +13,9 @@ from huggingface_hub import InferenceClient
 from devcluster.hubmirror.tiny_chat import CHAT, POSITIONS
 from devcluster.paths import REPOSITORY
 from tests.support.cluster import Cluster, wait_until
+from tests.support.dashboards import PANELS, exported, is_of_generated_text, metrics_of, missing
 from tests.support.kills import Target
+from tests.support.promql import read
 from tests.support.traffic import traffic
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -55,6 +58,18 @@ def test_the_clients_of_others_work_unchanged(served: Target) -> None:
             assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed) == whole
         asked = InferenceClient(url, timeout=60).chat_completion(MESSAGES, max_tokens=12, temperature=0)
         assert asked.choices[0].message.content == whole
+
+
+def test_no_panel_of_generated_text_is_empty(served: Target) -> None:
+    """Once an answer came, what the dashboard asks of generated text is there, with the labels that it selects."""
+    cluster, pods = served.cluster, served.pods()
+    with cluster.port_forward(NAMESPACE, "svc/chat", 80) as url:
+        assert httpx.post(f"{url}/v1/chat/completions", json=ASKED, timeout=60).status_code == 200
+    paths = [f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}:8081/proxy/metrics" for pod in pods]
+    asked = {panel: metrics_of(read(expression).metrics) for panel, expression in PANELS.items()}
+    asked = {panel: metrics for panel, metrics in asked.items() if any(map(is_of_generated_text, metrics))}
+    assert len(asked) >= 6
+    assert not missing(asked, exported(cluster.kubectl("get", "--raw", path) for path in paths))
 
 
 def test_a_rollout_under_streams_breaks_none(served: Target) -> None:
