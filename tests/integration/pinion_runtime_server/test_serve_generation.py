@@ -151,6 +151,21 @@ def test_huggingface_chat(served: Served, oracle: Oracle) -> None:
 # --- by hand
 
 
+@pytest.mark.parametrize("model", [NAME, "dummy", "http://127.0.0.1:8080", "HTTPS://models.example/chat/v1"])
+def test_clients_that_were_given_a_url_and_no_name_are_answered(served: Served, oracle: Oracle, model: str) -> None:
+    answer = ask(served, "/v1/chat/completions", model=model)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["model"] == NAME
+    assert answer.json()["choices"][0]["message"]["content"] == oracle.chat(USER, 8)
+
+
+@pytest.mark.parametrize("model", ["gpt-4", "http", "http:/127.0.0.1", "dummy-2", "ftp://127.0.0.1/x"])
+def test_another_model_is_not_answered_for(served: Served, model: str) -> None:
+    error = ask(served, "/v1/chat/completions", model=model).json()["error"]
+    assert (error["code"], error["param"]) == ("model_not_found", "model"), error
+    assert repr(NAME) in error["message"]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_prompts_and_choices_have_their_places(served: Served, oracle: Oracle, stream: bool) -> None:
     prompts = ["The kettle", "A heron stands"]

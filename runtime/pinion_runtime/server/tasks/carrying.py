@@ -1,6 +1,7 @@
 """What surrounds every computation: the model serves, a place is free, there is time left, and the client is still there."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -11,7 +12,8 @@ from ..http import Request
 from ..interrupt import Interruptible
 from .engine_errors import deadline_exceeded
 
-_PLACEHOLDER = "dummy"  # what huggingface_hub's client sends where it was given a URL and no name
+_PLACEHOLDER = "dummy"  # what huggingface_hub sends where it was given a URL and no name
+_URL = re.compile(r"https?://", re.IGNORECASE)  # what @huggingface/inference sends there: the URL
 _THREAD_BYTES = 64 << 10  # larger answers are written on a thread
 
 S = TypeVar("S")
@@ -55,6 +57,7 @@ async def write_out(write: Callable[[], bytes], vectors: Sequence[bytes]) -> byt
 
 
 def check_model(asked: str | None, pod: Pod) -> None:
-    """Raise the 404 for a model that is not served here."""
-    if asked not in (None, _PLACEHOLDER) and asked not in pod.served_names:
-        raise model_not_found(asked, pod.model.name)
+    """Raise the 404 for a model that is not served here; who was given a URL and no name asks for the one that is."""
+    if asked is None or asked == _PLACEHOLDER or _URL.match(asked) or asked in pod.served_names:
+        return
+    raise model_not_found(asked, pod.model.name)
