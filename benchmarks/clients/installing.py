@@ -1,10 +1,12 @@
 """Throw-away environments of clients, caches included; each function returns the command that runs one of the programs."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from devcluster.paths import cache_dir
@@ -13,6 +15,20 @@ PROGRAMS = Path(__file__).parent / "programs"
 INSTALL_SECONDS = 1800  # openai-go takes minutes to compile on a busy machine
 
 Install = Callable[[Path], list[str]]
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A client with its versions; without packages it belongs to the JDK."""
+
+    name: str
+    packages: tuple[str, ...]  # as pip or npm takes them
+    install: Install
+
+    @property
+    def versions(self) -> str:
+        """Each package and its version, as the table has them; empty for the JDK."""
+        return ", ".join(re.sub(r"==|(?<=\w)@", " ", package) for package in self.packages)
 
 
 class NotInstalled(Exception):
@@ -39,7 +55,7 @@ def node(program: str, *packages: str) -> Install:
         cache = f"--cache={folder / 'cache'}"
         _run([_tool("npm"), "install", "--silent", "--no-audit", "--no-fund", cache, *packages], folder)
         shutil.copy(PROGRAMS / program, folder)
-        return [_tool("node"), str(folder / program)]
+        return [_tool("node"), str(folder / Path(program).name)]
 
     return install
 

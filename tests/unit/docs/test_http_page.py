@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.clients.clients import CLIENTS
+from benchmarks.clients.vector_clients import VECTOR_CLIENTS
 from pinion_contract.config import Limits
 from pinion_runtime.server import reference
 from pinion_runtime.server.codings import TAKEN
@@ -38,7 +38,7 @@ def test_every_route_limit_and_code_is_explained_and_no_other() -> None:
 def test_every_client_that_is_tried_is_there_in_its_version_and_no_other() -> None:
     rows = PAGE.partition("## Clients\n")[2].replace("`", "").splitlines()
     listed = [row.split(" | ")[:2] for row in rows if row.startswith("| ")][1:]
-    tried = [[f"| {client.name}", client.versions or listed[place][1]] for place, client in enumerate(CLIENTS)]
+    tried = [[f"| {client.name}", client.versions or listed[place][1]] for place, client in enumerate(VECTOR_CLIENTS)]
     assert listed == tried
 
 
