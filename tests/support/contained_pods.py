@@ -11,8 +11,9 @@ from pinion_contract.config import LiveConfig, RuntimeConfig
 from pinion_contract.names import CONFIG_PATH, LIVE_PATH
 from tests.support.hub import Hub
 from tests.support.model_world import World
+from tests.support.ports import free_port
 from tests.support.process_one import Ended, Started, Starter
-from tests.support.serve import commit_of, free_port, make_config, make_live
+from tests.support.serve import commit_of, make_config, make_live
 
 AT_ONCE = 1.0  # seconds, from the signal until nothing is left
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from devcluster.control import ControlPlane
 from devcluster.gotools import HELM, KUBERNETES, ensure
 from tests.support.api_proxy import ApiProxy, Asked
 from tests.support.definitions import wait_established
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
@@ -158,7 +158,7 @@ class Operators:
         folder.mkdir()
         proxy = ApiProxy(self.control_plane.kubeconfig, folder, user=self.account)
         proxy.__enter__()
-        port, log = _free_port(), folder / "log"
+        port, log = free_port(), folder / "log"
         variables = {
             "KUBECONFIG": str(proxy.client_config),
             "PINION_RUNTIME_IMAGE": "pinion.test/runtime:1",
@@ -259,10 +259,3 @@ def grant(control_plane: ControlPlane, namespace: str, namespaces: list[str]) ->
     )
     assert rendered.returncode == 0, rendered.stderr
     control_plane.kubectl("apply", "-f", "-", input=rendered.stdout)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pinion_contract.config import HuggingFaceSource, Limits, LiveConfig, RuntimeConfig
 from pinion_contract.status import FailureReason, Phase, PodStatus
 from tests.support.hub import Hub
+from tests.support.ports import free_port
 
 READY_SECONDS = 120.0
 
@@ -40,14 +40,6 @@ async def eventually(condition: Callable[[], bool], seconds: float = 60.0, what:
             return
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         await asyncio.sleep(0.01)
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

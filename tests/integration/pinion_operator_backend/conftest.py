@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,12 +14,7 @@ import pytest
 
 from pinion_operator.resources.kubo_configmap import SCRIPT
 from pinion_operator.resources.kubo_secret import Credentials, format_swarm_key
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.support.ports import free_port
 
 
 def make_credentials() -> Credentials:

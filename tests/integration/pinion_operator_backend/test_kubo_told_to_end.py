@@ -13,8 +13,8 @@ from pinion_operator.reconcile.backend.children import pending_children
 from pinion_operator.reconcile.backend.observed import ObservedBackend
 from pinion_operator.resources.kubo_secret import Credentials
 from pinion_operator.resources.kubo_statefulset import REPO_PATH, SECRETS_PATH, SETUP_PATH
+from tests.support.ports import free_port
 from tests.support.process_one import Started, Starter
-from tests.support.serve import free_port
 
 pytestmark = pytest.mark.kubo
 

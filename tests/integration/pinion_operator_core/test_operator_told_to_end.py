@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.process_one import BIN, Starter
-from tests.support.serve import free_port, wait_until
+from tests.support.serve import wait_until
 
 AT_ONCE = 1.0  # seconds
 MODULES = {"nothing": "", "the contract": "pydantic_core", "the HTTP client": "aiohttp"}  # the last thing that was imported

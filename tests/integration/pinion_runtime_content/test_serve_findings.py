@@ -10,7 +10,8 @@ from pinion_contract.status import Phase, SourceType
 from tests.support.content_pods import deployment
 from tests.support.fetching import make_request
 from tests.support.hub import Hub
-from tests.support.serve import Serve, commit_of, free_port, make_config, make_live
+from tests.support.ports import free_port
+from tests.support.serve import Serve, commit_of, make_config, make_live
 
 MIB = 1024 * 1024
 

@@ -13,7 +13,8 @@ from pinion_contract.config import KuboBackend, Peers, RuntimeConfig
 from pinion_contract.status import Phase, SourceType
 from pinion_runtime.pod.memory import tree
 from tests.support.hub import Hub
-from tests.support.serve import Serve, Served, commit_of, free_port, make_config, make_live, wait_until
+from tests.support.ports import free_port
+from tests.support.serve import Serve, Served, commit_of, make_config, make_live, wait_until
 
 PATIENCE = 90.0
 MIB = 1024 * 1024

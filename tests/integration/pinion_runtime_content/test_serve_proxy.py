@@ -11,7 +11,8 @@ from pinion_contract.status import FailureReason, SourceType
 from tests.support.environment import environment
 from tests.support.forward_proxy import ForwardProxy, forward_proxy
 from tests.support.hub import Hub
-from tests.support.serve import Serve, Served, commit_of, free_port, make_config, make_live
+from tests.support.ports import free_port
+from tests.support.serve import Serve, Served, commit_of, make_config, make_live
 from tests.support.tls_front import tls_front
 
 HOST, REPO = "hub.private.test", "proxied/by-pods"

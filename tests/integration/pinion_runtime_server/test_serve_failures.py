@@ -10,7 +10,8 @@ import pytest
 from pinion_contract.config import LiveConfig
 from pinion_contract.status import FailureReason, Phase, PodStatus
 from tests.support.hub import PROJECT
-from tests.support.serve import Serve, Served, commit_of, free_port, make_config, make_live
+from tests.support.ports import free_port
+from tests.support.serve import Serve, Served, commit_of, make_config, make_live
 
 ABSENT_COMMIT = "0" * 40
 OTHER_CID = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
