@@ -1,5 +1,6 @@
 """Commands as process 1 of a PID namespace of their own, as in a container: no signal ends them that they do not handle."""
 
+import contextlib
 import os
 import select
 import signal
@@ -63,7 +64,8 @@ class Started:
         gone = os.pidfd_open(self.process.pid)
         try:
             told = time.monotonic()
-            self.send(number)
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                self.send(number)
             ended = select.select([gone], [], [], limit)[0]
             seconds = time.monotonic() - told
         finally:
