@@ -4,7 +4,7 @@ import argparse
 
 from . import machine
 from .content import add, by_kubo, by_peer, export, unpack
-from .serving import embeddings, memory, sampling, sharing
+from .serving import embeddings, generation, memory, sampling, sharing
 
 ALL = {
     "content.add": add.run,
@@ -13,6 +13,7 @@ ALL = {
     "content.fetch-by-kubo": by_kubo.run,
     "content.fetch-by-peer": by_peer.run,
     "serving.embeddings": embeddings.run,
+    "serving.generation": generation.run,
     "serving.memory": memory.run,
     "serving.sampling": sampling.run,
     "serving.sharing": sharing.run,

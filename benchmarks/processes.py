@@ -19,6 +19,7 @@ from devcluster.trees import Trees
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 180
+STOP_SECONDS = 20
 
 
 def free_port() -> int:
@@ -43,12 +44,16 @@ def process(
             asyncio.run(_answers(ready, body, headers, running))
             yield
         finally:
-            running.terminate()
+            _end(running)
 
 
-def environment_of(name: str, requirements: Sequence[str]) -> Path:
-    """Return the Python of an environment of a peer's own, made on first use: peers pin other versions than we do."""
-    key = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:10]
+def environment_of(name: str, requirements: Sequence[str], building: Mapping[str, str] | None = None) -> Path:
+    """Return the Python of an environment of a peer's own, made on first use: peers pin other versions than we do.
+
+    `building` are environment variables for what is built from source.
+    """
+    variables = [f"{key}={value}" for key, value in sorted((building or {}).items())]
+    key = hashlib.sha256("\n".join([*requirements, *variables]).encode()).hexdigest()[:10]
     folder = cache_dir() / "peers" / f"{name}-{key}"
     Trees().note("peers", [(name, folder.name)])
     python = folder / "bin" / "python"
@@ -59,6 +64,7 @@ def environment_of(name: str, requirements: Sequence[str]) -> Path:
         # Hard links: torch is in uv's cache already, and once on the disk is enough.
         settings = {
             **os.environ,
+            **(building or {}),
             "UV_LINK_MODE": "hardlink",
             "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(cache_dir() / "uv-cache")),
         }
@@ -67,6 +73,14 @@ def environment_of(name: str, requirements: Sequence[str]) -> Path:
         )
         (folder / ".ready").touch()
     return python
+
+
+def _end(running: "subprocess.Popen[bytes]") -> None:
+    running.terminate()
+    try:
+        running.wait(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:  # not every peer ends when it is told to
+        running.kill()
 
 
 async def _answers(url: str, body: Any, headers: Mapping[str, str] | None, running: "subprocess.Popen[bytes]") -> None:

@@ -1,0 +1,77 @@
+"""A llama of 33 M parameters in bfloat16, with a tokenizer and a chat template, made from a seed: the same folder each time."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from devcluster.hubmirror.models import minilm_files
+
+VOCABULARY = 16_000
+CONTEXT = 2048
+_SPECIAL = ("<|begin|>", "<|end|>", "<|pad|>")
+_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{{ message.role + ': ' + message.content + '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}"
+)
+
+
+def make_llama(folder: Path) -> None:
+    """Write config, weights and tokenizer into a new folder; takes some seconds."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    begin, end, pad = _SPECIAL
+    rust = _tokenizer()
+    PreTrainedTokenizerFast(
+        tokenizer_object=rust, bos_token=begin, eos_token=end, pad_token=pad, chat_template=_TEMPLATE
+    ).save_pretrained(folder)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=512,
+        intermediate_size=1536,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    torch.manual_seed(7)
+    model = LlamaForCausalLM(config)
+    # Words alone are answered: an end token would end answers early, half a character is held back until it is whole.
+    other = [number for piece, number in rust.get_vocab().items() if not re.fullmatch("Ġ?[a-z]+", piece)]
+    with torch.no_grad():
+        model.get_input_embeddings().weight[other] = 0
+    model.to(torch.bfloat16).save_pretrained(folder)
+
+
+def words(folder: Path) -> list[str]:
+    """Return the words of which each, with the space before it, is one token of that folder's tokenizer."""
+    from tokenizers import Tokenizer
+
+    known = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+    return [word for word in _text() if word.replace(" ", "Ġ") in known]
+
+
+def _tokenizer() -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    rust = Tokenizer(models.BPE())
+    rust.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    rust.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=list(_SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    rust.train_from_iterator(_text(), trainer)
+    return rust
+
+
+def _text() -> list[str]:
+    """Return the English words that MiniLM knows, which are in the order of how often they are used, each with a space."""
+    vocabulary = (minilm_files() / "vocab.txt").read_text().split("\n")
+    return [f" {word}" for word in vocabulary if re.fullmatch("[a-z]{3,12}", word)]

@@ -1,0 +1,62 @@
+"""The servers, each as its own documentation starts it on a CPU, all with the same weights in bfloat16."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...processes import BIN, environment_of, free_port, process
+from . import llama_cpp
+from .llama import CONTEXT
+from .loads import STREAMS
+from .streams import Endpoint
+
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+_PAGE = 256  # tokens of transformers' cache that are given out together
+
+
+@contextmanager
+def pinion(folder: Path) -> Iterator[Endpoint]:
+    """Run `pinion-serve`, with nothing said but where."""
+    port, management = free_port(), free_port()
+    command = [
+        BIN / "pinion-serve", folder, "--cache-dir", folder.parent / "cache",
+        "--port", str(port), "--management-port", str(management),
+    ]  # fmt: skip
+    with _running(command, port, f"http://127.0.0.1:{management}/readyz", folder.name) as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def transformers_serve(folder: Path) -> Iterator[Endpoint]:
+    """Run `transformers serve` with continuous batching, a cache for all streams, and the fastest of the settings tried."""
+    port, python = free_port(), environment_of("transformers-serve", ["transformers[serving]>=5.24,<5.25"])
+    pages = max(STREAMS) * CONTEXT // _PAGE
+    command = [
+        python.parent / "transformers", "serve", folder, "--host", "127.0.0.1", "--port", str(port), "--log-level", "error",
+        "--device", "cpu", "--dtype", "bfloat16", "--continuous-batching", "--attn-implementation", "sdpa",
+        "--cb-num-blocks", str(pages), "--cb-max-batch-tokens", "512",
+    ]  # fmt: skip
+    with _running(command, port, f"http://127.0.0.1:{port}/health", str(folder), _OFFLINE) as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def llama_server(folder: Path) -> Iterator[Endpoint]:
+    """Run llama.cpp's own server with a slot for each stream."""
+    port, built, slots = free_port(), llama_cpp.built(), max(STREAMS)
+    command = [
+        built.server, "--model", built.convert(folder), "--alias", "llama", "--host", "127.0.0.1", "--port", str(port),
+        "--parallel", str(slots), "--ctx-size", str(slots * CONTEXT), "--log-disable",
+    ]  # fmt: skip
+    with _running(command, port, f"http://127.0.0.1:{port}/health", "llama") as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def _running(
+    command: Sequence[str | Path], port: int, ready: str, model: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Endpoint]:
+    started = time.perf_counter()
+    with process(command, ready, environment=environment):
+        yield Endpoint(f"http://127.0.0.1:{port}", model, time.perf_counter() - started)
