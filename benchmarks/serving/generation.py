@@ -21,7 +21,7 @@ SERVERS: dict[str, Server] = {
     "llama.cpp": llama_server,
 }
 ROUNDS = 2
-SECONDS = 5.0  # of each load
+SECONDS = 4.0  # of each load
 WARM_UP = tuple(replace(load, name=f"{load.name}, warm-up") for load in (MIXED[-1], SHORT[-1], SHORT[0]))  # other prompts
 WARM_UP_SECONDS = 2.0
 

@@ -42,8 +42,12 @@ def make_llama(folder: Path) -> None:
     model = LlamaForCausalLM(config)
     # Words alone are answered: an end token would end answers early, half a character is held back until it is whole.
     other = [number for piece, number in rust.get_vocab().items() if not re.fullmatch("Ġ?[a-z]+", piece)]
+    embedding = model.get_input_embeddings().weight
     with torch.no_grad():
-        model.get_input_embeddings().weight[other] = 0
+        for parameter in model.parameters():
+            if parameter.ndim > 1 and parameter is not embedding:
+                parameter.mul_(2)  # else the last word would be said again and again, whatever stands before it
+        embedding[other] = 0
     model.to(torch.bfloat16).save_pretrained(folder)
 
 

@@ -29,7 +29,7 @@ def pinion(folder: Path) -> Iterator[Endpoint]:
 
 @contextmanager
 def transformers_serve(folder: Path) -> Iterator[Endpoint]:
-    """Run `transformers serve` with continuous batching, a cache for all streams, and the fastest of the settings tried."""
+    """Run `transformers serve` with continuous batching, and a cache that all streams fit into."""
     port, python = free_port(), environment_of("transformers-serve", ["transformers[serving]>=5.24,<5.25"])
     pages = max(STREAMS) * CONTEXT // _PAGE
     command = [
@@ -47,7 +47,7 @@ def llama_server(folder: Path) -> Iterator[Endpoint]:
     port, built, slots = free_port(), llama_cpp.built(), max(STREAMS)
     command = [
         built.server, "--model", built.convert(folder), "--alias", "llama", "--host", "127.0.0.1", "--port", str(port),
-        "--parallel", str(slots), "--ctx-size", str(slots * CONTEXT), "--log-disable",
+        "--parallel", str(slots), "--ctx-size", str(slots * CONTEXT), "--cache-ram", "0", "--log-disable",
     ]  # fmt: skip
     with _running(command, port, f"http://127.0.0.1:{port}/health", "llama") as endpoint:
         yield endpoint

@@ -50,8 +50,9 @@ class _Lines:
 
 
 def session(streams: int) -> aiohttp.ClientSession:
-    """Return a client with a connection for each stream."""
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=300), connector=aiohttp.TCPConnector(limit=streams))
+    """Return a client that opens a connection for each request, and has at most so many: not every server keeps them open."""
+    connector = aiohttp.TCPConnector(limit=streams, force_close=True)
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=300), connector=connector)
 
 
 async def stream(client: aiohttp.ClientSession, endpoint: Endpoint, ask: Ask) -> Answer:
