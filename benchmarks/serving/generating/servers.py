@@ -12,7 +12,6 @@ from .loads import STREAMS
 from .streams import Endpoint
 
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
-_PAGE = 256  # tokens of transformers' cache that are given out together
 
 
 @contextmanager
@@ -29,13 +28,11 @@ def pinion(folder: Path) -> Iterator[Endpoint]:
 
 @contextmanager
 def transformers_serve(folder: Path) -> Iterator[Endpoint]:
-    """Run `transformers serve` with continuous batching, and a cache that all streams fit into."""
+    """Run `transformers serve` with continuous batching, its cache and passes as large as it finds best itself."""
     port, python = free_port(), environment_of("transformers-serve", ["transformers[serving]>=5.24,<5.25"])
-    pages = max(STREAMS) * CONTEXT // _PAGE
     command = [
         python.parent / "transformers", "serve", folder, "--host", "127.0.0.1", "--port", str(port), "--log-level", "error",
         "--device", "cpu", "--dtype", "bfloat16", "--continuous-batching", "--attn-implementation", "sdpa",
-        "--cb-num-blocks", str(pages), "--cb-max-batch-tokens", "512",
     ]  # fmt: skip
     with _running(command, port, f"http://127.0.0.1:{port}/health", str(folder), _OFFLINE) as endpoint:
         yield endpoint
