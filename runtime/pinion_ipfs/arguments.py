@@ -29,8 +29,9 @@ class UsageError(Exception):
 class Parser(argparse.ArgumentParser):
     """A parser for which nothing may be empty, and whose complaints hold no control characters of what was given."""
 
-    # argparse declares an overload for each type of namespace; our callers have one.
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_args(  # type: ignore[override]  # argparse declares an overload for each type of namespace; our callers have one
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
         """Parse as argparse does; end with status 2 for an option or argument that is empty or blank."""
         given = sys.argv[1:] if args is None else list(args)
         before = ""

@@ -2,7 +2,7 @@
 
 import time
 
-from pinion_runtime.engines.protocol import Batch, Failure, Finish, Generate, MemoryUse, Sampling, Step, Steps
+from pinion_runtime.engines.protocol import Batch, Failure, Finish, Generate, Sampling, Step, Steps
 from pinion_runtime.engines.token_bytes import int32_bytes
 from pinion_runtime.scheduling.sequences import SequenceQueue
 
@@ -35,9 +35,9 @@ class SequencePeer:
         step = Step(request.key, choice, int32_bytes(ids), finish=finish, failure=failure)
         self.tell(step, credits=request.choices if failure else int(bool(finish)))
 
-    def tell(self, *steps: Step, credits: int = 0) -> None:
-        """Say that one pass gave these steps."""
-        self.queue.finish(self, Steps(list(steps), 0.01, MemoryUse(), len(self.requests), 7, credits))
+    def tell(self, *steps: Step, credits: int = 0, running: int = 1, used: int = 7) -> None:
+        """Say that one pass gave these steps, and what goes on."""
+        self.queue.finish(self, Steps(list(steps), 0.01, running, used, credits))
 
 
 def prompt(name: str, *, tokens: int = 4, answer: int = 6, choices: int = 1, owner: str = "", seconds: float = 60) -> Generate:

@@ -106,7 +106,6 @@ class _Text:
         self._sampling = sampling
         self._sources = templates.by_name
         self._templates = TemplateRunner(templates)
-        self._capacity = 0  # tokens of the engine's cache; known when it is loaded
         limits = pod.limits
         self.queue = SequenceQueue(
             limits.max_concurrent_requests, limits.max_queued_requests, _queue_tokens(limits), on_pass=self._passed
@@ -117,7 +116,7 @@ class _Text:
 
     async def warmup_ids(self, tokenizer: Tokenizer, inputs: Sequence[str], capabilities: Capabilities) -> list[list[int]]:
         most = min(capabilities.context_length - _NEW_TOKENS, _LONGEST_PROMPT)
-        prompts = await tokenizer.encode_async(inputs or (*_INPUTS, _LONG_WORD * most), truncate=True)
+        prompts = await tokenizer.encode_async(inputs or (*_INPUTS, _LONG_WORD * most), truncate=True, prompt="")
         return [prompt[:most] for prompt in prompts if prompt]
 
     async def close(self) -> None:
@@ -125,14 +124,14 @@ class _Text:
         await self._templates.close()
 
     async def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
-        self._capacity = capabilities.context_length * capabilities.max_sequences
+        queue, capacity = self.queue, capabilities.context_length * capabilities.max_sequences
+        self._pod.metrics.generation.watch(lambda: (queue.running_sequences, queue.used_tokens), capacity)
         probe = await self._templates.probe()
         self._pod.model = self._pod.model.model_copy(update={"chat": not probe.error, "chat_reason": probe.error})
         chat = Chat(self._templates, probe, await asyncio.to_thread(tokenizer.chat_encoder, self._sources))
         return TextServing(tokenizer, capabilities, files, self.queue, self._sampling, chat)
 
     def _passed(self, stats: PassStats) -> None:
-        self._pod.metrics.generation.passed(stats.running, stats.used_tokens, self._capacity)
         for seconds in stats.wait_seconds:
             self._pod.metrics.waited(seconds)
         for seconds in stats.first_seconds:

@@ -272,7 +272,6 @@ class EngineProcess(asyncio.Protocol):
             future.set_result(done)
 
     def _take_steps(self, steps: Steps) -> None:
-        self.memory = steps.memory
         for step in steps.steps:
             left = self._choices.get(step.key, 0) - bool(step.finish) if step.failure is None else 0
             self._choices[step.key] = left

@@ -248,7 +248,6 @@ class Steps(Message, frozen=True):
 
     steps: list[Step]
     seconds: float
-    memory: MemoryUse
     running: int  # sequences that go on
     used_tokens: int  # places of the cache that are in use
     credits: int = 0

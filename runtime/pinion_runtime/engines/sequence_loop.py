@@ -6,7 +6,6 @@ from typing import Protocol
 
 from ..errors import Cancelled, EngineError
 from .channel import Channel
-from .memory import measure_memory
 from .protocol import Cancel, Failure, Generate, Shutdown, Step, Steps, ToEngine
 from .resident import Trim
 
@@ -34,9 +33,6 @@ class Decoder(Protocol):
     @property
     def used_tokens(self) -> int:
         """How many places of the cache are in use."""
-
-    def device_bytes(self) -> int:
-        """Return what is allocated on the accelerator."""
 
 
 class SequenceLoop:
@@ -109,5 +105,4 @@ class SequenceLoop:
 
     def _send(self, steps: list[Step], seconds: float, ended: int) -> None:
         decoder = self._decoder
-        memory = measure_memory(decoder.device_bytes())
-        self._channel.send(Steps(steps, seconds, memory, decoder.running, decoder.used_tokens, ended))
+        self._channel.send(Steps(steps, seconds, decoder.running, decoder.used_tokens, ended))

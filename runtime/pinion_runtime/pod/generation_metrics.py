@@ -1,10 +1,13 @@
 """The metric families of generated text; they have no samples where a model gives vectors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
 
 from pinion_contract import metric_names as names
+
+from .live_gauges import LiveGauges
 
 _FIRST_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _NEXT_SECONDS = (0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
@@ -14,7 +17,7 @@ class GenerationMetrics:
     """What generation tells; `model` gives the served name."""
 
     def __init__(self, registry: CollectorRegistry, model: Callable[[], str]) -> None:
-        self._model = model
+        self._registry, self._model = registry, model
         self._first = Histogram(
             names.TIME_TO_FIRST_TOKEN_SECONDS,
             "Time from a request's arrival in the queue to the first token of an answer.",
@@ -28,10 +31,6 @@ class GenerationMetrics:
             ["model"],
             buckets=_NEXT_SECONDS,
             registry=registry,
-        )
-        self._running = Gauge(names.SEQUENCES_RUNNING, "Answers that the engine is generating.", ["model"], registry=registry)
-        self._cache = Gauge(
-            names.KV_CACHE_TOKENS, "Places of the engine's key-value cache.", ["model", "state"], registry=registry
         )
         self._prefix = Counter(
             names.PREFIX_TOKENS_TOTAL,
@@ -62,9 +61,19 @@ class GenerationMetrics:
         """Count one answer; `finish_reason` is one of ours: stop, length, cancelled, error."""
         self._answers.labels(self._model(), finish_reason).inc()
 
-    def passed(self, running: int, used_tokens: int, capacity_tokens: int) -> None:
-        """Show what the engine holds after a pass."""
-        model = self._model()
-        self._running.labels(model).set(running)
-        self._cache.labels(model, "used").set(used_tokens)
-        self._cache.labels(model, "free").set(capacity_tokens - used_tokens)
+    def watch(self, held: Callable[[], tuple[int, int]], capacity_tokens: int) -> None:
+        """Export what engines hold; `held` gives the sequences that are generated, and the places of the cache they take."""
+
+        def collect() -> Iterable[GaugeMetricFamily]:
+            running, used = held()
+            model = self._model()
+            sequences = GaugeMetricFamily(names.SEQUENCES_RUNNING, "Answers that the engine is generating.", labels=["model"])
+            sequences.add_metric([model], running)
+            cache = GaugeMetricFamily(
+                names.KV_CACHE_TOKENS, "Places of the engine's key-value cache.", labels=["model", "state"]
+            )
+            cache.add_metric([model, "used"], used)
+            cache.add_metric([model, "free"], capacity_tokens - used)
+            yield from (sequences, cache)
+
+        self._registry.register(LiveGauges(collect))

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from pinion_contract import metric_names as names
 from pinion_contract.status import FailureReason, ModelFacts, Phase, SourceType
 from pinion_ipfs.breaker import CircuitState
 
 from .generation_metrics import GenerationMetrics
+from .live_gauges import LiveGauges
 from .memory import TreeUse
 
 VERIFICATION_REASONS = (FailureReason.CID_MISMATCH, FailureReason.DIGEST_MISMATCH)
@@ -27,16 +27,6 @@ _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _BATCH_TOKENS = (16, 64, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 _MEGABYTE = 1 << 20
 _CACHE = "store"  # the one cache there is
-
-
-class _Live(Collector):
-    """Gauges whose value is asked for at each scrape."""
-
-    def __init__(self, collect: Callable[[], Iterable[GaugeMetricFamily]]) -> None:
-        self._collect = collect
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        return self._collect()
 
 
 class Metrics:
@@ -136,7 +126,7 @@ class Metrics:
             family.add_metric([self.model, "running"], running)
             yield family
 
-        self.registry.register(_Live(collect))
+        self.registry.register(LiveGauges(collect))
 
     def watch_circuits(self, states: Callable[[], Mapping[str, CircuitState]]) -> None:
         """Export the state of each backend's circuit; `states` gives them by name."""
@@ -149,7 +139,7 @@ class Metrics:
                     family.add_metric([backend, each.value], each is state)
             yield family
 
-        self.registry.register(_Live(collect))
+        self.registry.register(LiveGauges(collect))
 
     def answered(self, endpoint: str, status: int, seconds: float) -> None:
         """Count one answer."""

@@ -14,8 +14,8 @@ import msgspec
 from ..engines.protocol import Generate, Progress, Step, Steps, Worker
 from ..errors import DeadlineExceeded, EngineError
 from .deadlines import DeadlineTimer
-from .drain_rate import DrainRate
 from .refusals import QueueFull, RequestTooLarge
+from .token_rate import TokenRate
 from .turns import Turns
 
 _ID_BYTES = 4
@@ -25,10 +25,6 @@ _ID_BYTES = 4
 class PassStats:
     """One pass of an engine, for metrics."""
 
-    tokens: int  # of answers
-    running: int  # sequences that go on
-    used_tokens: int  # places of the engine's cache
-    seconds: float
     wait_seconds: tuple[float, ...]  # of the requests that went to an engine since the last pass
     first_seconds: tuple[float, ...]  # from its arrival to its first token, of each answer that began with this pass
     next_seconds: tuple[float, ...]  # from one token to the next, of each answer that went on with it
@@ -98,9 +94,10 @@ class SequenceQueue:
         self._all: dict[int, _Request] = {}  # that wait or run, by key, the oldest first
         self._waiting_tokens = 0
         self._credits: dict[Worker, int] = {}
+        self._held: dict[Worker, tuple[int, int]] = {}  # sequences, and places of the cache, after the last pass
         self._keys = itertools.count(1)
         self._waits: list[float] = []
-        self._rate = DrainRate()
+        self._rate = TokenRate()
         self._timer = DeadlineTimer(self._expire)
         self._closed: EngineError | None = None
 
@@ -113,6 +110,16 @@ class SequenceQueue:
     def running_requests(self) -> int:
         """Requests that are with an engine."""
         return len(self._all) - len(self._waiting)
+
+    @property
+    def running_sequences(self) -> int:
+        """Sequences that the engines are generating."""
+        return sum(running for running, _ in self._held.values())
+
+    @property
+    def used_tokens(self) -> int:
+        """Places of the engines' caches that these take."""
+        return sum(used for _, used in self._held.values())
 
     def set_limits(self, max_running: int, max_waiting: int, max_tokens: int) -> None:
         """Change the bounds; what is in stays in."""
@@ -177,17 +184,19 @@ class SequenceQueue:
             request.news.set()
         if worker in self._credits:
             self._credits[worker] += steps.credits
+            self._held[worker] = steps.running, steps.used_tokens
         if answered:
             self._rate.done(answered, now - steps.seconds, now)
         self._pump()
         if self._on_pass is not None:
             waits, self._waits = tuple(self._waits), []
             times = (waits, tuple(first), tuple(following))
-            self._on_pass(PassStats(answered, steps.running, steps.used_tokens, steps.seconds, *times))
+            self._on_pass(PassStats(*times))
 
     def lose(self, worker: Worker, error: EngineError) -> None:
         """Fail what the worker held; it is gone, and its credits with it."""
         self._credits.pop(worker, None)
+        self._held.pop(worker, None)
         for request in [request for request in self._all.values() if request.worker is worker]:
             self._end(request, error)
         self._pump()

@@ -12,9 +12,9 @@ from ..engines.protocol import Batch, Done, Part, Progress, Worker
 from ..engines.token_bytes import int32_bytes
 from ..errors import DeadlineExceeded, EngineDied, EngineError
 from .deadlines import DeadlineTimer
-from .drain_rate import DrainRate
 from .refusals import QueueFull, RequestTooLarge
 from .sharing import Sharing
+from .token_rate import TokenRate
 
 _BATCHES_OF_TOKENS = 64  # the queue holds this many batches' worth of tokens, unless told otherwise
 
@@ -99,7 +99,7 @@ class RequestQueue:
         self._sent: dict[tuple[Worker, int], _Sent] = {}
         self._idle: deque[Worker] = deque()  # one entry per credit
         self._keys, self._numbers = itertools.count(1), itertools.count(1)
-        self._rate = DrainRate()
+        self._rate = TokenRate()
         self._timer = DeadlineTimer(self._expire)
         self._closed: EngineError | None = None
 

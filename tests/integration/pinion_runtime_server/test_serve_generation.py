@@ -28,7 +28,7 @@ TEMPLATE = (
     "{{ '<|' + message.role + '|>' + message.content + '\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
-USER = [{"role": "user", "content": "The kettle sings before"}]
+USER: Any = [{"role": "user", "content": "The kettle sings before"}]
 
 
 class Oracle:
@@ -110,7 +110,7 @@ def test_the_pod_says_what_it_serves(served: Served) -> None:
 
 
 def test_openai_chat(client: openai.OpenAI, oracle: Oracle) -> None:
-    answer = client.chat.completions.create(model=NAME, messages=USER, max_tokens=12, temperature=0)  # type: ignore[arg-type]
+    answer = client.chat.completions.create(model=NAME, messages=USER, max_tokens=12, temperature=0)
     (choice,) = answer.choices
     assert choice.message.content == oracle.chat(USER, 12)
     assert (choice.message.role, choice.finish_reason) == ("assistant", "length")
@@ -119,10 +119,10 @@ def test_openai_chat(client: openai.OpenAI, oracle: Oracle) -> None:
 
 
 def test_openai_chat_stream(client: openai.OpenAI, oracle: Oracle) -> None:
-    options = {"include_usage": True}
+    options: Any = {"include_usage": True}
     stream = client.chat.completions.create(
         model=NAME, messages=USER, max_completion_tokens=12, temperature=0, stream=True, stream_options=options
-    )  # type: ignore[call-overload]
+    )
     chunks = list(stream)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == oracle.chat(USER, 12)
     assert chunks[0].choices[0].delta.role == "assistant"

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def body(seed: int = 0, **fields: Any) -> dict[str, Any]:
     return {"model": NAME, "prompt": [5 + seed, 6, 7], "temperature": 0, "ignore_eos": True, "stream": True, **fields}
 
 
-async def stream(served: Served, request: dict[str, Any], headers: dict[str, str] | None = None) -> AsyncIterator[Any]:
+async def stream(served: Served, request: dict[str, Any], headers: dict[str, str] | None = None) -> AsyncGenerator[Any, None]:
     """Yield the data of a stream's events; the last is "[DONE]" where nothing is missing."""
     async with (
         httpx.AsyncClient(timeout=PATIENCE, verify=False) as client,
@@ -81,7 +81,7 @@ async def first_of(served: Served, request: dict[str, Any], begun: asyncio.Semap
     """Read a stream to its end, however that comes; say when it has begun. Returns its last two events."""
     last: list[Any] = []
     try:
-        async with aclosing(stream(served, request)) as events:  # type: ignore[type-var]
+        async with aclosing(stream(served, request)) as events:
             async for event in events:
                 if not last:
                     begun.release()
@@ -199,7 +199,7 @@ async def test_a_client_with_many_requests_does_not_keep_another_waiting(starter
 
     async def many(seed: int) -> None:
         keys = {"authorization": "Bearer sk-many-key"}
-        async with aclosing(stream(served, body(seed, max_tokens=600), keys)) as events:  # type: ignore[type-var]
+        async with aclosing(stream(served, body(seed, max_tokens=600), keys)) as events:
             async for _ in events:
                 begun.release()
 

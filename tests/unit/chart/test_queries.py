@@ -21,6 +21,7 @@ def exported() -> dict[str, set[str]]:
     """Return every sample name with its labels."""
     runtime = RuntimeMetrics()
     runtime.watch_queue(lambda: (0, 0))
+    runtime.generation.watch(lambda: (0, 0), 1)
     runtime.watch_circuits(lambda: {"ipfs": CircuitState.CLOSED})
     samples: dict[str, set[str]] = {}
     for registry in (runtime.registry, OperatorMetrics().registry):

@@ -44,6 +44,7 @@ def test_every_metric_is_in_its_page_with_its_labels_and_no_other_is() -> None:
     told = {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     runtime = RuntimeMetrics()
     runtime.watch_queue(lambda: (0, 0))
+    runtime.generation.watch(lambda: (0, 0), 1)
     runtime.watch_circuits(lambda: {"ipfs": CircuitState.CLOSED})
     there = exported(runtime.registry) | exported(OperatorMetrics().registry)
     assert told == {name: facts for name, facts in there.items() if name.startswith(("hf_server_", "pinion_"))}

@@ -61,7 +61,6 @@ FROM_ENGINE: list[FromEngine] = [
     Steps(
         [Step(4, 1, b"\2\0\0\0", [TokenLogprobs(-0.5, [2, 3], [-0.5, -1.5])], "stop", 3), Step(5, failure=FAILURE)],
         0.5,
-        MemoryUse(1),
         2,
         99,
         credits=3,

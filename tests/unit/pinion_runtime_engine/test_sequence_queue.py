@@ -230,7 +230,19 @@ async def test_each_pass_is_told() -> None:
     queue.submit(prompt("a"))
     peer.step("a", 1, 2)
     peer.step("a", 3, finish="stop")
-    assert [(one.tokens, one.running, one.used_tokens, len(one.wait_seconds)) for one in told] == [(2, 1, 7, 1), (1, 1, 7, 0)]
+    assert [tuple(map(len, (one.wait_seconds, one.first_seconds, one.next_seconds))) for one in told] == [(1, 1, 0), (0, 0, 1)]
+
+
+async def test_what_an_engine_holds_is_told_and_goes_with_it(queue: SequenceQueue) -> None:
+    one, other = SequencePeer(queue, 1), SequencePeer(queue, 1)
+    assert (queue.running_sequences, queue.used_tokens) == (0, 0)
+    for peer, running in ((one, 2), (other, 1), (one, 3)):
+        peer.tell(running=running, used=10 * running)
+    assert (queue.running_sequences, queue.used_tokens) == (4, 40)
+    queue.lose(one, EngineDied("killed"))
+    assert (queue.running_sequences, queue.used_tokens) == (1, 10)
+    one.tell(running=9, used=90)  # said before its end, read after it
+    assert (queue.running_sequences, queue.used_tokens) == (1, 10)
 
 
 async def test_what_is_no_step_is_refused(queue: SequenceQueue) -> None:

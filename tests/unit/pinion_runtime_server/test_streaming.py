@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import httpx
 import openai
@@ -324,9 +325,10 @@ async def test_the_official_client_raises_when_a_stream_breaks_off(
 async def test_the_official_client_is_told_before_a_stream_begins(running: Running) -> None:
     async with openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{running.port}/v1", api_key="none", max_retries=0) as client:
         messages: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "x"}]
-        for more in ({"model": "refused"}, {"model": "whole", "top_p": 0}):
+        asked: tuple[dict[str, Any], ...] = ({"model": "refused"}, {"model": "whole", "top_p": 0})
+        for more in asked:
             with pytest.raises(openai.BadRequestError) as raised:
-                await client.chat.completions.create(messages=messages, stream=True, **more)  # type: ignore[call-overload]
+                await client.chat.completions.create(messages=messages, stream=True, **more)
             assert raised.value.param == "top_p"
 
 

@@ -7,7 +7,7 @@ _UNKNOWN_RETRY_AFTER = 5  # before anything has told how fast the queue drains
 _WEIGHT = 0.2  # of the newest piece of work in the moving rate
 
 
-class DrainRate:
+class TokenRate:
     """Tokens per second, smoothed."""
 
     def __init__(self) -> None:
