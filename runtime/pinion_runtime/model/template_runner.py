@@ -29,7 +29,7 @@ MOST_VARIABLES = 64  # of chat_template_kwargs
 _START_SECONDS = 30.0
 _FRAME_SLACK = 4096  # around a text in a message
 _FRAME_BYTES_PER_BYTE = 6  # a control character, as JSON writes it
-_OWN_NAMES = frozenset(
+OPTIONS = frozenset(  # names that are no variables: what every template gets by itself, and options of transformers
     (
         *("messages", "conversation", "tools", "documents", "add_generation_prompt", "continue_final_message", "chat_template"),
         *("tokenize", "tokenizer_kwargs", "padding", "truncation", "max_length", "return_tensors", "return_dict"),
@@ -52,7 +52,6 @@ class TemplateProbe:
 
     exists: bool
     error: str = ""  # of one message of a user, "" when it makes a prompt
-    takes_system: bool = False  # what a message of the role system says is in the prompt
     knows_developer: bool = False  # the template names the role
 
 
@@ -128,20 +127,16 @@ class TemplateRunner:
         return await asyncio.shield(task)
 
     async def probe(self) -> TemplateProbe:
-        """Render a message or two and say what the template takes."""
+        """Render a message and say what the template takes."""
         source = self._templates.by_name.get(self._templates.choose() or "")
         if source is None:
             return TemplateProbe(exists=False, error=self._missing(None))
-        error, system = "", "Kettles sing."
-        user = {"role": "user", "content": "Why?"}
+        error = ""
         try:
-            await self.render([user])
+            await self.render([{"role": "user", "content": "Why?"}])
         except TemplateError as raised:
             error = str(raised)
-        takes_system = False
-        with contextlib.suppress(TemplateError):
-            takes_system = system in await self.render([{"role": "system", "content": system}, user])
-        return TemplateProbe(True, error, takes_system, any(f"{quote}developer{quote}" in source for quote in "'\""))
+        return TemplateProbe(True, error, any(f"{quote}developer{quote}" in source for quote in "'\""))
 
     async def start(self) -> None:
         """Start the process; raise TemplateError when that can't be done."""
@@ -250,7 +245,7 @@ def check_variables(variables: Mapping[str, Any]) -> None:
     if len(variables) > MOST_VARIABLES:
         raise InvalidInput(f"chat_template_kwargs has {len(variables)} entries; at most {MOST_VARIABLES} are taken")
     for name in variables:
-        if name in _OWN_NAMES:
+        if name in OPTIONS:
             raise InvalidInput(f"chat_template_kwargs.{name} is not taken: it is no variable of templates but an option")
         if not name.isidentifier():
             raise InvalidInput(f"chat_template_kwargs has the entry {name[:60]!r}, which can't be a variable's name")

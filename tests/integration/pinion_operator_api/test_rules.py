@@ -200,6 +200,9 @@ CASES: list[Case] = [
     (MODEL, "spec.runtime.image", ["", "pinion-runtime:1"], ["a b"], "spec.runtime.image"),
     (MODEL, "spec.runtime.imagePullPolicy", ["", "Never"], ["Sometimes"], "Unsupported value"),
     (MODEL, "spec.runtime.dtype", ["auto", "bfloat16"], ["int3"], "Unsupported value"),
+    (MODEL, "spec.model.task", ["", "feature-extraction", "text-generation"], ["fill-mask"], "Unsupported value"),
+    (MODEL, "spec.runtime.contextLength", [0, 2**24], [-1, 2**24 + 1, "long"], "spec.runtime.contextLength"),
+    (MODEL, "spec.runtime.maxSequences", [0, 1024], [-1, 1025], "spec.runtime.maxSequences"),
     (MODEL, "spec.runtime.resources", [CPU_AND_MEMORY], [TOO_MUCH], "requests must not be above limits"),
     (MODEL, "spec.runtime.resources.limits", [{"memory": 2**30}], [{"memory": "lots"}], "limits.memory"),
     *(

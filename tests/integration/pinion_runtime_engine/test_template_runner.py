@@ -366,15 +366,11 @@ def command_line(pid: str) -> bytes:
 
 
 PROBES = {
-    "chatml": (TEMPLATES["chatml"], TemplateProbe(True, takes_system=True)),
+    "chatml": (TEMPLATES["chatml"], TemplateProbe(True)),
     "raises on system": (TEMPLATES["gemma"], TemplateProbe(True)),
-    "passes system over": (
-        "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}",
-        TemplateProbe(True),
-    ),
     "knows developer": (
         "{% for m in messages if m.role in ['system', \"developer\"] %}{{ m.content }}{% endfor %}",
-        TemplateProbe(True, takes_system=True, knows_developer=True),
+        TemplateProbe(True, knows_developer=True),
     ),
     "raises on everything": (
         "{{ raise_exception('No chats') }}",

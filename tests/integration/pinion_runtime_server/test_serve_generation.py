@@ -23,7 +23,8 @@ pytestmark = pytest.mark.model
 NAME = "tiny-llama"
 CONTEXT = 256
 TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}"
+    "{{ bos_token }}{% for document in documents or [] %}{{ document.text + '\n' }}{% endfor %}"
+    "{% for message in messages %}"
     "{% if message.role == 'tool' %}{{ raise_exception('no tools here') }}{% endif %}"
     "{{ '<|' + message.role + '|>' + message.content + '\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
@@ -263,6 +264,12 @@ def test_a_prompt_that_came_before_is_not_computed_again(served: Served) -> None
         ("/v1/completions", {"prompt": [1, 10**6]}, "prompt", "1000000"),
         ("/v1/chat/completions", {"messages": [{"role": "tool", "content": "x"}]}, "messages", "no tools here"),
         ("/v1/chat/completions", {"messages": [{"role": "king", "content": "x"}]}, "messages[0].role", "king"),
+        (
+            "/v1/chat/completions",
+            {"chat_template_kwargs": {"documents": "a kettle"}},
+            "chat_template_kwargs.documents",
+            "list of objects",
+        ),
         ("/v1/chat/completions", {"tools": [{"type": "function"}]}, "tools", "tools"),
         ("/v1/chat/completions", {"max_tokens": 5, "max_completion_tokens": 9}, "max_completion_tokens", "twice"),
         ("/v1/chat/completions", {"chat_template_kwargs": {"messages": []}}, "chat_template_kwargs.messages", "not taken"),
@@ -292,6 +299,10 @@ def test_tokens_of_a_text_and_of_a_chat(served: Served, oracle: Oracle) -> None:
     assert tokenize(prompt="The kettle sings") == {"count": len(ids), "max_model_len": CONTEXT, "tokens": ids}
     text = oracle.tokenizer.apply_chat_template(USER, add_generation_prompt=True, tokenize=False)
     assert tokenize(messages=USER)["tokens"] == oracle.tokenizer(text, add_special_tokens=False)["input_ids"]
+    documents = [{"text": "A heron stands."}]
+    text = oracle.tokenizer.apply_chat_template(USER, documents=documents, add_generation_prompt=True, tokenize=False)
+    found = tokenize(messages=USER, chat_template_kwargs={"documents": documents})
+    assert found["tokens"] == oracle.tokenizer(text, add_special_tokens=False)["input_ids"]
     back = served.post({"model": NAME, "tokens": ids}, path="/detokenize").json()
     assert back == {"prompt": oracle.tokenizer.decode(ids)}
 

@@ -30,9 +30,7 @@ PATIENCE = 120.0
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = make_decoder(tmp_path_factory.mktemp("decoder") / NAME, "llama", max_position_embeddings=CONTEXT)
-    (made / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
-    return made
+    return make_decoder(tmp_path_factory.mktemp("decoder") / NAME, "llama", max_position_embeddings=CONTEXT)
 
 
 @pytest.fixture
@@ -103,8 +101,19 @@ async def answer(served: Served, **fields: Any) -> str:
     return str(found.json()["choices"][0]["text"])
 
 
+def test_without_a_template_chats_are_refused_and_that_is_told_beforehand(served: Served) -> None:
+    model = served.status().model
+    assert (model.chat, model.chat_reason) == (False, "the model has no chat template: completions take a prompt as it is")
+    asked = {"model": NAME, "messages": [{"role": "user", "content": "x"}]}
+    refused = served.post(asked, path="/v1/chat/completions")
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "messages")
+    assert "no chat template" in refused.json()["error"]["message"]
+    assert served.post(body(stream=False, max_tokens=2), path="/v1/completions").status_code == 200
+
+
 async def test_a_killed_engine_ends_each_stream_with_an_error_and_the_next_answer_is_right(served: Served) -> None:
     expected, restarts = await answer(served), served.status().engine_restarts
+    errors = served.metric(names.ANSWERS_TOTAL, finish_reason="error")
     begun = asyncio.Semaphore(0)
     streams = [asyncio.ensure_future(first_of(served, body(seed), begun)) for seed in range(2 * SEQUENCES)]
     for _ in range(SEQUENCES):
@@ -120,6 +129,7 @@ async def test_a_killed_engine_ends_each_stream_with_an_error_and_the_next_answe
     served.wait_for(Phase.READY)
     assert await answer(served) == expected
     assert served.status().engine_restarts == restarts + 1
+    assert served.metric(names.ANSWERS_TOTAL, finish_reason="error") == errors + SEQUENCES
 
 
 async def test_a_client_that_goes_frees_its_place(served: Served) -> None:
@@ -128,12 +138,14 @@ async def test_a_client_that_goes_frees_its_place(served: Served) -> None:
     for _ in streams:
         await begun.acquire()
     assert served.metric(names.SEQUENCES_RUNNING) == SEQUENCES
+    cancelled = served.metric(names.ANSWERS_TOTAL, finish_reason="cancelled")
     for each in streams:
         each.cancel()
     await asyncio.gather(*streams, return_exceptions=True)
     await eventually(lambda: served.status().queue.running_requests == 0, PATIENCE, "the places are free")
     assert len(await answer(served)) > 0
     assert served.metric(names.REQUESTS_TOTAL, status="499") >= SEQUENCES
+    assert served.metric(names.ANSWERS_TOTAL, finish_reason="cancelled") == cancelled + SEQUENCES
 
 
 def test_the_official_client_raises_what_the_event_says(served: Served) -> None:
@@ -164,7 +176,9 @@ async def test_what_is_too_much_is_refused_at_once_and_in_order(starter: Serve, 
 
 
 async def test_a_deadline_and_the_end_of_the_grace_period_are_told_in_the_stream(starter: Serve, folder: Path) -> None:
-    served = start(starter, folder, "--request-timeout-seconds", "6", "--grace-seconds", "2")
+    context = ("--context-length", str(CONTEXT - 64))
+    served = start(starter, folder, "--request-timeout-seconds", "6", "--grace-seconds", "2", *context)
+    assert served.status().model.context_length == CONTEXT - 64
     begun = asyncio.Semaphore(0)
     error, end = await first_of(served, body(), begun)
     assert (error["error"]["code"], end) == ("deadline_exceeded", "broken off")
@@ -195,6 +209,15 @@ async def test_a_client_with_many_requests_does_not_keep_another_waiting(starter
     for client in ("many", "one"):
         (tmp_path / client).write_text(f"sk-{client}-key")
     served = start(starter, folder, "--api-keys-dir", str(tmp_path), "--max-queued-requests", "200")
+
+    def cached(client: str) -> int:
+        """Return how many tokens of a prompt had been computed for this client before."""
+        asked = body(prompt=list(range(5, 105)), stream=False, max_tokens=1)
+        keys = {"authorization": f"Bearer sk-{client}-key"}
+        found = served.post(asked, path="/v1/completions", headers=keys).json()["usage"]
+        return int(found["prompt_tokens_details"]["cached_tokens"])
+
+    assert [cached("many"), cached("many") > 90, cached("one")] == [0, True, 0], "what was computed is its client's alone"
     begun = asyncio.Semaphore(0)
 
     async def many(seed: int) -> None:
@@ -216,3 +239,12 @@ async def test_a_client_with_many_requests_does_not_keep_another_waiting(starter
     for each in streams:
         each.cancel()
     await asyncio.gather(*streams, return_exceptions=True)
+
+
+def test_a_causal_model_gives_vectors_where_these_are_asked_for(starter: Serve, folder: Path) -> None:
+    served = starter.local(str(folder), NAME, "--task", "feature-extraction")
+    served.wait_ready()
+    assert served.status().model.task == "feature-extraction"
+    assert len(served.post({"model": NAME, "input": "a kettle"}).json()["data"][0]["embedding"]) > 0
+    refused = served.post(body(stream=False, max_tokens=2), path="/v1/completions")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unsupported_task")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from pinion_runtime.model.chat_messages import ROLES
 from pinion_runtime.server.errors import ApiError
-from pinion_runtime.server.tasks.chat.messages import ROLES
 from pinion_runtime.server.tasks.chat.protocol import (
     Choice,
     TemplateOptions,

@@ -28,6 +28,18 @@ def test_a_model_on_a_laptop() -> None:
     assert (config.source.commit, config.dtype) == (str(COMMIT), "bfloat16")
 
 
+def test_what_a_model_is_served_for_on_a_laptop() -> None:
+    def told(*flags: str) -> tuple[str, int, int]:
+        source = parse_settings(["org/name", *flags], {}).source
+        assert isinstance(source, ModelFlags)
+        config = source.config(COMMIT)
+        return config.task, config.context_length, config.max_sequences
+
+    assert told() == ("auto", 0, 0)
+    flags = ("--task", "text-generation", "--context-length", "4096", "--max-sequences", "8")
+    assert told(*flags) == ("text-generation", 4096, 8)
+
+
 def test_limits_on_a_laptop() -> None:
     flags = ["--max-tokens-per-request", "7", "--max-body-bytes", "8", "--max-queued-requests", "0"]
     source = parse_settings(["org/name", *flags], {}).source
@@ -103,6 +115,9 @@ def test_a_kubo_needs_both_addresses() -> None:
         (["a/.."], "not a repository name"),
         (["a/b", "--port", "0"], "between 1 and 65535"),
         (["a/b", "--dtype", "int8"], "invalid choice"),
+        (["a/b", "--task", "fill-mask"], "invalid choice"),
+        (["a/b", "--context-length", "-1"], "between 0 and"),
+        (["a/b", "--max-sequences", "few"], "--max-sequences"),
         (["a/b", "--xet", "always"], "invalid choice"),
         (["a/b", "--max-body-bytes", "0"], "between 1 and"),
         (["a/b", "--max-tokens-per-request", "0"], "between 1 and"),

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING
 
@@ -15,7 +14,7 @@ from ...model.sentence_modules import Pooling
 from ...model.tokenizer_files import check_tokenizer_files
 from ..protocol import Capabilities, EngineSpec
 from .company import choose_company
-from .loading import ROUNDING, load_errors, load_model, read_config
+from .loading import ROUNDING, found_class, load_errors, load_model, read_config
 from .opened_files import OpenedFiles
 from .pooling import build_steps, pool
 from .tokenizer import load_tokenizer, token_types
@@ -103,11 +102,4 @@ def _model_class(config: Any, files: ModelFiles) -> Any:
     model_class = MODEL_FOR_TEXT_ENCODING_MAPPING.get(type(config), None)
     if model_class is None and not getattr(config, "is_encoder_decoder", False):
         model_class = MODEL_MAPPING.get(type(config), None)
-    if isinstance(model_class, tuple | list):
-        model_class = model_class[0]
-    if model_class is None:
-        raise EngineLoadError(
-            f"architecture {files.architecture} (model_type {files.model_type}) has no text encoder in "
-            f"transformers {transformers.__version__}"
-        )
-    return model_class
+    return found_class(model_class, files, "has no text encoder")

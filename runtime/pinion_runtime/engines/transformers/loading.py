@@ -50,6 +50,18 @@ def read_config(files: ModelFiles) -> Any:
     return AutoConfig.from_pretrained(files.transformer, local_files_only=True, trust_remote_code=False)
 
 
+def found_class(found: Any, files: ModelFiles, lacks: str) -> Any:
+    """Return what a mapping of transformers has for an architecture, the first of several; raise EngineLoadError for none."""
+    if isinstance(found, tuple | list):
+        found = found[0]
+    if found is None:
+        raise EngineLoadError(
+            f"architecture {files.architecture} (model_type {files.model_type}) {lacks} in "
+            f"transformers {transformers.__version__}"
+        )
+    return found
+
+
 def load_model(
     files: ModelFiles, model_class: Any, config: Any, wanted: str, opened: OpenedFiles, unused: tuple[str, ...] = ()
 ) -> tuple[Any, torch.dtype]:

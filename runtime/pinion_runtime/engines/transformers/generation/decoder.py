@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from ....errors import EngineLoadError, EngineOutOfMemory, ErrorCode
-from ....model.files import ModelFiles, read_model_files
+from ....model.files import read_model_files
 from ....model.own_code import FOR_TEXTS, refuse_own_code
 from ....model.tokenizer_files import check_tokenizer_files
 from ...memory_limit import available_memory
 from ...protocol import Capabilities, EngineSpec, Failure, Generate, Sampling, Step
 from ...token_bytes import int32_bytes
-from ..loading import ROUNDING, is_out_of_memory, load_errors, load_model, read_config
+from ..loading import ROUNDING, found_class, is_out_of_memory, load_errors, load_model, read_config
 from ..opened_files import OpenedFiles
 from ..tokenizer import load_tokenizer
 from . import declared
@@ -47,7 +46,13 @@ class TransformersDecoder:
             check_tokenizer_files(files.transformer)
             config = read_config(files)
             refuse_own_code("config.json", getattr(config, "auto_map", None), FOR_TEXTS)
-            model, dtype = load_model(files, _model_class(config, files), config, spec.dtype, self._opened)
+            model, dtype = load_model(
+                files,
+                found_class(MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None), files, "continues no texts"),
+                config,
+                spec.dtype,
+                self._opened,
+            )
             model.eval().requires_grad_(requires_grad=False).to(self._device)
             tokenizer = load_tokenizer(files, self._opened)
             vocabulary_size = logits_width(model)
@@ -167,16 +172,3 @@ def _untied(model: Any) -> str:
     if head is None or not model.config.get_text_config(decoder=True).tie_word_embeddings or head.weight is embeddings.weight:
         return ""
     return "config.json ties head and embeddings, and the checkpoint has two different tensors: each is used as it is"
-
-
-def _model_class(config: Any, files: ModelFiles) -> Any:
-    """Return the class that continues texts."""
-    model_class = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
-    if isinstance(model_class, tuple | list):
-        model_class = model_class[0]
-    if model_class is None:
-        raise EngineLoadError(
-            f"architecture {files.architecture} (model_type {files.model_type}) continues no texts in "
-            f"transformers {transformers.__version__}"
-        )
-    return model_class

@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 
+from ....model.chat_messages import ROLES
 from ...errors import invalid, shorten
 from ..bodies import WrongType, decode_as
 from ..generation.bounds import MAX_MESSAGES
 from ..generation.structure import check_structure
 from ..taking import as_json, unsupported
 
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _FIELD = "messages"
 _MEDIA = frozenset(
     ("image_url", "image", "input_image", "image_pil", "image_embeds", "input_audio", "audio_url", "audio", "audio_embeds")

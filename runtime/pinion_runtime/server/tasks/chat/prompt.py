@@ -23,11 +23,14 @@ async def chat_ids(messages: Messages, template: TemplateOptions, serving: TextS
     Control tokens that a caller typed are text in it.
     """
     chat = serving.chat
+    variables = chat.encoder.mark(dict(template.variables or {}))
+    documents = variables.pop("documents", None)
     try:
         normalised = normalise_messages(list(messages), knows_developer=chat.probe.knows_developer)
         text = await chat.templates.render(
             chat.encoder.mark(normalised),
-            variables=chat.encoder.mark(dict(template.variables or {})),
+            variables=variables,
+            documents=documents,
             add_generation_prompt=template.add_generation_prompt,
             continue_final_message=template.continue_final_message,
         )

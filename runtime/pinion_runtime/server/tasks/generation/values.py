@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ....model.template_runner import OPTIONS
 from ...errors import invalid, shorten
 from ..taking import as_json, unknown, unsupported
 from .bounds import (
@@ -21,9 +22,7 @@ from .parameters import is_integer, is_number
 _TOKEN_ID = re.compile(r"0|[1-9][0-9]{0,9}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 # What the template is given beside the caller's variables, and what would change how it is found or run.
-_NO_VARIABLES = frozenset(
-    ("messages", "tools", "chat_template", "conversation", "add_generation_prompt", "continue_final_message")
-) | frozenset(("tokenize", "padding", "truncation", "max_length", "return_tensors", "return_dict", "tokenizer_kwargs"))
+_DOCUMENTS = "documents"  # no variable, but what a template is told beside the messages: taken here, for it has no field
 
 
 def parse_stop(value: str | Sequence[Any]) -> tuple[str, ...]:
@@ -110,11 +109,17 @@ def parse_template_variables(value: Mapping[str, Any]) -> dict[str, Any]:
         place = f"{name}.{shorten(variable)}"
         if _VARIABLE.fullmatch(variable) is None:
             raise invalid(f"'{place}': {shorten(variable)!r} is no name of a variable.", param=place)
-        if variable in _NO_VARIABLES:
+        if variable == _DOCUMENTS and content is not None and not _is_list_of_objects(content):
+            raise invalid(f"'{place}' must be a list of objects.", param=place)
+        if variable in OPTIONS - {_DOCUMENTS}:
             raise unsupported(f"'{place}' is not taken: it is given to every template, or is a parameter of its own.", place)
         if deeper_than(MAX_DEPTH, content):
             raise invalid(f"'{place}' is nested deeper than {MAX_DEPTH} levels.", param=place)
     return dict(value)
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
 
 
 def deeper_than(most: int, value: Any) -> bool:

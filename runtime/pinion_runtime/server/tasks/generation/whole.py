@@ -12,10 +12,14 @@ from .logprobs import ChosenToken
 class Whole:
     """One answer."""
 
-    text: str = ""
     finish_reason: FinishReason = "stop"
     logprobs: list[ChosenToken] | None = None
     pieces: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """Return its text."""
+        return "".join(self.pieces)
 
 
 async def collect(answers: Answers) -> Sequence[Whole]:
@@ -28,6 +32,4 @@ async def collect(answers: Answers) -> Sequence[Whole]:
             whole.logprobs = [*(whole.logprobs or ()), *piece.logprobs]
         if piece.finish_reason is not None:
             whole.finish_reason = piece.finish_reason
-    for whole in wholes:
-        whole.text = "".join(whole.pieces)
     return wholes
