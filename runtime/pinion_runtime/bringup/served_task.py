@@ -8,6 +8,7 @@ from typing import Protocol
 from pinion_contract.config import Limits
 
 from ..engines.protocol import Capabilities, WorkSource
+from ..engines.warm_up import NEW_TOKENS
 from ..errors import EngineDied
 from ..model.chat_template_files import ChatTemplates, read_chat_templates
 from ..model.files import ModelFiles
@@ -27,7 +28,6 @@ _INPUTS = (
 )
 _LONG_WORD = "word "
 _LONGEST_PROMPT = 2048  # tokens of the longest prompt of a warm-up: no pass is larger, whatever the context
-_NEW_TOKENS = 2  # that a warm-up adds to a prompt
 _ENDING = EngineDied("the pod is shutting down")
 _QUEUED_TOKENS = 131_072  # a queue holds no fewer, however small a request must be
 
@@ -115,7 +115,7 @@ class _Text:
         self.queue.set_limits(limits.max_concurrent_requests, limits.max_queued_requests, _queue_tokens(limits))
 
     async def warmup_ids(self, tokenizer: Tokenizer, inputs: Sequence[str], capabilities: Capabilities) -> list[list[int]]:
-        most = min(capabilities.context_length - _NEW_TOKENS, _LONGEST_PROMPT)
+        most = min(capabilities.context_length - NEW_TOKENS, _LONGEST_PROMPT)
         prompts = await tokenizer.encode_async(inputs or (*_INPUTS, _LONG_WORD * most), truncate=True, prompt="")
         return [prompt[:most] for prompt in prompts if prompt]
 

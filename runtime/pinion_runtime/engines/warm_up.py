@@ -11,7 +11,7 @@ from .protocol import Batch, Generate, Part, Sampling, WarmupReport
 from .token_bytes import int32_bytes
 
 _BATCH_TOKENS = 2048
-_NEW_TOKENS = 2  # the first comes of the prompt's pass, the second of one like all that follow
+NEW_TOKENS = 2  # the first comes of the prompt's pass, the second of one like all that follow
 _REQUEST_ID = "warm-up"
 _GREEDY = Sampling(temperature=0.0)
 
@@ -41,7 +41,7 @@ async def _embed(process: EngineProcess, token_ids: Sequence[Sequence[int]], dea
 
 async def _generate(process: EngineProcess, prompts: Sequence[Sequence[int]], deadline: float) -> None:
     for key, prompt in zip(itertools.count(-1, -1), prompts, strict=False):  # the queue's keys count upwards
-        request = Generate(key, _REQUEST_ID, deadline, int32_bytes(prompt), _NEW_TOKENS, _GREEDY, ignore_end=True)
+        request = Generate(key, _REQUEST_ID, deadline, int32_bytes(prompt), NEW_TOKENS, _GREEDY, ignore_end=True)
         await process.generate(request, deadline - time.monotonic())
 
 
