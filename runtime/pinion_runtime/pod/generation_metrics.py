@@ -17,7 +17,10 @@ class GenerationMetrics:
     """What generation tells; `model` gives the served name."""
 
     def __init__(self, registry: CollectorRegistry, model: Callable[[], str]) -> None:
-        self._registry, self._model = registry, model
+        self._model = model
+        self._held: Callable[[], tuple[int, int]] | None = None  # None: no text is generated
+        self._capacity_tokens = 0
+        registry.register(LiveGauges(self._collect))
         self._first = Histogram(
             names.TIME_TO_FIRST_TOKEN_SECONDS,
             "Time from a request's arrival in the queue to the first token of an answer.",
@@ -63,17 +66,14 @@ class GenerationMetrics:
 
     def watch(self, held: Callable[[], tuple[int, int]], capacity_tokens: int) -> None:
         """Export what engines hold; `held` gives the sequences that are generated, and the places of the cache they take."""
+        self._held, self._capacity_tokens = held, capacity_tokens
 
-        def collect() -> Iterable[GaugeMetricFamily]:
-            running, used = held()
-            model = self._model()
-            sequences = GaugeMetricFamily(names.SEQUENCES_RUNNING, "Answers that the engine is generating.", labels=["model"])
-            sequences.add_metric([model], running)
-            cache = GaugeMetricFamily(
-                names.KV_CACHE_TOKENS, "Places of the engine's key-value cache.", labels=["model", "state"]
-            )
-            cache.add_metric([model, "used"], used)
-            cache.add_metric([model, "free"], capacity_tokens - used)
-            yield from (sequences, cache)
-
-        self._registry.register(LiveGauges(collect))
+    def _collect(self) -> Iterable[GaugeMetricFamily]:
+        sequences = GaugeMetricFamily(names.SEQUENCES_RUNNING, "Answers that the engine is generating.", labels=["model"])
+        cache = GaugeMetricFamily(names.KV_CACHE_TOKENS, "Places of the engine's key-value cache.", labels=["model", "state"])
+        if self._held is not None:
+            running, used = self._held()
+            sequences.add_metric([self._model()], running)
+            cache.add_metric([self._model(), "used"], used)
+            cache.add_metric([self._model(), "free"], self._capacity_tokens - used)
+        return sequences, cache
