@@ -1,5 +1,6 @@
 """Requests to a decoder: how they end, what they share, and that one never spoils another; the real engine, here."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ from safetensors.torch import load_file, save_file
 
 from pinion_runtime.engines.protocol import Sampling
 from pinion_runtime.engines.token_bytes import int32_bytes
+from pinion_runtime.engines.transformers.generation.prefill import MOST
 from tests.support.decoders import END, Answers, Decoders, generate, load, make_decoder, prompt_of, request, run
 
 pytestmark = pytest.mark.model
 
 SPOILED = 7  # a token whose embedding is no number
+KEYS = 100  # of requests lie below
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +25,27 @@ def folder(decoders: Decoders) -> Path:
 
 
 @pytest.fixture(scope="module")
-def decoder(folder: Path) -> Any:
-    """A decoder of four sequences; tests leave nothing running, and use owners of their own."""
+def kept_decoder(folder: Path) -> Any:
     return load(folder, max_sequences=4)
 
 
 @pytest.fixture(scope="module")
-def alone(decoders: Decoders) -> Any:
-    """The same where sequences go through the model one at a time."""
+def kept_alone(decoders: Decoders) -> Any:
     return load(decoders.make("bloom"))
+
+
+@pytest.fixture
+def decoder(kept_decoder: Any) -> Iterator[Any]:
+    """A decoder of four sequences, kept for the module; tests use owners of their own."""
+    yield kept_decoder
+    kept_decoder.cancel(range(KEYS))  # of a test that failed
+
+
+@pytest.fixture
+def alone(kept_alone: Any) -> Iterator[Any]:
+    """The same where sequences go through the model one at a time."""
+    yield kept_alone
+    kept_alone.cancel(range(KEYS))
 
 
 @pytest.fixture(params=["slots", "one-at-a-time"])
@@ -131,12 +146,15 @@ def test_greedy_choices_are_equal_and_their_prompt_is_computed_once(folder: Path
     assert [answers.choices[1, choice].cached_tokens for choice in range(3)] == [0, 0, 0]
 
 
-def test_other_choices_begin_when_the_prompt_has_been_computed(folder: Path, decoder: Any) -> None:
-    prompt = prompt_of(200, seed=5)
+def test_other_choices_begin_when_the_prompt_has_been_computed(decoders: Decoders) -> None:
+    """The prompt is longer than any piece of prefill, whose size goes by measured times."""
+    folder = decoders.make("llama", max_position_embeddings=1024)
+    decoder = load(folder, max_sequences=4)
+    prompt = prompt_of(MOST + 100, seed=5)
     answers = run(decoder, request(1, prompt_of(5), 100), steps=3)
     run(decoder, request(2, prompt, 8, choices=3), answers=answers, steps=1)
     assert (decoder.running, decoder.unfinished) == (2, 4), "one of them computes a piece of the prompt, two wait"
-    assert decoder.used_tokens < 200
+    assert decoder.used_tokens < len(prompt)
     run(decoder, answers=answers)
     assert [answers.choices[2, choice].tokens for choice in range(3)] == [generate(folder, prompt, 8)] * 3
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pinion_runtime.engines.transformers.generation.arrangement import exchanges, length_group
+from pinion_runtime.engines.transformers.generation.arrangement import exchanges, length_group, side_by_side
 from pinion_runtime.engines.transformers.generation.capacity import Capacity, check_wishes, plan
 from pinion_runtime.engines.transformers.generation.prefill import FIRST, LEAST, MOST, ChunkSize, divide
 from pinion_runtime.engines.transformers.generation.prefixes import Place, Start, choose_start, common
@@ -40,6 +40,14 @@ def test_rows_are_moved_as_little_as_may_be(classes: list[int], moves: int) -> N
     for one, other in found:
         classes[one], classes[other] = classes[other], classes[one]
     assert classes == sorted(classes)
+
+
+@pytest.mark.parametrize(
+    ("classes", "together"),
+    [([], True), ([1, 0, 0], True), ([2, 0, 0, 2], True), ([0, 2, 0], False), ([0, 1, 0], False), ([2, 1, 2, 0], True)],
+)
+def test_rows_of_a_pass_stay_where_they_lie_beside_each_other(classes: list[int], together: bool) -> None:
+    assert side_by_side(classes, below=2) == together
 
 
 def test_any_order_ends_sorted_with_at_most_one_exchange_for_each_misplaced_row() -> None:

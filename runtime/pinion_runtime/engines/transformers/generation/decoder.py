@@ -1,8 +1,6 @@
 """Decoders through transformers: in slots where the model's sequences can share a pass, else one at a time."""
 
-import os
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +10,11 @@ from ....errors import EngineLoadError, EngineOutOfMemory, ErrorCode
 from ....model.files import read_model_files
 from ....model.own_code import FOR_TEXTS, refuse_own_code
 from ....model.tokenizer_files import check_tokenizer_files
+from ...memory import measure_memory
 from ...memory_limit import available_memory
 from ...protocol import Capabilities, EngineSpec, Failure, Generate, Sampling, Step
 from ...token_bytes import int32_bytes
+from ..linear import reorder_linear_layers
 from ..loading import ROUNDING, found_class, is_out_of_memory, load_errors, load_model, read_config
 from ..opened_files import OpenedFiles
 from ..tokenizer import load_tokenizer
@@ -30,8 +30,7 @@ from .slots import Slots
 from .strategy import Strategy
 
 _CACHE_SHARE = 0.6  # of the memory that is left once the model is loaded; the rest is for what passes hold for a moment
-_RESIDENT = Path("/proc/self/statm")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_REORDERED = 8  # tokens of the texts that are computed with and without reordered weights
 
 
 class TransformersDecoder:
@@ -59,7 +58,8 @@ class TransformersDecoder:
             end_ids = declared.end_ids(config, files.transformer, vocabulary_size)
             own = declared.context_length(config, files.transformer)
             ids = [one for one in usable_ids(tokenizer.texts, tokenizer.special_ids) if one < vocabulary_size]
-            strategy, capacity, reason = self._choose_strategy(model, dtype, ids, own, spec)
+            untied = _untied(model)
+            strategy, capacity, *reasons = self._choose_strategy(model, dtype, ids, own, spec)
             self._generation = Generation(
                 strategy,
                 context_length=capacity.context_length,
@@ -81,7 +81,7 @@ class TransformersDecoder:
             threads=torch.get_num_threads(),
             opened_files=self._opened.names(),
             special_ids=tokenizer.special_ids,
-            engine_reason="; ".join(found for found in (reason, _untied(model)) if found),
+            engine_reason="; ".join(found for found in (*reasons, untied) if found),
             context_length=capacity.context_length,
             max_sequences=capacity.max_sequences,
             vocabulary_size=vocabulary_size,
@@ -134,29 +134,40 @@ class TransformersDecoder:
 
     def _choose_strategy(
         self, model: Any, dtype: torch.dtype, ids: list[int], own: int, spec: EngineSpec
-    ) -> tuple[Strategy, Capacity, str]:
-        """Return slots, or one at a time where the check says why slots can't be; and the shape of the cache."""
+    ) -> tuple[Strategy, Capacity, str, str]:
+        """Return slots, or one at a time where the check says why slots can't be; the shape of the cache; and reasons."""
         length = min(own, spec.context_length or own)
         if length < 2:
             raise EngineLoadError(f"a context of {length} tokens has no room for a prompt and an answer")
         wide = dtype != torch.float32 and 2 * half_bytes(model) < self._free_bytes()
         tolerance = ROUNDING[torch.float32] if wide else ROUNDING.get(dtype, ROUNDING[torch.float32])
+        values, masked, alone = 0, False, ""
         with in_float32(model, wanted=wide):
             check_causal(model, ids, length)
             try:
                 values = check_slots(model, ids, length, tolerance)
             except CannotShare as error:
-                masked = check_one_at_a_time(model, ids, length, tolerance)
-                return OneAtATime(model, masked=masked), Capacity(length, 1), str(error)
+                masked, alone = check_one_at_a_time(model, ids, length, tolerance), str(error)
+        plain = self._reorder(model, dtype, ids[:length])
+        if alone:
+            return OneAtATime(model, masked=masked), Capacity(length, 1), alone, plain
         capacity = plan(own, spec.context_length, spec.max_sequences, values * dtype.itemsize, self._free_bytes())
-        return Slots(model, capacity.max_sequences, capacity.context_length), capacity, ""
+        return Slots(model, capacity.max_sequences, capacity.context_length), capacity, "", plain
+
+    def _reorder(self, model: Any, dtype: torch.dtype, ids: list[int]) -> str:
+        texts = torch.tensor([ids[:_REORDERED], ids[:_REORDERED][::-1]], device=self._device)
+        memory = measure_memory()
+        free = available_memory(memory.resident_bytes - memory.shared_bytes)  # pages of files are given back where they must be
+        return reorder_linear_layers(
+            model, lambda: model(input_ids=texts).logits.float(), ROUNDING.get(dtype, ROUNDING[torch.float32]), free
+        )
 
     def _free_bytes(self) -> int:
         """Return what the cache may take of memory."""
         if self._device.type == "cuda":
             free, _ = torch.cuda.mem_get_info()
         else:
-            free = available_memory(int(_RESIDENT.read_text().split()[1]) * _PAGE)
+            free = available_memory(measure_memory().resident_bytes)
         return int(free * _CACHE_SHARE)
 
 

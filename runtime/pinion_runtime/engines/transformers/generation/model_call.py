@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import attention  # noqa: F401 # registers what the model's attention calls
+
 _CACHES = ("cache", "past_key_values", "cache_params")  # transformers 5.24 renamed them all to the first
 
 

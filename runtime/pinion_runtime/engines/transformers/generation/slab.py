@@ -79,7 +79,10 @@ class Slab:
     def swap(self, one: int, other: int, tokens: int) -> None:
         """Exchange the first `tokens` of two rows."""
         for tensor in self._tensors():
-            tensor[[one, other], :, :tokens] = tensor[[other, one], :, :tokens]
+            first, second = tensor[one, :, :tokens], tensor[other, :, :tokens]
+            kept = first.clone()
+            first.copy_(second)
+            second.copy_(kept)
 
     def copy(self, source: int, target: int, tokens: int) -> None:
         """Copy the first `tokens` of a row."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .arrangement import exchanges, length_group
+from .arrangement import exchanges, length_group, side_by_side
 from .masks import PASS, Pass, Visible, visible_keys
 from .model_call import ModelCall
 from .prefixes import Place, choose_start
@@ -144,8 +144,10 @@ class Slots:
         return self._places[id(sequence)]
 
     def _arrange(self, classes: dict[int, int], others: int) -> None:
-        """Order rows by the class of their sequence; then come other running ones, `others`, and then free ones."""
+        """Bring rows of a class side by side: in order of classes, then other running ones, `others`, and then free ones."""
         order = [others + 1 if row.sequence is None else classes.get(id(row.sequence), others) for row in self._rows]
+        if side_by_side(order, others):
+            return
         for one, other in exchanges(order):
             self.slab.swap(one, other, max(self._rows[one].length, self._rows[other].length))
             self._rows[one], self._rows[other] = self._rows[other], self._rows[one]

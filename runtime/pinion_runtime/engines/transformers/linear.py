@@ -1,0 +1,161 @@
+"""Linear layers made faster at load, on a CPU: weights reordered once, and layers that read the same tensor computed as one.
+
+torch's linear brings the weight into the order of oneDNN with every call, which costs several times the product of few rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .loading import is_out_of_memory
+
+_ROOM = 1.25  # of the weights, which are there twice: in the file's pages, too, until the system takes them back
+
+
+class ReorderedLinear(nn.Module):
+    """A linear layer whose weight lies in the order of oneDNN; its shape and type stay readable."""
+
+    weight: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self.register_buffer("weight", torch.ops.mkldnn._reorder_linear_weight(weight, None))
+        self.bias = bias
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (..., out_features) of (..., in_features)."""
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(features, self.weight, self.bias, "none", [], "")
+        return out
+
+
+@dataclass
+class _Shared:
+    """One product for several layers, and the last tensor it was computed of."""
+
+    layer: ReorderedLinear
+    sizes: list[int]
+    features: Tensor | None = None
+    parts: tuple[Tensor, ...] = field(default=())
+
+
+class LinearPart(nn.Module):
+    """One of several layers that read the same tensor: the first that is called computes all of them."""
+
+    def __init__(self, shared: _Shared, place: int) -> None:
+        super().__init__()
+        self._shared, self._place = shared, place
+
+    @property
+    def weight(self) -> Tensor:
+        """Return the weight of all parts; models ask it for its type and device."""
+        return self._shared.layer.weight
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (..., out_features) of (..., in_features)."""
+        shared = self._shared
+        if shared.features is not features:
+            shared.features, shared.parts = features, shared.layer(features).split(shared.sizes, -1)
+        part = shared.parts[self._place]
+        if self._place == len(shared.sizes) - 1:
+            shared.features, shared.parts = None, ()  # else they would be kept until the next pass
+        return part
+
+
+@torch.no_grad()
+def reorder_linear_layers(model: nn.Module, compute: Callable[[], Tensor], tolerance: float, free_bytes: int) -> str:
+    """Replace the linear layers of a model where this machine gains by it; return what kept it from that, "" for nothing.
+
+    `compute` makes a pass through the model and returns what is compared: before and after, by the largest number, it may
+    differ by `tolerance`, that of rounding in another order. `free_bytes` is what the new weights may take.
+    """
+    layers = [module for module in model.modules() if type(module) is nn.Linear]
+    if not layers or not all(_is_supported(layer.weight) for layer in layers):
+        return ""
+    needed = int(_ROOM * sum(layer.weight.numel() * layer.weight.element_size() for layer in layers))
+    if needed > free_bytes:
+        return f"weights are not reordered: that takes {needed >> 20} MiB, and {free_bytes >> 20} MiB are free"
+    with torch.inference_mode():
+        wanted, groups = _observe(layers, compute)
+    replaced = {
+        id(layer): new
+        for group in [*groups, *([layer] for layer in layers if not any(layer in group for group in groups))]
+        for layer, new in zip(group, _replacements(group), strict=True)
+    }
+    undo = _replace(model, replaced)
+    try:
+        with torch.inference_mode():
+            found = compute()
+        difference = float((found - wanted).abs().max() / wanted.abs().max())
+        if difference <= tolerance:
+            return ""
+        reason = f"the result differs by {difference:.2g}"
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())[:300]
+    for parent, name, layer in undo:
+        setattr(parent, name, layer)
+    return f"weights are not reordered: {reason}"
+
+
+def _is_supported(weight: Tensor) -> bool:
+    """Tell whether oneDNN computes with weights of this type here."""
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    half = {
+        torch.bfloat16: torch.ops.mkldnn._is_mkldnn_bf16_supported,
+        torch.float16: torch.ops.mkldnn._is_mkldnn_fp16_supported,
+    }
+    return weight.dtype == torch.float32 or (weight.dtype in half and bool(half[weight.dtype]()))
+
+
+def _observe(layers: list[nn.Linear], compute: Callable[[], Tensor]) -> tuple[Tensor, list[list[nn.Linear]]]:
+    """Return a pass's result, and which layers read the same tensor one after the other, whenever they are called."""
+    calls: list[tuple[nn.Linear, Tensor]] = []
+
+    def note(layer: nn.Module, given: tuple[Any, ...]) -> None:
+        calls.append((layer, given[0]))  # type: ignore[arg-type] # hooks are typed for modules of any kind
+
+    hooks = [layer.register_forward_pre_hook(note) for layer in layers]
+    try:
+        result = compute()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    runs = [tuple(layer for layer, _ in run) for _, run in groupby(calls, lambda call: id(call[1]))]
+    found = dict.fromkeys(run for run in runs if len(run) > 1 and len({*run}) == len(run) and _alike(run))
+    times = {layer: sum(layer in run for run in {*runs}) for run in found for layer in run}
+    return result, [[*run] for run in found if all(times[layer] == 1 for layer in run)]
+
+
+def _alike(run: tuple[nn.Linear, ...]) -> bool:
+    return len({(layer.in_features, layer.weight.dtype, layer.bias is None) for layer in run}) == 1
+
+
+def _replacements(group: list[nn.Linear]) -> list[nn.Module]:
+    if len(group) == 1:
+        return [ReorderedLinear(group[0].weight.detach(), _detached(group[0].bias))]
+    biases = [layer.bias.detach() for layer in group if layer.bias is not None]
+    weight = torch.cat([layer.weight.detach() for layer in group])
+    layer = ReorderedLinear(weight, torch.cat(biases) if biases else None)
+    shared = _Shared(layer, [one.out_features for one in group])
+    return [LinearPart(shared, place) for place in range(len(group))]
+
+
+def _detached(bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else bias.detach()
+
+
+def _replace(model: nn.Module, replaced: dict[int, nn.Module]) -> list[tuple[nn.Module, str, nn.Module]]:
+    """Put new layers where the old ones, by their identity, are; return what was where."""
+    places = [
+        (parent, name, layer) for parent in model.modules() for name, layer in parent.named_children() if id(layer) in replaced
+    ]
+    for parent, name, layer in places:
+        setattr(parent, name, replaced[id(layer)])
+    return places
