@@ -128,9 +128,9 @@ def settle(step: float, base: float, per_token: float, rounds: int = 40) -> tupl
     chunk = ChunkSize()
     for _ in range(rounds):
         chunk.decoded(step)
-        tokens = chunk.tokens(others_wait=True)
+        tokens = chunk.tokens(answered=1, begun=1)
         chunk.prefilled(tokens, base + per_token * tokens)
-    tokens = chunk.tokens(others_wait=True)
+    tokens = chunk.tokens(answered=1, begun=1)
     return tokens, base + per_token * tokens
 
 
@@ -156,16 +156,26 @@ def test_a_piece_has_bounds(per_token: float, size: int) -> None:
     assert settle(0.01, 0.0, per_token)[0] == size
 
 
-def test_where_nobody_waits_a_piece_is_as_large_as_may_be() -> None:
-    chunk = ChunkSize()
-    assert (chunk.tokens(others_wait=False), chunk.tokens(others_wait=True)) == (MOST, FIRST)
+@pytest.mark.parametrize(
+    ("answered", "begun", "tokens"),
+    [
+        pytest.param(0, 1, MOST, id="nobody waits for it"),
+        pytest.param(7, 1, FIRST, id="a prompt beside seven answers"),
+        pytest.param(4, 4, FIRST, id="as many as answers"),
+        pytest.param(2, 5, FIRST * 5 // 2, id="more"),
+        pytest.param(3, 4, 80, id="a multiple of 16"),
+        pytest.param(1, 15, MOST, id="many at once"),
+    ],
+)
+def test_who_comes_counts_as_much_as_who_is_answered(answered: int, begun: int, tokens: int) -> None:
+    assert ChunkSize().tokens(answered=answered, begun=begun) == tokens
 
 
 def test_one_wrong_measurement_halves_a_piece_at_most() -> None:
     chunk = ChunkSize()
     chunk.decoded(0.01)
     chunk.prefilled(64, 30.0)
-    assert chunk.tokens(others_wait=True) == 32
+    assert chunk.tokens(answered=1, begun=1) == 32
 
 
 # --- the shape of the cache

@@ -66,8 +66,8 @@ def samples(model: Any, ids: Many[int], window: int, longest: int) -> list[Sampl
     """Return texts of the lengths at which masks and caches go wrong, made of `ids`, of at most `longest` tokens."""
     chosen = random.Random(0)
     found: list[Sample] = []
-    # Far past the window, across its border, into a slot that was used, and after a text of which it is the beginning. The second
-    # ends first: the third, whose row is the next, is moved.
+    # Far past the window, across its border, into a slot that was used, and after a text of which it is the beginning.
+    # The second ends first: the third, whose row is the next, is moved.
     for length, count in ((2 * window + 3, 6), (window - 2, 6), (1, 6)):
         prompt = [chosen.choice(ids) for _ in range(max(1, min(length, longest - count)))]
         found.append(generate(model, prompt, min(count, longest - 1)))

@@ -126,7 +126,7 @@ class Generation:
             return
         answered = [sequence for sequence in self._running if sequence.tokens]
         pending = [sequence.pending for sequence in begun]
-        budget = max(pending) if self._strategy.whole_prompts else self._chunk.tokens(others_wait=bool(answered))
+        budget = max(pending) if self._strategy.whole_prompts else self._chunk.tokens(answered=len(answered), begun=len(begun))
         counts = {id(one): fed for one, fed in zip(begun, divide(pending, budget), strict=True) if fed}
         fed = [sequence for sequence in begun if id(sequence) in counts]
         lengths = np.array([counts[id(sequence)] for sequence in fed], dtype=np.int32)

@@ -20,9 +20,14 @@ class ChunkSize:
         self._steps: deque[float] = deque(maxlen=_STEPS)
         self._tokens = min(FIRST, most)
 
-    def tokens(self, *, others_wait: bool) -> int:
-        """Return how many tokens of prompts may be computed now; `others_wait`: sequences are being answered."""
-        return self._tokens if others_wait else self._most
+    def tokens(self, *, answered: int, begun: int) -> int:
+        """Return how many tokens of `begun` prompts may be computed now, while as many sequences as `answered` wait for that.
+
+        More prompts than answers get as much more: of eight that come at once, the first would else make the others wait long.
+        """
+        if not answered:
+            return self._most
+        return min(self._most, self._tokens * max(answered, begun) // answered // _MULTIPLE * _MULTIPLE)
 
     def decoded(self, seconds: float) -> None:
         """Take note of the time of a step of all running sequences."""
