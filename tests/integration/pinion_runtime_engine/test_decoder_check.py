@@ -121,6 +121,22 @@ def test_each_thing_that_sequences_go_through_is_looked_at(decoders: Decoders, m
     assert (difference > TOLERANCE) is bool(mistake)
 
 
+def test_passes_have_few_shapes(decoders: Decoders) -> None:
+    """Torch keeps compiled code for each shape it ever saw: some hundred MiB for prompts and answers of all lengths."""
+    model, shapes = model_of(decoders.make("llama")), set()
+
+    def visible(rule: Rule, positions: Tensor, width: int) -> Tensor:
+        shapes.add((positions.shape[1], width))
+        return visible_keys(rule, positions, width)
+
+    slots = Slots(model, 3, POSITIONS, visible)
+    for window in (5, 16, 43):
+        wanted = samples(model, IDS, window, POSITIONS)
+        assert worst_difference(wanted, replay(slots, wanted, 500)) <= TOLERANCE
+    assert {tokens for tokens, _ in shapes} == {1, 16}
+    assert {width for _, width in shapes} <= set(range(32, POSITIONS + 1, 32))
+
+
 def test_a_layer_that_keeps_nothing_is_seen(decoders: Decoders) -> None:
     """Of a model that has more layers than go through the cache."""
     model = model_of(decoders.make("llama"))

@@ -44,6 +44,7 @@ class Pass:
         tokens = self.positions.shape[1]
         return (
             self.stop - self.start == 1
+            and not self.padded  # padding stands where the last token does, and may not look past it
             and self.width == self.first[0] + tokens
             and (tokens == 1 or self.first[0] == 0)
             and self.visible is visible_keys

@@ -14,7 +14,8 @@ from .prefixes import Place, choose_start
 from .sequences import Sequence
 from .slab import CannotShare, Slab
 
-_WIDTHS = 32  # keys looked at by a step come in multiples of this: few shapes
+# Tokens of a piece of a prompt and keys looked at come in multiples: torch and oneDNN keep code for each shape they ever saw.
+_TOKENS, _WIDTHS = 16, 32
 
 
 class _Row:
@@ -95,7 +96,7 @@ class Slots:
     def compute(self, group: Many[Sequence], counts: Many[int]) -> Tensor:
         """Compute the next tokens of sequences that lie side by side, in that order."""
         start = self._place(group[0])
-        most = max(counts)
+        most = max(counts) if max(counts) == 1 else -(-max(counts) // _TOKENS) * _TOKENS
         first = tuple(sequence.computed for sequence in group)
         ids, positions = [], []
         for sequence, tokens in zip(group, counts, strict=True):
@@ -106,8 +107,7 @@ class Slots:
             end = sequence.computed + len(new)
             positions.append([*range(sequence.computed, end), *([end - 1] * padding)])
         width = max(line[-1] for line in positions) + 1
-        if most == 1 and len(group) > 1:
-            width = min(-(-width // _WIDTHS) * _WIDTHS, self.slab.length)
+        width = min(-(-width // _WIDTHS) * _WIDTHS, self.slab.length)
         places = torch.tensor(positions, device=self._device)
         now = Pass(start, start + len(group), places, first, min(counts) < most, width, self._visible)
         token = PASS.set(now)
