@@ -115,7 +115,7 @@ class _Text:
         self.queue.set_limits(limits.max_concurrent_requests, limits.max_queued_requests, _queue_tokens(limits))
 
     async def warmup_ids(self, tokenizer: Tokenizer, inputs: Sequence[str], capabilities: Capabilities) -> list[list[int]]:
-        most = min(capabilities.context_length - NEW_TOKENS, _LONGEST_PROMPT)
+        most = min(max(capabilities.context_length - NEW_TOKENS, 1), _LONGEST_PROMPT)
         prompts = await tokenizer.encode_async(inputs or (*_INPUTS, _LONG_WORD * most), truncate=True, prompt="")
         return [prompt[:most] for prompt in prompts if prompt]
 

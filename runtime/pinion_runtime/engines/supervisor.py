@@ -39,6 +39,7 @@ class EngineSupervisor:
         self._on_death, self._on_recovered, self._check_again = on_death, on_recovered, check_again
         self._load_timeout, self._backoff, self._silence_seconds = load_timeout, backoff_seconds, silence_seconds
         self._process: EngineProcess | None = None
+        self._context_length = 0  # of what is loaded
         self._serving = False  # wanted: set by serve, taken back by close
         self._granted = False  # the present process has its credits in the queue
         self._warm_up: tuple[Sequence[Sequence[int]], float] | None = None
@@ -75,7 +76,7 @@ class EngineSupervisor:
         """Start the process and load; raise EngineLoadError with the reason."""
         process = EngineProcess(self._progress, self._exited, self._silence_seconds)
         capabilities = await process.load(self._spec, self._load_timeout)
-        self._process = process
+        self._process, self._context_length = process, capabilities.context_length
         return capabilities
 
     async def warm_up(self, token_ids: Sequence[Sequence[int]], timeout: float) -> WarmupReport:
@@ -87,7 +88,7 @@ class EngineSupervisor:
     async def _compute(self, token_ids: Sequence[Sequence[int]], timeout: float) -> WarmupReport:
         if self._process is None:
             raise EngineDied("there is no engine")
-        return await warm_up(self._process, self._spec.task, token_ids, timeout)
+        return await warm_up(self._process, self._spec.task, token_ids, timeout, self._context_length)
 
     def serve(self) -> None:
         """Let the queue hand work to the engine, from now on and after each restart; raise EngineDied when there is none."""

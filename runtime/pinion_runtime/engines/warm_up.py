@@ -16,12 +16,17 @@ _REQUEST_ID = "warm-up"
 _GREEDY = Sampling(temperature=0.0)
 
 
-async def warm_up(process: EngineProcess, task: Task, token_ids: Sequence[Sequence[int]], timeout: float) -> WarmupReport:
+async def warm_up(
+    process: EngineProcess, task: Task, token_ids: Sequence[Sequence[int]], timeout: float, context_length: int
+) -> WarmupReport:
     """Compute these inputs as the task does; raise the EngineError that came, DeadlineExceeded after `timeout` seconds."""
     started = time.monotonic()
-    compute = _generate if task == "text-generation" else _embed
+    deadline = started + timeout
     try:
-        await compute(process, token_ids, started + timeout)
+        if task == "text-generation":
+            await _generate(process, token_ids, deadline, context_length)
+        else:
+            await _embed(process, token_ids, deadline)
     except TimeoutError as error:
         raise DeadlineExceeded(f"warm-up took more than {timeout:g} s") from error
     return WarmupReport(len(token_ids), sum(map(len, token_ids)), time.monotonic() - started)
@@ -39,9 +44,10 @@ async def _embed(process: EngineProcess, token_ids: Sequence[Sequence[int]], dea
                 raise outcome.failure.to_error()
 
 
-async def _generate(process: EngineProcess, prompts: Sequence[Sequence[int]], deadline: float) -> None:
+async def _generate(process: EngineProcess, prompts: Sequence[Sequence[int]], deadline: float, context_length: int) -> None:
     for key, prompt in zip(itertools.count(-1, -1), prompts, strict=False):  # the queue's keys count upwards
-        request = Generate(key, _REQUEST_ID, deadline, int32_bytes(prompt), NEW_TOKENS, _GREEDY, ignore_end=True)
+        new_tokens = min(NEW_TOKENS, context_length - len(prompt))  # the smallest context has room for one
+        request = Generate(key, _REQUEST_ID, deadline, int32_bytes(prompt), new_tokens, _GREEDY, ignore_end=True)
         await process.generate(request, deadline - time.monotonic())
 
 

@@ -152,3 +152,17 @@ async def test_what_can_not_be_is_told_at_load(llama: Path, spec: dict[str, int]
     )
     with pytest.raises(EngineLoadError, match=message):
         await supervisor.start()
+
+
+async def test_the_smallest_context_is_warmed_up_and_serves(llama: Path) -> None:
+    queue = SequenceQueue(4, 4, 1000)
+    spec = EngineSpec(llama, task="text-generation", context_length=2, max_sequences=1)
+    supervisor = EngineSupervisor(spec, queue, on_death=print, on_recovered=print, load_timeout=PATIENCE)
+    smallest = Generating(queue, supervisor, asyncio.Event(), [], await supervisor.start())
+    try:
+        assert (await supervisor.warm_up([[5]], PATIENCE)).tokens == 1
+        supervisor.serve()
+        assert len(await smallest.answer([5], 1)) == 1
+    finally:
+        queue.close(EngineDied("the test is over"))
+        await supervisor.close()

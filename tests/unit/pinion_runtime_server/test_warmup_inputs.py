@@ -17,17 +17,19 @@ CONTEXT = 64
 
 
 @pytest.mark.parametrize(
-    ("task", "inputs", "lengths"),
+    ("task", "context", "inputs", "lengths"),
     [
-        ("feature-extraction", (), [3, 13, 38, CONTEXT]),
-        ("feature-extraction", ("a kettle", "word " * 200), [4, CONTEXT]),
-        ("text-generation", (), [3, 13, 38, CONTEXT - 2]),
-        ("text-generation", ("a kettle", "word " * 200), [4, CONTEXT - 2]),
+        ("feature-extraction", CONTEXT, (), [3, 13, 38, CONTEXT]),
+        ("feature-extraction", CONTEXT, ("a kettle", "word " * 200), [4, CONTEXT]),
+        ("text-generation", CONTEXT, (), [3, 13, 38, CONTEXT - 2]),
+        ("text-generation", CONTEXT, ("a kettle", "word " * 200), [4, CONTEXT - 2]),
+        ("text-generation", 4, ("a kettle",), [2]),
+        ("text-generation", 2, (), [1, 1, 1, 1]),
     ],
 )
-async def test_inputs(minilm: Path, task: Task, inputs: Sequence[str], lengths: list[int]) -> None:
+async def test_inputs(minilm: Path, task: Task, context: int, inputs: Sequence[str], lengths: list[int]) -> None:
     served = await make_task(task, Pod(Lifecycle(), Metrics()), minilm)
-    capabilities = Capabilities(task, 0, CONTEXT, "float32", "cpu", "test", "X", 1, (), context_length=CONTEXT)
-    found = await served.warmup_ids(Tokenizer.from_snapshot(minilm, max_length=CONTEXT), inputs, capabilities)
+    capabilities = Capabilities(task, 0, context, "float32", "cpu", "test", "X", 1, (), context_length=context)
+    found = await served.warmup_ids(Tokenizer.from_snapshot(minilm, max_length=context), inputs, capabilities)
     assert [len(ids) for ids in found] == lengths
     await served.close()
