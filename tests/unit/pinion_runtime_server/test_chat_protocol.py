@@ -93,7 +93,8 @@ def nested(levels: int) -> Any:
         ({"chat_template_kwargs": {"a": nested(65)}}, "chat_template_kwargs.a", "deeper than 64"),
         ({"chat_template_kwargs": {f"a{each}": 1 for each in range(65)}}, "chat_template_kwargs", "65 variables; at most 64"),
         ({"chat_template_kwargs": {"a": "x" * 300_000}}, "chat_template_kwargs", "too large"),
-        ({"reasoning_effort": "low"}, "reasoning_effort", "chat_template_kwargs"),
+        ({"reasoning_effort": "low"}, "reasoning_effort", "must be 'none'; for another effort send what the model's own chat"),
+        ({"reasoning_effort": False}, "reasoning_effort", "must be 'none'"),
         ({"modalities": ["text", "audio"]}, "modalities", "text here"),
     ],
     ids=lambda value: str(value)[:60],
@@ -153,6 +154,11 @@ def test_what_is_taken_beside_the_shared_parameters() -> None:
         (
             {"chat_template_kwargs": {"enable_thinking": False, "documents": [], "n": None}},
             TemplateOptions(variables={"enable_thinking": False, "documents": [], "n": None}),
+        ),
+        ({"reasoning_effort": "none"}, TemplateOptions(variables={"enable_thinking": False, "thinking": False})),
+        (
+            {"reasoning_effort": "none", "chat_template_kwargs": {"enable_thinking": True}},
+            TemplateOptions(variables={"enable_thinking": True, "thinking": False}),
         ),
     ],
 )

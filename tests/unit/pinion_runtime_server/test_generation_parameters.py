@@ -111,6 +111,31 @@ def test_what_says_what_is_done_anyway_is_taken_and_nothing_else(route: Route, n
         assert parameter.text in error.message
 
 
+# What OpenAI's API does where a parameter is not sent: clients that send it anyway mean no other answer.
+DEFAULTS: dict[str, Any] = {
+    **{"tools": [], "tool_choice": "auto", "parallel_tool_calls": True, "functions": [], "function_call": "auto"},
+    **{"response_format": {"type": "text"}, "modalities": ["text"], "verbosity": "medium", "reasoning_effort": "none"},
+    **{"store": False, "metadata": {}, "service_tier": "auto", "user": "", "logit_bias": {}, "stop": [], "n": 1},
+    **{"temperature": None, "seed": None, "max_tokens": None, "audio": None, "prediction": None, "web_search_options": None},
+    **{"safety_identifier": "x", "prompt_cache_key": "x", "prompt_cache_retention": "in_memory", "stream": False},
+}
+
+
+@both
+def test_what_clients_send_by_default_changes_nothing(parse: Parse) -> None:
+    assert parse(**DEFAULTS).options == GenerationOptions("m")
+    assert parse(**DEFAULTS | {"tool_choice": "none", "function_call": "none"}).options == GenerationOptions("m")
+
+
+@both
+@pytest.mark.parametrize("choice", ["auto", "none"])
+def test_a_choice_of_tools_does_not_let_tools_in(parse: Parse, choice: str) -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    assert refusal(parse, tool_choice=choice, tools=[tool]).param == "tools"
+    assert refusal(parse, tool_choice="required").param == "tool_choice"
+    assert refusal(parse, tool_choice=tool).param == "tool_choice"
+
+
 @pytest.mark.parametrize(("route", "name"), with_effect(Effect.REFUSED))
 def test_what_is_refused_says_what_helps(route: Route, name: str) -> None:
     for value in ("query", 5, True, False, "x" * 300_000):

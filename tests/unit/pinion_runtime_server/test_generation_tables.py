@@ -42,7 +42,7 @@ def test_each_row_has_all_its_cells(table: str) -> None:
         (honoured_parameters(), "| `echo` | completions | `true` or `false` |"),
         (agreeing_parameters(), '| `response_format` | both | `{"type":"text"}` | answers are not held'),
         (agreeing_parameters(), '| `suffix` | both | `""` |'),
-        (agreeing_parameters(), "| `tool_choice` | both | `none` |"),
+        (agreeing_parameters(), "| `tool_choice` | both | `none`, `auto` |"),
         (refused_parameters(), "| `allowed_token_ids` | both | send `logit_bias` with 100 |"),
         (refused_parameters(), "| `best_of` | chat | send `n` |"),
     ],

@@ -24,6 +24,8 @@ from ..generation.reading import Given, decode_parameters
 from ..generation.values import parse_template_variables
 from .messages import Messages, parse_messages
 
+_NO_THINKING = {"enable_thinking": False, "thinking": False}  # the names that templates have for it
+
 
 @dataclass(frozen=True)
 class TemplateOptions:
@@ -68,7 +70,10 @@ def parse_template(values: Mapping[str, Any]) -> TemplateOptions:
         message = "'continue_final_message' and 'add_generation_prompt' can't both be true."
         raise invalid(message, param="continue_final_message")
     variables = values.get("chat_template_kwargs")
-    return TemplateOptions(begins, continues, None if variables is None else parse_template_variables(variables))
+    given = None if variables is None else parse_template_variables(variables)
+    if values.get("reasoning_effort") is not None:  # 'none', for nothing else is taken
+        given = {**_NO_THINKING, **(given or {})}
+    return TemplateOptions(begins, continues, given)
 
 
 def _logprobs(given: Given) -> int:

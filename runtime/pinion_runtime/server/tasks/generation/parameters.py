@@ -195,17 +195,25 @@ _HONOURED = (
         "what the model's chat template reads beside the messages",
         "chat",
     ),
+    _honoured(
+        "reasoning_effort",
+        f"'none'; for another effort {_TEMPLATE}",
+        lambda value: value == "none",
+        "the chat template is told 'enable_thinking' and 'thinking': false, which changes prompts where it reads one of them",
+        "chat",
+    ),
     _flag("skip_special_tokens", "false: special tokens are part of the text; true by default"),
 )
 
 _AGREES = (
     _agrees("store", False, text="nothing is stored here"),
     _agrees("tools", [], text=_TOOLS),
-    _agrees("tool_choice", "none", text=_TOOLS),
+    _agrees("tool_choice", "none", "auto", text=_TOOLS),
     _agrees("functions", [], text=_TOOLS),
-    _agrees("function_call", "none", text=_TOOLS),
+    _agrees("function_call", "none", "auto", text=_TOOLS),
     _agrees("response_format", {"type": "text"}, text=_SCHEMA),
     _agrees("modalities", ["text"], text=_TEXT),
+    _agrees("reasoning_effort", "none", text="nothing is reasoned before an answer here", on=("completions",)),
     _agrees("verbosity", "medium", text="answers are as long as the model makes them: ask for it in a message"),
     _agrees("suffix", "", text="nothing is filled in: write the prompt as the model's own page says"),
     _agrees("echo", False, text="messages are not sent back", on=("chat",)),
@@ -255,14 +263,13 @@ _REFUSED = (
         on=("completions",),
     ),
     *_refused("the model's own chat template is used: it is part of what is served", "chat_template", "template"),
-    *_refused(_TEMPLATE, "reasoning_effort", "reasoning", "thinking", "enable_thinking", "think", "documents"),
+    *_refused(_TEMPLATE, "reasoning", "thinking", "enable_thinking", "think", "documents"),
     *_refused("tokens of thinking are tokens of the answer: send 'max_tokens'", "thinking_token_budget", "reasoning_budget"),
     *_refused(_TOOLS, "tool_prompt", "tool_resources"),
     *_refused(_SCHEMA, "guided_json", "guided_regex", "guided_choice", "guided_grammar", "guided_decoding_backend"),
     *_refused(_SCHEMA, "guided_whitespace_pattern", "structured_outputs", "structural_tag", "grammar", "json_schema"),
     *_refused(_SCHEMA, "regex", "ebnf", "format", "json_mode"),
     *_refused(_TEXT, "audio", "images", "image", "media_io_kwargs", "mm_processor_kwargs", "prompt_embeds", "input_embeds"),
-    *_refused("answers are not predicted: leave it out, the text is the same", "prediction"),
     *_refused("nothing is looked up in the web: put what is known into a message", "web_search_options", "plugins"),
     *_refused("nothing is moderated: ask a model that does", "moderation"),
     *_refused(_PROMPT_LOGPROBS, "prompt_logprobs", "logprob_token_ids", "token_ids_logprob"),
@@ -298,7 +305,7 @@ _IGNORED = (
     *_ignored("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "cache_prompt", "use_cache", "keep_alive"),
     *_ignored("timeout", "max_retries", "num_retries", "extra_headers", "extra_query", "tags", "session_id", "rid"),
     *_ignored("spaces_between_special_tokens", "clean_up_tokenization_spaces", "return_mm_kwargs", "stream_reasoning"),
-    *_ignored("wait_for_model", "use_gpu"),
+    *_ignored("wait_for_model", "use_gpu", "prediction"),
 )
 
 PARAMETERS = (*_HONOURED, *_AGREES, *_REFUSED, *_IGNORED)

@@ -15,7 +15,8 @@ from ..generation.parameters import TABLES
 from ..generation.reading import decode_parameters
 from ..texts import MAX_IDS
 
-_CHAT = ("messages", "add_generation_prompt", "continue_final_message", "chat_template_kwargs", "tools", "chat_template")
+_TEMPLATE = ("add_generation_prompt", "continue_final_message", "chat_template_kwargs", "reasoning_effort")
+_CHAT = ("messages", *_TEMPLATE, "tools", "chat_template")
 _SHARED = ("model", "media_io_kwargs", "mm_processor_kwargs")
 _OWN = (
     Field("prompt", Effect.HONOURED, "the text", "a string"),
@@ -64,7 +65,7 @@ def parse_tokenize(body: bytes) -> TokenizeRequest:
     if is_chat and values.get("add_special_tokens"):
         message = "'add_special_tokens' can't be true with 'messages': their template writes those that belong there."
         raise invalid(message, param="add_special_tokens")
-    for name in () if is_chat else ("add_generation_prompt", "continue_final_message", "chat_template_kwargs"):
+    for name in () if is_chat else _TEMPLATE:
         if name in values:
             raise invalid(f"'{name}' is only taken with 'messages'.", param=name)
     return TokenizeRequest(
