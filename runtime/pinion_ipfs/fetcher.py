@@ -102,6 +102,7 @@ class Fetcher:
                 allow_patterns=request.allow_patterns,
                 ignore_patterns=request.ignore_patterns,
                 selection_rule=request.selection_rule,
+                read_config=request.read_config,
                 timeout=self._hub_timeout,
                 policy=request.policy,
             )

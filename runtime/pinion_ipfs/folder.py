@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
 from huggingface_hub.utils import DEFAULT_IGNORE_PATTERNS  # type: ignore[attr-defined]  # public, but not marked as exported
 
-from . import adapters
+from . import adapters, quantization
 from .backends.base import Backend, Receipt
 from .breaker import BreakerSettings, CircuitState
 from .content.cid import Cid
@@ -67,7 +67,8 @@ def list_folder(choice: FolderChoice) -> tuple[Listing, Mapping[str, Path]]:
     try:
         found = list_directory(folder, skip=_is_no_part).files
         sizes = {path: file.stat().st_size for path, file in found.items()}
-        base = _base_of_adapter(found[adapters.CONFIG]) if adapters.CONFIG in found else ""
+        base = adapters.base_in_config(_head(found.get(adapters.CONFIG)))
+        quantized = quantization.in_config(_head(found.get(quantization.CONFIG)))
     except OSError as error:
         raise _inaccessible(folder, error) from error
     files = [HubFile(path, size, _UNKNOWN_OID) for path, size in sizes.items()]
@@ -75,7 +76,7 @@ def list_folder(choice: FolderChoice) -> tuple[Listing, Mapping[str, Path]]:
         files, allow_patterns=choice.allow_patterns, ignore_patterns=choice.ignore_patterns, where=f"the folder {folder}"
     )
     # Nobody has announced these files, so there is no digest to compare with.
-    chosen = Listing(listing.files, listing.total_bytes, "", listing.left_out, base)
+    chosen = replace(listing, source_digest="", base_model=base, quantization=quantized)
     return chosen, {file.path: found[file.path] for file in chosen.files}
 
 
@@ -212,9 +213,12 @@ def _is_no_part(path: str) -> bool:
     return any(path == pattern or path.endswith(f"/{pattern}") for pattern in DEFAULT_IGNORE_PATTERNS)
 
 
-def _base_of_adapter(config: Path) -> str:
-    with config.open("rb") as stream:
-        return adapters.base_in_config(stream.read(_READ))
+def _head(path: Path | None) -> bytes:
+    """Return what a small file holds, empty where there is none."""
+    if path is None:
+        return b""
+    with path.open("rb") as stream:
+        return stream.read(_READ)
 
 
 def _hash_file(path: Path, on_bytes: Callable[[int], None]) -> tuple[FileLayout, str]:

@@ -70,17 +70,21 @@ async def list_files(
     allow_patterns: Sequence[str] = (),
     ignore_patterns: Sequence[str] = (),
     selection_rule: int = selection.CURRENT,
+    read_config: bool = False,
     token_hosts: TokenHosts | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     policy: AddressPolicy | None = None,
 ) -> Listing:
-    """Return the selected files of a commit with sizes, oids and the source digest; raises as resolve_commit does."""
+    """Return the selected files of a commit with sizes, oids and the source digest; raises as resolve_commit does.
+
+    `read_config`: also what config.json says of the weights, where the list alone looks like a model.
+    """
     hub = HubRepository(repo, default_endpoint(endpoint), token, token_hosts, timeout, policy)
 
     def choose(files: Sequence[HubFile]) -> Listing:
         return select(files, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns, selection_rule=selection_rule)
 
-    listing = await _ask(lambda: hub.listing(commit, choose), f"{repo}@{commit}", hub, timeout)
+    listing = await _ask(lambda: hub.listing(commit, choose, read_config=read_config), f"{repo}@{commit}", hub, timeout)
     await asyncio.to_thread(check_bounds, repo, commit, listing)
     return listing
 

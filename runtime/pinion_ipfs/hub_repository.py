@@ -8,13 +8,14 @@ from urllib.parse import quote
 import httpx2
 from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 
-from . import adapters
+from . import adapters, quantization
 from .addresses import AddressPolicy
 from .errors import ContentError, InvalidRepository, NoAnswer, OriginUnreachable, Unauthorized
 from .hub_client import HubClient, json_object
 from .hub_files import NoTree, Tree, UnknownFiles, files_of_info, names_of_info, tree_path
 from .identity import Commit, RepoId
 from .listing import HubFile, Listing, select
+from .model_list import problem_of
 from .token_hosts import TokenHosts
 
 # What a server answers that has no such route, or not by this method.
@@ -69,8 +70,8 @@ class HubRepository:
             self._check_access(commit, self._lister(commit, names))
         return commit
 
-    def listing(self, commit: Commit, choose: Callable[[list[HubFile]], Listing]) -> Listing:
-        """Return the chosen files of a commit, once the token was found good for them."""
+    def listing(self, commit: Commit, choose: Callable[[list[HubFile]], Listing], *, read_config: bool = False) -> Listing:
+        """Return the chosen files of a commit, once the token was found good for them; with what their config.json says."""
         info, problem = self._info_of(commit)
         files: list[HubFile] = []
         if problem is None:
@@ -85,6 +86,8 @@ class HubRepository:
             self._check_access(commit, lambda: chosen.files)
         if adapters.is_alone({file.path for file in chosen.files}):
             return replace(chosen, base_model=adapters.base_at_hub(info) or self._base_of_adapter(commit))
+        if read_config and not problem_of(chosen):
+            return replace(chosen, quantization=self._quantization_of(commit, chosen))
         return chosen
 
     def auth_check(self) -> None:
@@ -104,11 +107,19 @@ class HubRepository:
 
     def _base_of_adapter(self, commit: Commit) -> str:
         """Read which model an adapter is for; '' when the hub does not give that file: it only makes a message better."""
+        return adapters.base_in_config(self._read(commit, adapters.CONFIG))
+
+    def _quantization_of(self, commit: Commit, listing: Listing) -> str:
+        """Read how the weights are quantised; '' when they are not, or the hub does not give that file: loading finds it."""
+        small = any(file.path == quantization.CONFIG and file.size <= quantization.LARGEST_CONFIG for file in listing.files)
+        return quantization.in_config(self._read(commit, quantization.CONFIG)) if small else ""
+
+    def _read(self, commit: Commit, path: str) -> bytes:
+        """Return a small file, empty when the hub does not give it."""
         try:
-            answer = self._client.get(self._client.url(f"/{self._repo}/resolve/{commit}/{adapters.CONFIG}"))
+            return self._client.get(self._client.url(f"/{self._repo}/resolve/{commit}/{path}")).content
         except (ContentError, httpx2.HTTPError, HfHubHTTPError):
-            return ""
-        return adapters.base_in_config(answer.content)
+            return b""
 
     def _info_of(self, commit: Commit) -> tuple[dict[str, Any], Exception | None]:
         """Return what the hub says of a commit, or what is wrong with that: the tree may still tell the files."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from . import adapters
+from . import adapters, quantization
 from .errors import UnsupportedModel
 from .listing import Listing
 from .model_formats import PICKLE, PICKLES, other_formats
@@ -17,8 +17,13 @@ _SHOWN = 3
 
 def check_model_list(listing: Listing) -> None:
     """Return when the chosen files can be a model that an engine loads; raise UnsupportedModel that says what they are."""
-    if problem := _problem_of(_Files(listing)):
+    if problem := problem_of(listing):
         raise UnsupportedModel(problem)
+
+
+def problem_of(listing: Listing) -> str:
+    """Return why the chosen files are no model that an engine loads, '' when nothing speaks against it."""
+    return _problem_of(_Files(listing))
 
 
 class _Files:
@@ -28,6 +33,7 @@ class _Files:
         self.paths = frozenset(file.path for file in listing.files)
         self.left_out = frozenset(listing.left_out)
         self.base_model = listing.base_model
+        self.quantization = listing.quantization
 
     def has(self, folder: str, name: str) -> bool:
         """Tell whether a file was chosen."""
@@ -66,7 +72,7 @@ def _candidates(files: _Files) -> list[str]:
 
 
 def _of_folder(files: _Files, folder: str) -> str:
-    return _configuration(files, folder) or _weights(files, folder) or _tokenizer(files, folder)
+    return _configuration(files, folder) or _quantization(files, folder) or _weights(files, folder) or _tokenizer(files, folder)
 
 
 def _configuration(files: _Files, folder: str) -> str:
@@ -83,6 +89,13 @@ def _configuration(files: _Files, folder: str) -> str:
         return f"{message}; {_shown(elsewhere)} lies in a folder of its own, and such a folder is a model for itself"
     there = sorted(files.paths)
     return f"{message}: this is no model that transformers made; there is {_shown(there) or 'no file'}"
+
+
+def _quantization(files: _Files, folder: str) -> str:
+    name, method = quantization.in_files(files.names(folder))
+    if not method and not folder:
+        name, method = quantization.CONFIG, files.quantization
+    return quantization.refusal(below(folder, name), method) if method else ""
 
 
 def _weights(files: _Files, folder: str) -> str:

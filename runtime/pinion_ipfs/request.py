@@ -31,6 +31,7 @@ class FetchRequest:
     size_limit_bytes: int = 0  # of the store's volume; 0 = its free space alone counts
     owner: str = "local"
     token_hosts: TokenHosts | None = None  # who may have the token; None: the endpoint
+    read_config: bool = False  # the listing also tells what the hub's config.json says of the weights
     policy: AddressPolicy | None = None  # where the endpoint may lead; None: it is one's own
     offline: bool = False  # the hub is not asked: what is in the store, or in backends by CID, or nothing
     fallback: bool = True  # False: when the CID is known and no backend delivers it, wait; the origin is not asked instead

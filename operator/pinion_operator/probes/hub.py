@@ -127,6 +127,7 @@ async def _list(source: HuggingFaceSource, access: Access, commit: Commit, rule:
         allow_patterns=source.allow_patterns,
         ignore_patterns=source.ignore_patterns,
         selection_rule=rule,
+        read_config=True,
         timeout=TIMEOUT_SECONDS,
         policy=hub_policy(source.endpoint, access.default_endpoint, access.networks),
     )

@@ -152,6 +152,7 @@ def make_request(
         ignore_patterns=source.ignore_patterns,
         selection_rule=source.selection_rule,
         source_digest=source.source_digest,
+        read_config=not source.source_digest,  # an operator, who gives the digest, has looked
         cid=_cid(live.cid),
         manifest_cid=_cid(live.manifest_cid),
         expected_cid=_cid(live.expected_cid),

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from pinion_ipfs import quantization
+
 from ..errors import EngineLoadError
 from .json_files import decode_json, decode_json_or_default
 from .own_code import refuse_own_code
@@ -40,6 +42,8 @@ class _Config(msgspec.Struct):
     is_causal: bool | None = None
     auto_map: dict[str, Any] | None = None
     quantization_config: dict[str, Any] | None = None
+    compression_config: Any = None
+    quantization: Any = None
 
 
 class _TokenizerConfig(msgspec.Struct):
@@ -92,9 +96,8 @@ def read_model_files(snapshot: Path) -> ModelFiles:
     config = decode_json(folder, "config.json", _Config)
     if not config.model_type:
         raise EngineLoadError("config.json names no model_type: this is not a transformers model")
-    if config.quantization_config:
-        method = config.quantization_config.get("quant_method", "unknown")
-        raise EngineLoadError(f"the checkpoint is quantized ({method}), which is not supported")
+    if method := quantization.method_of(msgspec.structs.asdict(config)):
+        raise EngineLoadError(quantization.refusal("config.json", method))
     refuse_own_code("config.json", config.auto_map)
     architecture = (config.architectures or [config.model_type])[0]
     tokenizer = decode_json_or_default(folder, "tokenizer_config.json", _TokenizerConfig)

@@ -70,6 +70,25 @@ async def test_an_adapter_alone_is_told_with_its_base(hub: Hub) -> None:
     assert "adapter_config.json: this is an adapter of org/base-model" in found.message
 
 
+@pytest.mark.parametrize("method", ["gptq", "awq", "fp8", "bitsandbytes"])
+async def test_quantised_weights_are_refused_by_their_configuration_and_none_is_fetched(hub: Hub, method: str) -> None:
+    config = f'{{"model_type": "llama", "quantization_config": {{"quant_method": "{method}"}}}}'.encode()
+    repo = f"lists/{method}"
+    hub.add_repo(repo, MODEL | {"config.json": config})
+    found = await ask(hub, repo)
+    assert isinstance(found, Unresolved)
+    assert (found.reason, found.final) == (Reason.UNSUPPORTED_MODEL, True)
+    assert f"config.json: the weights are quantised ({method}), and such weights are not loaded: vLLM serves" in found.message
+    stats = hub.repo_stats(repo)
+    assert (stats["file_gets"], stats["bytes"]) == (1, len(config))
+
+
+async def test_a_configuration_that_the_hub_does_not_give_keeps_nothing_from_being_found(hub: Hub) -> None:
+    hub.add_repo("lists/hidden", MODEL)
+    hub.order("lists/hidden", {"kind": "status", "on": "GET config.json", "status": 500})
+    assert isinstance(await ask(hub, "lists/hidden"), SourceFacts)
+
+
 async def test_what_is_left_over_is_not_counted(hub: Hub) -> None:
     hub.add_repo("lists/leftovers", MODEL | LEFT)
     found = await ask(hub, "lists/leftovers")

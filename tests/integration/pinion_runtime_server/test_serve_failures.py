@@ -46,6 +46,17 @@ def test_a_gated_repository(serve: Serve) -> None:
     assert "gated" in fails(served, Phase.RESOLVING, FailureReason.UNAUTHORIZED)
 
 
+def test_quantised_weights_are_not_fetched(serve: Serve) -> None:
+    config = b'{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}'
+    repo = "pinion-tests/quantised"
+    serve.hub.add_repo(repo, {"config.json": config, "tokenizer.json": b"{}", "model.safetensors": b"weights"})
+    served = serve.config(make_config(serve.hub, repo, commit_of(serve.hub, repo)), make_live())
+    message = fails(served, Phase.RESOLVING, FailureReason.UNSUPPORTED_MODEL)
+    assert "the weights are quantised (gptq)" in message
+    stats = serve.hub.repo_stats(repo)
+    assert (stats["file_gets"], stats["bytes"]) == (1, len(config))
+
+
 @pytest.mark.model
 def test_other_bytes_than_expected(serve: Serve) -> None:
     config = make_config(serve.hub, serve.hub.minilm, commit_of(serve.hub, serve.hub.minilm))
@@ -73,7 +84,7 @@ def test_too_little_room(serve: Serve) -> None:
     config = make_config(serve.hub, serve.hub.minilm, commit, cache_limit_bytes=1_000_000)
     served = serve.config(config, make_live(), cache=serve.folder / "small")
     assert "1000000" in fails(served, Phase.RESOLVING, FailureReason.INSUFFICIENT_STORAGE)
-    assert serve.hub.repo_stats(serve.hub.minilm).get("file_gets", 0) == before
+    assert serve.hub.repo_stats(serve.hub.minilm)["file_gets"] == before + 1, "config.json, which is asked how weights are"
 
 
 def test_a_listing_that_is_not_the_operators(serve: Serve) -> None:

@@ -68,6 +68,14 @@ async def test_what_is_no_part_of_a_model_is_no_part_of_its_cid(
     assert (await fetcher.fetch()).cid == alone
 
 
+def test_what_its_configurations_say_is_told_before_a_byte_is_hashed(folder: Path, tmp_path: Path) -> None:
+    write(folder, {"config.json": b'{"quantization_config": {"quant_method": "awq"}}'})
+    assert list_folder(FolderChoice(folder))[0].quantization == "awq"
+    adapter = {"adapter_config.json": b'{"base_model_name_or_path": "org/base"}', "adapter_model.safetensors": b"a"}
+    listing, _ = list_folder(FolderChoice(write(tmp_path / "adapter", adapter)))
+    assert (listing.base_model, listing.unconfirmed, listing.quantization) == ("org/base", "", "")
+
+
 async def test_patterns_choose_as_they_do_in_a_repository(folder: Path, tmp_path: Path) -> None:
     write(folder, {"pytorch_model.bin": b"b", "onnx/model.onnx": b"o", "extra.json": b"{}"})
     chosen = write(tmp_path / "chosen", FILES)

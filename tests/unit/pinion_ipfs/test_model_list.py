@@ -1,5 +1,7 @@
 """What a list of files says before a byte is fetched: served, or refused by what it is, with what would serve it."""
 
+from dataclasses import replace
+
 import pytest
 
 from pinion_ipfs.errors import UnsupportedModel
@@ -45,6 +47,12 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "GGUF and config.json": ((*TOKENIZED, "m.gguf"), r"neither model.safetensors .* m.gguf is GGUF: llama.cpp and Ollama"),
     "GGUF in folders": (("BF16/m-00001-of-00002.gguf", "BF16/m-00002-of-00002.gguf"), r"BF16/m-00001-of-00002.gguf is GGUF"),
+    "GPTQ by the file of its tool": (
+        (*TOKENIZED, "quantize_config.json", "gptq_model-4bit-128g.safetensors"),
+        r"quantize_config.json: the weights are quantised \(gptq\), .*: vLLM serves them; the model that they were made from",
+    ),
+    "AWQ by the file of its tool": ((*BERT, "quant_config.json"), r"quant_config.json: the weights are quantised \(awq\)"),
+    "ModelOpt by its file": ((*BERT, "hf_quant_config.json"), r"hf_quant_config.json: the weights are quantised \(modelopt\)"),
     "a pickle": ((*TOKENIZED, "pytorch_model.bin"), r"pytorch_model.bin is a pickle of PyTorch.*safetensors/convert"),
     "pickles in shards": (
         (*TOKENIZED, "pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json"),
@@ -152,6 +160,18 @@ def test_an_adapter_tells_its_base() -> None:
     named = Listing(alone.files, alone.total_bytes, alone.source_digest, base_model="org/base")
     with pytest.raises(UnsupportedModel, match=r"this is an adapter of org/base, and its base model is not in it"):
         check_model_list(named)
+
+
+def test_what_config_json_says_of_the_weights_is_told() -> None:
+    quantised = replace(listing(*BERT), quantization="bitsandbytes")
+    with pytest.raises(
+        UnsupportedModel, match=r"^config.json: the weights are quantised \(bitsandbytes\), .*: vLLM serves them"
+    ):
+        check_model_list(quantised)
+
+
+def test_a_file_of_a_tool_that_is_left_out_says_nothing() -> None:
+    check_model_list(listing(*BERT, "quantize_config.json", ignore=("quantize_config.json",)))
 
 
 PATTERNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], str]] = {

@@ -188,7 +188,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no model type": ({"config.json": {"architectures": ["X"]}}, "names no model_type"),
     "broken JSON": ({"config.json": '{"model_type": "bert"'}, "config.json is not valid"),
     "wrong type": ({"config.json": {**BERT, "vocab_size": "many"}}, r"config.json is not valid: .*vocab_size"),
-    "quantized": ({"config.json": {**BERT, "quantization_config": {"quant_method": "gptq"}}}, r"quantized \(gptq\)"),
+    "quantised": (
+        {"config.json": {**BERT, "quantization_config": {"quant_method": "gptq"}}},
+        r"config.json: the weights are quantised \(gptq\), .* vLLM serves them; the model that they were made from",
+    ),
+    "quantised for MLX": ({"config.json": {**BERT, "quantization": {"bits": 4}}}, r"quantised \(mlx\), .*: MLX LM serves them"),
     "foreign module": (
         {"modules.json": [*modules("Transformer"), {"path": "1_X", "type": "my.code.X"}]},
         r"'1_X' of type my.code.X",
