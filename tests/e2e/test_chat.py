@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import openai
 import pytest
 import yaml
-from huggingface_hub import InferenceClient
 
 from devcluster.hubmirror.tiny_chat import CHAT, POSITIONS
 from devcluster.paths import REPOSITORY
+from tests.support.chat_clients import CLIENTS, Question
 from tests.support.cluster import Cluster, wait_until
 from tests.support.dashboards import PANELS, exported, is_of_generated_text, metrics_of, missing
 from tests.support.kills import Target
@@ -52,12 +51,11 @@ def test_what_is_served_is_told(served: Target) -> None:
 
 def test_the_clients_of_others_work_unchanged(served: Target) -> None:
     with served.cluster.port_forward(NAMESPACE, "svc/chat", 80) as url:
-        with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=60) as client:
-            whole = client.chat.completions.create(**ASKED).choices[0].message.content
-            streamed = client.chat.completions.create(**ASKED, stream=True)
-            assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed) == whole
-        asked = InferenceClient(url, timeout=60).chat_completion(MESSAGES, max_tokens=12, temperature=0)
-        assert asked.choices[0].message.content == whole
+        bare = httpx.post(f"{url}/v1/chat/completions", json=ASKED, timeout=60).json()["choices"][0]["message"]["content"]
+        question = Question(url, "chat", MESSAGES[0]["content"], ASKED["max_tokens"])
+        found = {name: ask(question) for name, ask in CLIENTS.items()}
+    assert bare
+    assert found == dict.fromkeys(CLIENTS, bare)
 
 
 def test_no_panel_of_generated_text_is_empty(served: Target) -> None:

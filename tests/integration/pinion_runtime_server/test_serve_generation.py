@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from huggingface_hub import InferenceClient
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from pinion_contract import metric_names as names
+from tests.support.chat_clients import LANGCHAIN, Question
 from tests.support.decoders import END, make_decoder
 from tests.support.hub import Hub
 from tests.support.serve import Serve, Served
@@ -139,6 +140,11 @@ async def test_openai_async(served: Served, oracle: Oracle) -> None:
 
         prompts = ["The kettle", "A heron stands in the shallow river and waits", "Numbers such as 42", "Bread"]
         assert await asyncio.gather(*map(complete, prompts)) == [oracle.complete(prompt, 9) for prompt in prompts]
+
+
+@pytest.mark.parametrize("ask", LANGCHAIN.values(), ids=LANGCHAIN)
+def test_langchain_chat(served: Served, oracle: Oracle, ask: Callable[[Question], str]) -> None:
+    assert ask(Question(served.base, NAME, USER[0]["content"], 12)) == oracle.chat(USER, 12)
 
 
 def test_huggingface_chat(served: Served, oracle: Oracle) -> None:
