@@ -4,7 +4,7 @@ import argparse
 
 from . import machine
 from .content import add, by_kubo, by_peer, export, unpack
-from .serving import embeddings, generation, memory, sampling, sharing
+from .serving import embeddings, generation, generation_memory, memory, overload, sampling, sharing
 
 ALL = {
     "content.add": add.run,
@@ -14,7 +14,9 @@ ALL = {
     "content.fetch-by-peer": by_peer.run,
     "serving.embeddings": embeddings.run,
     "serving.generation": generation.run,
+    "serving.generation-memory": generation_memory.run,
     "serving.memory": memory.run,
+    "serving.overload": overload.run,
     "serving.sampling": sampling.run,
     "serving.sharing": sharing.run,
 }

@@ -36,13 +36,13 @@ def process(
     body: Any = None,
     environment: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Iterator[None]:
-    """Run a program while the block runs, from when `ready` answers 200: a GET, or a POST of `body`."""
+) -> Iterator[int]:
+    """Run a program while the block runs, from when `ready` answers 200: a GET, or a POST of `body`. Yields its process id."""
     words = [str(word) for word in command]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, env={**os.environ, **(environment or {})}) as running:
         try:
             asyncio.run(_answers(ready, body, headers, running))
-            yield
+            yield running.pid
         finally:
             _end(running)
 

@@ -1,4 +1,4 @@
-"""A llama of 33 M parameters in bfloat16, with a tokenizer and a chat template, made from a seed: the same folder each time."""
+"""A llama in bfloat16, of 33 M parameters or as many as wished, with tokenizer and chat template: the same folder each time."""
 
 import re
 from pathlib import Path
@@ -15,8 +15,8 @@ _TEMPLATE = (
 )
 
 
-def make_llama(folder: Path) -> None:
-    """Write config, weights and tokenizer into a new folder; takes some seconds."""
+def make_llama(folder: Path, *, width: int = 512, layers: int = 8) -> None:
+    """Write config, weights and tokenizer into a new folder; takes some seconds. `width`: a multiple of 128."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -27,11 +27,11 @@ def make_llama(folder: Path) -> None:
     ).save_pretrained(folder)
     config = LlamaConfig(
         vocab_size=VOCABULARY,
-        hidden_size=512,
-        intermediate_size=1536,
-        num_hidden_layers=8,
-        num_attention_heads=8,
-        num_key_value_heads=4,
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 64,
+        num_key_value_heads=width // 128,
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
         bos_token_id=0,

@@ -15,12 +15,12 @@ _OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
 
 
 @contextmanager
-def pinion(folder: Path) -> Iterator[Endpoint]:
-    """Run `pinion-serve`, with nothing said but where."""
+def pinion(folder: Path, *flags: str | Path) -> Iterator[Endpoint]:
+    """Run `pinion-serve`, with nothing said but where, and these flags."""
     port, management = free_port(), free_port()
     command = [
         BIN / "pinion-serve", folder, "--cache-dir", folder.parent / "cache",
-        "--port", str(port), "--management-port", str(management),
+        "--port", str(port), "--management-port", str(management), *flags,
     ]  # fmt: skip
     with _running(command, port, f"http://127.0.0.1:{management}/readyz", folder.name) as endpoint:
         yield endpoint
@@ -55,5 +55,5 @@ def _running(
     command: Sequence[str | Path], port: int, ready: str, model: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[Endpoint]:
     started = time.perf_counter()
-    with process(command, ready, environment=environment):
-        yield Endpoint(f"http://127.0.0.1:{port}", model, time.perf_counter() - started)
+    with process(command, ready, environment=environment) as pid:
+        yield Endpoint(f"http://127.0.0.1:{port}", model, time.perf_counter() - started, pid)

@@ -11,11 +11,12 @@ from .loads import Ask
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a server answers, what it calls the model, and how long it took to start."""
+    """Where a server answers, what it calls the model, how long it took to start, and its process."""
 
     url: str
     model: str
     start_seconds: float
+    pid: int
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,14 @@ class WrongAnswer(Exception):
     """A server did not do what was asked, so that its time counts for nothing."""
 
 
+class Refused(WrongAnswer):
+    """A server has too much to do, and says in how many seconds to ask again."""
+
+    def __init__(self, retry_after: float, message: str) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 @dataclass
 class _Lines:
     """Lines of server-sent events with the time of each; they are read when the answer is done, so as not to disturb it."""
@@ -49,14 +58,14 @@ class _Lines:
         self.found += [(when, line[5:].strip()) for line in lines if line.startswith(b"data:")]
 
 
-def session(streams: int) -> aiohttp.ClientSession:
-    """Return a client that opens a connection for each request, and has at most so many: not every server keeps them open."""
-    connector = aiohttp.TCPConnector(limit=streams, force_close=True)
+def session(streams: int, *, keep: bool = False) -> aiohttp.ClientSession:
+    """Return a client of so many connections, a new one for each request unless it may `keep` them: not every server does."""
+    connector = aiohttp.TCPConnector(limit=streams, force_close=not keep)
     return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=300), connector=connector)
 
 
 async def stream(client: aiohttp.ClientSession, endpoint: Endpoint, ask: Ask) -> Answer:
-    """Ask for one greedy answer; raise WrongAnswer unless it is a whole one of the length that was asked for."""
+    """Ask for one greedy answer; raise WrongAnswer unless it is a whole one of the length that was asked for, or Refused."""
     body = {
         "model": endpoint.model,
         "prompt": ask.prompt,
@@ -67,7 +76,10 @@ async def stream(client: aiohttp.ClientSession, endpoint: Endpoint, ask: Ask) ->
     lines, sent = _Lines(), time.perf_counter()
     async with client.post(f"{endpoint.url}/v1/completions", json=body) as response:
         if response.status != 200:
-            raise WrongAnswer(f"{response.status}: {(await response.text())[:300]}")
+            message = f"{response.status}: {(await response.text())[:300]}"
+            if response.status == 429:
+                raise Refused(float(response.headers["retry-after"]), message)
+            raise WrongAnswer(message)
         async for piece in response.content.iter_any():
             lines.add(piece, time.perf_counter())
     return read(lines.found, sent, ask)
