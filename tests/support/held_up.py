@@ -37,7 +37,7 @@ class Watched:
 def watched(served: Served) -> Iterator[Watched]:
     """Probe all the time, send a word now and then, and measure the memory of the front."""
     seen, over = Watched(), threading.Event()
-    before = _memory(served, "VmRSS")
+    before = memory_of(served.process.pid)
     Path(f"/proc/{served.process.pid}/clear_refs").write_text("5")  # the peak begins again
 
     def ask(port: int, pause: float, took: list[float], method: str, path: str, body: bytes | None) -> None:
@@ -59,7 +59,7 @@ def watched(served: Served) -> Iterator[Watched]:
             over.set()
             for each in asking:
                 each.result(60)
-    seen.grown_bytes = max(0, _memory(served, "VmHWM") - before)
+    seen.grown_bytes = max(0, memory_of(served.process.pid, "VmHWM") - before)
 
 
 def send(port: int, path: str, body: bytes | None, *, method: str = "POST", timeout: float = 200.0) -> tuple[int, bytes]:
@@ -124,9 +124,9 @@ def worst_bodies(model: str, names: Sequence[str] = ()) -> list[bytes]:
     return [makers[name]() for name in names or makers]
 
 
-def _memory(served: Served, name: str) -> int:
-    """Return bytes from the front's /proc entry."""
-    for line in Path(f"/proc/{served.process.pid}/status").read_text().splitlines():
+def memory_of(pid: int, name: str = "VmRSS") -> int:
+    """Return bytes from a process's /proc entry."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) << 10
     raise AssertionError(f"no {name}")

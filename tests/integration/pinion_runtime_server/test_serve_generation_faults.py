@@ -1,31 +1,24 @@
 """Streams while something breaks: an engine, a client, the pod, a limit; each ends as it should, and what follows is right."""
 
 import asyncio
-import json
 import os
 import signal
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
-import httpx
 import openai
 import pytest
 
 from pinion_contract import metric_names as names
 from pinion_contract.status import Phase
-from pinion_runtime.pod.memory import tree
 from tests.support.decoders import make_decoder
+from tests.support.held_up import engine_of
 from tests.support.hub import Hub
 from tests.support.serve import Serve, Served, eventually
+from tests.support.streams import CONTEXT, NAME, PATIENCE, SEQUENCES, answer, body, last_of, start, stream
 
 pytestmark = pytest.mark.model
-
-NAME = "long-llama"
-SEQUENCES = 8
-CONTEXT = 16_384  # an answer of this length does not end while a test looks at it
-PATIENCE = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -51,56 +44,6 @@ def served(hub: Hub, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         made.stop_all()
 
 
-def start(starter: Serve, folder: Path, *flags: str) -> Served:
-    running = starter.local(str(folder), NAME, "--max-sequences", str(SEQUENCES), *flags)
-    running.wait_ready()
-    return running
-
-
-def body(seed: int = 0, **fields: Any) -> dict[str, Any]:
-    """Return a request whose answer is as long as the context."""
-    return {"model": NAME, "prompt": [5 + seed, 6, 7], "temperature": 0, "ignore_eos": True, "stream": True, **fields}
-
-
-async def stream(served: Served, request: dict[str, Any], headers: dict[str, str] | None = None) -> AsyncGenerator[Any, None]:
-    """Yield the data of a stream's events; the last is "[DONE]" where nothing is missing."""
-    async with (
-        httpx.AsyncClient(timeout=PATIENCE, verify=False) as client,
-        client.stream("POST", served.base + "/v1/completions", json=request, headers=headers) as answer,
-    ):
-        assert answer.status_code == 200, await answer.aread()
-        async for line in answer.aiter_lines():
-            if line:
-                data = line.removeprefix("data: ")
-                yield data if data == "[DONE]" else json.loads(data)
-
-
-async def first_of(served: Served, request: dict[str, Any], begun: asyncio.Semaphore) -> list[Any]:
-    """Read a stream to its end, however that comes; say when it has begun. Returns its last two events."""
-    last: list[Any] = []
-    try:
-        async with aclosing(stream(served, request)) as events:
-            async for event in events:
-                if not last:
-                    begun.release()
-                last = [*last[-1:], event]
-    except httpx.RemoteProtocolError:
-        last = [*last[-1:], "broken off"]
-    return last
-
-
-def engine_of(served: Served) -> int:
-    """Return the process id of the engine."""
-    (pid,) = [pid for pid in tree(served.process.pid) if b"engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return pid
-
-
-async def answer(served: Served, **fields: Any) -> str:
-    found = await asyncio.to_thread(served.post, body(**{"stream": False, "max_tokens": 6, **fields}), path="/v1/completions")
-    assert found.status_code == 200, found.text
-    return str(found.json()["choices"][0]["text"])
-
-
 def test_without_a_template_chats_are_refused_and_that_is_told_beforehand(served: Served) -> None:
     model = served.status().model
     assert (model.chat, model.chat_reason) == (False, "the model has no chat template: completions take a prompt as it is")
@@ -115,7 +58,7 @@ async def test_a_killed_engine_ends_each_stream_with_an_error_and_the_next_answe
     expected, restarts = await answer(served), served.status().engine_restarts
     errors = served.metric(names.ANSWERS_TOTAL, finish_reason="error")
     begun = asyncio.Semaphore(0)
-    streams = [asyncio.ensure_future(first_of(served, body(seed), begun)) for seed in range(2 * SEQUENCES)]
+    streams = [asyncio.ensure_future(last_of(served, body(seed), begun)) for seed in range(2 * SEQUENCES)]
     for _ in range(SEQUENCES):
         await begun.acquire()
     os.kill(engine_of(served), signal.SIGKILL)
@@ -134,7 +77,7 @@ async def test_a_killed_engine_ends_each_stream_with_an_error_and_the_next_answe
 
 async def test_a_client_that_goes_frees_its_place(served: Served) -> None:
     begun = asyncio.Semaphore(0)
-    streams = [asyncio.ensure_future(first_of(served, body(seed), begun)) for seed in range(SEQUENCES)]
+    streams = [asyncio.ensure_future(last_of(served, body(seed), begun)) for seed in range(SEQUENCES)]
     for _ in streams:
         await begun.acquire()
     assert served.metric(names.SEQUENCES_RUNNING) == SEQUENCES
@@ -161,7 +104,7 @@ def test_the_official_client_raises_what_the_event_says(served: Served) -> None:
 async def test_what_is_too_much_is_refused_at_once_and_in_order(starter: Serve, folder: Path) -> None:
     served = start(starter, folder, "--max-queued-requests", "1")
     begun = asyncio.Semaphore(0)
-    streams = [asyncio.ensure_future(first_of(served, body(seed), begun)) for seed in range(SEQUENCES + 1)]
+    streams = [asyncio.ensure_future(last_of(served, body(seed), begun)) for seed in range(SEQUENCES + 1)]
     for _ in range(SEQUENCES):
         await begun.acquire()
     await eventually(lambda: served.status().queue.queued_requests == 1, PATIENCE, "one waits")
@@ -180,11 +123,11 @@ async def test_a_deadline_and_the_end_of_the_grace_period_are_told_in_the_stream
     served = start(starter, folder, "--request-timeout-seconds", "6", "--grace-seconds", "2", *context)
     assert served.status().model.context_length == CONTEXT - 64
     begun = asyncio.Semaphore(0)
-    error, end = await first_of(served, body(), begun)
+    error, end = await last_of(served, body(), begun)
     assert (error["error"]["code"], end) == ("deadline_exceeded", "broken off")
     whole = await asyncio.to_thread(served.post, body(stream=False), path="/v1/completions")
     assert (whole.status_code, whole.json()["error"]["code"]) == (504, "deadline_exceeded")
-    endless = asyncio.ensure_future(first_of(served, body(1), begun))
+    endless = asyncio.ensure_future(last_of(served, body(1), begun))
     await begun.acquire()
     await begun.acquire()
     served.terminate()
@@ -196,7 +139,7 @@ async def test_a_deadline_and_the_end_of_the_grace_period_are_told_in_the_stream
 async def test_streams_end_within_the_grace_period(starter: Serve, folder: Path) -> None:
     served = start(starter, folder, "--grace-seconds", "60")
     begun = asyncio.Semaphore(0)
-    finishing = [asyncio.ensure_future(first_of(served, body(seed, max_tokens=400), begun)) for seed in range(4)]
+    finishing = [asyncio.ensure_future(last_of(served, body(seed, max_tokens=400), begun)) for seed in range(4)]
     for _ in finishing:
         await begun.acquire()
     served.terminate()
