@@ -24,6 +24,7 @@ STREAMS = 16  # at a time: half of them are generated, the others wait
 WHOLE, BROKEN, GONE = "whole", "an error event", "the client went"
 PATIENCE = 600.0  # seconds, also without an event, its turn included: longer is a stream that neither goes on nor ends
 FRONT_GROWTH = 32 << 20  # from one round to the last, once all kinds of answers have been given
+ENGINE_GROWTH = 128 << 20  # the same, between two times that memory is given back
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +116,21 @@ async def test_engines_that_are_killed_again_and_again(served: Served, rounds: i
     assert served.status().engine_restarts == restarts + rounds
     await nothing_is_kept(served)
     assert max(held) - held[0] < FRONT_GROWTH, held
+
+
+@pytest.mark.timeout(7200)
+async def test_clients_that_go_in_the_midst_of_their_streams(served: Served, rounds: int, dice: random.Random) -> None:
+    expected, engine, ended = await answer(served), engine_of(served), Counter[str]()
+    held: list[tuple[int, int]] = []
+    for number in range(rounds):
+        async with asked_all_the_time(served, dice, ended, leaving=0.9) as begun:
+            for _ in range(4 * STREAMS):
+                await begun.acquire()
+        await nothing_is_kept(served)
+        assert await answer(served) == expected
+        held.append((memory_of(served.process.pid), memory_of(engine)))
+        print(f"round {number}: {dict(ended)}, MiB {[size >> 20 for size in held[-1]]}", flush=True)
+    assert ended[GONE] > rounds
+    assert engine_of(served) == engine
+    for sizes, bound in zip(zip(*held, strict=True), (FRONT_GROWTH, ENGINE_GROWTH), strict=True):
+        assert max(sizes) - sizes[0] < bound, held
