@@ -3,7 +3,7 @@
 import os
 import sys
 
-from pinion_ipfs.ending import end_now, end_when_told
+from pinion_ipfs.program.ending import end_now, end_when_told
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
 def _run() -> int:
     import asyncio  # not at the top, like the rest: it would delay what comes before
 
-    from pinion_ipfs.distribution import extra_needed
+    from pinion_ipfs.program.distribution import extra_needed
 
     from . import logs
     from .cluster.errors import NoCredentialsError

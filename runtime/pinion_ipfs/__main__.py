@@ -1,6 +1,6 @@
 """`pinion-ipfs`, and `python -m pinion_ipfs`: a Ctrl-C ends it in silence, also while it still imports."""
 
-from .ending import end_now, end_when_told
+from .program.ending import end_now, end_when_told
 
 
 def main() -> None:

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .arguments import Parser, UsageError, host, http_url, pattern, port_or_any, seconds, whole_number
 from .commands import interrupting, local, standard_streams
 from .commands.arguments import cid, content, instance, repository, revision
 from .commands.environment import check_backends, check_store
 from .content.errors import ContentError, MalformedCar
-from .distribution import ShowVersion
 from .errors import BackendUnauthorized, ContentMissing
-from .printable import printable
+from .program.arguments import Parser, UsageError, host, http_url, pattern, port_or_any, seconds, whole_number
+from .program.distribution import ShowVersion
+from .program.printable import printable
 from .xet_choice import CHOICES as XET_CHOICES
 from .xet_choice import HELP as XET_HELP
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from pinion_ipfs.ending import end_now, end_when_told
+from pinion_ipfs.program.ending import end_now, end_when_told
 
 
 def main() -> None:
@@ -11,7 +11,7 @@ def main() -> None:
     Before there is anything to drain a signal ends it at once, with 143 or 130.
     """
     end_when_told()
-    from pinion_ipfs.distribution import extra_needed  # not at the top, like the rest: it would delay what came before
+    from pinion_ipfs.program.distribution import extra_needed  # not at the top, like the rest: it would delay what came before
 
     from .command_line import from_process
     from .flags import PROGRAM

@@ -9,10 +9,10 @@ from typing import cast
 
 from pinion_contract.config import KuboBackend, Limits
 from pinion_contract.names import STATE_PATH
-from pinion_ipfs.arguments import read_token, token_problem, url_problem
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.content.errors import InvalidCid
 from pinion_ipfs.kit import problem_of_kit
+from pinion_ipfs.program.arguments import read_token, token_problem, url_problem
 from pinion_ipfs.trust import InvalidAuthorities, read_authorities
 from pinion_ipfs.xet_choice import choose_xet
 

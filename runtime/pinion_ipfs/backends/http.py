@@ -13,10 +13,10 @@ import aiohttp
 import aiohttp.abc
 
 from ..addresses import AddressPolicy, Resolve, check_url, resolve_checked
-from ..arguments import token_problem
 from ..connection_errors import explain
 from ..content.cid import Cid
 from ..errors import BackendUnauthorized, BackendUnavailable, BlockMismatch, ContentMissing
+from ..program.arguments import token_problem
 from ..proxies import check_before_proxy, proxy_for
 from ..trust import tls_context
 

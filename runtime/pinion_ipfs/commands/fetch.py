@@ -7,10 +7,10 @@ import sys
 
 from huggingface_hub import constants, get_token, is_offline_mode
 
-from ..arguments import UsageError, token_problem
 from ..fetcher import STALL_SECONDS, Fetcher, FetchRequest, Progress, Snapshot
 from ..hub import RepoId, resolve_commit
-from ..printable import printable_name
+from ..program.arguments import UsageError, token_problem
+from ..program.printable import printable_name
 from ..store import Store
 from ..store.offline import find_commit
 from ..xet_choice import choose_xet

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..arguments import UsageError
 from ..content.car import car_size, car_stream
 from ..content.car_blocks import BlockGet
 from ..content.car_index import CarIndex
@@ -23,7 +22,8 @@ from ..content.extract import extract_car
 from ..content.tree import layout_path
 from ..content.unixfs import FileLayout, TreeLayout, layout_files, layout_tree
 from ..content.verify import DirectoryFound, FileEnd, FileStart, unpack_car
-from ..printable import printable_name
+from ..program.arguments import UsageError
+from ..program.printable import printable_name
 from . import standard_streams
 from .interrupting import run, unfinished
 from .output import facts_of, partial_of, root_of, show

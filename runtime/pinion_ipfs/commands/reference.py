@@ -13,7 +13,7 @@ from ..content.car_index import MAX_BLOCKS
 from ..content.car_reader import MAX_BLOCK
 from ..content.names import MAX_DEPTH, MAX_ENTRIES, MAX_NAME_BYTES
 from ..content.unixfs import MAX_DIRECTORY_BLOCK
-from ..generated_page import fill, write_or_check
+from ..program.generated_page import fill, write_or_check
 from .interrupting import UNWIND_SECONDS
 
 PAGE = Path("docs/content-commands.md")

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..arguments import UsageError
 from ..backends.base import Backend, CarSource
 from ..backends.gateway import Gateway
 from ..backends.hf_cache import HfCache
@@ -21,7 +20,8 @@ from ..content.unixfs import FileLayout, TreeLayout
 from ..content.unixfs_pb import decode_data
 from ..content.verify import DagWalk, FileStart, Limits
 from ..errors import ContentMissing
-from ..printable import printable_name
+from ..program.arguments import UsageError
+from ..program.printable import printable_name
 from ..router import Router
 from ..store import Store
 from ..streams import in_thread

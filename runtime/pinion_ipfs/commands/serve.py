@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ..arguments import UsageError
 from ..content.cid import Cid
 from ..errors import ContentMissing
+from ..program.arguments import UsageError
 from ..serving.answers import Shared
 from ..serving.orders import Orders
 from ..serving.revision import Revision, State

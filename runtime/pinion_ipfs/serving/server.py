@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ..arguments import read_token
 from ..errors import UnreadableSource
+from ..program.arguments import read_token
 from ..streams import in_thread
 from .answers import Answer, Shared, Span, answer, refuse
 from .http import MAX_HEAD, BadRequest, Request, read_request

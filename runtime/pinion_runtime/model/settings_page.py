@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pinion_ipfs.generated_page import write_or_check
+from pinion_ipfs.program.generated_page import write_or_check
 
 from .sentence_modules import ACTIVATIONS, MODULES, REFUSED_MODULES
 from .sentence_settings import FILES, TRANSFORMER_FILES

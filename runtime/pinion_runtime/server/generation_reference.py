@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from pinion_ipfs.generated_page import fill, write_or_check
+from pinion_ipfs.program.generated_page import fill, write_or_check
 
 from .tasks.generation.tables import agreeing_parameters, honoured_parameters, ignored_parameters, refused_parameters
 

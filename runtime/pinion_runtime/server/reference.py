@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic.alias_generators import to_camel
 
 from pinion_contract.config import Limits
-from pinion_ipfs.generated_page import fill, write_or_check
+from pinion_ipfs.program.generated_page import fill, write_or_check
 
 from ..pod.lifecycle import Lifecycle
 from ..pod.metrics import Metrics
