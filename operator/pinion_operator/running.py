@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from pinion_ipfs.trust import VARIABLE as CA_VARIABLE
+from pinion_ipfs.net.trust import VARIABLE as CA_VARIABLE
 from pinion_ipfs.xet_choice import NEVER, choose_xet
 
 from . import health

@@ -8,7 +8,6 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
 
 from . import selection
-from .addresses import AddressPolicy
 from .bounds import check_bounds
 from .errors import SourceNotFound, Unauthorized
 from .hub_client import TIMEOUTS
@@ -16,7 +15,8 @@ from .hub_errors import map_hub_error
 from .hub_repository import HubRepository
 from .identity import Commit, RepoId, check_revision
 from .listing import HubFile, Listing, select
-from .token_hosts import TokenHosts
+from .net.addresses import AddressPolicy
+from .net.token_hosts import TokenHosts
 
 __all__ = [
     "Commit",

@@ -18,7 +18,6 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from .connection_errors import explain, explain_status
 from .errors import (
     ContentError,
     DownloadFailed,
@@ -27,6 +26,7 @@ from .errors import (
     SourceNotFound,
     Unauthorized,
 )
+from .net.connection_errors import explain, explain_status
 
 
 def map_hub_error(error: BaseException, what: str, endpoint: str) -> ContentError:

@@ -10,9 +10,9 @@ from .content.cid import Cid
 from .content.unixfs import TreeLayout
 from .errors import ContentError, ContentMissing, PinFailed
 from .manifest import blocks_of
+from .net.streams import in_thread
 from .request import BackendPin, OpenSnapshot
 from .router import Router
-from .streams import in_thread
 
 
 def car_source(snapshot: OpenSnapshot, tree: TreeLayout) -> CarSource:

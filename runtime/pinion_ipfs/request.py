@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Protocol
 
 from . import selection
-from .addresses import AddressPolicy
 from .content.cid import Cid
 from .identity import Commit, RepoId
-from .token_hosts import TokenHosts
+from .net.addresses import AddressPolicy
+from .net.token_hosts import TokenHosts
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from pinion_ipfs.trust import InvalidAuthorities, read_authorities
+from pinion_ipfs.net.trust import InvalidAuthorities, read_authorities
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import Mapping
 
-from pinion_ipfs.addresses import AddressPolicy
 from pinion_ipfs.backends.gateway import Gateway
+from pinion_ipfs.net.addresses import AddressPolicy
 
 from ..reconcile.backend.observed import Check
 from .kubo import stable

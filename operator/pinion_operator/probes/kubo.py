@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from pinion_ipfs.addresses import AddressPolicy
 from pinion_ipfs.backends.http import HttpClient
 from pinion_ipfs.backends.kubo_rpc import KuboRpc, is_our_pin
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import BackendUnauthorized, ContentError
+from pinion_ipfs.net.addresses import AddressPolicy
 
 from ..reconcile.backend.observed import Check
 from .own_trouble import OwnTrouble, is_our_own

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pinion_ipfs.errors import TokenRefused
 from pinion_ipfs.hub import default_endpoint
-from pinion_ipfs.token_hosts import KEY, TokenHosts
+from pinion_ipfs.net.token_hosts import KEY, TokenHosts
 
 from ..conditions import Reason
 from ..reconcile.model.source import Unresolved

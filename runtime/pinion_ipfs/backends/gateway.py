@@ -8,7 +8,6 @@ from typing import Any, TypeVar, cast
 
 from aiohttp import ClientResponse
 
-from ..addresses import AddressPolicy
 from ..breaker import Circuit
 from ..content.car import section_bytes
 from ..content.car_blocks import WalkedBlocks
@@ -18,6 +17,7 @@ from ..content.cid import RAW, Cid
 from ..content.reading import read_file
 from ..content.verify import DagWalk, Limits
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, TruncatedCar
+from ..net.addresses import AddressPolicy
 from .base import Capability, CarSource, DagStat, Health
 from .http import STALL_SECONDS, HttpClient, Token, read_block
 

@@ -17,12 +17,12 @@ from ..content.dag_pb import decode_node
 from ..content.reading import read_file
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, StorageFilled, UnsupportedDag
 from ..manifest import MAX_BYTES, Manifest, blocks_of, cid_of
+from ..net.streams import in_thread
 from ..store.files import write_atomically
 from ..store.importing import import_snapshot
 from ..store.index import StoreIndex
 from ..store.ownership import is_believed
 from ..store.store import Store
-from ..streams import in_thread
 from .base import Capability, CarSource, DagStat, Health
 
 _PROBE = b"pinion probe\n"

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 import aiohttp
 import aiohttp.abc
 
-from ..addresses import AddressPolicy, Resolve, check_url, resolve_checked
-from ..connection_errors import explain
 from ..content.cid import Cid
 from ..errors import BackendUnauthorized, BackendUnavailable, BlockMismatch, ContentMissing
+from ..net.addresses import AddressPolicy, Resolve, check_url, resolve_checked
+from ..net.connection_errors import explain
+from ..net.proxies import check_before_proxy, proxy_for
+from ..net.trust import tls_context
 from ..program.arguments import token_problem
-from ..proxies import check_before_proxy, proxy_for
-from ..trust import tls_context
 
 CONNECT_SECONDS = 5.0
 STALL_SECONDS = 30.0

@@ -9,7 +9,6 @@ from typing import Any
 
 import aiohttp
 
-from ..addresses import AddressPolicy
 from ..content.cid import DAG_PB, RAW, Cid
 from ..content.reading import read_file
 from ..errors import (
@@ -22,6 +21,7 @@ from ..errors import (
     MalformedCar,
     PinFailed,
 )
+from ..net.addresses import AddressPolicy
 from .base import Capability, CarSource, DagStat, Health
 from .http import HttpClient, Token, read_block
 

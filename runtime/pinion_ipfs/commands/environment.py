@@ -30,7 +30,7 @@ def check_backends() -> None:
 
 def check_authorities() -> None:
     """Check the file with more certificates."""
-    from ..trust import VARIABLE, InvalidAuthorities, read_authorities  # not at the top: it imports ssl
+    from ..net.trust import VARIABLE, InvalidAuthorities, read_authorities  # not at the top: it imports ssl
 
     if given := variable(VARIABLE, os.environ):
         try:

@@ -20,11 +20,11 @@ from ..content.unixfs import FileLayout, TreeLayout
 from ..content.unixfs_pb import decode_data
 from ..content.verify import DagWalk, FileStart, Limits
 from ..errors import ContentMissing
+from ..net.streams import in_thread
 from ..program.arguments import UsageError
 from ..program.printable import printable_name
 from ..router import Router
 from ..store import Store
-from ..streams import in_thread
 from . import standard_streams
 from .environment import check_authorities, token_of, url_of
 from .interrupting import run

@@ -16,12 +16,12 @@ from typing import Any
 
 from ..content.cid import Cid
 from ..errors import ContentMissing
+from ..net.sockets import listen
 from ..program.arguments import UsageError
 from ..serving.answers import Shared
 from ..serving.orders import Orders
 from ..serving.revision import Revision, State
 from ..serving.server import Bounds, ContentServer, Token
-from ..serving.sockets import listen
 from ..store import Store
 
 

@@ -8,15 +8,15 @@ from typing import Any
 import httpx2
 from huggingface_hub import constants
 
-from ..addresses import AddressPolicy
-from ..connection_errors import explain
 from ..errors import ContentError, DownloadStalled, NoAnswer, OriginUnreachable
 from ..hub_client import transport_for
 from ..hub_errors import map_status
 from ..hub_redirects import is_upgrade, next_urls, origin
 from ..identity import Commit
 from ..listing import HubFile
-from ..token_hosts import TokenHosts
+from ..net.addresses import AddressPolicy
+from ..net.connection_errors import explain
+from ..net.token_hosts import TokenHosts
 from .counting import Counter
 from .xet import Xet
 

@@ -23,10 +23,10 @@ from ..errors import (
 )
 from ..hub import default_endpoint, map_hub_error
 from ..listing import HubFile
+from ..net.token_hosts import TokenHosts
 from ..store import Store
 from ..store.blobs import hash_blob
 from ..store.files import closing_umask
-from ..token_hosts import TokenHosts
 from .client import RESET, Head, OriginClient
 from .counting import Counter
 from .job import OriginJob

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from ..addresses import AddressPolicy
 from ..identity import Commit, RepoId
 from ..listing import HubFile
-from ..token_hosts import Origin
+from ..net.addresses import AddressPolicy
+from ..net.token_hosts import Origin
 
 OriginFile = HubFile
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DownloadFailed, DownloadStalled, from_report
-from ..trust import child_variables
+from ..net.trust import child_variables
 from .job import OriginJob
 
 # Without these Xet's buffers grow to gigabytes.

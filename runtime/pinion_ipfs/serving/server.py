@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import UnreadableSource
+from ..net.streams import in_thread
 from ..program.arguments import read_token
-from ..streams import in_thread
 from .answers import Answer, Shared, Span, answer, refuse
 from .http import MAX_HEAD, BadRequest, Request, read_request
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from pinion_contract.config import HuggingFaceSource, LiveConfig, RuntimeConfig
-from pinion_ipfs.addresses import NOT_LOCAL
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import SourceNotFound
 from pinion_ipfs.fetcher import Fetcher, FetchRequest, PinReceipt, Snapshot
@@ -12,9 +11,10 @@ from pinion_ipfs.findings import Finding
 from pinion_ipfs.hub import default_endpoint
 from pinion_ipfs.identity import Commit, RepoId
 from pinion_ipfs.listing import Listing
+from pinion_ipfs.net.addresses import NOT_LOCAL
+from pinion_ipfs.net.token_hosts import TokenHosts
 from pinion_ipfs.request import OpenSnapshot
 from pinion_ipfs.store import Store
-from pinion_ipfs.token_hosts import TokenHosts
 
 from ..pod.state import Pod
 from ..settings import Settings

@@ -8,7 +8,7 @@ from typing import cast
 
 import uvicorn
 
-from pinion_ipfs.serving.sockets import listen
+from pinion_ipfs.net.sockets import listen
 
 from .app import App
 from .connection import Bounds, Connection, Port

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from pinion_ipfs.addresses import NOT_LOCAL
 from pinion_ipfs.errors import (
     ContentError,
     InvalidRepository,
@@ -21,6 +20,7 @@ from pinion_ipfs.errors import (
     UnsupportedDag,
 )
 from pinion_ipfs.hub import Commit, RepoId, auth_check, list_files, resolve_commit
+from pinion_ipfs.net.addresses import NOT_LOCAL
 from tests.support.hub import Hub
 
 COMMIT = "c" * 40

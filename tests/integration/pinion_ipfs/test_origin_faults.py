@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from pinion_ipfs.addresses import NOT_LOCAL
 from pinion_ipfs.errors import (
     ContentError,
     DigestMismatch,
@@ -26,10 +25,11 @@ from pinion_ipfs.errors import (
 )
 from pinion_ipfs.fetcher import FetchRequest
 from pinion_ipfs.hub import RepoId, list_files, resolve_commit
+from pinion_ipfs.net.addresses import NOT_LOCAL
+from pinion_ipfs.net.token_hosts import TokenHosts
 from pinion_ipfs.origin import OriginJob, OriginProcess
 from pinion_ipfs.origin.parent import child_environment
 from pinion_ipfs.store import Store
-from pinion_ipfs.token_hosts import TokenHosts
 from tests.support.fetching import make_fetching, make_request, origin_children, run_origin
 from tests.support.hub import Hub
 from tests.support.volumes import small_volume

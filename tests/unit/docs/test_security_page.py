@@ -117,8 +117,8 @@ HELD_BY = {
         "unit/pinion_operator_model/test_tracking.py::test_a_cid_known_elsewhere_is_nothing_while_the_hub_refuses_us",
     ),
     "a token leaks": (
-        "unit/pinion_ipfs/test_token_hosts.py::test_who_gets_it",
-        "unit/pinion_ipfs/test_token_hosts.py::test_without_a_list_the_default_host_gets_it",
+        "unit/pinion_ipfs_net/test_token_hosts.py::test_who_gets_it",
+        "unit/pinion_ipfs_net/test_token_hosts.py::test_without_a_list_the_default_host_gets_it",
         "unit/pinion_runtime_server/test_tokens.py::test_the_hubs_token_goes_to_the_operators_hub_until_its_secret_names_hosts",
         "unit/pinion_runtime_server/test_tokens.py::test_a_backends_token_goes_to_nobody_until_its_secret_names_hosts",
         "integration/pinion_operator_model/test_model_access.py"
@@ -137,13 +137,13 @@ HELD_BY = {
         "::test_redirects_stay_on_the_host_with_their_query_and_the_token_never_leaves_it",
     ),
     "a URL in an object": (
-        "unit/pinion_ipfs/test_addresses_policy.py::test_the_operator_asks_nothing_that_is_not_public",
-        "unit/pinion_ipfs/test_addresses_policy.py::test_networks_that_are_allowed",
-        "unit/pinion_ipfs/test_addresses_policy.py::test_a_name_is_judged_by_every_address_it_has",
-        "unit/pinion_ipfs/test_addresses_policy.py::test_a_backends_name_gives_only_the_addresses_that_may_be_connected_to",
-        "unit/pinion_ipfs/test_addresses_policy.py::test_no_spelling_of_an_address_leads_there",
-        "unit/pinion_ipfs/test_addresses_policy.py::test_redirects_are_not_followed_and_kubo_has_the_same_policy",
-        "unit/pinion_ipfs/test_addresses_policy.py::test_kubos_redirects_are_not_followed_either",
+        "unit/pinion_ipfs_net/test_addresses_policy.py::test_the_operator_asks_nothing_that_is_not_public",
+        "unit/pinion_ipfs_net/test_addresses_policy.py::test_networks_that_are_allowed",
+        "unit/pinion_ipfs_net/test_addresses_policy.py::test_a_name_is_judged_by_every_address_it_has",
+        "unit/pinion_ipfs_net/test_addresses_policy.py::test_a_backends_name_gives_only_the_addresses_that_may_be_connected_to",
+        "unit/pinion_ipfs_net/test_addresses_policy.py::test_no_spelling_of_an_address_leads_there",
+        "unit/pinion_ipfs_net/test_addresses_policy.py::test_redirects_are_not_followed_and_kubo_has_the_same_policy",
+        "unit/pinion_ipfs_net/test_addresses_policy.py::test_kubos_redirects_are_not_followed_either",
         "integration/pinion_ipfs/test_hub_faults.py"
         "::test_redirects_stay_on_the_host_with_their_query_and_the_token_never_leaves_it",
         "integration/pinion_operator_model/test_model_networks.py"
@@ -156,8 +156,8 @@ HELD_BY = {
         "unit/pinion_operator_core/test_operator_settings.py::test_networks",
     ),
     "the same URL is aimed": (
-        "unit/pinion_ipfs/test_addresses_policy.py::test_addresses_that_a_stranger_must_not_choose",
-        "unit/pinion_ipfs/test_addresses_policy.py::test_no_spelling_of_this_machine_is_connected_to",
+        "unit/pinion_ipfs_net/test_addresses_policy.py::test_addresses_that_a_stranger_must_not_choose",
+        "unit/pinion_ipfs_net/test_addresses_policy.py::test_no_spelling_of_this_machine_is_connected_to",
         "unit/pinion_ipfs/test_origin_client.py::test_where_a_redirect_of_a_strangers_hub_leads_is_judged_again",
         "integration/pinion_ipfs/test_hub_faults.py::test_a_strangers_endpoint_does_not_reach_this_machine",
         "integration/pinion_ipfs/test_origin_faults.py::test_a_strangers_endpoint_on_this_machine_is_not_asked",

@@ -8,11 +8,11 @@ import pytest
 
 from devcluster.hubmirror.faults import Fault
 from devcluster.hubmirror.repository import Settings
-from pinion_ipfs.addresses import NOT_LOCAL
 from pinion_ipfs.errors import AddressRefused, NoAnswer, Unauthorized
 from pinion_ipfs.hub import RepoId, resolve_commit
 from pinion_ipfs.hub_client import CheckedTransport, transport_for
 from pinion_ipfs.hub_errors import retry_after
+from pinion_ipfs.net.addresses import NOT_LOCAL
 from tests.support.environment import environment
 
 COMMIT = "c" * 40

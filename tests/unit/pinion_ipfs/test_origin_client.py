@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 
-from pinion_ipfs.addresses import NOT_LOCAL, AddressPolicy
 from pinion_ipfs.errors import NoAnswer
+from pinion_ipfs.net.addresses import NOT_LOCAL, AddressPolicy
+from pinion_ipfs.net.token_hosts import TokenHosts
 from pinion_ipfs.origin.client import Counter, OriginClient
-from pinion_ipfs.token_hosts import TokenHosts
 from tests.support.environment import environment
 
 TOKEN = {"Authorization": "Bearer hf_secret"}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from pinion_ipfs.net.sockets import listen
 from pinion_ipfs.serving.answers import Shared
 from pinion_ipfs.serving.server import Bounds, ContentServer, Token
-from pinion_ipfs.serving.sockets import listen
 from tests.support.raw_http import connect, post
 
 OFFERS = {

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from pinion_ipfs.serving.sockets import listen
+from pinion_ipfs.net.sockets import listen
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "", "0.0.0.0", "::"])

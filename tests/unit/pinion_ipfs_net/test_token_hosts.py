@@ -3,7 +3,7 @@
 import pytest
 
 from pinion_ipfs.errors import TokenRefused
-from pinion_ipfs.token_hosts import TokenHosts, shown
+from pinion_ipfs.net.token_hosts import TokenHosts, shown
 
 DEFAULT = "https://huggingface.co"
 

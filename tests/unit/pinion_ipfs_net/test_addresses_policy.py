@@ -6,19 +6,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from pinion_ipfs.addresses import (
-    NOT_LOCAL,
-    AddressPolicy,
-    RefusedConnection,
-    check_url,
-    resolve_checked,
-    resolve_url,
-)
 from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.backends.http import CheckedResolver
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.cid import RAW, Cid
 from pinion_ipfs.errors import AddressRefused, BackendUnavailable
+from pinion_ipfs.net.addresses import NOT_LOCAL, AddressPolicy, RefusedConnection, check_url, resolve_checked, resolve_url
 
 LOCAL = [
     "127.0.0.1",

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from .errors import TokenRefused
+from ..errors import TokenRefused
 
 KEY = "hosts"  # in the Secret, beside the token
 

@@ -1,0 +1,1 @@
+"""What lies below every connection: which addresses may be asked, proxies, trust, sockets, streams in threads."""
