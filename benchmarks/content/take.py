@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from pinion_ipfs.fetcher import Fetcher, FetchRequest, Progress
-from pinion_ipfs.hub import RepoId, resolve_commit
+from pinion_ipfs.hub.revisions import RepoId, resolve_commit
 from pinion_ipfs.peers import Peers, peers_at
 from pinion_ipfs.serving.process import ContentPort, ContentProcess
 from pinion_ipfs.store import Store

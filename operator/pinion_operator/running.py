@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from pinion_ipfs.hub.xet_choice import NEVER, choose_xet
 from pinion_ipfs.net.trust import VARIABLE as CA_VARIABLE
-from pinion_ipfs.xet_choice import NEVER, choose_xet
 
 from . import health
 from .cluster.api import Api

@@ -7,10 +7,10 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pinion_ipfs.hub.xet_choice import CHOICES as XET_CHOICES
 from pinion_ipfs.net.trust import InvalidAuthorities, read_authorities
 from pinion_ipfs.program.arguments import Parser
 from pinion_ipfs.program.distribution import ShowVersion
-from pinion_ipfs.xet_choice import CHOICES as XET_CHOICES
 
 from .cluster.service_account import SERVICE_ACCOUNT
 from .cluster.timing import Timing

@@ -12,11 +12,11 @@ from .commands.arguments import cid, content, instance, repository, revision
 from .commands.environment import check_backends, check_store
 from .content.errors import ContentError, MalformedCar
 from .errors import BackendUnauthorized, ContentMissing
+from .hub.xet_choice import CHOICES as XET_CHOICES
+from .hub.xet_choice import HELP as XET_HELP
 from .program.arguments import Parser, UsageError, host, http_url, pattern, port_or_any, seconds, whole_number
 from .program.distribution import ShowVersion
 from .program.printable import printable
-from .xet_choice import CHOICES as XET_CHOICES
-from .xet_choice import HELP as XET_HELP
 
 Command = Callable[[argparse.Namespace], int]
 PROGRAM = "pinion-ipfs"

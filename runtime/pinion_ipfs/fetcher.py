@@ -21,10 +21,10 @@ from .errors import (
     UnreadableSource,
 )
 from .findings import Finding, findings_of
-from .hub import DEFAULT_TIMEOUT, list_files
-from .identity import RepoId
-from .listing import HubFile, Listing
-from .manifest import Manifest, ManifestFile, read_manifest
+from .hub.identity import RepoId
+from .hub.listing import HubFile, Listing
+from .hub.manifest import Manifest, ManifestFile, read_manifest
+from .hub.revisions import DEFAULT_TIMEOUT, list_files
 from .pinning import car_source, missing_pins, pin_everywhere
 from .progress import Progress, ProgressMeter, SourceBytes
 from .request import BackendPin, FetchRequest, PinReceipt, Snapshot

@@ -14,15 +14,15 @@ from threading import Lock
 
 from huggingface_hub.utils import DEFAULT_IGNORE_PATTERNS  # type: ignore[attr-defined]  # public, but not marked as exported
 
-from . import adapters, quantization
 from .backends.base import Backend, Receipt
 from .breaker import BreakerSettings, CircuitState
 from .content.cid import Cid
 from .content.tree import list_directory
 from .content.unixfs import FileHasher, FileLayout, TreeLayout, layout_files, layout_tree
 from .errors import CidMismatch, DigestMismatch, PinFailed, StoreInaccessible, UnreadableSource
-from .listing import HubFile, Listing, pointer_oid, select
-from .manifest import FolderManifest, ManifestFile
+from .hub import adapters, quantization
+from .hub.listing import HubFile, Listing, pointer_oid, select
+from .hub.manifest import FolderManifest, ManifestFile
 from .pinning import car_source, missing_pins, pin_everywhere
 from .progress import Progress, ProgressMeter
 from .request import PinReceipt

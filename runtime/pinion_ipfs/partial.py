@@ -9,8 +9,8 @@ from typing import BinaryIO
 from .content.cid import RAW, Cid
 from .content.unixfs import FileLayout
 from .errors import BlockMismatch, DigestMismatch
-from .identity import RepoId
-from .listing import HubFile
+from .hub.identity import RepoId
+from .hub.listing import HubFile
 from .store import BlobRecord, Store
 from .store.files import partial_name
 

@@ -21,9 +21,9 @@ from .errors import (
     InvalidRepository,
     UnsupportedDag,
 )
-from .identity import RepoId
-from .listing import HubFile, Listing
-from .manifest import read_manifest
+from .hub.identity import RepoId
+from .hub.listing import HubFile, Listing
+from .hub.manifest import read_manifest
 from .partial import PartialFile
 from .peers import Offer
 from .store import Store

@@ -9,7 +9,7 @@ from .content.car import car_size, car_stream
 from .content.cid import Cid
 from .content.unixfs import TreeLayout
 from .errors import ContentError, ContentMissing, PinFailed
-from .manifest import blocks_of
+from .hub.manifest import blocks_of
 from .net.streams import in_thread
 from .request import BackendPin, OpenSnapshot
 from .router import Router

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from . import selection
 from .content.cid import Cid
-from .identity import Commit, RepoId
+from .hub import selection
+from .hub.identity import Commit, RepoId
 from .net.addresses import AddressPolicy
 from .net.token_hosts import TokenHosts
 

@@ -20,9 +20,9 @@ from .errors import (
     UnsupportedDag,
 )
 from .findings import Finding, findings_of
-from .hub import default_endpoint
-from .listing import HubFile, Listing
-from .manifest import Manifest
+from .hub.listing import HubFile, Listing
+from .hub.manifest import Manifest
+from .hub.revisions import default_endpoint
 from .origin import OriginJob, OriginProcess
 from .peer_files import PeerFiles
 from .peers import Offer

@@ -10,8 +10,8 @@ from .backends.base import Backend
 from .content.cid import Cid
 from .content.verify import DirectoryFound, FileEnd, FilePiece, FileStart, Limits, unpack_car
 from .errors import BlockMismatch, DigestMismatch, TruncatedCar
-from .identity import RepoId
-from .listing import HubFile
+from .hub.identity import RepoId
+from .hub.listing import HubFile
 from .store import Store
 from .store.blobs import BlobHasher
 from .store.files import partial_name

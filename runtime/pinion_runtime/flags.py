@@ -6,10 +6,10 @@ from pathlib import Path
 from pinion_contract.config import Limits
 from pinion_contract.names import CONTENT_PORT, INFERENCE_PORT, MANAGEMENT_PORT
 from pinion_contract.origins import problem_of_origin
+from pinion_ipfs.hub.xet_choice import CHOICES as XET_CHOICES
+from pinion_ipfs.hub.xet_choice import HELP as XET_HELP
 from pinion_ipfs.program.arguments import Parser, host, http_url, pattern, port, seconds, whole_number
 from pinion_ipfs.program.distribution import ShowVersion
-from pinion_ipfs.xet_choice import CHOICES as XET_CHOICES
-from pinion_ipfs.xet_choice import HELP as XET_HELP
 
 PROGRAM = "pinion-serve"
 _MOST = 2**31 - 1

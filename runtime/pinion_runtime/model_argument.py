@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from pinion_ipfs.errors import ContentError
-from pinion_ipfs.identity import RepoId
+from pinion_ipfs.hub.identity import RepoId
 
 _CACHED = re.compile(r"models--(?P<repo>[^/]+)/snapshots/[0-9a-f]{40}")  # the end of a path in a Hugging Face cache
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from pinion_contract.config import FolderSource, HuggingFaceSource, KuboBackend, Limits, LiveConfig, RuntimeConfig, Warmup
-from pinion_ipfs.identity import Commit, RepoId
-from pinion_ipfs.selection import CURRENT
+from pinion_ipfs.hub.identity import Commit, RepoId
+from pinion_ipfs.hub.selection import CURRENT
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Task = Literal["auto", "feature-extraction", "text-generation"]

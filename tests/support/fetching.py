@@ -11,7 +11,7 @@ from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import ContentError
 from pinion_ipfs.fetcher import Fetcher, FetchRequest, Progress, Snapshot
 from pinion_ipfs.findings import Finding
-from pinion_ipfs.hub import RepoId, list_files, resolve_commit
+from pinion_ipfs.hub.revisions import RepoId, list_files, resolve_commit
 from pinion_ipfs.origin import OriginJob, OriginProcess
 from pinion_ipfs.store import Store
 

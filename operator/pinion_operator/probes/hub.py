@@ -14,9 +14,9 @@ from pinion_ipfs.errors import (
     UnsupportedDag,
     UnsupportedModel,
 )
-from pinion_ipfs.hub import Commit, Listing, RepoId, list_files, resolve_commit
-from pinion_ipfs.model_list import check_model_list
-from pinion_ipfs.selection import CURRENT
+from pinion_ipfs.hub.model_list import check_model_list
+from pinion_ipfs.hub.revisions import Commit, Listing, RepoId, list_files, resolve_commit
+from pinion_ipfs.hub.selection import CURRENT
 
 from ..api.source import HuggingFaceSource
 from ..conditions import Reason

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 from functools import lru_cache
 
-from pinion_ipfs.hub import default_endpoint
+from pinion_ipfs.hub.revisions import default_endpoint
 from pinion_ipfs.net.addresses import AddressPolicy, resolve_url
 
 from .own_trouble import OwnTrouble, is_our_own

@@ -5,7 +5,7 @@ import binascii
 from dataclasses import dataclass, field
 
 from pinion_ipfs.errors import TokenRefused
-from pinion_ipfs.hub import default_endpoint
+from pinion_ipfs.hub.revisions import default_endpoint
 from pinion_ipfs.net.token_hosts import KEY, TokenHosts
 
 from ..conditions import Reason

@@ -16,7 +16,7 @@ from ..content.cid import DAG_PB, RAW, Cid
 from ..content.dag_pb import decode_node
 from ..content.reading import read_file
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, StorageFilled, UnsupportedDag
-from ..manifest import MAX_BYTES, Manifest, blocks_of, cid_of
+from ..hub.manifest import MAX_BYTES, Manifest, blocks_of, cid_of
 from ..net.streams import in_thread
 from ..store.files import write_atomically
 from ..store.importing import import_snapshot

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from ..content.cid import Cid
 from ..content.errors import ContentError
-from ..identity import RepoId, check_revision
+from ..hub.identity import RepoId, check_revision
 
 _T = TypeVar("_T")
 

@@ -8,12 +8,12 @@ import sys
 from huggingface_hub import constants, get_token, is_offline_mode
 
 from ..fetcher import STALL_SECONDS, Fetcher, FetchRequest, Progress, Snapshot
-from ..hub import RepoId, resolve_commit
+from ..hub.revisions import RepoId, resolve_commit
+from ..hub.xet_choice import choose_xet
 from ..program.arguments import UsageError, token_problem
 from ..program.printable import printable_name
 from ..store import Store
 from ..store.offline import find_commit
-from ..xet_choice import choose_xet
 from .environment import check_authorities, url_of
 from .interrupting import run
 from .output import show

@@ -9,11 +9,11 @@ import httpx2
 from huggingface_hub import constants
 
 from ..errors import ContentError, DownloadStalled, NoAnswer, OriginUnreachable
-from ..hub_client import transport_for
-from ..hub_errors import map_status
-from ..hub_redirects import is_upgrade, next_urls, origin
-from ..identity import Commit
-from ..listing import HubFile
+from ..hub.client import transport_for
+from ..hub.errors import map_status
+from ..hub.identity import Commit
+from ..hub.listing import HubFile
+from ..hub.redirects import is_upgrade, next_urls, origin
 from ..net.addresses import AddressPolicy
 from ..net.connection_errors import explain
 from ..net.token_hosts import TokenHosts

@@ -21,8 +21,8 @@ from ..errors import (
     OriginUnreachable,
     StorageFilled,
 )
-from ..hub import default_endpoint, map_hub_error
-from ..listing import HubFile
+from ..hub.listing import HubFile
+from ..hub.revisions import default_endpoint, map_hub_error
 from ..net.token_hosts import TokenHosts
 from ..store import Store
 from ..store.blobs import hash_blob

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from ..identity import Commit, RepoId
-from ..listing import HubFile
+from ..hub.identity import Commit, RepoId
+from ..hub.listing import HubFile
 from ..net.addresses import AddressPolicy
 from ..net.token_hosts import Origin
 

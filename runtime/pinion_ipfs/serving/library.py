@@ -8,7 +8,7 @@ from ..content.cid import RAW, Cid
 from ..content.leaves import CHUNK
 from ..content.unixfs import FileLayout, TreeLayout, layout_tree
 from ..errors import StoreCorrupted
-from ..manifest import blocks_of
+from ..hub.manifest import blocks_of
 from ..store import Store
 
 

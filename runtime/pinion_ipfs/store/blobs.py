@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from ..content.unixfs import FileHasher, FileLayout, layout_leaves
 from ..errors import DigestMismatch
-from ..listing import HubFile
+from ..hub.listing import HubFile
 
 _CHUNK = 1024 * 1024
 _DIGEST_BYTES = 32

@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from ..content.verify import Event, FileEnd, FilePiece, FileStart, Limits, unpack_car
 from ..errors import DigestMismatch, InsufficientStorage, StorageFilled, StoreInaccessible
-from ..listing import HubFile
-from ..manifest import Manifest
+from ..hub.listing import HubFile
+from ..hub.manifest import Manifest
 from .blobs import BlobHasher
 from .files import make_folders, partial_name
 from .store import Store

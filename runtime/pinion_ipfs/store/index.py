@@ -8,9 +8,9 @@ from threading import Lock
 from ..content.cid import RAW, Cid
 from ..content.leaves import CHUNK
 from ..content.unixfs import FileLayout, layout_tree
-from ..identity import RepoId
-from ..listing import HubFile
-from ..manifest import blocks_of
+from ..hub.identity import RepoId
+from ..hub.listing import HubFile
+from ..hub.manifest import blocks_of
 from .store import Store
 
 _SETTLED_NS = 2_000_000_000  # a folder that changed less than so long ago may change again within the same tick of its clock

@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from .. import selection
 from ..errors import ContentError, InvalidRepository, SourceNotFound
-from ..identity import Commit, RepoId, check_revision
-from ..listing import HubFile, Listing, pointer_oid, select
+from ..hub import selection
+from ..hub.identity import Commit, RepoId, check_revision
+from ..hub.listing import HubFile, Listing, pointer_oid, select
 from .files import is_partial, read_record
 from .ownership import is_believed
 from .store import Store

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ..content.cid import Cid
 from ..errors import ContentError
-from ..identity import Commit, RepoId
+from ..hub.identity import Commit, RepoId
 from .files import read_record, write_atomically
 from .ownership import is_believed
 

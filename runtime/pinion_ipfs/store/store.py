@@ -17,9 +17,9 @@ from typing import NoReturn, Self
 from ..content.cid import Cid
 from ..content.unixfs import layout_files
 from ..errors import ContentError, DigestMismatch, StorageFilled, StoreCorrupted, StoreInaccessible
-from ..identity import Commit, RepoId
-from ..listing import HubFile
-from ..manifest import Manifest, cid_of
+from ..hub.identity import Commit, RepoId
+from ..hub.listing import HubFile
+from ..hub.manifest import Manifest, cid_of
 from .blobs import BlobRecord, hash_blob
 from .files import make_folders, move, partial_name, read_record, sweeping, write_atomically
 from .ownership import is_believed, is_guarded, secure

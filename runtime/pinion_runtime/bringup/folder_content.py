@@ -5,7 +5,7 @@ from pathlib import Path
 from pinion_contract.config import FolderSource, LiveConfig, RuntimeConfig
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.folder import FolderChoice, FolderFetcher, FolderSnapshot
-from pinion_ipfs.listing import Listing
+from pinion_ipfs.hub.listing import Listing
 from pinion_ipfs.request import PinReceipt
 
 from ..pod.state import Pod

@@ -4,8 +4,8 @@ import asyncio
 import logging
 
 from pinion_ipfs.errors import ContentError, OriginRateLimited, OriginUnreachable
-from pinion_ipfs.hub import resolve_commit
-from pinion_ipfs.identity import Commit, RepoId
+from pinion_ipfs.hub.identity import Commit, RepoId
+from pinion_ipfs.hub.revisions import resolve_commit
 from pinion_ipfs.store import Store
 from pinion_ipfs.store.offline import find_commit, list_whole
 

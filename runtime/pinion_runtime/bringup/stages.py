@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from pinion_contract.config import FolderSource, LiveConfig, RuntimeConfig, config_digest
 from pinion_contract.status import FailureReason, ModelFacts, Phase
 from pinion_ipfs.errors import CidMismatch, ContentError, PinFailed, StoreCorrupted
-from pinion_ipfs.identity import Commit
-from pinion_ipfs.listing import Listing
-from pinion_ipfs.model_list import check_model_list
+from pinion_ipfs.hub.identity import Commit
+from pinion_ipfs.hub.listing import Listing
+from pinion_ipfs.hub.model_list import check_model_list
 from pinion_ipfs.request import OpenSnapshot
 from pinion_ipfs.store import Store
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pinion_contract.config import HubTokenRule, TokenRule
 from pinion_ipfs.errors import BackendUnavailable, TokenRefused
-from pinion_ipfs.hub import default_endpoint
+from pinion_ipfs.hub.revisions import default_endpoint
 from pinion_ipfs.net.token_hosts import TokenHosts
 
 from .live import InvalidConfig

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pinion_ipfs import quantization
+from pinion_ipfs.hub import quantization
 
 from ..errors import EngineLoadError
 from .json_files import decode_json, decode_json_or_default

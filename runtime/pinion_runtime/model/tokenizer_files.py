@@ -5,7 +5,7 @@ from typing import Any
 
 from tokenizers import Tokenizer as RustTokenizer
 
-from pinion_ipfs.model_list import TOKENIZERS, slow_tokenizer
+from pinion_ipfs.hub.model_list import TOKENIZERS, slow_tokenizer
 
 from ..errors import EngineLoadError
 from .json_files import decode_json

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pinion_ipfs import adapters
+from pinion_ipfs.hub import adapters
 
 from ..errors import EngineLoadError
 from .json_files import decode_json

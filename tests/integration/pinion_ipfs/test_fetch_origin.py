@@ -22,7 +22,7 @@ from pinion_ipfs.errors import (
     Unauthorized,
 )
 from pinion_ipfs.fetcher import FetchRequest, SourceBytes
-from pinion_ipfs.hub import RepoId, resolve_commit
+from pinion_ipfs.hub.revisions import RepoId, resolve_commit
 from tests.support.fetching import make_fetching, make_request, origin_children
 from tests.support.hub import Hub, start_hub, stop_hub
 from tests.support.kubo import IpfsRepo

@@ -19,7 +19,7 @@ from pinion_ipfs.errors import (
     Unauthorized,
     UnsupportedDag,
 )
-from pinion_ipfs.hub import Commit, RepoId, auth_check, list_files, resolve_commit
+from pinion_ipfs.hub.revisions import Commit, RepoId, auth_check, list_files, resolve_commit
 from pinion_ipfs.net.addresses import NOT_LOCAL
 from tests.support.hub import Hub
 

@@ -1,4 +1,4 @@
-"""hub.py against the mirror: what each answer becomes."""
+"""hub/revisions.py against the mirror: what each answer becomes."""
 
 import asyncio
 import socket
@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from pinion_ipfs.errors import ContentError, OriginRateLimited, OriginUnreachable, SourceNotFound, Unauthorized
-from pinion_ipfs.hub import Commit, RepoId, list_files, resolve_commit
+from pinion_ipfs.hub.revisions import Commit, RepoId, list_files, resolve_commit
 from tests.support.hub import Hub
 
 

@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import hf_hub_download, snapshot_download
 
 from pinion_ipfs.errors import InvalidRepository, SourceNotFound
-from pinion_ipfs.hub import Commit, RepoId, list_files, resolve_commit
+from pinion_ipfs.hub.revisions import Commit, RepoId, list_files, resolve_commit
 from pinion_ipfs.store import Store
 from pinion_ipfs.store.offline import commits, find_commit, list_snapshot, list_whole
 from tests.support.fetching import make_fetching, make_request

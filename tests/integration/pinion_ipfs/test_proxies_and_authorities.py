@@ -12,8 +12,8 @@ from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.backends.peer import Peer
 from pinion_ipfs.errors import BackendUnavailable, ContentError, NoAnswer, OriginUnreachable, Unauthorized
 from pinion_ipfs.fetcher import Fetcher
-from pinion_ipfs.hub import resolve_commit
-from pinion_ipfs.identity import Commit, RepoId
+from pinion_ipfs.hub.identity import Commit, RepoId
+from pinion_ipfs.hub.revisions import resolve_commit
 from pinion_ipfs.net.addresses import NOT_LOCAL
 from pinion_ipfs.net.trust import VARIABLE, InvalidAuthorities, child_variables, read_authorities
 from pinion_ipfs.request import FetchRequest

@@ -15,7 +15,7 @@ from huggingface_hub import snapshot_download
 
 from pinion_ipfs.errors import OriginUnreachable, SourceNotFound, Unauthorized
 from pinion_ipfs.fetcher import FetchRequest
-from pinion_ipfs.hub import Commit, RepoId, auth_check, list_files, resolve_commit
+from pinion_ipfs.hub.revisions import Commit, RepoId, auth_check, list_files, resolve_commit
 from pinion_ipfs.net.token_hosts import TokenHosts
 from pinion_operator.api.source import HuggingFaceSource
 from pinion_operator.conditions import Reason

@@ -25,7 +25,7 @@ from pinion_ipfs.errors import (
     StoreInaccessible,
 )
 from pinion_ipfs.fetcher import Snapshot, SourceBytes
-from pinion_ipfs.identity import RepoId
+from pinion_ipfs.hub.identity import RepoId
 from pinion_ipfs.store import Store
 from tests.support.cars import in_chunks
 from tests.support.fetching import make_fetching, make_request

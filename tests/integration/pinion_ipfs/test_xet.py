@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pinion_ipfs.hub import RepoId, list_files, resolve_commit
+from pinion_ipfs.hub.revisions import RepoId, list_files, resolve_commit
 from pinion_ipfs.origin import OriginJob, OriginProcess
 from pinion_ipfs.store import Store
 from tests.support.environment import environment

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pinion_ipfs.selection import CURRENT, FIRST
+from pinion_ipfs.hub.selection import CURRENT, FIRST
 from pinion_operator.api.source import HuggingFaceSource
 from pinion_operator.conditions import Reason
 from pinion_operator.probes.hub import Access, probe_source, probe_upstream

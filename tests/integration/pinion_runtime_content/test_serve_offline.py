@@ -10,7 +10,7 @@ from pinion_contract.config import HuggingFaceSource
 from pinion_contract.status import FailureReason, Phase
 from pinion_ipfs.errors import OriginUnreachable, SourceNotFound
 from pinion_ipfs.fetcher import Snapshot
-from pinion_ipfs.identity import RepoId
+from pinion_ipfs.hub.identity import RepoId
 from pinion_ipfs.store import Store
 from pinion_runtime.bringup.silent_hub import find_revision
 from tests.support.fetching import make_fetching, make_request

@@ -129,10 +129,10 @@ HELD_BY = {
         "integration/pinion_runtime_server/test_serve_tokens.py"
         "::test_a_backends_token_is_sent_once_its_secret_names_the_backend",
         "integration/pinion_ipfs/test_origin_faults.py::test_xet_does_not_carry_the_token_to_another_host",
-        "unit/pinion_ipfs/test_origin_client.py::test_what_the_library_asks_of_another_host_goes_without_the_token",
+        "unit/pinion_ipfs_origin/test_origin_client.py::test_what_the_library_asks_of_another_host_goes_without_the_token",
         "integration/pinion_ipfs/test_origin_faults.py"
         "::test_a_token_opens_the_endpoint_and_does_not_follow_a_download_to_another_host",
-        "unit/pinion_ipfs/test_origin_client.py::test_a_redirect_to_another_host_goes_without_the_token",
+        "unit/pinion_ipfs_origin/test_origin_client.py::test_a_redirect_to_another_host_goes_without_the_token",
         "integration/pinion_ipfs/test_hub_faults.py"
         "::test_redirects_stay_on_the_host_with_their_query_and_the_token_never_leaves_it",
     ),
@@ -158,7 +158,7 @@ HELD_BY = {
     "the same URL is aimed": (
         "unit/pinion_ipfs_net/test_addresses_policy.py::test_addresses_that_a_stranger_must_not_choose",
         "unit/pinion_ipfs_net/test_addresses_policy.py::test_no_spelling_of_this_machine_is_connected_to",
-        "unit/pinion_ipfs/test_origin_client.py::test_where_a_redirect_of_a_strangers_hub_leads_is_judged_again",
+        "unit/pinion_ipfs_origin/test_origin_client.py::test_where_a_redirect_of_a_strangers_hub_leads_is_judged_again",
         "integration/pinion_ipfs/test_hub_faults.py::test_a_strangers_endpoint_does_not_reach_this_machine",
         "integration/pinion_ipfs/test_origin_faults.py::test_a_strangers_endpoint_on_this_machine_is_not_asked",
         "integration/chart/test_rendering.py::test_local_addresses_are_refused_to_pods_until_they_are_allowed",

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.errors import UnsupportedDag
-from pinion_ipfs.identity import Commit, RepoId
-from pinion_ipfs.listing import HubFile
-from pinion_ipfs.manifest import Manifest, ManifestFile
+from pinion_ipfs.hub.identity import Commit, RepoId
+from pinion_ipfs.hub.listing import HubFile
+from pinion_ipfs.hub.manifest import Manifest, ManifestFile
 from pinion_ipfs.store import BlobRecord, PinRecord
 from pinion_ipfs.store.blobs import BlobHasher
 from pinion_ipfs.store.pins import PinRecords

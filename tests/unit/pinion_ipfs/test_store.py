@@ -7,9 +7,9 @@ import pytest
 
 from pinion_ipfs.content.unixfs import layout_file, layout_tree
 from pinion_ipfs.errors import DigestMismatch, StoreCorrupted, StoreInaccessible
-from pinion_ipfs.identity import Commit, RepoId
-from pinion_ipfs.listing import HubFile
-from pinion_ipfs.manifest import Manifest, ManifestFile
+from pinion_ipfs.hub.identity import Commit, RepoId
+from pinion_ipfs.hub.listing import HubFile
+from pinion_ipfs.hub.manifest import Manifest, ManifestFile
 from pinion_ipfs.store import BlobRecord, PinRecord, Store
 from pinion_ipfs.store.blobs import hash_blob
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from pinion_contract.config import HuggingFaceSource, RuntimeConfig
-from pinion_ipfs.selection import CURRENT, FIRST
+from pinion_ipfs.hub.selection import CURRENT, FIRST
 from pinion_operator.conditions import Reason
 from pinion_operator.reconcile.model.source import Unresolved
 from pinion_operator.resources.kinds import CONTROLLERREVISION

@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from pinion_contract.config import FolderSource, HuggingFaceSource, Limits, RuntimeConfig
-from pinion_ipfs.identity import Commit
-from pinion_ipfs.xet_choice import choose_xet
+from pinion_ipfs.hub.identity import Commit
+from pinion_ipfs.hub.xet_choice import choose_xet
 from pinion_runtime.command_line import parse_settings
 from pinion_runtime.settings import ConfigFiles, ModelFlags
 

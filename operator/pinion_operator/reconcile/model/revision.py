@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pinion_ipfs.selection import FIRST
+from pinion_ipfs.hub.selection import FIRST
 
 from ...api.modeldeployment import ModelDeployment
 from ...resources.controllerrevision import build_controller_revision

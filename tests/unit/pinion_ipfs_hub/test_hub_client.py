@@ -9,9 +9,9 @@ import pytest
 from devcluster.hubmirror.faults import Fault
 from devcluster.hubmirror.repository import Settings
 from pinion_ipfs.errors import AddressRefused, NoAnswer, Unauthorized
-from pinion_ipfs.hub import RepoId, resolve_commit
-from pinion_ipfs.hub_client import CheckedTransport, transport_for
-from pinion_ipfs.hub_errors import retry_after
+from pinion_ipfs.hub.client import CheckedTransport, transport_for
+from pinion_ipfs.hub.errors import retry_after
+from pinion_ipfs.hub.revisions import RepoId, resolve_commit
 from pinion_ipfs.net.addresses import NOT_LOCAL
 from tests.support.environment import environment
 

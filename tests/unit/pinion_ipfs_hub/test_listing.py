@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from pinion_ipfs.errors import SourceNotFound, UnsupportedDag
-from pinion_ipfs.listing import HubFile, Listing, digest_files, select
+from pinion_ipfs.hub.listing import HubFile, Listing, digest_files, select
 
 
 def make_file(path: str, size: int = 1) -> HubFile:

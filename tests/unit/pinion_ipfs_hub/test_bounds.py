@@ -4,11 +4,11 @@ from bisect import bisect_left
 
 import pytest
 
-from pinion_ipfs.bounds import check_bounds
 from pinion_ipfs.content.unixfs import FileHasher, layout_tree
 from pinion_ipfs.errors import UnsupportedDag
-from pinion_ipfs.identity import Commit, RepoId
-from pinion_ipfs.listing import HubFile, Listing
+from pinion_ipfs.hub.bounds import check_bounds
+from pinion_ipfs.hub.identity import Commit, RepoId
+from pinion_ipfs.hub.listing import HubFile, Listing
 
 REPO, COMMIT, OID = RepoId.parse("org/name"), Commit.parse("c" * 40), "0" * 40
 

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from pinion_ipfs.hub_redirects import is_upgrade, next_page, next_urls
+from pinion_ipfs.hub.redirects import is_upgrade, next_page, next_urls
 
 BELOW = "https://hub.corp/repository/hf"
 API = "/api/models/a/b/revision/main?blobs=true"

@@ -7,9 +7,9 @@ from typing import Self
 
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # public, but not marked as exported
 
+from ..content.names import name_problem
+from ..errors import SourceNotFound, UnsupportedDag
 from . import selection
-from .content.names import name_problem
-from .errors import SourceNotFound, UnsupportedDag
 
 
 @dataclass(frozen=True, slots=True)

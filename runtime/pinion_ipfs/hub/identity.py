@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from .errors import InvalidRepository
+from ..errors import InvalidRepository
 
 # The hub's own rule: one optional namespace; letters, digits, `-`, `_`, `.`; no `--` and no `..`.
 _REPO = re.compile(r"(?:[A-Za-z0-9_][\w.\-]{0,95}/)?[A-Za-z0-9_][\w.\-]{0,95}", re.ASCII)

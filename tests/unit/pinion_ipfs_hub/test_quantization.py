@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pinion_ipfs.quantization import in_config, in_files, refusal
+from pinion_ipfs.hub.quantization import in_config, in_files, refusal
 
 CONFIGS: dict[str, tuple[Any, str]] = {
     "none": ({"model_type": "llama"}, ""),

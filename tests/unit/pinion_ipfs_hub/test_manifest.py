@@ -9,9 +9,9 @@ from pinion_ipfs.content.dag_pb import Link, encode_node
 from pinion_ipfs.content.unixfs import FileHasher
 from pinion_ipfs.content.unixfs_pb import DIRECTORY_DATA
 from pinion_ipfs.errors import UnsupportedDag
-from pinion_ipfs.identity import Commit, RepoId
-from pinion_ipfs.listing import HubFile
-from pinion_ipfs.manifest import MAX_BYTES, Manifest, ManifestFile, blocks_of, read_manifest
+from pinion_ipfs.hub.identity import Commit, RepoId
+from pinion_ipfs.hub.listing import HubFile
+from pinion_ipfs.hub.manifest import MAX_BYTES, Manifest, ManifestFile, blocks_of, read_manifest
 
 MIB = 1024 * 1024
 EMPTY = encode_node([], DIRECTORY_DATA)

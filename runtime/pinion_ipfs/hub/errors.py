@@ -18,15 +18,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from .errors import (
-    ContentError,
-    DownloadFailed,
-    OriginRateLimited,
-    OriginUnreachable,
-    SourceNotFound,
-    Unauthorized,
-)
-from .net.connection_errors import explain, explain_status
+from ..errors import ContentError, DownloadFailed, OriginRateLimited, OriginUnreachable, SourceNotFound, Unauthorized
+from ..net.connection_errors import explain, explain_status
 
 
 def map_hub_error(error: BaseException, what: str, endpoint: str) -> ContentError:

@@ -9,12 +9,12 @@ from typing import Any
 import httpx2
 from huggingface_hub import hf_raise_for_status, is_offline_mode
 
-from .errors import NoAnswer, OriginUnreachable, Unauthorized
-from .hub_redirects import next_urls
-from .net.addresses import AddressPolicy, check_url, resolve_checked
-from .net.connection_errors import explain
-from .net.proxies import check_before_proxy, proxy_for
-from .net.trust import tls_context
+from ..errors import NoAnswer, OriginUnreachable, Unauthorized
+from ..net.addresses import AddressPolicy, check_url, resolve_checked
+from ..net.connection_errors import explain
+from ..net.proxies import check_before_proxy, proxy_for
+from ..net.trust import tls_context
+from .redirects import next_urls
 
 MAX_ANSWER = 32 * 1024 * 1024  # bytes; the listing of 100,000 files
 TIMEOUTS = 6.0  # of one request, that all requests of one question may take together

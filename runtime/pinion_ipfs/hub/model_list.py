@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from ..errors import UnsupportedModel
 from . import adapters, quantization
-from .errors import UnsupportedModel
 from .listing import Listing
 from .model_formats import PICKLE, PICKLES, other_formats
 from .selection import INDEX, SHARD, SINGLE

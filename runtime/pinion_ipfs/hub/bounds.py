@@ -1,11 +1,11 @@
 """What a model must keep to so that it has an address and a manifest: told by its list of files, before the first byte."""
 
-from .content.cid import RAW, Cid
-from .content.leaves import CHUNK
-from .content.names import MAX_DEPTH
-from .content.unixfs import FileLayout, layout_leaves, layout_tree
-from .errors import UnsupportedDag
-from .hub_files import MAX_FILES
+from ..content.cid import RAW, Cid
+from ..content.leaves import CHUNK
+from ..content.names import MAX_DEPTH
+from ..content.unixfs import FileLayout, layout_leaves, layout_tree
+from ..errors import UnsupportedDag
+from .files import MAX_FILES
 from .identity import Commit, RepoId
 from .listing import HubFile, Listing
 from .manifest import Manifest, ManifestFile

@@ -1,7 +1,7 @@
 import pytest
 
 from pinion_ipfs.errors import ContentError, InvalidRepository
-from pinion_ipfs.identity import Commit, RepoId
+from pinion_ipfs.hub.identity import Commit, RepoId
 
 
 @pytest.mark.parametrize("text", ["gpt2", "sentence-transformers/all-MiniLM-L6-v2", "a/b.c_d-e", "_x/_y"])

@@ -7,16 +7,16 @@ from typing import TypeVar
 from huggingface_hub import HfApi
 from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
 
+from ..errors import SourceNotFound, Unauthorized
+from ..net.addresses import AddressPolicy
+from ..net.token_hosts import TokenHosts
 from . import selection
 from .bounds import check_bounds
-from .errors import SourceNotFound, Unauthorized
-from .hub_client import TIMEOUTS
-from .hub_errors import map_hub_error
-from .hub_repository import HubRepository
+from .client import TIMEOUTS
+from .errors import map_hub_error
 from .identity import Commit, RepoId, check_revision
 from .listing import HubFile, Listing, select
-from .net.addresses import AddressPolicy
-from .net.token_hosts import TokenHosts
+from .repository import HubRepository
 
 __all__ = [
     "Commit",

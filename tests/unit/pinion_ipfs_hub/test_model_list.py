@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from pinion_ipfs.errors import UnsupportedModel
-from pinion_ipfs.listing import HubFile, Listing, select
-from pinion_ipfs.model_list import check_model_list
+from pinion_ipfs.hub.listing import HubFile, Listing, select
+from pinion_ipfs.hub.model_list import check_model_list
 
 TOKENIZED = ("config.json", "tokenizer.json")
 BERT = (*TOKENIZED, "model.safetensors")

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from .content.cid import RAW, Cid
-from .content.dag_pb import decode_node
-from .content.leaves import CHUNK
-from .content.unixfs import layout_leaves
-from .errors import InvalidRepository, UnsupportedDag
+from ..content.cid import RAW, Cid
+from ..content.dag_pb import decode_node
+from ..content.leaves import CHUNK
+from ..content.unixfs import layout_leaves
+from ..errors import InvalidRepository, UnsupportedDag
 from .identity import Commit, RepoId
 from .listing import HubFile, Listing
 

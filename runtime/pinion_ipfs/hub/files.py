@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 import httpx2
 
-from .errors import OriginUnreachable, UnsupportedDag
-from .hub_redirects import next_page
+from ..errors import OriginUnreachable, UnsupportedDag
 from .identity import Commit
 from .listing import HubFile
+from .redirects import next_page
 
 MAX_FILES = 100_000  # of a repository
 _COMMIT_HEADER = "X-Repo-Commit"

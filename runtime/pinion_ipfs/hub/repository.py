@@ -8,15 +8,15 @@ from urllib.parse import quote
 import httpx2
 from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 
+from ..errors import ContentError, InvalidRepository, NoAnswer, OriginUnreachable, Unauthorized
+from ..net.addresses import AddressPolicy
+from ..net.token_hosts import TokenHosts
 from . import adapters, quantization
-from .errors import ContentError, InvalidRepository, NoAnswer, OriginUnreachable, Unauthorized
-from .hub_client import HubClient, json_object
-from .hub_files import NoTree, Tree, UnknownFiles, files_of_info, names_of_info, tree_path
+from .client import HubClient, json_object
+from .files import NoTree, Tree, UnknownFiles, files_of_info, names_of_info, tree_path
 from .identity import Commit, RepoId
 from .listing import HubFile, Listing, select
 from .model_list import problem_of
-from .net.addresses import AddressPolicy
-from .net.token_hosts import TokenHosts
 
 # What a server answers that has no such route, or not by this method.
 _NO_ROUTE = frozenset({400, 404, 405, 410, 501})
