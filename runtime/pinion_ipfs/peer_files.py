@@ -24,9 +24,9 @@ from .errors import (
 from .hub.identity import RepoId
 from .hub.listing import HubFile, Listing
 from .hub.manifest import read_manifest
-from .partial import PartialFile
 from .peers import Offer
 from .store import Store
+from .store.partial import PartialFile
 
 # Whatever of these a peer causes, nothing more is taken from it for this fetch.
 _GIVE_UP_ON_PEER = (

@@ -14,7 +14,7 @@ ROWS = re.findall(r"^\| (?!threat \|)([^|]+) \| [^|]+ \|$", PAGE.read_text(), re
 # The first words of a threat, and the tests below tests/ that cause it for real; together they show every clause of its row.
 HELD_BY = {
     "other bytes than announced": (
-        "unit/pinion_ipfs/test_store.py::test_hash_blob_refuses_another_file",
+        "unit/pinion_ipfs_store/test_store.py::test_hash_blob_refuses_another_file",
         "unit/pinion_ipfs_content/test_verify_walk.py::test_every_flipped_byte_is_noticed",
         "unit/pinion_ipfs/test_gateway_urls.py::test_a_wrong_block_of_one_url_is_told_and_replaced",
         "integration/pinion_ipfs/test_fetch_origin.py::test_a_wrong_body_from_the_origin_never_reaches_the_store",

@@ -6,13 +6,13 @@ import hashlib
 from pathlib import Path
 from typing import BinaryIO
 
-from .content.cid import RAW, Cid
-from .content.unixfs import FileLayout
-from .errors import BlockMismatch, DigestMismatch
-from .hub.identity import RepoId
-from .hub.listing import HubFile
-from .store import BlobRecord, Store
-from .store.files import partial_name
+from ..content.cid import RAW, Cid
+from ..content.unixfs import FileLayout
+from ..errors import BlockMismatch, DigestMismatch
+from ..hub.identity import RepoId
+from ..hub.listing import HubFile
+from . import BlobRecord, Store
+from .files import partial_name
 
 
 class PartialFile:
