@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pinion_ipfs.fetcher import Fetcher, FetchRequest, Progress
 from pinion_ipfs.hub.revisions import RepoId, resolve_commit
-from pinion_ipfs.peers import Peers, peers_at
-from pinion_ipfs.serving.process import ContentPort, ContentProcess
+from pinion_ipfs.peers.offers import Peers, peers_at
+from pinion_ipfs.peers.process import ContentPort, ContentProcess
+from pinion_ipfs.peers.turns import Sharing
 from pinion_ipfs.store import Store
-from pinion_ipfs.turns import Sharing
 
 
 async def take(repo: RepoId, endpoint: str, peer: str, token: Path, home: Path) -> None:

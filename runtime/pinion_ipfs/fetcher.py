@@ -25,6 +25,7 @@ from .hub.identity import RepoId
 from .hub.listing import HubFile, Listing
 from .hub.manifest import Manifest, ManifestFile, read_manifest
 from .hub.revisions import DEFAULT_TIMEOUT, list_files
+from .peers.turns import Sharing
 from .pinning import car_source, missing_pins, pin_everywhere
 from .progress import Progress, ProgressMeter, SourceBytes
 from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
@@ -32,7 +33,6 @@ from .router import Router
 from .sources import Sources
 from .store import BlobRecord, PinRecord, Store
 from .store.offline import list_whole
-from .turns import Sharing
 
 __all__ = ["BackendPin", "FetchRequest", "Fetcher", "PinReceipt", "Progress", "Snapshot", "SourceBytes"]
 

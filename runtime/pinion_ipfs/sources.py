@@ -24,13 +24,13 @@ from .hub.listing import HubFile, Listing
 from .hub.manifest import Manifest
 from .hub.revisions import default_endpoint
 from .origin import OriginJob, OriginProcess
-from .peer_files import PeerFiles
-from .peers import Offer
+from .peers.files import PeerFiles
+from .peers.offers import Offer
+from .peers.turns import Sharing
 from .progress import ProgressMeter
 from .request import FetchRequest
 from .router import Router
 from .store import Store
-from .turns import Sharing
 from .unpack import Unpacker
 
 PEERS = "peers"  # how receipts name them all: which one it was, the sources of the progress tell

@@ -10,10 +10,10 @@ from pathlib import Path
 from pinion_ipfs.backends.base import Backend, Receipt
 from pinion_ipfs.fetcher import Fetcher, FetchRequest, Progress, Snapshot
 from pinion_ipfs.findings import Finding
-from pinion_ipfs.peers import Peers, peers_at
-from pinion_ipfs.serving.process import ContentPort, ContentProcess
+from pinion_ipfs.peers.offers import Peers, peers_at
+from pinion_ipfs.peers.process import ContentPort, ContentProcess
+from pinion_ipfs.peers.turns import Sharing
 from pinion_ipfs.store import Store
-from pinion_ipfs.turns import Sharing
 
 
 @dataclass(eq=False)

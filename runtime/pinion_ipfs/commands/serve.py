@@ -17,11 +17,11 @@ from typing import Any
 from ..content.cid import Cid
 from ..errors import ContentMissing
 from ..net.sockets import listen
+from ..peers.answers import Shared
+from ..peers.orders import Orders
+from ..peers.revision import Revision, State
+from ..peers.server import Bounds, ContentServer, Token
 from ..program.arguments import UsageError
-from ..serving.answers import Shared
-from ..serving.orders import Orders
-from ..serving.revision import Revision, State
-from ..serving.server import Bounds, ContentServer, Token
 from ..store import Store
 
 

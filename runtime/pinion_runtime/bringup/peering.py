@@ -10,10 +10,10 @@ from typing import Self
 
 from pinion_contract.config import RuntimeConfig
 from pinion_ipfs.findings import Finding
-from pinion_ipfs.peers import FindPeers, Peers, peers_at, peers_of
-from pinion_ipfs.serving.process import ContentPort, ContentProcess
+from pinion_ipfs.peers.offers import FindPeers, Peers, peers_at, peers_of
+from pinion_ipfs.peers.process import ContentPort, ContentProcess
+from pinion_ipfs.peers.turns import Sharing
 from pinion_ipfs.store import Store
-from pinion_ipfs.turns import Sharing
 
 from ..settings import Settings
 

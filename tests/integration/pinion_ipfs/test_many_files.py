@@ -18,8 +18,8 @@ from pinion_ipfs.hub.listing import HubFile
 from pinion_ipfs.hub.manifest import Manifest, ManifestFile, blocks_of, read_manifest
 from pinion_ipfs.hub.revisions import RepoId, list_files, resolve_commit
 from pinion_ipfs.net.streams import in_thread
+from pinion_ipfs.peers.library import Library, Shelf, StoredTree
 from pinion_ipfs.pinning import pin_in
-from pinion_ipfs.serving.library import Library, Shelf, StoredTree
 from pinion_ipfs.store import Store
 from pinion_operator.api.source import HuggingFaceSource
 from pinion_operator.probes.hub import Access, probe_source

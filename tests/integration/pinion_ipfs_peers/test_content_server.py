@@ -17,10 +17,10 @@ from pinion_ipfs.content.verify import FilePiece, FileStart, unpack_car
 from pinion_ipfs.errors import BackendUnavailable, BlockMismatch, ContentMissing
 from pinion_ipfs.fetcher import Snapshot
 from pinion_ipfs.net.sockets import listen
-from pinion_ipfs.serving.answers import Shared
-from pinion_ipfs.serving.orders import Orders
-from pinion_ipfs.serving.revision import Revision, State
-from pinion_ipfs.serving.server import Bounds, ContentServer, Token
+from pinion_ipfs.peers.answers import Shared
+from pinion_ipfs.peers.orders import Orders
+from pinion_ipfs.peers.revision import Revision, State
+from pinion_ipfs.peers.server import Bounds, ContentServer, Token
 from pinion_ipfs.store import Store
 from tests.support.fetching import make_fetching, make_request
 from tests.support.hub import Hub

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.content.cid import Cid
-from pinion_ipfs.peer_files import PeerFiles
-from pinion_ipfs.peers import Offer, Peers, peers_at
-from pinion_ipfs.serving.process import ContentPort, ContentProcess
-from pinion_ipfs.serving.revision import Revision, State
+from pinion_ipfs.peers.files import PeerFiles
+from pinion_ipfs.peers.offers import Offer, Peers, peers_at
+from pinion_ipfs.peers.process import ContentPort, ContentProcess
+from pinion_ipfs.peers.revision import Revision, State
 from tests.support.content_pods import ContentPod, Deployment, deployment
 from tests.support.fetching import make_request
 from tests.support.hub import Hub

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.net.sockets import listen
-from pinion_ipfs.serving.answers import Shared
-from pinion_ipfs.serving.server import ContentServer, Token
+from pinion_ipfs.peers.answers import Shared
+from pinion_ipfs.peers.server import ContentServer, Token
 from tests.support.serve import Served
 
 pytestmark = [

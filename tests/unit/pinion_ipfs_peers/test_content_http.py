@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinion_ipfs.serving.http import MAX_HEAD, BadRequest, Request, read_range, read_request
+from pinion_ipfs.peers.http import MAX_HEAD, BadRequest, Request, read_range, read_request
 
 
 def parse(data: bytes) -> Request:

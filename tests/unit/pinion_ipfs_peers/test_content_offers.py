@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from pinion_ipfs.net.sockets import listen
-from pinion_ipfs.serving.answers import Shared
-from pinion_ipfs.serving.server import Bounds, ContentServer, Token
+from pinion_ipfs.peers.answers import Shared
+from pinion_ipfs.peers.server import Bounds, ContentServer, Token
 from tests.support.raw_http import connect, post
 
 OFFERS = {

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinion_ipfs.backends.peer import Peer
 from pinion_ipfs.content.cid import RAW, Cid
 from pinion_ipfs.errors import ContentError
-from pinion_ipfs.peers import Offer, complete
-from pinion_ipfs.serving.revision import Revision, State
-from pinion_ipfs.turns import Queue
+from pinion_ipfs.peers.client import Peer
+from pinion_ipfs.peers.offers import Offer, complete
+from pinion_ipfs.peers.revision import Revision, State
+from pinion_ipfs.peers.turns import Queue
 
 CID = Cid.of_block(RAW, b"root")
 DIGEST = "a" * 64

@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
-from .backends.base import Attempt
-from .backends.peer import Peer
-from .content.cid import RAW, Cid
-from .content.dag_pb import decode_node
-from .content.leaves import CHUNK
-from .content.unixfs import FileLayout, layout_leaves
-from .errors import (
+from ..backends.base import Attempt
+from ..content.cid import RAW, Cid
+from ..content.dag_pb import decode_node
+from ..content.leaves import CHUNK
+from ..content.unixfs import FileLayout, layout_leaves
+from ..errors import (
     BackendUnavailable,
     BlockMismatch,
     ContentError,
@@ -21,12 +20,13 @@ from .errors import (
     InvalidRepository,
     UnsupportedDag,
 )
-from .hub.identity import RepoId
-from .hub.listing import HubFile, Listing
-from .hub.manifest import read_manifest
-from .peers import Offer
-from .store import Store
-from .store.partial import PartialFile
+from ..hub.identity import RepoId
+from ..hub.listing import HubFile, Listing
+from ..hub.manifest import read_manifest
+from ..store import Store
+from ..store.partial import PartialFile
+from .client import Peer
+from .offers import Offer
 
 # Whatever of these a peer causes, nothing more is taken from it for this fetch.
 _GIVE_UP_ON_PEER = (

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncGenerator
 
+from ..backends.http import HttpClient, read_block
 from ..content.cid import Cid
 from ..content.leaves import CHUNK
 from ..errors import BackendUnavailable, ContentError
-from ..serving.revision import Revision
-from .http import HttpClient, read_block
+from .revision import Revision
 
 _ASK_SECONDS = 5.0
 _BLOCK_SECONDS = 30.0

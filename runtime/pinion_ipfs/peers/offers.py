@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .backends.peer import Peer
-from .errors import ContentError
-from .serving.revision import Revision, State
+from ..errors import ContentError
+from .client import Peer
+from .revision import Revision, State
 
 _log = logging.getLogger(__name__)
 _MAX_PEERS = 256

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .content.cid import Cid
-from .peers import Offer, Peers, complete
-from .serving.process import ContentProcess
-from .serving.revision import Revision, State
+from ..content.cid import Cid
+from .offers import Offer, Peers, complete
+from .process import ContentProcess
+from .revision import Revision, State
 
 _LOOK_SECONDS = 0.25  # between two looks at few peers
 _LOOK_SECONDS_EACH = 0.02  # more with many: their content servers answer everybody

@@ -1,1 +1,0 @@
-"""The content server: what a pod gives its peers, from a process of its own."""
