@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from .backends.base import Backend, Receipt
-from .breaker import BreakerSettings, CircuitState
+from .backends.breaker import BreakerSettings, CircuitState
 from .content.cid import Cid
 from .content.unixfs import FileLayout, TreeLayout, layout_tree
 from .errors import (

@@ -15,7 +15,7 @@ from threading import Lock
 from huggingface_hub.utils import DEFAULT_IGNORE_PATTERNS  # type: ignore[attr-defined]  # public, but not marked as exported
 
 from .backends.base import Backend, Receipt
-from .breaker import BreakerSettings, CircuitState
+from .backends.breaker import BreakerSettings, CircuitState
 from .content.cid import Cid
 from .content.tree import list_directory
 from .content.unixfs import FileHasher, FileLayout, TreeLayout, layout_files, layout_tree

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
 from .backends.base import Attempt, Backend, Capability, DagStat, Health, Receipt
-from .breaker import BreakerSettings, Circuit, CircuitState
+from .backends.breaker import BreakerSettings, Circuit, CircuitState
 from .content.cid import Cid
 from .errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
 

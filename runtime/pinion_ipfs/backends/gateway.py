@@ -8,7 +8,6 @@ from typing import Any, TypeVar, cast
 
 from aiohttp import ClientResponse
 
-from ..breaker import Circuit
 from ..content.car import section_bytes
 from ..content.car_blocks import WalkedBlocks
 from ..content.car_header import encode_header
@@ -19,6 +18,7 @@ from ..content.verify import DagWalk, Limits
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, TruncatedCar
 from ..net.addresses import AddressPolicy
 from .base import Capability, CarSource, DagStat, Health
+from .breaker import Circuit
 from .http import STALL_SECONDS, HttpClient, Token, read_block
 
 T = TypeVar("T")

@@ -7,10 +7,10 @@ from pathlib import Path
 from pinion_contract.config import Backend as BackendConfig
 from pinion_contract.config import CacheBackend, GatewayBackend, KuboBackend
 from pinion_ipfs.backends.base import Backend
+from pinion_ipfs.backends.breaker import BreakerSettings
 from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
-from pinion_ipfs.breaker import BreakerSettings
 from pinion_ipfs.errors import BlockMismatch
 from pinion_ipfs.net.addresses import NOT_LOCAL
 

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from pinion_contract import metric_names as names
 from pinion_contract.status import FailureReason, ModelFacts, Phase, SourceType
-from pinion_ipfs.breaker import CircuitState
+from pinion_ipfs.backends.breaker import CircuitState
 
 from .generation_metrics import GenerationMetrics
 from .live_gauges import LiveGauges

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pinion_ipfs.breaker import CircuitState
+from pinion_ipfs.backends.breaker import CircuitState
 from pinion_operator.metrics import Metrics as OperatorMetrics
 from pinion_runtime.pod.metrics import Metrics as RuntimeMetrics
 from tests.support.dashboards import ALERTS, QUERIES, SCRAPED, metrics_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pinion_ipfs.breaker import CircuitState
+from pinion_ipfs.backends.breaker import CircuitState
 from pinion_operator.conditions import ConditionType, Reason
 from pinion_operator.metrics import Metrics as OperatorMetrics
 from pinion_runtime.pod.metrics import Metrics as RuntimeMetrics

@@ -16,7 +16,7 @@ HELD_BY = {
     "other bytes than announced": (
         "unit/pinion_ipfs_store/test_store.py::test_hash_blob_refuses_another_file",
         "unit/pinion_ipfs_content/test_verify_walk.py::test_every_flipped_byte_is_noticed",
-        "unit/pinion_ipfs/test_gateway_urls.py::test_a_wrong_block_of_one_url_is_told_and_replaced",
+        "unit/pinion_ipfs_backends/test_gateway_urls.py::test_a_wrong_block_of_one_url_is_told_and_replaced",
         "integration/pinion_ipfs/test_fetch_origin.py::test_a_wrong_body_from_the_origin_never_reaches_the_store",
         "integration/pinion_ipfs/test_fetch_by_cid.py::test_a_faulty_source_is_dropped_and_the_next_one_goes_on",
         "integration/pinion_ipfs/test_kubo_faults.py::test_wrong_bytes_of_a_daemon_are_named",

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.backends.base import Capability, Receipt
+from pinion_ipfs.backends.breaker import BreakerSettings, CircuitState
 from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
-from pinion_ipfs.breaker import BreakerSettings, CircuitState
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.content.unixfs import FileHasher
 from pinion_ipfs.errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .errors import BackendBusy, BackendUnavailable, BlockMismatch, ContentMissing, MalformedCar, PinFailed
+from ..errors import BackendBusy, BackendUnavailable, BlockMismatch, ContentMissing, MalformedCar, PinFailed
 
 _FAILURES = (BackendUnavailable, BlockMismatch, MalformedCar, PinFailed)
 _MAX_OUTCOMES = 10_000  # remembered at most, whatever the window

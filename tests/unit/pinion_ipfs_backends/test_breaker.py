@@ -1,6 +1,6 @@
 import pytest
 
-from pinion_ipfs.breaker import BreakerSettings, Circuit, CircuitState
+from pinion_ipfs.backends.breaker import BreakerSettings, Circuit, CircuitState
 from pinion_ipfs.errors import BackendBusy, BackendUnavailable, BlockMismatch, ContentMissing, UnsupportedDag
 
 DOWN = BackendUnavailable("down")
