@@ -29,7 +29,7 @@ from .peers.turns import Sharing
 from .pinning import car_source, missing_pins, pin_everywhere
 from .progress import Progress, ProgressMeter, SourceBytes
 from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
-from .router import Router
+from .routing.router import Router
 from .sources import Sources
 from .store import BlobRecord, PinRecord, Store
 from .store.offline import list_whole

@@ -26,7 +26,7 @@ from .hub.manifest import FolderManifest, ManifestFile
 from .pinning import car_source, missing_pins, pin_everywhere
 from .progress import Progress, ProgressMeter
 from .request import PinReceipt
-from .router import Router
+from .routing.router import Router
 from .store.files import write_atomically
 
 _READ = 1024 * 1024

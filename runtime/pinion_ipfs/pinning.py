@@ -12,7 +12,7 @@ from .errors import ContentError, ContentMissing, PinFailed
 from .hub.manifest import blocks_of
 from .net.streams import in_thread
 from .request import BackendPin, OpenSnapshot
-from .router import Router
+from .routing.router import Router
 
 
 def car_source(snapshot: OpenSnapshot, tree: TreeLayout) -> CarSource:

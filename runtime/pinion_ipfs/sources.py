@@ -29,7 +29,7 @@ from .peers.offers import Offer
 from .peers.turns import Sharing
 from .progress import ProgressMeter
 from .request import FetchRequest
-from .router import Router
+from .routing.router import Router
 from .store import Store
 from .unpack import Unpacker
 

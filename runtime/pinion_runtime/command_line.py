@@ -12,9 +12,9 @@ from pinion_contract.names import STATE_PATH
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.content.errors import InvalidCid
 from pinion_ipfs.hub.xet_choice import choose_xet
-from pinion_ipfs.kit import problem_of_kit
 from pinion_ipfs.net.trust import InvalidAuthorities, read_authorities
 from pinion_ipfs.program.arguments import read_token, token_problem, url_problem
+from pinion_ipfs.routing.kit import problem_of_kit
 
 from .flags import make_parser
 from .model_argument import name_of, read_model

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from ..kit import problem_of_kit
 from ..program.arguments import UsageError, token_problem, url_problem, variable
+from ..routing.kit import problem_of_kit
 
 _STORE = ("HF_HOME", "HF_HUB_CACHE")
 

@@ -23,7 +23,7 @@ from ..errors import ContentMissing
 from ..net.streams import in_thread
 from ..program.arguments import UsageError
 from ..program.printable import printable_name
-from ..router import Router
+from ..routing.router import Router
 from ..store import Store
 from . import standard_streams
 from .environment import check_authorities, token_of, url_of

@@ -11,7 +11,7 @@ from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.car_reader import read_car
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import ContentError, UnsupportedDag
-from pinion_ipfs.router import Router
+from pinion_ipfs.routing.router import Router
 from pinion_ipfs.store import Store
 from tests.support.cars import in_chunks
 from tests.support.kubo import Kubo

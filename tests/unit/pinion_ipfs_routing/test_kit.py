@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pinion_ipfs.kit import problem_of_kit
+from pinion_ipfs.routing.kit import problem_of_kit
 from pinion_runtime.command_line import parse_settings
 
 SAYS = "ipfs_kit is not supported: its published version 0.3.0 raises IndentationError"

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
-from .backends.base import Attempt, Backend, Capability, DagStat, Health, Receipt
-from .backends.breaker import BreakerSettings, Circuit, CircuitState
-from .content.cid import Cid
-from .errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
+from ..backends.base import Attempt, Backend, Capability, DagStat, Health, Receipt
+from ..backends.breaker import BreakerSettings, Circuit, CircuitState
+from ..content.cid import Cid
+from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
 
 T = TypeVar("T")
 

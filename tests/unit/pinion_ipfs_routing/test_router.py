@@ -12,7 +12,7 @@ from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.content.unixfs import FileHasher
 from pinion_ipfs.errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing
-from pinion_ipfs.router import Router
+from pinion_ipfs.routing.router import Router
 
 
 @pytest.fixture

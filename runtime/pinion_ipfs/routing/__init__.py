@@ -1,0 +1,1 @@
+"""The router: which backend is asked, and what is told of it."""
