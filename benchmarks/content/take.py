@@ -7,7 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from pinion_ipfs.fetcher import Fetcher, FetchRequest, Progress
+from pinion_ipfs.fetching.fetcher import Fetcher, FetchRequest, Progress
 from pinion_ipfs.hub.revisions import RepoId, resolve_commit
 from pinion_ipfs.peers.offers import Peers, peers_at
 from pinion_ipfs.peers.process import ContentPort, ContentProcess

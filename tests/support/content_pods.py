@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pinion_ipfs.backends.base import Backend, Receipt
-from pinion_ipfs.fetcher import Fetcher, FetchRequest, Progress, Snapshot
+from pinion_ipfs.fetching.fetcher import Fetcher, FetchRequest, Progress, Snapshot
 from pinion_ipfs.findings import Finding
 from pinion_ipfs.peers.offers import Peers, peers_at
 from pinion_ipfs.peers.process import ContentPort, ContentProcess

@@ -9,7 +9,7 @@ from typing import Any
 from pinion_ipfs.backends.base import Backend, Receipt
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import ContentError
-from pinion_ipfs.fetcher import Fetcher, FetchRequest, Progress, Snapshot
+from pinion_ipfs.fetching.fetcher import Fetcher, FetchRequest, Progress, Snapshot
 from pinion_ipfs.findings import Finding
 from pinion_ipfs.hub.revisions import RepoId, list_files, resolve_commit
 from pinion_ipfs.origin import OriginJob, OriginProcess

@@ -13,7 +13,7 @@ from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.cid import RAW, Cid
 from pinion_ipfs.errors import StoreCorrupted
-from pinion_ipfs.fetcher import FetchRequest, Snapshot
+from pinion_ipfs.fetching.fetcher import FetchRequest, Snapshot
 from pinion_ipfs.findings import Finding
 from tests.support.content_pods import ContentPod, Deployment, deployment
 from tests.support.fetching import make_fetching, make_request

@@ -7,7 +7,7 @@ import sys
 
 from huggingface_hub import constants, get_token, is_offline_mode
 
-from ..fetcher import STALL_SECONDS, Fetcher, FetchRequest, Progress, Snapshot
+from ..fetching.fetcher import STALL_SECONDS, Fetcher, FetchRequest, Progress, Snapshot
 from ..hub.revisions import RepoId, resolve_commit
 from ..hub.xet_choice import choose_xet
 from ..program.arguments import UsageError, token_problem

@@ -102,7 +102,10 @@ def laid_out(options: argparse.Namespace) -> tuple[TreeLayout | FileLayout, Call
         return layout_path(path), lambda below: (path / below if below else path).open("rb")
     if not stat.S_ISDIR(path.stat().st_mode):
         raise UsageError(f"--allow and --ignore choose from a directory, and this is none: {path}")
-    from ..folder import FolderChoice, list_folder  # not at the top: the hub's library takes longer than a small file to hash
+    from ..fetching.folder import (  # not at the top: the hub's library takes longer than a small file to hash
+        FolderChoice,
+        list_folder,
+    )
 
     _, places = list_folder(FolderChoice(path, tuple(options.allow), tuple(options.ignore)))
     layouts = layout_files(list(places.values()))

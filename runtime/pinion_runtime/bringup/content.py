@@ -6,14 +6,14 @@ from typing import Protocol, TypeVar
 from pinion_contract.config import HuggingFaceSource, LiveConfig, RuntimeConfig
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import SourceNotFound
-from pinion_ipfs.fetcher import Fetcher, FetchRequest, PinReceipt, Snapshot
+from pinion_ipfs.fetching.fetcher import Fetcher, FetchRequest, PinReceipt, Snapshot
+from pinion_ipfs.fetching.request import OpenSnapshot
 from pinion_ipfs.findings import Finding
 from pinion_ipfs.hub.identity import Commit, RepoId
 from pinion_ipfs.hub.listing import Listing
 from pinion_ipfs.hub.revisions import default_endpoint
 from pinion_ipfs.net.addresses import NOT_LOCAL
 from pinion_ipfs.net.token_hosts import TokenHosts
-from pinion_ipfs.request import OpenSnapshot
 from pinion_ipfs.store import Store
 
 from ..pod.state import Pod

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pinion_contract.config import FolderSource, LiveConfig, RuntimeConfig
 from pinion_ipfs.content.cid import Cid
-from pinion_ipfs.folder import FolderChoice, FolderFetcher, FolderSnapshot
+from pinion_ipfs.fetching.folder import FolderChoice, FolderFetcher, FolderSnapshot
+from pinion_ipfs.fetching.request import PinReceipt
 from pinion_ipfs.hub.listing import Listing
-from pinion_ipfs.request import PinReceipt
 
 from ..pod.state import Pod
 from ..settings import Settings

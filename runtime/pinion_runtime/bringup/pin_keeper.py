@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 from pinion_ipfs.errors import ContentError, StoreCorrupted
-from pinion_ipfs.request import OpenSnapshot
+from pinion_ipfs.fetching.request import OpenSnapshot
 
 from .content import ModelContent
 from .retry import delay_seconds

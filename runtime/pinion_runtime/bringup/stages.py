@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from pinion_contract.config import FolderSource, LiveConfig, RuntimeConfig, config_digest
 from pinion_contract.status import FailureReason, ModelFacts, Phase
 from pinion_ipfs.errors import CidMismatch, ContentError, PinFailed, StoreCorrupted
+from pinion_ipfs.fetching.request import OpenSnapshot
 from pinion_ipfs.hub.identity import Commit
 from pinion_ipfs.hub.listing import Listing
 from pinion_ipfs.hub.model_list import check_model_list
-from pinion_ipfs.request import OpenSnapshot
 from pinion_ipfs.store import Store
 
 from ..errors import EngineDied, EngineError

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Sequence
 from pinion_contract.status import BackendUse, SourceBytes, SourceType, Transfer
 from pinion_ipfs.backends.base import Receipt
 from pinion_ipfs.errors import BlockMismatch, PinFailed
+from pinion_ipfs.fetching.request import OpenSnapshot, PinReceipt
+from pinion_ipfs.fetching.sources import PEERS
 from pinion_ipfs.findings import findings_of
 from pinion_ipfs.progress import Progress
-from pinion_ipfs.request import OpenSnapshot, PinReceipt
-from pinion_ipfs.sources import PEERS
 
 from ..pod.state import Pod
 

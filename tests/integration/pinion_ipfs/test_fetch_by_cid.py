@@ -10,7 +10,7 @@ from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import BackendUnauthorized, CidMismatch, DigestMismatch, PinFailed, StoreCorrupted
-from pinion_ipfs.fetcher import SourceBytes
+from pinion_ipfs.fetching.fetcher import SourceBytes
 from tests.support.faulty_gateway import Fault, faulty_gateway
 from tests.support.fetching import make_fetching, make_request
 from tests.support.hub import Hub

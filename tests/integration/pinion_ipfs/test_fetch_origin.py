@@ -21,7 +21,7 @@ from pinion_ipfs.errors import (
     StoreCorrupted,
     Unauthorized,
 )
-from pinion_ipfs.fetcher import FetchRequest, SourceBytes
+from pinion_ipfs.fetching.fetcher import FetchRequest, SourceBytes
 from pinion_ipfs.hub.revisions import RepoId, resolve_commit
 from tests.support.fetching import make_fetching, make_request, origin_children
 from tests.support.hub import Hub, start_hub, stop_hub

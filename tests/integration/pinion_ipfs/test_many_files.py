@@ -12,14 +12,14 @@ from pinion_ipfs.content.car import car_size, car_stream
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.content.unixfs import FileHasher, layout_tree
 from pinion_ipfs.errors import UnsupportedDag
-from pinion_ipfs.fetcher import FetchRequest
+from pinion_ipfs.fetching.fetcher import FetchRequest
+from pinion_ipfs.fetching.pinning import pin_in
 from pinion_ipfs.hub.identity import Commit
 from pinion_ipfs.hub.listing import HubFile
 from pinion_ipfs.hub.manifest import Manifest, ManifestFile, blocks_of, read_manifest
 from pinion_ipfs.hub.revisions import RepoId, list_files, resolve_commit
 from pinion_ipfs.net.streams import in_thread
 from pinion_ipfs.peers.library import Library, Shelf, StoredTree
-from pinion_ipfs.pinning import pin_in
 from pinion_ipfs.store import Store
 from pinion_operator.api.source import HuggingFaceSource
 from pinion_operator.probes.hub import Access, probe_source

@@ -23,7 +23,7 @@ from pinion_ipfs.errors import (
     TokenRefused,
     Unauthorized,
 )
-from pinion_ipfs.fetcher import FetchRequest
+from pinion_ipfs.fetching.fetcher import FetchRequest
 from pinion_ipfs.hub.revisions import RepoId, list_files, resolve_commit
 from pinion_ipfs.net.addresses import NOT_LOCAL
 from pinion_ipfs.net.token_hosts import TokenHosts

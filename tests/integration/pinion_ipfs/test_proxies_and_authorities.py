@@ -10,13 +10,13 @@ import pytest
 
 from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.errors import BackendUnavailable, ContentError, NoAnswer, OriginUnreachable, Unauthorized
-from pinion_ipfs.fetcher import Fetcher
+from pinion_ipfs.fetching.fetcher import Fetcher
+from pinion_ipfs.fetching.request import FetchRequest
 from pinion_ipfs.hub.identity import Commit, RepoId
 from pinion_ipfs.hub.revisions import resolve_commit
 from pinion_ipfs.net.addresses import NOT_LOCAL
 from pinion_ipfs.net.trust import VARIABLE, InvalidAuthorities, child_variables, read_authorities
 from pinion_ipfs.peers.client import Peer
-from pinion_ipfs.request import FetchRequest
 from pinion_ipfs.store import Store
 from tests.support.environment import environment
 from tests.support.forward_proxy import ForwardProxy, forward_proxy

@@ -14,7 +14,7 @@ import pytest
 from huggingface_hub import snapshot_download
 
 from pinion_ipfs.errors import OriginUnreachable, SourceNotFound, Unauthorized
-from pinion_ipfs.fetcher import FetchRequest
+from pinion_ipfs.fetching.fetcher import FetchRequest
 from pinion_ipfs.hub.revisions import Commit, RepoId, auth_check, list_files, resolve_commit
 from pinion_ipfs.net.token_hosts import TokenHosts
 from pinion_operator.api.source import HuggingFaceSource

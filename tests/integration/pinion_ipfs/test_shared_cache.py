@@ -24,7 +24,7 @@ from pinion_ipfs.errors import (
     SourceNotFound,
     StoreInaccessible,
 )
-from pinion_ipfs.fetcher import Snapshot, SourceBytes
+from pinion_ipfs.fetching.fetcher import Snapshot, SourceBytes
 from pinion_ipfs.hub.identity import RepoId
 from pinion_ipfs.store import Store
 from tests.support.cars import in_chunks

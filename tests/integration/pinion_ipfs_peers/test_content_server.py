@@ -15,7 +15,7 @@ from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.content.cid import RAW, Cid
 from pinion_ipfs.content.verify import FilePiece, FileStart, unpack_car
 from pinion_ipfs.errors import BackendUnavailable, BlockMismatch, ContentMissing
-from pinion_ipfs.fetcher import Snapshot
+from pinion_ipfs.fetching.fetcher import Snapshot
 from pinion_ipfs.net.sockets import listen
 from pinion_ipfs.peers.answers import Shared
 from pinion_ipfs.peers.orders import Orders

@@ -11,7 +11,7 @@ from pinion_ipfs.backends.base import Backend
 from pinion_ipfs.backends.gateway import Gateway
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.errors import BackendUnavailable
-from pinion_ipfs.fetcher import FetchRequest
+from pinion_ipfs.fetching.fetcher import FetchRequest
 from tests.support.fetching import make_fetching, make_request
 from tests.support.hub import Hub
 from tests.support.kubo import Kubo

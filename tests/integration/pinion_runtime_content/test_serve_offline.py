@@ -9,7 +9,7 @@ from huggingface_hub import snapshot_download
 from pinion_contract.config import HuggingFaceSource
 from pinion_contract.status import FailureReason, Phase
 from pinion_ipfs.errors import OriginUnreachable, SourceNotFound
-from pinion_ipfs.fetcher import Snapshot
+from pinion_ipfs.fetching.fetcher import Snapshot
 from pinion_ipfs.hub.identity import RepoId
 from pinion_ipfs.store import Store
 from pinion_runtime.bringup.silent_hub import find_revision

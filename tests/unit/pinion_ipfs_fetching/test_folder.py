@@ -13,7 +13,7 @@ import pytest
 from pinion_ipfs.content.errors import ContentError
 from pinion_ipfs.content.tree import layout_directory
 from pinion_ipfs.errors import CidMismatch, DigestMismatch, SourceNotFound, StoreInaccessible, UnreadableSource, UnsupportedDag
-from pinion_ipfs.folder import FolderChoice, FolderFetcher, list_folder
+from pinion_ipfs.fetching.folder import FolderChoice, FolderFetcher, list_folder
 
 FILES = {
     "config.json": b"{}",

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from .content.cid import Cid
-from .hub import selection
-from .hub.identity import Commit, RepoId
-from .net.addresses import AddressPolicy
-from .net.token_hosts import TokenHosts
+from ..content.cid import Cid
+from ..hub import selection
+from ..hub.identity import Commit, RepoId
+from ..net.addresses import AddressPolicy
+from ..net.token_hosts import TokenHosts
 
 
 @dataclass(frozen=True, slots=True)

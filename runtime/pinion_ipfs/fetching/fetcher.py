@@ -5,11 +5,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from .backends.base import Backend, Receipt
-from .backends.breaker import BreakerSettings, CircuitState
-from .content.cid import Cid
-from .content.unixfs import FileLayout, TreeLayout, layout_tree
-from .errors import (
+from ..backends.base import Backend, Receipt
+from ..backends.breaker import BreakerSettings, CircuitState
+from ..content.cid import Cid
+from ..content.unixfs import FileLayout, TreeLayout, layout_tree
+from ..errors import (
     BackendUnavailable,
     CidMismatch,
     ContentError,
@@ -20,19 +20,19 @@ from .errors import (
     StoreInaccessible,
     UnreadableSource,
 )
-from .findings import Finding, findings_of
-from .hub.identity import RepoId
-from .hub.listing import HubFile, Listing
-from .hub.manifest import Manifest, ManifestFile, read_manifest
-from .hub.revisions import DEFAULT_TIMEOUT, list_files
-from .peers.turns import Sharing
+from ..findings import Finding, findings_of
+from ..hub.identity import RepoId
+from ..hub.listing import HubFile, Listing
+from ..hub.manifest import Manifest, ManifestFile, read_manifest
+from ..hub.revisions import DEFAULT_TIMEOUT, list_files
+from ..peers.turns import Sharing
+from ..progress import Progress, ProgressMeter, SourceBytes
+from ..routing.router import Router
+from ..store import BlobRecord, PinRecord, Store
+from ..store.offline import list_whole
 from .pinning import car_source, missing_pins, pin_everywhere
-from .progress import Progress, ProgressMeter, SourceBytes
 from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
-from .routing.router import Router
 from .sources import Sources
-from .store import BlobRecord, PinRecord, Store
-from .store.offline import list_whole
 
 __all__ = ["BackendPin", "FetchRequest", "Fetcher", "PinReceipt", "Progress", "Snapshot", "SourceBytes"]
 

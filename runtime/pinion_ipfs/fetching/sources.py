@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
-from .backends.base import Attempt, Backend, Capability, Receipt
-from .content.cid import Cid
-from .errors import (
+from ..backends.base import Attempt, Backend, Capability, Receipt
+from ..content.cid import Cid
+from ..errors import (
     BackendUnavailable,
     BlockMismatch,
     ContentError,
@@ -19,18 +19,18 @@ from .errors import (
     TruncatedCar,
     UnsupportedDag,
 )
-from .findings import Finding, findings_of
-from .hub.listing import HubFile, Listing
-from .hub.manifest import Manifest
-from .hub.revisions import default_endpoint
-from .origin import OriginJob, OriginProcess
-from .peers.files import PeerFiles
-from .peers.offers import Offer
-from .peers.turns import Sharing
-from .progress import ProgressMeter
+from ..findings import Finding, findings_of
+from ..hub.listing import HubFile, Listing
+from ..hub.manifest import Manifest
+from ..hub.revisions import default_endpoint
+from ..origin import OriginJob, OriginProcess
+from ..peers.files import PeerFiles
+from ..peers.offers import Offer
+from ..peers.turns import Sharing
+from ..progress import ProgressMeter
+from ..routing.router import Router
+from ..store import Store
 from .request import FetchRequest
-from .routing.router import Router
-from .store import Store
 from .unpack import Unpacker
 
 PEERS = "peers"  # how receipts name them all: which one it was, the sources of the progress tell

@@ -6,15 +6,15 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from .backends.base import Backend
-from .content.cid import Cid
-from .content.verify import DirectoryFound, FileEnd, FilePiece, FileStart, Limits, unpack_car
-from .errors import BlockMismatch, DigestMismatch, TruncatedCar
-from .hub.identity import RepoId
-from .hub.listing import HubFile
-from .store import Store
-from .store.blobs import BlobHasher
-from .store.files import partial_name
+from ..backends.base import Backend
+from ..content.cid import Cid
+from ..content.verify import DirectoryFound, FileEnd, FilePiece, FileStart, Limits, unpack_car
+from ..errors import BlockMismatch, DigestMismatch, TruncatedCar
+from ..hub.identity import RepoId
+from ..hub.listing import HubFile
+from ..store import Store
+from ..store.blobs import BlobHasher
+from ..store.files import partial_name
 
 _INLINE_BYTES = 32 * 1024  # below this a thread costs more than the write
 

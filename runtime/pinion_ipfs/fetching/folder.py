@@ -14,20 +14,20 @@ from threading import Lock
 
 from huggingface_hub.utils import DEFAULT_IGNORE_PATTERNS  # type: ignore[attr-defined]  # public, but not marked as exported
 
-from .backends.base import Backend, Receipt
-from .backends.breaker import BreakerSettings, CircuitState
-from .content.cid import Cid
-from .content.tree import list_directory
-from .content.unixfs import FileHasher, FileLayout, TreeLayout, layout_files, layout_tree
-from .errors import CidMismatch, DigestMismatch, PinFailed, StoreInaccessible, UnreadableSource
-from .hub import adapters, quantization
-from .hub.listing import HubFile, Listing, pointer_oid, select
-from .hub.manifest import FolderManifest, ManifestFile
+from ..backends.base import Backend, Receipt
+from ..backends.breaker import BreakerSettings, CircuitState
+from ..content.cid import Cid
+from ..content.tree import list_directory
+from ..content.unixfs import FileHasher, FileLayout, TreeLayout, layout_files, layout_tree
+from ..errors import CidMismatch, DigestMismatch, PinFailed, StoreInaccessible, UnreadableSource
+from ..hub import adapters, quantization
+from ..hub.listing import HubFile, Listing, pointer_oid, select
+from ..hub.manifest import FolderManifest, ManifestFile
+from ..progress import Progress, ProgressMeter
+from ..routing.router import Router
+from ..store.files import write_atomically
 from .pinning import car_source, missing_pins, pin_everywhere
-from .progress import Progress, ProgressMeter
 from .request import PinReceipt
-from .routing.router import Router
-from .store.files import write_atomically
 
 _READ = 1024 * 1024
 _MAX_THREADS = 4  # each file is hashed twice from front to back; weights come in several files where they are large

@@ -4,15 +4,15 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Set
 
-from .backends.base import Attempt, Backend, Capability, CarSource, Receipt
-from .content.car import car_size, car_stream
-from .content.cid import Cid
-from .content.unixfs import TreeLayout
-from .errors import ContentError, ContentMissing, PinFailed
-from .hub.manifest import blocks_of
-from .net.streams import in_thread
+from ..backends.base import Attempt, Backend, Capability, CarSource, Receipt
+from ..content.car import car_size, car_stream
+from ..content.cid import Cid
+from ..content.unixfs import TreeLayout
+from ..errors import ContentError, ContentMissing, PinFailed
+from ..hub.manifest import blocks_of
+from ..net.streams import in_thread
+from ..routing.router import Router
 from .request import BackendPin, OpenSnapshot
-from .routing.router import Router
 
 
 def car_source(snapshot: OpenSnapshot, tree: TreeLayout) -> CarSource:

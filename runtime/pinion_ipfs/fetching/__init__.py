@@ -1,0 +1,1 @@
+"""Bringing a model to where it is served: from store, peers, backends or origin, verified, and pinned."""
