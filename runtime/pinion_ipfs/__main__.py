@@ -6,8 +6,8 @@ from .program.ending import end_now, end_when_told
 def main() -> None:
     """Run one command, and exit with its code."""
     end_when_told()
-    from .cli import main as run  # not at the top, like the rest: it would delay what comes before
     from .commands import interrupting, standard_streams
+    from .commands.cli import main as run  # not at the top, like the rest: it would delay what comes before
 
     standard_streams.make_ready()
     interrupting.take_over()  # commands take back what they have half written

@@ -1,1 +1,1 @@
-"""What the commands of `pinion-ipfs` do; `pinion_ipfs.cli` parses their arguments."""
+"""What the commands of `pinion-ipfs` do; `cli` parses their arguments."""

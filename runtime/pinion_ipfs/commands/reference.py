@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from ..cli import make_parser
 from ..content.car_blocks import KEPT_BYTES
 from ..content.car_header import MAX_PADDING, MAX_ROOTS
 from ..content.car_index import MAX_BLOCKS
@@ -14,6 +13,7 @@ from ..content.car_reader import MAX_BLOCK
 from ..content.names import MAX_DEPTH, MAX_ENTRIES, MAX_NAME_BYTES
 from ..content.unixfs import MAX_DIRECTORY_BLOCK
 from ..program.generated_page import fill, write_or_check
+from .cli import make_parser
 from .interrupting import UNWIND_SECONDS
 
 PAGE = Path("docs/content-commands.md")

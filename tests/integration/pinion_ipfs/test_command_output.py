@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pinion_ipfs import cli
 from pinion_ipfs.backends.hf_cache import HfCache
+from pinion_ipfs.commands import cli
 from pinion_ipfs.content.cid import DAG_PB
 from pinion_ipfs.store import Store
 from tests.support.cars import car_of, directory, leaf, make_car

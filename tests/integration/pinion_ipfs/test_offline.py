@@ -36,7 +36,7 @@ def refuse(event, arguments):
         os.write(2, f"{event}{arguments}".encode())
         os._exit(99)
 sys.addaudithook(refuse)
-from pinion_ipfs.cli import main
+from pinion_ipfs.commands.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 

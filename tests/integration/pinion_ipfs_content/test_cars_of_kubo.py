@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pinion_ipfs import cli
+from pinion_ipfs.commands import cli
 from pinion_ipfs.content.car import car_stream
 from pinion_ipfs.content.car_reader import read_car
 from pinion_ipfs.content.cid import Cid

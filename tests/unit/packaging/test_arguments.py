@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pinion_ipfs import cli
+from pinion_ipfs.commands import cli
 from pinion_operator.settings import Settings as OperatorSettings
 from pinion_runtime.command_line import parse_settings
 

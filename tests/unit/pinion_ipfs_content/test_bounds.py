@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pinion_ipfs import cli
+from pinion_ipfs.commands import cli
 from pinion_ipfs.content.errors import UnreadableSource, UnsupportedDag
 from pinion_ipfs.content.names import MAX_DEPTH, MAX_ENTRIES
 from pinion_ipfs.content.tree import layout_directory, list_directory

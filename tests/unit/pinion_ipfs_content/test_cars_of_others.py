@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pinion_ipfs import cli
+from pinion_ipfs.commands import cli
 from pinion_ipfs.content.car_blocks import KEPT_BYTES
 from pinion_ipfs.content.car_header import encode_header
 from pinion_ipfs.content.car_reader import read_car

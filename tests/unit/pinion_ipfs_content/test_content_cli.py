@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import constants
 
 from pinion_ipfs.backends.hf_cache import HfCache
-from pinion_ipfs.cli import main
+from pinion_ipfs.commands.cli import main
 from pinion_ipfs.fetching.folder import FolderChoice, list_folder
 from pinion_ipfs.store import Store
 from tests.support.cars import car_of, directory, leaf, make_car, make_tree

@@ -7,16 +7,16 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .commands import interrupting, local, standard_streams
-from .commands.arguments import cid, content, instance, repository, revision
-from .commands.environment import check_backends, check_store
-from .content.errors import ContentError, MalformedCar
-from .errors import BackendUnauthorized, ContentMissing
-from .hub.xet_choice import CHOICES as XET_CHOICES
-from .hub.xet_choice import HELP as XET_HELP
-from .program.arguments import Parser, UsageError, host, http_url, pattern, port_or_any, seconds, whole_number
-from .program.distribution import ShowVersion
-from .program.printable import printable
+from ..content.errors import ContentError, MalformedCar
+from ..errors import BackendUnauthorized, ContentMissing
+from ..hub.xet_choice import CHOICES as XET_CHOICES
+from ..hub.xet_choice import HELP as XET_HELP
+from ..program.arguments import Parser, UsageError, host, http_url, pattern, port_or_any, seconds, whole_number
+from ..program.distribution import ShowVersion
+from ..program.printable import printable
+from . import interrupting, local, standard_streams
+from .arguments import cid, content, instance, repository, revision
+from .environment import check_backends, check_store
 
 Command = Callable[[argparse.Namespace], int]
 PROGRAM = "pinion-ipfs"
@@ -164,7 +164,7 @@ def _remote(name: str) -> Command:
     def run(options: argparse.Namespace) -> int:
         if name != "add":
             check_store()
-        from .commands import remote  # not at the top: its HTTP client takes longer to import than a small file to hash
+        from . import remote  # not at the top: its HTTP client takes longer to import than a small file to hash
 
         command: Command = getattr(remote, name)
         return command(options)
@@ -174,7 +174,7 @@ def _remote(name: str) -> Command:
 
 def _fetch(options: argparse.Namespace) -> int:
     check_store()
-    from .commands.fetch import fetch  # not at the top: the hub's client is slow to import
+    from .fetch import fetch  # not at the top: the hub's client is slow to import
 
     return fetch(options)
 
@@ -182,7 +182,7 @@ def _fetch(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     if options.hf_home is None:
         check_store()
-    from .commands.serve import serve  # not at the top: nothing else needs the store's and the server's imports
+    from .serve import serve  # not at the top: nothing else needs the store's and the server's imports
 
     return serve(options)
 
