@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.support.hub",
     "tests.support.kubo",
+    "tests.support.backends",
     "tests.support.models",
     "tests.support.decoders",
     "tests.support.control_plane",

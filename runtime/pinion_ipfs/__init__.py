@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .backends.base import Backend, Capability, CarSource, DagStat, Health, Receipt
     from .backends.gateway import Gateway
     from .backends.hf_cache import HfCache
+    from .backends.kubo_cli import KuboCli
     from .backends.kubo_rpc import KuboRpc
     from .content.cid import Cid
     from .errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, InvalidCid, PinFailed
@@ -30,6 +31,7 @@ __all__ = [
     "Health",
     "HfCache",
     "InvalidCid",
+    "KuboCli",
     "KuboRpc",
     "PinFailed",
     "Receipt",
@@ -41,6 +43,7 @@ _MODULES = {
     "backends.base": ("Backend", "Capability", "CarSource", "DagStat", "Health", "Receipt"),
     "backends.gateway": ("Gateway",),
     "backends.hf_cache": ("HfCache",),
+    "backends.kubo_cli": ("KuboCli",),
     "backends.kubo_rpc": ("KuboRpc",),
     "content.cid": ("Cid",),
     "errors": ("BackendUnavailable", "BlockMismatch", "ContentError", "ContentMissing", "InvalidCid", "PinFailed"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from devcluster.control import ControlPlane
-from pinion_ipfs.backends.kubo_rpc import PIN_NAME
+from pinion_ipfs.backends.kubo_words import PIN_NAME
 from pinion_operator.resources.kubo_secret import Credentials
 from pinion_operator.resources.kubo_statefulset import mounted_secret
 from tests.support.operator_process import OperatorProcess, Operators

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from pinion_ipfs.backends.http import HttpClient
-from pinion_ipfs.backends.kubo_rpc import KuboRpc, is_our_pin
+from pinion_ipfs.backends.kubo_rpc import KuboRpc
+from pinion_ipfs.backends.kubo_words import is_our_pin
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import BackendUnauthorized, ContentError
 from pinion_ipfs.net.addresses import AddressPolicy

@@ -13,7 +13,7 @@ class Capability(StrEnum):
     """What a backend can do; the router asks only those that can."""
 
     READ = "read"  # cat, block_get, has
-    EXPORT = "export"  # dag_export in the order that the verifying walk takes: car-order=dfs, car-dups=y
+    EXPORT = "export"  # dag_export as one stream of its own; others make it of single blocks, which whoever has READ can do
     WRITE = "write"  # add_bytes, block_put, dag_import
     PIN = "pin"  # pin, unpin, pin_ls, stat
 

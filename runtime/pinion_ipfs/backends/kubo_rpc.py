@@ -9,7 +9,8 @@ from typing import Any
 
 import aiohttp
 
-from ..content.cid import DAG_PB, RAW, Cid
+from ..content.cid import RAW, Cid
+from ..content.export import export_dag
 from ..content.reading import read_file
 from ..errors import (
     BackendBusy,
@@ -24,21 +25,29 @@ from ..errors import (
 from ..net.addresses import AddressPolicy
 from .base import Capability, CarSource, DagStat, Health
 from .http import HttpClient, Token, read_block
+from .kubo_words import (
+    ADD_OPTIONS,
+    AS_GOOD_AS_LOST,
+    CODECS,
+    DIFFERENT,
+    DIRECT,
+    MAX_FILE,
+    NOT_PINNED,
+    OVER_DIRECT,
+    PIN_NAME,
+    PROBE,
+    RECURSIVE,
+    SLOWEST_IMPORT,
+    WALK_SECONDS,
+    is_our_pin,
+    says_missing,
+)
 
 _API = "/api/v0/"
-_PROBE = b"pinion probe\n"  # always the same block, so that probing does not fill the repository
 _CALL_SECONDS = 30.0
-_SLOWEST_IMPORT = 2 * 1024 * 1024  # bytes per second; below it an import counts as hung
-_CODECS = {RAW: "raw", DAG_PB: "dag-pb"}
-# How Kubo says, with status 500, that a block is not in its repository.
-_MISSING = ("not found", "not locally available")
 _NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # InvalidCid is a ValueError
 _NO_SUCH_API = (404, 405, 410, 501)  # Kubo says none of these, whatever is missing
 _NOT_THE_API = "not Kubo's RPC API: is this the address of a gateway? The RPC API has port 5001 by default"
-PIN_NAME = "pinion"  # of pins that are ours; those under another name, or none, stay
-OVER_DIRECT = "pinion over direct: "  # and of those that took the place of a direct pin, whose name follows
-_RECURSIVE, _DIRECT = "recursive", "direct"
-_DIFFERENT = "different hash"  # and that what it has is not what its CID says
 
 
 class KuboRpc:
@@ -79,29 +88,22 @@ class KuboRpc:
         return Health(self.name, True, time.monotonic() - started, tuple(checks), "", version)
 
     async def _round_trip(self) -> list[str]:
-        expected = Cid.of_block(RAW, _PROBE)
+        expected = Cid.of_block(RAW, PROBE)
         try:
-            cid, checks = await self.add_bytes(_PROBE, pin=False), ["add", "cat", "compare"]
+            cid, checks = await self.add_bytes(PROBE, pin=False), ["add", "cat", "compare"]
             data = b"".join([chunk async for chunk in self.cat(cid)])
         except BackendUnauthorized:
-            cid, checks = await self.block_put(_PROBE, codec=RAW), ["block/put", "block/get", "compare"]
+            cid, checks = await self.block_put(PROBE, codec=RAW), ["block/put", "block/get", "compare"]
             data = await self.block_get(cid)
-        if cid != expected or data != _PROBE:
+        if cid != expected or data != PROBE:
             raise BackendUnavailable(f"{self.name}: wrote {expected}, read {cid} with {len(data)} bytes")
         return checks
 
     async def add_bytes(self, data: bytes, *, pin: bool = True) -> Cid:
         """Add a file of one leaf at most (1 MiB); larger content comes as a CAR, so that its layout is ours."""
-        if len(data) > 1024 * 1024:
+        if len(data) > MAX_FILE:
             raise ContentError(f"{self.name}: {len(data)} bytes are more than one block: import a CAR")
-        params = {
-            "cid-version": "1",
-            "raw-leaves": "true",
-            "chunker": "size-1048576",
-            "pin": "false",
-            "quieter": "true",
-        }
-        answer = await self._json("add", params, data=_form(data))
+        answer = await self._json("add", ADD_OPTIONS, data=_form(data))
         with self._expecting("add"):
             cid = Cid.parse(str(answer["Hash"]))
         if pin:
@@ -115,7 +117,7 @@ class KuboRpc:
 
     async def block_put(self, data: bytes, *, codec: int) -> Cid:
         """Store one block and return its CID."""
-        params = {"cid-codec": _CODECS[codec], "mhtype": "sha2-256", "pin": "false"}
+        params = {"cid-codec": CODECS[codec], "mhtype": "sha2-256", "pin": "false"}
         answer = await self._json("block/put", params, data=_form(data))
         with self._expecting("block/put"):
             cid = Cid.parse(str(answer["Key"]))
@@ -129,7 +131,7 @@ class KuboRpc:
             async with self._call("block/get", {"arg": str(cid), "offline": "true"}) as response:
                 return await read_block(response, cid, self.name)
         except BackendUnavailable as error:
-            if _DIFFERENT in str(error):
+            if DIFFERENT in str(error):
                 what = f"a block in the repository of {self.name}"
                 raise BlockMismatch(what, expected=cid, actual="other bytes", source=self.name) from error
             raise self._named(error) from error
@@ -144,8 +146,9 @@ class KuboRpc:
 
     async def stat(self, cid: Cid) -> DagStat:
         """Walk the DAG in the daemon's repository; raise ContentMissing when a block is not there."""
-        # A walk reads every block: as slow as an import may be, and its size is not known before.
-        answer = await self._json("dag/stat", {"arg": str(cid), "offline": "true", "progress": "false"}, total=600.0)
+        if cid.codec == RAW:  # one block; of an empty one Kubo's own walk ends with `unsupported value: NaN`
+            return DagStat(cid, 1, len(await self._present(cid)))
+        answer = await self._json("dag/stat", {"arg": str(cid), "offline": "true", "progress": "false"}, total=WALK_SECONDS)
         with self._expecting("dag/stat"):
             entry = answer["DagStats"][0]
             return DagStat(Cid.parse(_link(entry["Cid"])), int(entry["NumBlocks"]), int(entry["Size"]))
@@ -157,9 +160,9 @@ class KuboRpc:
         it lacks: a pin that gets no further is left, and the block named.
         """
         kind, named = await self._pinned(cid)
-        if kind == _RECURSIVE:
+        if kind == RECURSIVE:
             return  # to pin it again would put our name in place of another's
-        ours = OVER_DIRECT + named if kind == _DIRECT else PIN_NAME  # a recursive pin takes the place of a direct one
+        ours = OVER_DIRECT + named if kind == DIRECT else PIN_NAME  # a recursive pin takes the place of a direct one
         params = {"arg": str(cid), "recursive": "true", "progress": "true", "offline": "true", "timeout": "600s", "name": ours}
         pinned: set[str] = set()
         blocks = 0
@@ -192,24 +195,31 @@ class KuboRpc:
     async def unpin(self, cid: Cid) -> None:
         """Remove our recursive pin; no error when there is none. One that is not ours stays, and so does a direct one."""
         kind, named = await self._pinned(cid)
-        if kind != _RECURSIVE or not is_our_pin(named):
+        if kind != RECURSIVE or not is_our_pin(named):
             return
         try:
             await self._json("pin/rm", {"arg": str(cid), "recursive": "true"})
         except BackendUnavailable as error:
-            if "not pinned" not in str(error):
+            if NOT_PINNED not in str(error):
                 raise
         if named.startswith(OVER_DIRECT):
             name = named.removeprefix(OVER_DIRECT)
             await self._json("pin/add", {"arg": str(cid), "recursive": "false", **({"name": name} if name else {})})
 
+    async def _present(self, cid: Cid) -> bytes:
+        """Return a block; one that is there and wrong counts as missing, for it can be put again."""
+        try:
+            return await self.block_get(cid)
+        except BlockMismatch as error:
+            raise ContentMissing(f"{error}: {AS_GOOD_AS_LOST}") from error
+
     async def _pinned(self, cid: Cid) -> tuple[str, str]:
         """Return how a CID itself is pinned, 'recursive' or 'direct', and the pin's name; '' and '' when it is not."""
-        for kind in (_RECURSIVE, _DIRECT):
+        for kind in (RECURSIVE, DIRECT):
             try:
                 answer = await self._json("pin/ls", {"arg": str(cid), "type": kind, "names": "true"})
             except BackendUnavailable as error:
-                if "not pinned" not in str(error):
+                if NOT_PINNED not in str(error):
                     raise
                 continue
             with self._expecting("pin/ls"):
@@ -245,7 +255,7 @@ class KuboRpc:
                 raise
 
         # A CAR cut at a block boundary hangs the import, and with it every add after a collection: hence our own limit.
-        limit = 60.0 + car.size / _SLOWEST_IMPORT
+        limit = 60.0 + car.size / SLOWEST_IMPORT
         params = {"pin-roots": "false", "stats": "true", "silent": "true"}
         self._importing += 1
         try:
@@ -258,9 +268,10 @@ class KuboRpc:
             self._importing -= 1
         return sent
 
-    def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:
-        """Refuse: the RPC leaves repeats out, which the verifying walk needs; Kubo's gateway gives them."""
-        raise BackendUnavailable(f"{self.name}: export of {cid}: read it from the daemon's gateway")
+    async def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:
+        """Yield the CAR of a DAG block by block: the daemon's own leaves repeats out, which the verifying walk needs."""
+        async for piece in export_dag(cid, self.block_get):
+            yield piece
 
     async def close(self) -> None:
         """Release connections."""
@@ -309,18 +320,13 @@ class KuboRpc:
     def _named(self, error: BackendUnavailable) -> BackendUnavailable:
         """Return ContentMissing when Kubo's message means that, BackendBusy for a timeout beside our import, else the error."""
         text = str(error)
-        if "HTTP 500" in text and any(words in text for words in _MISSING):
+        if "HTTP 500" in text and says_missing(text):
             return ContentMissing(text)
-        if "HTTP 500" in text and _DIFFERENT in text:
-            return ContentMissing(f"{text}: it is as good as lost, and is put again")
+        if "HTTP 500" in text and DIFFERENT in text:
+            return ContentMissing(f"{text}: {AS_GOOD_AS_LOST}")
         if self._importing and isinstance(error.__cause__, TimeoutError):
             return BackendBusy(f"{text}, while {self._importing} import(s) of ours are under way")
         return error
-
-
-def is_our_pin(name: str) -> bool:
-    """Tell by a pin's name whether this project made it."""
-    return name == PIN_NAME or name.startswith(OVER_DIRECT)
 
 
 def _form(data: bytes | AsyncIterator[bytes]) -> aiohttp.MultipartWriter:

@@ -80,6 +80,9 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("target", type=Path, help="the directory or file to make; it must not exist")
     _read_arguments(add("cat", _remote("cat"), "write a file to standard output, each block verified"))
     _read_arguments(add("ls", _remote("ls"), "list a directory: CID, bytes with all below, name"))
+    command = add("backends", _backends, "try each backend with a round trip, and say which can be used, and why not")
+    _gateway_argument(command)
+    _kubo_argument(command)
     add("pins", _remote("pins"), "list the pins of the local store: CID, model, owner, backends")
     command = add("fetch", _fetch, "bring a model of the hub into the local store, verify it and print its CID")
     command.add_argument("repo", type=repository, help="for one: sentence-transformers/all-MiniLM-L6-v2")
@@ -141,8 +144,12 @@ def _car_arguments(command: argparse.ArgumentParser) -> None:
 
 def _read_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("what", type=content, metavar="CID[/PATH]", help="what to read, by its CID or a path below one")
-    command.add_argument("--gateway", type=http_url, default="", metavar="URL", help="a trustless HTTP gateway to ask last")
+    _gateway_argument(command)
     _kubo_argument(command)
+
+
+def _gateway_argument(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--gateway", type=http_url, default="", metavar="URL", help="a trustless HTTP gateway to ask last")
 
 
 def _kubo_argument(command: argparse.ArgumentParser) -> None:
@@ -170,6 +177,13 @@ def _remote(name: str) -> Command:
         return command(options)
 
     return run
+
+
+def _backends(options: argparse.Namespace) -> int:
+    check_store()
+    from .backends import backends  # not at the top: their HTTP client is slow to import
+
+    return backends(options)
 
 
 def _fetch(options: argparse.Namespace) -> int:

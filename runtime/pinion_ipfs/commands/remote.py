@@ -2,15 +2,11 @@
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from ..backends.base import Backend, CarSource
-from ..backends.gateway import Gateway
-from ..backends.hf_cache import HfCache
-from ..backends.kubo_rpc import KuboRpc
+from ..backends.base import CarSource
 from ..content.car import car_size, car_stream
 from ..content.cid import RAW, Cid
 from ..content.dag_pb import Link, decode_node
@@ -19,31 +15,24 @@ from ..content.extract import Extractor
 from ..content.unixfs import FileLayout, TreeLayout
 from ..content.unixfs_pb import decode_data
 from ..content.verify import DagWalk, FileStart, Limits
-from ..errors import ContentMissing
 from ..net.streams import in_thread
 from ..program.arguments import UsageError
 from ..program.printable import printable_name
 from ..routing.router import Router
 from ..store import Store
 from . import standard_streams
-from .environment import check_authorities, token_of, url_of
+from .composing import NoEntry, find_kubo, open_router
+from .environment import check_authorities
 from .interrupting import run
 from .local import laid_out, make_whole
 from .output import facts_of, root_of, show
-
-_TOKEN = "KUBO_API_TOKEN"
-_MORE_TO_ASK = "only the local store was asked: name a Kubo by --kubo-api or KUBO_API, or a gateway by --gateway"
-
-
-class _NoEntry(ContentMissing):
-    """A directory that is there lacks a name; whoever else were asked, it would."""
 
 
 def get(options: argparse.Namespace) -> int:
     """Write a file or directory, by CID or path below one, to a new place."""
 
     async def bring(partial: Path) -> int:
-        async with _router(options) as router:
+        async with open_router(options) as router:
             return await _extract(router, await _resolve(router, options.what), partial)
 
     size = make_whole(options.target, bring)
@@ -78,9 +67,9 @@ def ls(options: argparse.Namespace) -> int:
 
 def add(options: argparse.Namespace) -> int:
     """Bring a file or directory into Kubo as the CAR that gives its address, and pin it."""
-    kubo = _kubo(options)
+    kubo = find_kubo(options)
     if kubo is None:
-        raise UsageError("no backend to add to: name Kubo's RPC API with --kubo-api or KUBO_API, or use --only-hash")
+        raise UsageError("no backend to add to: name Kubo by --kubo-api, KUBO_API or KUBO_CMD, or use --only-hash")
     check_authorities()
 
     async def put() -> TreeLayout | FileLayout:
@@ -121,37 +110,10 @@ def pins(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, work: Callable[[Router], Awaitable[int]]) -> int:
     async def with_router() -> int:
-        async with _router(options) as router:
+        async with open_router(options) as router:
             return await work(router)
 
     return run(with_router())
-
-
-@asynccontextmanager
-async def _router(options: argparse.Namespace) -> AsyncIterator[Router]:
-    check_authorities()
-    backends: list[Backend] = [HfCache("hf_cache", Store.default())]
-    if kubo := _kubo(options):
-        backends.append(kubo)
-    if options.gateway:
-        backends.append(Gateway("gateway", options.gateway))
-    router = Router(backends)
-    try:
-        yield router
-    except _NoEntry:
-        raise
-    except ContentMissing as error:
-        if len(backends) == 1:
-            raise ContentMissing(f"{error}; {_MORE_TO_ASK}") from error
-        raise
-    finally:
-        await router.close()
-
-
-def _kubo(options: argparse.Namespace) -> KuboRpc | None:
-    # The token comes from the environment alone: arguments can be read by everybody on the machine.
-    api = options.kubo_api or url_of("KUBO_API")
-    return KuboRpc("kubo_rpc", api, token=token_of(_TOKEN), token_source=_TOKEN) if api else None
 
 
 async def _resolve(router: Router, what: str) -> Cid:
@@ -162,7 +124,7 @@ async def _resolve(router: Router, what: str) -> Cid:
         links = await _directory(router, cid, what)
         cid = next((link.cid for link in links if link.name == name), cid)
         if not any(link.name == name for link in links):
-            raise _NoEntry(f"{what}: no entry {name!r}")
+            raise NoEntry(f"{what}: no entry {name!r}")
     return cid
 
 

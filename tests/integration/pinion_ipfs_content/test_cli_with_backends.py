@@ -1,9 +1,6 @@
 """`pinion-ipfs` as a program of its own, against a real Kubo, its gateway, and the hub mirror."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,26 +9,10 @@ from pinion_ipfs.content.tree import layout_directory
 from tests.support.cars import make_tree
 from tests.support.hub import Hub
 from tests.support.kubo import IpfsRepo, Kubo
+from tests.support.program import Program
 
 pytestmark = pytest.mark.kubo
 FILES = {"config.json": b"{}", "weights/a": bytes(range(250)) * 9_000, ".gitattributes": b"x", "weights/empty": b""}
-
-
-class Program:
-    """The program with a store of its own."""
-
-    def __init__(self, home: Path, **environment: str) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "KUBO_", "IPFS_"))}
-        self.environment = kept | {"HF_HOME": str(home), **environment}
-
-    def __call__(self, *arguments: str | Path, status: int = 0) -> str:
-        return self.bytes(*arguments, status=status).decode()
-
-    def bytes(self, *arguments: str | Path, status: int = 0) -> bytes:
-        command = [sys.executable, "-m", "pinion_ipfs", *map(str, arguments)]
-        done = subprocess.run(command, env=self.environment, capture_output=True, timeout=120, check=False)
-        assert done.returncode == status, done.stderr.decode()
-        return done.stdout if status == 0 else done.stderr
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import aiohttp
 import httpx
 import pytest
 
-from pinion_ipfs.backends.kubo_rpc import PIN_NAME
+from pinion_ipfs.backends.kubo_words import PIN_NAME
 from pinion_operator.probes.kubo import KuboProbeError, Pins, list_pins, probe_kubo, unpin
 from pinion_operator.probes.kubo import pin as repin
 from pinion_operator.probes.reach import policy_of

@@ -21,6 +21,7 @@ CALLS = {
     "get": [CID, "out"],
     "cat": [CID],
     "ls": [CID],
+    "backends": [],
     "pins": [],
     "fetch": ["org/model"],
     "serve": [CID, "--token-file", "token"],

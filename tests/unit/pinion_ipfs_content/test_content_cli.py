@@ -33,7 +33,9 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Return a store of the test's own, and leave no daemon to ask."""
-    monkeypatch.delenv("KUBO_API", raising=False)
+    for name in ("KUBO_API", "KUBO_CMD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("IPFS_PATH", str(tmp_path / "none"))
     # What HF_HOME sets: the hub's library reads it once, when it is imported, which was before this test.
     monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "home/hub"))
@@ -170,7 +172,9 @@ def test_what_the_store_does_not_have_is_missing_and_who_else_could_be_asked(
     told = capsys.readouterr().err
     assert told.startswith("pinion-ipfs: ContentMissing: ")
     assert told.count("hf_cache") == 1
-    assert told.endswith("; only the local store was asked: name a Kubo by --kubo-api or KUBO_API, or a gateway by --gateway\n")
+    assert told.endswith(
+        "; only the local store was asked: name a Kubo by --kubo-api, KUBO_API or KUBO_CMD, or a gateway by --gateway\n"
+    )
     assert main([command, "--json", "--gateway", "http://127.0.0.1:1", str(ROOT), *target]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["error"] == "BackendUnavailable", "the gateway may have it"

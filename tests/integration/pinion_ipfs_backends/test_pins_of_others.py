@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from pinion_ipfs.backends.kubo_rpc import PIN_NAME, KuboRpc
+from pinion_ipfs.backends.kubo_cli import KuboCli
+from pinion_ipfs.backends.kubo_rpc import KuboRpc
+from pinion_ipfs.backends.kubo_words import PIN_NAME
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
+from tests.support.backends import Places
 from tests.support.cars import directory, leaf
-from tests.support.kubo import Kubo
+from tests.support.kubo import IpfsRepo, Kubo
 
 pytestmark = pytest.mark.kubo
 THEIRS = {
@@ -19,9 +22,21 @@ THEIRS = {
 }
 
 
-def pins(kubo: Kubo, cid: Cid) -> list[str]:
+def pins(kubo: IpfsRepo, cid: Cid) -> list[str]:
     """Return how each CID is pinned, as Kubo says it."""
     return [line for line in kubo.ipfs("pin", "ls", "--type=all", "--names").splitlines() if line.startswith(str(cid))]
+
+
+async def test_nor_by_its_program(places: Places) -> None:
+    cli = KuboCli("kubo_cli", str(places.repo.binary), repository=places.repo.path)
+    for what in ("recursive, with a name", "direct, with a name"):
+        cid = await cli.add_bytes(what.encode(), pin=False)
+        places.repo.ipfs("pin", "add", *THEIRS[what], str(cid))
+        before = pins(places.repo, cid)
+        await cli.pin(cid)
+        assert cid in await cli.pin_ls()
+        await cli.unpin(cid)
+        assert pins(places.repo, cid) == before, what
 
 
 @pytest.fixture
