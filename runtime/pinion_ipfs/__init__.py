@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .backends.base import Backend, Capability, CarSource, DagStat, Health, Receipt
     from .backends.gateway import Gateway
     from .backends.hf_cache import HfCache
+    from .backends.ipfs_kit import IpfsKit
     from .backends.kubo_cli import KuboCli
     from .backends.kubo_rpc import KuboRpc
     from .content.cid import Cid
@@ -31,6 +32,7 @@ __all__ = [
     "Health",
     "HfCache",
     "InvalidCid",
+    "IpfsKit",
     "KuboCli",
     "KuboRpc",
     "PinFailed",
@@ -43,6 +45,7 @@ _MODULES = {
     "backends.base": ("Backend", "Capability", "CarSource", "DagStat", "Health", "Receipt"),
     "backends.gateway": ("Gateway",),
     "backends.hf_cache": ("HfCache",),
+    "backends.ipfs_kit": ("IpfsKit",),
     "backends.kubo_cli": ("KuboCli",),
     "backends.kubo_rpc": ("KuboRpc",),
     "content.cid": ("Cid",),

@@ -8,8 +8,10 @@ import pytest
 
 from pinion_ipfs.backends.base import Backend
 from pinion_ipfs.backends.hf_cache import HfCache
+from pinion_ipfs.backends.ipfs_kit import IpfsKit
 from pinion_ipfs.backends.kubo_cli import KuboCli
 from pinion_ipfs.backends.kubo_rpc import KuboRpc
+from tests.support.ipfs_kit import make_ipfs_kit
 from tests.support.kubo import IpfsRepo, Kubo, ManagedRepo
 
 Make = Callable[[], Backend]
@@ -22,6 +24,7 @@ class Places:
     kubo: Kubo
     repo: IpfsRepo
     home: Path
+    kit: Path
 
     def makers(self, *, rpc_seconds: float = 30.0) -> dict[str, Make]:
         """Return how each writable backend is made; Kubo's API waits so long for a pin that gets no further."""
@@ -29,11 +32,13 @@ class Places:
         return {
             "hf_cache": lambda: HfCache("hf_cache", self.home),
             "kubo_rpc": lambda: KuboRpc("kubo_rpc", self.kubo.rpc_url, timeout=rpc_seconds),
+            "ipfs_kit": lambda: IpfsKit(paths=[self.kit]),
             "kubo_cli": lambda: KuboCli("kubo_cli", program, repository=self.repo.path),
         }
 
 
 WRITABLE = ("hf_cache", "kubo_rpc", "kubo_cli")
+ADDING = (*WRITABLE, "ipfs_kit")  # the last takes files of one leaf alone
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +51,7 @@ def places(ipfs_binary: Path, managed_repo: ManagedRepo, tmp_path_factory: pytes
     repo.initialise()
     try:
         kubo.start()
-        yield Places(kubo, repo, folder / "home")
+        yield Places(kubo, repo, folder / "home", make_ipfs_kit(folder))
     finally:
         kubo.stop()
 
@@ -54,6 +59,14 @@ def places(ipfs_binary: Path, managed_repo: ManagedRepo, tmp_path_factory: pytes
 @pytest.fixture(params=WRITABLE)
 async def backend(request: pytest.FixtureRequest, places: Places) -> AsyncIterator[Backend]:
     """Yield each writable backend."""
+    made = places.makers()[request.param]()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=ADDING)
+async def adder(request: pytest.FixtureRequest, places: Places) -> AsyncIterator[Backend]:
+    """Yield each backend that files can be added to."""
     made = places.makers()[request.param]()
     yield made
     await made.close()

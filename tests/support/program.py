@@ -10,7 +10,7 @@ class Program:
     """The program with a store of its own."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "KUBO_", "IPFS_"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "KUBO_", "IPFS_", "ENABLE_"))}
         self.environment = kept | {"HF_HOME": str(home), **environment}
 
     def __call__(self, *arguments: str | Path, status: int = 0) -> str:

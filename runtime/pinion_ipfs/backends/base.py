@@ -14,7 +14,8 @@ class Capability(StrEnum):
 
     READ = "read"  # cat, block_get, has
     EXPORT = "export"  # dag_export as one stream of its own; others make it of single blocks, which whoever has READ can do
-    WRITE = "write"  # add_bytes, block_put, dag_import
+    ADD = "add"  # add_bytes
+    WRITE = "write"  # block_put, dag_import
     PIN = "pin"  # pin, unpin, pin_ls, stat
 
 

@@ -29,7 +29,7 @@ _PROBE = b"pinion probe\n"
 _MAX_BLOCK = 1024 * 1024
 _MANIFEST = b'{"commit":'
 _READING = frozenset({Capability.READ, Capability.EXPORT})
-_WRITING = _READING | {Capability.WRITE, Capability.PIN}
+_WRITING = _READING | {Capability.ADD, Capability.WRITE, Capability.PIN}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -41,7 +41,7 @@ T = TypeVar("T")
 class KuboCli:
     """`program` is a path or a name in PATH, `repository` another than the user's own. Reads look into the repository alone."""
 
-    capabilities = frozenset({Capability.READ, Capability.WRITE, Capability.PIN})
+    capabilities = frozenset({Capability.READ, Capability.ADD, Capability.WRITE, Capability.PIN})
 
     def __init__(
         self, name: str, program: str = "ipfs", *, repository: Path | None = None, timeout: float = _CALL_SECONDS

@@ -53,7 +53,7 @@ _NOT_THE_API = "not Kubo's RPC API: is this the address of a gateway? The RPC AP
 class KuboRpc:
     """`rpc_url` with an optional bearer token. Reads look only into the daemon's own repository."""
 
-    capabilities = frozenset({Capability.READ, Capability.WRITE, Capability.PIN})
+    capabilities = frozenset({Capability.READ, Capability.ADD, Capability.WRITE, Capability.PIN})
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from ..content.cid import DAG_PB, RAW, Cid
 from ..content.dag_pb import decode_node
 
-MOST_BYTES = 16 * 1024 * 1024  # of leaves that are brought at once, and so kept in memory
+MOST_BYTES = 8 * 1024 * 1024  # of leaves that are brought at once, and so kept in memory
 MOST_LEAVES = 256  # on one command line
 
 BlockGet = Callable[[Cid], Awaitable[bytes]]

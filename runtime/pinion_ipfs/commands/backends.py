@@ -2,46 +2,51 @@
 
 import argparse
 import asyncio
+import os
 from collections.abc import Callable
 
 from ..backends.base import Backend, Health
 from ..backends.gateway import Gateway
 from ..program.printable import printable
-from .composing import find_kubo_cli, find_kubo_rpc, local_store
+from ..routing.choice import HF_CACHE, IPFS_KIT, KUBO, KUBO_CLI, KUBO_RPC, LIST, choose_backends
+from .composing import find_ipfs_kit, find_kubo_cli, find_kubo_rpc, local_store
 from .environment import check_authorities
 from .interrupting import run
 from .output import show
 
-USABLE, UNUSABLE, NOT_CONFIGURED = "Usable", "Unusable", "NotConfigured"
+USABLE, UNUSABLE, NOT_CONFIGURED, LEFT_OUT = "Usable", "Unusable", "NotConfigured", "LeftOut"
+_LEFT_OUT = f"{LIST} does not name it, or a variable switches it off"
 
 
 def backends(options: argparse.Namespace) -> int:
     """Probe all backends at once and print how each is; 1 when one that is configured can't be used."""
     check_authorities()
     known: dict[str, tuple[Callable[[], Backend | None], str]] = {
-        "hf_cache": (local_store, ""),
-        "kubo_rpc": (lambda: find_kubo_rpc(options), "neither --kubo-api nor KUBO_API names one"),
-        "kubo_cli": (find_kubo_cli, "KUBO_CMD names none, and `ipfs` is not in PATH or has no repository"),
+        IPFS_KIT: (find_ipfs_kit, "NotInstalled: there is no package ipfs_kit_py"),
+        HF_CACHE: (local_store, ""),
+        KUBO_RPC: (lambda: find_kubo_rpc(options), "neither --kubo-api nor KUBO_API names one"),
+        KUBO_CLI: (find_kubo_cli, "KUBO_CMD names none, and `ipfs` is not in PATH or has no repository"),
         "gateway": (lambda: Gateway("gateway", options.gateway) if options.gateway else None, "--gateway names none"),
     }
-    made = {name: make() for name, (make, _) in known.items()}
+    chosen = [each for name in choose_backends(os.environ) for each in ((KUBO_RPC, KUBO_CLI) if name == KUBO else (name,))]
+    asked = dict.fromkeys([*chosen, *([KUBO_RPC] if options.kubo_api else []), "gateway"])
+    made = {name: known[name][0]() for name in asked}
     healths = run(_probe_all([backend for backend in made.values() if backend]))
-    facts: list[dict[str, object]] = []
-    for name, (_, why_not) in known.items():
-        backend, health = made[name], healths.get(name)
-        state = NOT_CONFIGURED if health is None else USABLE if health.usable else UNUSABLE
-        facts.append(
-            {
-                "name": name,
-                "state": state,
-                "reason": health.reason if health else why_not,
-                "version": health.version if health else "",
-                "checks": list(health.checks) if health else [],
-                "can": sorted(backend.capabilities) if backend else [],
-            }
-        )
+    facts = [_fact(name, made[name], healths.get(name), known[name][1]) for name in asked]
+    facts += [{**_fact(name, None, None, _LEFT_OUT), "state": LEFT_OUT} for name in known if name not in asked]
     show(options, "\n".join(map(_line, facts)), facts)
     return 0 if all(health.usable for health in healths.values()) else 1
+
+
+def _fact(name: str, backend: Backend | None, health: Health | None, why_not: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "state": NOT_CONFIGURED if health is None else USABLE if health.usable else UNUSABLE,
+        "reason": why_not if health is None else health.reason,
+        "version": health.version if health else "",
+        "checks": list(health.checks) if health else [],
+        "can": sorted(backend.capabilities) if backend else [],
+    }
 
 
 async def _probe_all(made: list[Backend]) -> dict[str, Health]:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ..program.arguments import UsageError, token_problem, url_problem, variable
-from ..routing.kit import problem_of_kit
+from ..routing.choice import choose_backends
 
 _STORE = ("HF_HOME", "HF_HUB_CACHE")
 
@@ -23,9 +23,8 @@ def check_store() -> None:
 
 
 def check_backends() -> None:
-    """Check that no variable asks for a backend that is refused by name."""
-    if problem := problem_of_kit(os.environ):
-        raise UsageError(problem)
+    """Check what the environment says of backends, also for a command that asks none."""
+    choose_backends(os.environ)
 
 
 def check_authorities() -> None:

@@ -1,12 +1,12 @@
-"""The backend `ipfs_kit`, which is refused by name where variables name backends; nothing of it is ever imported."""
+"""The backend `ipfs_kit`, which the model server refuses by name: models come from backends that hold them whole."""
 
 import re
 from collections.abc import Mapping
 
 _NAMES = "(?i)^[ ]*ipfs[-_ ]?kit([-_ ]?py)?[ ]*$"
 _REFUSAL = (
-    "ipfs_kit is not supported: its published version 0.3.0 raises IndentationError when it is imported, and parts of it answer"
-    " with made-up CIDs"
+    "the model server does not use ipfs_kit: by its documented API it takes single files and no models, and its published"
+    " version 0.3.0 raises IndentationError when it is imported"
 )
 _LIST, _SWITCH, _OFF = "IPFS_BACKEND", "ENABLE_IPFS_KIT", "IPFS_KIT_DISABLE"
 _YES = frozenset({"1", "true", "yes", "on"})

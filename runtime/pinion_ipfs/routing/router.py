@@ -117,7 +117,7 @@ class Router:
 
     async def add_bytes(self, data: bytes, *, pin: bool = True) -> Cid:
         """Add a small file to the first backend that takes it."""
-        return await self.run("add_bytes", Capability.WRITE, lambda backend: backend.add_bytes(data, pin=pin))
+        return await self.run("add_bytes", Capability.ADD, lambda backend: backend.add_bytes(data, pin=pin))
 
     async def stat(self, cid: Cid) -> DagStat:
         """Return the size of a DAG that one backend has as a whole."""

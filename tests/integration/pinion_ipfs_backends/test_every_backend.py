@@ -27,36 +27,36 @@ async def read(stream: AsyncIterator[bytes]) -> bytes:
     return b"".join([piece async for piece in stream])
 
 
-async def test_a_probe_is_a_round_trip(backend: Backend) -> None:
-    health = await backend.probe()
+async def test_a_probe_is_a_round_trip(adder: Backend) -> None:
+    health = await adder.probe()
     assert (health.usable, health.reason) == (True, "")
-    assert health.checks[-3:] == ("add", "cat", "compare")
-    assert {Capability.READ, Capability.WRITE, Capability.PIN} <= backend.capabilities
+    assert {"add", "cat", "compare"} <= set(health.checks)
+    assert {Capability.READ, Capability.ADD, Capability.PIN} <= adder.capabilities
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, MIB])
-async def test_what_is_added_is_read_back_under_the_address_that_its_bytes_have(backend: Backend, size: int) -> None:
+async def test_what_is_added_is_read_back_under_the_address_that_its_bytes_have(adder: Backend, size: int) -> None:
     data = os.urandom(size)
-    cid = await backend.add_bytes(data)
+    cid = await adder.add_bytes(data)
     assert cid == Cid.of_block(RAW, data)
-    assert await backend.has(cid)
-    assert await backend.block_get(cid) == data
-    assert await read(backend.cat(cid)) == data
-    assert await backend.stat(cid) == DagStat(cid, 1, size)
-    assert cid in await backend.pin_ls()
-    await backend.unpin(cid)
-    await backend.unpin(cid)
-    assert cid not in await backend.pin_ls()
+    assert await adder.has(cid)
+    assert await adder.block_get(cid) == data
+    assert await read(adder.cat(cid)) == data
+    assert await adder.stat(cid) == DagStat(cid, 1, size)
+    assert cid in await adder.pin_ls()
+    await adder.unpin(cid)
+    await adder.unpin(cid)
+    assert cid not in await adder.pin_ls()
 
 
-async def test_what_is_added_without_a_pin_has_none(backend: Backend) -> None:
-    cid = await backend.add_bytes(os.urandom(20), pin=False)
-    assert cid not in await backend.pin_ls()
+async def test_what_is_added_without_a_pin_has_none(adder: Backend) -> None:
+    cid = await adder.add_bytes(os.urandom(20), pin=False)
+    assert cid not in await adder.pin_ls()
 
 
-async def test_a_file_of_more_than_one_block_comes_as_a_car(backend: Backend) -> None:
+async def test_a_file_of_more_than_one_block_comes_as_a_car(adder: Backend) -> None:
     with pytest.raises(ContentError, match="more than one block"):
-        await backend.add_bytes(bytes(MIB + 1))
+        await adder.add_bytes(bytes(MIB + 1))
 
 
 async def test_blocks_of_both_codecs(backend: Backend) -> None:
@@ -134,10 +134,10 @@ async def test_bad_nodes_are_refused_by_name(backend: Backend) -> None:
         await read(backend.cat(strange[0]))
 
 
-async def test_many_at_once(backend: Backend) -> None:
+async def test_many_at_once(adder: Backend) -> None:
     async def round_trip(data: bytes) -> bool:
-        cid = await backend.add_bytes(data, pin=False)
-        return await read(backend.cat(cid)) == data
+        cid = await adder.add_bytes(data, pin=False)
+        return await read(adder.cat(cid)) == data
 
     assert all(await asyncio.gather(*(round_trip(os.urandom(1000 + each)) for each in range(8))))
 

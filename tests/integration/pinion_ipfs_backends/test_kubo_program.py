@@ -33,13 +33,14 @@ def test_the_commands_need_the_program_alone(places: Places, model: Path, tmp_pa
     assert program.bytes("cat", f"{cid}/weights/a") == FILES["weights/a"]
     states = {each["name"]: each for each in json.loads(program("backends", "--json"))}
     assert {name: each["state"] for name, each in states.items()} == {
+        "ipfs_kit": "NotConfigured",
         "hf_cache": "Usable",
         "kubo_rpc": "NotConfigured",
         "kubo_cli": "Usable",
         "gateway": "NotConfigured",
     }
     assert states["kubo_cli"]["checks"] == ["version", "add", "cat", "compare"]
-    assert states["kubo_cli"]["can"] == ["pin", "read", "write"]
+    assert states["kubo_cli"]["can"] == ["add", "pin", "read", "write"]
 
 
 def test_without_a_repository_it_is_said_so(places: Places, tmp_path: Path) -> None:

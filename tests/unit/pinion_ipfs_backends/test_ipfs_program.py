@@ -12,7 +12,7 @@ from pinion_ipfs.backends.child import run_child
 from pinion_ipfs.backends.kubo_cli import KuboCli
 from pinion_ipfs.content.cid import RAW, Cid
 from pinion_ipfs.errors import BackendUnavailable, BlockMismatch, ContentMissing
-from tests.support.waiting import wait_until
+from tests.support.waiting import has_ended, wait_until
 
 CID = Cid.of_block(RAW, b"x")
 
@@ -22,11 +22,6 @@ def kubo_of(folder: Path, script: str, timeout: float = 30) -> KuboCli:
     path.write_text(f'#!/bin/sh\ncase "$*" in\n{script}\nesac\n')
     path.chmod(0o755)
     return KuboCli("kubo_cli", str(path), timeout=timeout)
-
-
-def has_ended(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 async def test_there_is_no_such_program() -> None:

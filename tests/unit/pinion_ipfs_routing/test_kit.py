@@ -1,15 +1,11 @@
-"""ipfs_kit is refused by name, in a sentence, wherever a backend can be named."""
-
-import os
-import subprocess
-import sys
+"""The model server refuses ipfs_kit by name, in a sentence, wherever a backend can be named."""
 
 import pytest
 
 from pinion_ipfs.routing.kit import problem_of_kit
 from pinion_runtime.command_line import parse_settings
 
-SAYS = "ipfs_kit is not supported: its published version 0.3.0 raises IndentationError"
+SAYS = "the model server does not use ipfs_kit: "
 
 VARIABLES: dict[str, tuple[dict[str, str], str]] = {
     "nothing": ({}, ""),
@@ -36,22 +32,7 @@ def test_however_it_is_spelled(name: str) -> None:
     assert not problem_of_kit({"IPFS_BACKEND": f"my-{name}"})
 
 
-@pytest.mark.parametrize("command", [["pins"], ["fetch", "a/b", "--offline"], ["add", "--only-hash", "."]])
-def test_a_command_is_not_begun(command: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pinion_ipfs", *command],
-        env=os.environ | {"IPFS_BACKEND": "ipfs_kit"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"pinion-ipfs: IPFS_BACKEND: {SAYS}")
-    assert done.stderr.count("\n") == 1
-
-
-def test_nor_is_the_server(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_server_is_not_begun(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse_settings(["a/b"], {"HF_HOME": "/hf", "ENABLE_IPFS_KIT": "1"})
     assert ended.value.code == 2

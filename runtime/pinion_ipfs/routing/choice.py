@@ -1,0 +1,56 @@
+"""Which backends the environment chooses, and in what order. Pure: variables in, names out."""
+
+from collections.abc import Mapping
+
+from ..program.arguments import UsageError
+
+IPFS_KIT, HF_CACHE, KUBO, KUBO_RPC, KUBO_CLI = "ipfs_kit", "hf_cache", "kubo", "kubo_rpc", "kubo_cli"
+DEFAULT = (IPFS_KIT, HF_CACHE, KUBO)  # kubo: its API where one is named, else its program
+KNOWN = (IPFS_KIT, HF_CACHE, KUBO, KUBO_RPC, KUBO_CLI)
+_SPELLINGS = {"ipfs_kit_py": IPFS_KIT, "ipfskit": IPFS_KIT, "hfcache": HF_CACHE}
+
+LIST, ENABLE_KIT, DISABLE_KIT, ENABLE_CACHE = "IPFS_BACKEND", "ENABLE_IPFS_KIT", "IPFS_KIT_DISABLE", "ENABLE_HF_CACHE"
+_YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+
+def choose_backends(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the backends to ask, in order; raise UsageError for an unknown name, and for one that is switched off.
+
+    An empty variable counts as one that is not set.
+    """
+    off = {
+        IPFS_KIT: _switch(environment, DISABLE_KIT) is True or _switch(environment, ENABLE_KIT) is False,
+        HF_CACHE: _switch(environment, ENABLE_CACHE) is False,
+    }
+    given = environment.get(LIST, "").strip()
+    if not given:
+        return tuple(name for name in DEFAULT if not off.get(name))
+    chosen = tuple(dict.fromkeys(_known(name) for name in given.split(",")))
+    for name in chosen:
+        if off.get(name):
+            raise UsageError(f"{LIST} names {name}, and {' or '.join(_SWITCHES[name])} switches it off")
+    return chosen
+
+
+def is_named(environment: Mapping[str, str], name: str) -> bool:
+    """Tell whether the variables ask for a backend by its name."""
+    return bool(environment.get(LIST, "").strip()) and name in choose_backends(environment)
+
+
+def _known(text: str) -> str:
+    name = "_".join(text.strip().lower().replace("-", " ").split())
+    name = _SPELLINGS.get(name, name)
+    if name not in KNOWN:
+        raise UsageError(f"{LIST}: there is no backend {text.strip()[:80]!r}; there are {', '.join(KNOWN)}")
+    return name
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool | None:
+    """Return what a switch says, None when it says nothing."""
+    text = environment.get(name, "").strip().lower()
+    if text and text not in _YES | _NO:
+        raise UsageError(f"{name}: one of 1, true, yes, on, 0, false, no, off, not {text[:80]!r}")
+    return text in _YES if text else None
+
+
+_SWITCHES = {IPFS_KIT: (ENABLE_KIT, DISABLE_KIT), HF_CACHE: (ENABLE_CACHE,)}
