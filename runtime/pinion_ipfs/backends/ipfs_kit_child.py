@@ -1,7 +1,7 @@
 """The child that alone imports `ipfs_kit_py`: requests and answers are JSON lines, and what it prints goes to standard error.
 
 `python -m pinion_ipfs.backends.ipfs_kit_child`. Only what the package's own pages document is called: `IPFSSimpleAPI` of
-`ipfs_kit_py.high_level_api`, and of it `add`, `get`, `exists`, `pin`, `unpin`, `list_pins`.
+`ipfs_kit_py.high_level_api`, and of it `add`, `get`, `pin`, `unpin`, `list_pins`.
 """
 
 import base64
@@ -77,10 +77,6 @@ def _get(api: Any, request: Mapping[str, Any]) -> str | None:
     return base64.b64encode(data).decode()
 
 
-def _exists(api: Any, request: Mapping[str, Any]) -> bool:
-    return api.exists(request["cid"]) is True
-
-
 def _pin(api: Any, request: Mapping[str, Any]) -> bool:
     _done(api.pin(request["cid"], recursive=True))
     return True
@@ -110,7 +106,6 @@ _ACTIONS: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
     "version": _version,
     "add": _add,
     "get": _get,
-    "exists": _exists,
     "pin": _pin,
     "unpin": _unpin,
     "pins": _pins,

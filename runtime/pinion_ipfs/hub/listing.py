@@ -37,9 +37,7 @@ class Listing:
     left_out: tuple[str, ...] = field(default=(), compare=False)  # paths that are there and not wanted; () when not known
     unconfirmed: str = field(default="", compare=False)  # why these may not be all; "" = a hub or a record of ours has said so
     base_model: str = field(default="", compare=False)  # of an adapter that is the whole repository, where that is known
-    quantization: str = field(
-        default="", compare=False
-    )  # how config.json says that weights are quantised; "" = not, or not read
+    quantization: str = field(default="", compare=False)  # of weights, as config.json tells; "" = none, or it was not read
 
     @classmethod
     def of(cls, files: Iterable[HubFile], left_out: Iterable[str] = ()) -> Self:

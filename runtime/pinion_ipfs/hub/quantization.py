@@ -15,12 +15,8 @@ _FILES = {
     "hf_quant_config.json": "modelopt",
     "quantization_config.json": "auto-round",
 }
-_VLLM = frozenset(
-    (
-        *("auto-round", "awq", "bitsandbytes", "compressed-tensors", "fbgemm_fp8", "fp8", "gptq", "modelopt", "mxfp4", "quark"),
-        "torchao",
-    )
-)
+_FLOATS = frozenset({"compressed-tensors", "fbgemm_fp8", "fp8", "modelopt", "mxfp4", "quark"})
+_VLLM = _FLOATS | {"auto-round", "awq", "bitsandbytes", "gptq", "torchao"}
 _OTHERS = {"exl2": "TabbyAPI", "exl3": "TabbyAPI", "gguf": "llama.cpp", "mlx": "MLX LM"}
 
 
