@@ -57,9 +57,9 @@ class SlabLayer(CacheLayerMixin):  # type: ignore[misc] # transformers has no ty
         return (query_length if now is None else now.width), 0
 
     def get_seq_length(self) -> int:
-        """Return the largest number of tokens that a row of the pass at hand had before."""
+        """Return how many keys the pass at hand looks at beside its own: some models make a bias for as many and its tokens."""
         now = PASS.get()
-        return 0 if now is None else max(now.first)
+        return 0 if now is None else now.width - now.positions.shape[1]
 
     def get_max_length(self) -> int:
         """Return how many tokens a row has room for."""
