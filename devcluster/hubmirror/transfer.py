@@ -13,17 +13,22 @@ from .faults import BodyFault, Fault
 from .repository import MirrorFile, Settings
 
 _CHUNK = 256 * 1024
+_LISTING = "pinion"  # as whom repositories are listed; downloads are those of the hub's own library
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 @dataclass
 class RepoStats:
-    """What one repository was asked for; bytes are those of file bodies, counted as they are written."""
+    """What one repository was asked for; bytes are those of file bodies, counted as they are written.
+
+    What is read of a small file while a repository is listed is counted apart: it is no download.
+    """
 
     api_requests: int = 0
     file_heads: int = 0
     file_gets: int = 0
     bytes: int = 0
+    listing_bytes: int = 0
     gets_by_path: Counter[str] = field(default_factory=Counter)
     bytes_by_path: Counter[str] = field(default_factory=Counter)
 
@@ -123,8 +128,11 @@ async def send_file(
             for pace in paces:
                 await pace.take(len(chunk))
             going_on = await body.send(request, response, chunk)
-            stats.bytes += len(chunk)
-            stats.bytes_by_path[file.path] += len(chunk)
+            if request.headers.get("User-Agent") == _LISTING:
+                stats.listing_bytes += len(chunk)
+            else:
+                stats.bytes += len(chunk)
+                stats.bytes_by_path[file.path] += len(chunk)
             if not going_on:
                 break
     await response.write_eof()

@@ -80,7 +80,7 @@ async def test_quantised_weights_are_refused_by_their_configuration_and_none_is_
     assert (found.reason, found.final) == (Reason.UNSUPPORTED_MODEL, True)
     assert f"config.json: the weights are quantised ({method}), and such weights are not loaded: vLLM serves" in found.message
     stats = hub.repo_stats(repo)
-    assert (stats["file_gets"], stats["bytes"]) == (1, len(config))
+    assert (stats["listing_bytes"], stats["bytes"]) == (len(config), 0)
 
 
 async def test_a_configuration_that_the_hub_does_not_give_keeps_nothing_from_being_found(hub: Hub) -> None:
