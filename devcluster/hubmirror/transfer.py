@@ -28,6 +28,7 @@ class RepoStats:
     file_heads: int = 0
     file_gets: int = 0
     bytes: int = 0
+    listing_gets: int = 0
     listing_bytes: int = 0
     gets_by_path: Counter[str] = field(default_factory=Counter)
     bytes_by_path: Counter[str] = field(default_factory=Counter)
@@ -115,8 +116,12 @@ async def send_file(
     if request.method == "HEAD":
         stats.file_heads += 1
         return response
-    stats.file_gets += 1
-    stats.gets_by_path[file.path] += 1
+    listing = request.headers.get("User-Agent") == _LISTING
+    if listing:
+        stats.listing_gets += 1
+    else:
+        stats.file_gets += 1
+        stats.gets_by_path[file.path] += 1
     chunk_size = min([_CHUNK, *(max(1024, pace.rate // 20) for pace in paces if pace.rate)])
     with await asyncio.to_thread(file.source.open, "rb") as stream:
         stream.seek(span.offset)
@@ -128,7 +133,7 @@ async def send_file(
             for pace in paces:
                 await pace.take(len(chunk))
             going_on = await body.send(request, response, chunk)
-            if request.headers.get("User-Agent") == _LISTING:
+            if listing:
                 stats.listing_bytes += len(chunk)
             else:
                 stats.bytes += len(chunk)

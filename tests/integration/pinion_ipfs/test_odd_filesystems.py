@@ -94,8 +94,11 @@ def test_a_copy_in_a_snapshot_is_looked_at_too(hub: Hub, tmp_path: Path, cid: st
 
 def test_a_cache_of_real_files_as_the_hubs_library_makes_it(hub: Hub, tmp_path: Path, cid: str) -> None:
     script = "import sys; from huggingface_hub import snapshot_download as get; get(sys.argv[1], token=False)"
-    environment = os.environ | {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_SYMLINKS": "1"}
-    subprocess.run([sys.executable, "-c", script, REPO], env=environment, check=True, timeout=120, capture_output=True)
+    patient = {"HF_HUB_ETAG_TIMEOUT": "60", "HF_HUB_DOWNLOAD_TIMEOUT": "60"}  # 10 s by themselves: busy machines take longer
+    own = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_SYMLINKS": "1"}
+    command = [sys.executable, "-c", script, REPO]
+    got = subprocess.run(command, env=os.environ | own | patient, timeout=120, capture_output=True, text=True)
+    assert got.returncode == 0, got.stderr
     assert not list(tmp_path.glob("hub/*/blobs/*"))
     gets = hub.repo_stats(REPO)["file_gets"]
     with read_only(tmp_path):

@@ -84,7 +84,7 @@ def test_too_little_room(serve: Serve) -> None:
     config = make_config(serve.hub, serve.hub.minilm, commit, cache_limit_bytes=1_000_000)
     served = serve.config(config, make_live(), cache=serve.folder / "small")
     assert "1000000" in fails(served, Phase.RESOLVING, FailureReason.INSUFFICIENT_STORAGE)
-    assert serve.hub.repo_stats(serve.hub.minilm)["file_gets"] == before + 1, "config.json, which is asked how weights are"
+    assert serve.hub.repo_stats(serve.hub.minilm).get("file_gets", 0) == before
 
 
 def test_a_listing_that_is_not_the_operators(serve: Serve) -> None:
