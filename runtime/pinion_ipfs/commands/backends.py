@@ -9,7 +9,7 @@ from ..backends.base import Backend, Health
 from ..backends.gateway import Gateway
 from ..program.printable import printable
 from ..routing.choice import HF_CACHE, IPFS_KIT, KUBO, KUBO_CLI, KUBO_RPC, LIST, choose_backends
-from .composing import find_ipfs_kit, find_kubo_cli, find_kubo_rpc, local_store
+from ..routing.finding import find_ipfs_kit, find_kubo_cli, find_kubo_rpc, local_store
 from .environment import check_authorities
 from .interrupting import run
 from .output import show
@@ -24,7 +24,7 @@ def backends(options: argparse.Namespace) -> int:
     known: dict[str, tuple[Callable[[], Backend | None], str]] = {
         IPFS_KIT: (find_ipfs_kit, "NotInstalled: there is no package ipfs_kit_py"),
         HF_CACHE: (local_store, ""),
-        KUBO_RPC: (lambda: find_kubo_rpc(options), "neither --kubo-api nor KUBO_API names one"),
+        KUBO_RPC: (lambda: find_kubo_rpc(options.kubo_api), "neither --kubo-api nor KUBO_API names one"),
         KUBO_CLI: (find_kubo_cli, "KUBO_CMD names none, and `ipfs` is not in PATH or has no repository"),
         "gateway": (lambda: Gateway("gateway", options.gateway) if options.gateway else None, "--gateway names none"),
     }

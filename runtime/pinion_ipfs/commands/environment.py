@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ..program.arguments import UsageError, token_problem, url_problem, variable
+from ..program.arguments import UsageError, variable
 from ..routing.choice import choose_backends
 
 _STORE = ("HF_HOME", "HF_HUB_CACHE")
@@ -36,19 +36,3 @@ def check_authorities() -> None:
             read_authorities(Path(given))
         except InvalidAuthorities as error:
             raise UsageError(f"{VARIABLE}: {error}") from None
-
-
-def url_of(name: str) -> str:
-    """Return the URL in a variable, '' when it is not set."""
-    url = variable(name, os.environ)
-    if url and (problem := url_problem(url)):
-        raise UsageError(f"{name}: {problem}")
-    return url
-
-
-def token_of(name: str) -> str:
-    """Return the bearer token in a variable, '' when it is not set."""
-    token = variable(name, os.environ)
-    if token and (problem := token_problem(token)):
-        raise UsageError(f"the token in {name}: {problem}")
-    return token

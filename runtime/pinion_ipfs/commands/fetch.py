@@ -12,9 +12,10 @@ from ..hub.revisions import RepoId, resolve_commit
 from ..hub.xet_choice import choose_xet
 from ..program.arguments import UsageError, token_problem
 from ..program.printable import printable_name
+from ..routing.finding import url_of
 from ..store import Store
 from ..store.offline import find_commit
-from .environment import check_authorities, url_of
+from .environment import check_authorities
 from .interrupting import run
 from .output import show
 

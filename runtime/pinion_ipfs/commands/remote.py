@@ -18,10 +18,11 @@ from ..content.verify import DagWalk, FileStart, Limits
 from ..net.streams import in_thread
 from ..program.arguments import UsageError
 from ..program.printable import printable_name
+from ..routing.finding import find_kubo
 from ..routing.router import Router
 from ..store import Store
 from . import standard_streams
-from .composing import NoEntry, find_kubo, open_router
+from .composing import NoEntry, open_router
 from .environment import check_authorities
 from .interrupting import run
 from .local import laid_out, make_whole
@@ -67,7 +68,7 @@ def ls(options: argparse.Namespace) -> int:
 
 def add(options: argparse.Namespace) -> int:
     """Bring a file or directory into Kubo as the CAR that gives its address, and pin it."""
-    kubo = find_kubo(options)
+    kubo = find_kubo(options.kubo_api)
     if kubo is None:
         raise UsageError("no backend to add to: name Kubo by --kubo-api, KUBO_API or KUBO_CMD, or use --only-hash")
     check_authorities()

@@ -1,6 +1,6 @@
 """Which backends the environment chooses, and in what order. Pure: variables in, names out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ..program.arguments import UsageError
 
@@ -13,10 +13,13 @@ LIST, ENABLE_KIT, DISABLE_KIT, ENABLE_CACHE = "IPFS_BACKEND", "ENABLE_IPFS_KIT",
 _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
-def choose_backends(environment: Mapping[str, str]) -> tuple[str, ...]:
+def choose_backends(
+    environment: Mapping[str, str], registered: Collection[str] = (), *, asked_by: str = LIST
+) -> tuple[str, ...]:
     """Return the backends to ask, in order; raise UsageError for an unknown name, and for one that is switched off.
 
-    An empty variable counts as one that is not set.
+    An empty variable counts as one that is not set. `registered` are names beside ours, asked only where they are named;
+    `asked_by` says in messages who names them.
     """
     off = {
         IPFS_KIT: _switch(environment, DISABLE_KIT) is True or _switch(environment, ENABLE_KIT) is False,
@@ -25,24 +28,32 @@ def choose_backends(environment: Mapping[str, str]) -> tuple[str, ...]:
     given = environment.get(LIST, "").strip()
     if not given:
         return tuple(name for name in DEFAULT if not off.get(name))
-    chosen = tuple(dict.fromkeys(_known(name) for name in given.split(",")))
+    chosen = tuple(dict.fromkeys(_known(name, asked_by, registered) for name in given.split(",")))
     for name in chosen:
         if off.get(name):
-            raise UsageError(f"{LIST} names {name}, and {' or '.join(_SWITCHES[name])} switches it off")
+            raise UsageError(f"{asked_by} names {name}, and {' or '.join(_SWITCHES[name])} switches it off")
     return chosen
 
 
 def is_named(environment: Mapping[str, str], name: str) -> bool:
     """Tell whether the variables ask for a backend by its name."""
-    return bool(environment.get(LIST, "").strip()) and name in choose_backends(environment)
+    return name in map(_spelled, environment.get(LIST, "").split(","))
 
 
-def _known(text: str) -> str:
-    name = "_".join(text.strip().lower().replace("-", " ").split())
-    name = _SPELLINGS.get(name, name)
+def _known(text: str, asked_by: str, registered: Collection[str] = ()) -> str:
+    """Return a backend's name as we spell it; raise UsageError, which lists the known, for another."""
+    if text.strip() in registered:
+        return text.strip()
+    name = _spelled(text)
     if name not in KNOWN:
-        raise UsageError(f"{LIST}: there is no backend {text.strip()[:80]!r}; there are {', '.join(KNOWN)}")
+        known = ", ".join((*KNOWN, *sorted(registered)))
+        raise UsageError(f"{asked_by}: there is no backend {text.strip()[:80]!r}; there are {known}")
     return name
+
+
+def _spelled(text: str) -> str:
+    name = "_".join(text.strip().lower().replace("-", " ").split())
+    return _SPELLINGS.get(name, name)
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool | None:
