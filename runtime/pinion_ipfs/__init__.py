@@ -1,4 +1,4 @@
-"""The IPFS backend router: content addresses, the store, backends, and the fetch of a model.
+"""The IPFS backend router: content addresses, the store, backends, the functions, and the fetch of a model.
 
 Names are brought when they are asked for: `import pinion_ipfs` alone loads none of them, and no HTTP client.
 """
@@ -15,11 +15,51 @@ if TYPE_CHECKING:
     from .backends.kubo_rpc import KuboRpc
     from .content.cid import Cid
     from .errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, InvalidCid, PinFailed
+    from .functions.arguments import MAX_BYTES, ContentTooLarge
+    from .functions.blocking import (
+        add_bytes,
+        add_path,
+        block_get,
+        block_put,
+        cat,
+        cat_stream,
+        dag_export,
+        dag_export_stream,
+        dag_import,
+        dag_import_file,
+        get_to_path,
+        has,
+        ls,
+        pin,
+        pin_ls,
+        stat,
+        unpin,
+    )
+    from .functions.operations import Stat
+    from .functions.receipts import get_last_receipts
+    from .functions.registry import RouterDeps, register_ipfs_backend, set_default_ipfs_backend
+    from .functions.selected import SelectedBackend
+    from .functions.selection import (
+        BackendCapabilities,
+        BackendRole,
+        BackendSelection,
+        classify_backend_role,
+        describe_backend_capabilities,
+        get_backend,
+        get_backend_with_receipt,
+        get_last_backend_selection,
+        select_backend,
+    )
+    from .program.arguments import UsageError
     from .routing.router import Router
     from .store import Store
 
 __all__ = [
+    "MAX_BYTES",
     "Backend",
+    "BackendCapabilities",
+    "BackendRole",
+    "BackendSelection",
     "BackendUnavailable",
     "BlockMismatch",
     "Capability",
@@ -27,6 +67,7 @@ __all__ = [
     "Cid",
     "ContentError",
     "ContentMissing",
+    "ContentTooLarge",
     "DagStat",
     "Gateway",
     "Health",
@@ -38,7 +79,37 @@ __all__ = [
     "PinFailed",
     "Receipt",
     "Router",
+    "RouterDeps",
+    "SelectedBackend",
+    "Stat",
     "Store",
+    "UsageError",
+    "add_bytes",
+    "add_path",
+    "block_get",
+    "block_put",
+    "cat",
+    "cat_stream",
+    "classify_backend_role",
+    "dag_export",
+    "dag_export_stream",
+    "dag_import",
+    "dag_import_file",
+    "describe_backend_capabilities",
+    "get_backend",
+    "get_backend_with_receipt",
+    "get_last_backend_selection",
+    "get_last_receipts",
+    "get_to_path",
+    "has",
+    "ls",
+    "pin",
+    "pin_ls",
+    "register_ipfs_backend",
+    "select_backend",
+    "set_default_ipfs_backend",
+    "stat",
+    "unpin",
 ]
 
 _MODULES = {
@@ -50,6 +121,49 @@ _MODULES = {
     "backends.kubo_rpc": ("KuboRpc",),
     "content.cid": ("Cid",),
     "errors": ("BackendUnavailable", "BlockMismatch", "ContentError", "ContentMissing", "InvalidCid", "PinFailed"),
+    "functions.arguments": (
+        "MAX_BYTES",
+        "ContentTooLarge",
+    ),
+    "functions.blocking": (
+        "add_bytes",
+        "add_path",
+        "block_get",
+        "block_put",
+        "cat",
+        "cat_stream",
+        "dag_export",
+        "dag_export_stream",
+        "dag_import",
+        "dag_import_file",
+        "get_to_path",
+        "has",
+        "ls",
+        "pin",
+        "pin_ls",
+        "stat",
+        "unpin",
+    ),
+    "functions.operations": ("Stat",),
+    "functions.receipts": ("get_last_receipts",),
+    "functions.registry": (
+        "RouterDeps",
+        "register_ipfs_backend",
+        "set_default_ipfs_backend",
+    ),
+    "functions.selected": ("SelectedBackend",),
+    "functions.selection": (
+        "BackendCapabilities",
+        "BackendRole",
+        "BackendSelection",
+        "classify_backend_role",
+        "describe_backend_capabilities",
+        "get_backend",
+        "get_backend_with_receipt",
+        "get_last_backend_selection",
+        "select_backend",
+    ),
+    "program.arguments": ("UsageError",),
     "routing.router": ("Router",),
     "store": ("Store",),
 }

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from ..content.car import section_bytes
 from ..content.car_header import encode_header
@@ -31,6 +32,7 @@ _MANIFEST = b'{"commit":'
 _READING = frozenset({Capability.READ, Capability.EXPORT})
 _WRITING = _READING | {Capability.ADD, Capability.WRITE, Capability.PIN}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+T = TypeVar("T")
 
 
 class HfCache:
@@ -93,7 +95,7 @@ class HfCache:
 
     async def block_get(self, cid: Cid) -> bytes:
         """Return one verified block."""
-        return await asyncio.to_thread(self._read, cid, refresh=True)
+        return await self._look(lambda: self._read(cid, refresh=True))
 
     async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield the verified bytes of a file."""
@@ -102,12 +104,12 @@ class HfCache:
 
     async def has(self, cid: Cid) -> bool:
         """Tell whether a block is here."""
-        await asyncio.to_thread(self._index.refresh)
+        await self._look(self._index.refresh)
         return cid in self._index or self._block(cid).is_file()
 
     async def stat(self, cid: Cid) -> DagStat:
         """Read a whole DAG and check every block; raise ContentMissing when one is not here, or was wrong and is taken out."""
-        return await asyncio.to_thread(self._stat, cid)
+        return await self._look(lambda: self._stat(cid))
 
     async def pin(self, cid: Cid) -> None:
         """Note a pin of a DAG that is wholly here; raise ContentMissing when it isn't."""
@@ -120,12 +122,12 @@ class HfCache:
 
     async def pin_ls(self) -> frozenset[Cid]:
         """Return pins of single CIDs and of snapshots with an owner."""
-        return await asyncio.to_thread(self._all_pins)
+        return await self._look(self._all_pins)
 
     async def dag_import(self, car: CarSource) -> int:
         """Take a DAG in: as a snapshot of the cache when its manifest is here, else block by block."""
         self._check_writable()
-        manifest = await asyncio.to_thread(self._manifest_of, car.tree.root)
+        manifest = await self._look(lambda: self._manifest_of(car.tree.root))
         if manifest:
             return await import_snapshot(self._store, manifest, car.open(), self.name)
         written = 0
@@ -137,7 +139,6 @@ class HfCache:
 
     async def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield the CAR of a DAG, depth first with repeats."""
-        await asyncio.to_thread(self._index.refresh)
         if not await self.has(cid):
             raise ContentMissing(f"{self.name}: {cid} is not in the store")
         async for section in in_thread(lambda: self._export(cid)):
@@ -209,6 +210,13 @@ class HfCache:
             raise BlockMismatch(
                 f"a block in {self.name}", expected=cid, actual=actual, source=self.name, path=path, block=index
             )
+
+    async def _look(self, look: Callable[[], T]) -> T:
+        """Read in a thread; a folder that can't be read is a backend that does not answer."""
+        try:
+            return await asyncio.to_thread(look)
+        except OSError as error:
+            raise BackendUnavailable(f"{self.name}: {error.strerror}: {error.filename}") from error
 
     async def _write(self, write: Callable[[], object]) -> None:
         self._check_writable()

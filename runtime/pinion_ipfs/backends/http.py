@@ -32,7 +32,7 @@ Token = str | Callable[[str], str]  # a bearer token, or who gives it for a base
 
 
 class HttpClient:
-    """Requests to one base URL. The session belongs to the loop that first uses it.
+    """Requests to one base URL. Each loop that uses it has a session of its own, and one at a time does.
 
     A token that is given for the URL is asked for with each request, in a thread: it may have changed, and may be refused.
     A stream that is silent for `stall_seconds` is dropped. With a policy the URL is somebody else's: each address is judged as
@@ -61,6 +61,8 @@ class HttpClient:
         self._proxy = "" if direct else proxy_for(base_url)
         self._encrypted = base_url.startswith("https:")
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # that of the session
+        self._left: list[aiohttp.ClientSession] = []
 
     @asynccontextmanager
     async def request(
@@ -136,6 +138,11 @@ class HttpClient:
         return "no answer in time" if isinstance(error, TimeoutError) else explain(error, self.base_url)
 
     def _open_session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # After a fork it is the parent's: to close one of its sockets here would take it from the epoll that both share.
+            self._left += [self._session] if self._session is not None and not self._session.closed else []
+            self._loop, self._session = loop, None
         if self._session is None or self._session.closed:
             connector = None
             if self._policy is not None:

@@ -55,7 +55,7 @@ class IpfsKit:
         self._child = JsonChild((sys.executable, "-m", "pinion_ipfs.backends.ipfs_kit_child"), environment)
         self.state: KitState | None = None  # as last probed
         self._reason = ""
-        self._probing = asyncio.Lock()
+        self._probing: tuple[asyncio.AbstractEventLoop | None, asyncio.Lock] = (None, asyncio.Lock())
 
     @property
     def installed(self) -> bool:
@@ -64,7 +64,7 @@ class IpfsKit:
 
     async def probe(self) -> Health:
         """Add random bytes, read them back and compare; ask for others that nobody has added."""
-        async with self._probing:
+        async with self._probe_at_a_time():
             return await self._probe()
 
     async def _probe(self) -> Health:
@@ -198,9 +198,15 @@ class IpfsKit:
         """End the child."""
         await self._child.close()
 
+    def _probe_at_a_time(self) -> asyncio.Lock:
+        loop = asyncio.get_running_loop()
+        if self._probing[0] is not loop:  # in a child that was forked nobody would give back the parent's
+            self._probing = (loop, asyncio.Lock())
+        return self._probing[1]
+
     async def _check_usable(self) -> None:
         """Raise BackendUnavailable with what the probe found; the first operation makes one, and later ones believe it."""
-        async with self._probing:
+        async with self._probe_at_a_time():
             if self.state is None:
                 await self._probe()
         if self.state is not KitState.USABLE:

@@ -18,17 +18,20 @@ class ChildFailed(Exception):
 
 
 class JsonChild:
-    """`command` is started with the first request. One request is under way at a time."""
+    """`command` is started with the first request, for each loop that asks. One request is under way at a time."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._command, self._environment = list(command), dict(environment)
         self._turn = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._left: list[object] = []
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._complaint = b""
 
     async def ask(self, request: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
         """Return the answer; raise TimeoutError after `seconds`, and ChildFailed for a child that ended or says no JSON."""
+        self._enter()
         async with self._turn:
             whole = False
             try:
@@ -42,8 +45,16 @@ class JsonChild:
 
     async def close(self) -> None:
         """End the child."""
+        self._enter()
         async with self._turn:
             await self._end()
+
+    def _enter(self) -> None:
+        """Leave what another loop has started alone: after a fork it is the parent's, which goes on talking to it."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._left += [self._process, self._reading] if self._process is not None else []
+            self._loop, self._process, self._reading, self._turn = loop, None, None, asyncio.Lock()
 
     async def _exchange(self, line: bytes) -> dict[str, Any]:
         process = await self._started()

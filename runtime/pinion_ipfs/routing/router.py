@@ -8,12 +8,22 @@ from typing import Any, TypeVar, cast
 from ..backends.base import Attempt, Backend, Capability, DagStat, Health, Receipt
 from ..backends.breaker import BreakerSettings, Circuit, CircuitState
 from ..content.cid import Cid
-from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
+from ..errors import (
+    BackendUnavailable,
+    BlockMismatch,
+    ContentError,
+    ContentMissing,
+    MalformedCar,
+    PinFailed,
+    StorageFilled,
+    StoreInaccessible,
+)
 
 T = TypeVar("T")
 
 # What another backend may do better. A caller's mistake (a bad CID, a directory where a file was meant) is none of these.
-FALLBACK_ERRORS = (BackendUnavailable, BlockMismatch, MalformedCar, PinFailed)
+_OF_A_STORE = (StorageFilled, StoreInaccessible)  # of one place: another may have room
+FALLBACK_ERRORS = (BackendUnavailable, BlockMismatch, MalformedCar, PinFailed, *_OF_A_STORE)
 
 _FROM_GOOD_TO_BAD = (CircuitState.CLOSED, CircuitState.HALF_OPEN, CircuitState.OPEN)
 
@@ -138,6 +148,19 @@ class Router:
         if failure:
             raise failure
 
+    async def pin_ls(self) -> frozenset[Cid]:
+        """Return what is pinned in any backend that keeps pins; raise the first error after all were asked."""
+        found: frozenset[Cid] = frozenset()
+        failure: ContentError | None = None
+        for backend in self.able(Capability.PIN):
+            try:
+                found |= await self._first([backend], "pin_ls", lambda each: each.pin_ls())
+            except BackendUnavailable as error:
+                failure = failure or error
+        if failure:
+            raise failure
+        return found
+
     async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield the verified bytes of a file; when a backend fails on the way, the next one goes on where it stopped."""
         started, done = time.monotonic(), 0
@@ -225,6 +248,8 @@ def _best_error(operation: str, cid: Cid | None, attempts: Sequence[Attempt], er
     what = f"{operation} {cid}" if cid else operation
     if not attempts:
         return BackendUnavailable(f"{what}: no backend can do this")
+    if len(attempts) == 1 and errors and isinstance(errors[0], _OF_A_STORE):
+        return errors[0]  # there is no other: its reason says what to do
     told = "; ".join(map(_told, attempts))
     if errors and all(isinstance(error, ContentMissing) for error in errors) and len(errors) == len(attempts):
         return ContentMissing(f"{what}: {told}")

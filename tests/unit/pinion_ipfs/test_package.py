@@ -22,7 +22,7 @@ def test_importing_it_costs_no_http_client() -> None:
 
 @pytest.mark.parametrize("name", pinion_ipfs.__all__)
 def test_every_name_is_brought_when_it_is_asked_for(name: str) -> None:
-    assert getattr(pinion_ipfs, name).__name__ == name
+    assert getattr(getattr(pinion_ipfs, name), "__name__", name) == name  # a number has none
     assert name in dir(pinion_ipfs)
 
 

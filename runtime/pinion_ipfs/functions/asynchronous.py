@@ -1,0 +1,126 @@
+"""The functions for programs on a loop of their own: the same names, and the same backends as the synchronous ones."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from . import operations
+from .arguments import ADD_PATH, IMPORT_FILE, MAX_BLOCK, MAX_BYTES, check_chunker, check_data, parse_cid, parse_codec
+from .call import bring, bring_each
+from .cars import ReadCar
+from .operations import Stat
+from .registry import Given
+
+
+async def add_bytes(data: bytes, *, pin: bool = True, backend: Given | None = None, deps: object | None = None) -> str:
+    """Add a file and return its CID; MAX_BYTES at most."""
+    content = check_data(data, MAX_BYTES, ADD_PATH)
+    return await bring(backend, deps, lambda router: operations.add_bytes(router, content, pin))
+
+
+async def cat(cid: str, *, backend: Given | None = None, deps: object | None = None) -> bytes:
+    """Return the verified bytes of a file of MAX_BYTES at most."""
+    root = parse_cid(cid)
+    return await bring(backend, deps, lambda router: operations.cat(router, root))
+
+
+async def pin(cid: str, *, backend: Given | None = None, deps: object | None = None) -> None:
+    """Keep a DAG in the first backend that has it as a whole; raise ContentMissing when none has."""
+    root = parse_cid(cid)
+    await bring(backend, deps, lambda router: operations.pin(router, root))
+
+
+async def unpin(cid: str, *, backend: Given | None = None, deps: object | None = None) -> None:
+    """Give up our pin in every backend; no error when there is none."""
+    root = parse_cid(cid)
+    await bring(backend, deps, lambda router: router.unpin(root))
+
+
+async def block_put(data: bytes, *, codec: str = "raw", backend: Given | None = None, deps: object | None = None) -> str:
+    """Store a block of 1 MiB at most, "raw" or "dag-pb", and return its CID."""
+    number, block = parse_codec(codec), check_data(data, MAX_BLOCK, ADD_PATH)
+    return await bring(backend, deps, lambda router: operations.block_put(router, block, number))
+
+
+async def block_get(cid: str, *, backend: Given | None = None, deps: object | None = None) -> bytes:
+    """Return one verified block."""
+    root = parse_cid(cid)
+    return await bring(backend, deps, lambda router: router.block_get(root))
+
+
+async def add_path(
+    path: str | os.PathLike[str],
+    *,
+    recursive: bool = True,
+    pin: bool = True,
+    chunker: str | None = None,
+    backend: Given | None = None,
+    deps: object | None = None,
+) -> str:
+    """Add a file or a directory of any size and return its CID."""
+    check_chunker(chunker)
+    place = Path(path)
+    return await bring(backend, deps, lambda router: operations.add_path(router, place, recursive, pin))
+
+
+async def get_to_path(
+    cid: str, *, output_path: str | os.PathLike[str], backend: Given | None = None, deps: object | None = None
+) -> None:
+    """Write a file or a directory to a new place, each block verified."""
+    root, target = parse_cid(cid), Path(output_path)
+    await bring(backend, deps, lambda router: operations.get_to_path(router, root, target))
+
+
+async def ls(cid: str, *, backend: Given | None = None, deps: object | None = None) -> list[str]:
+    """Return the names in a directory."""
+    root = parse_cid(cid)
+    return await bring(backend, deps, lambda router: operations.ls(router, root))
+
+
+async def dag_export(cid: str, *, backend: Given | None = None, deps: object | None = None) -> bytes:
+    """Return a verified CAR of MAX_BYTES at most."""
+    root = parse_cid(cid)
+    return await bring(backend, deps, lambda router: operations.dag_export(router, root))
+
+
+async def dag_import(car: bytes, *, pin: bool = True, backend: Given | None = None, deps: object | None = None) -> str:
+    """Add what a CAR of MAX_BYTES at most holds, and return its root."""
+    read = ReadCar.of_bytes(check_data(car, MAX_BYTES, IMPORT_FILE))
+    return await bring(backend, deps, lambda router: operations.dag_import(router, read, pin))
+
+
+async def dag_import_file(
+    path: str | os.PathLike[str], *, pin: bool = True, backend: Given | None = None, deps: object | None = None
+) -> str:
+    """Add what a CAR in a file holds, whatever its size, and return its root."""
+    read = ReadCar.of_file(Path(path))
+    return await bring(backend, deps, lambda router: operations.dag_import(router, read, pin))
+
+
+async def has(cid: str, *, backend: Given | None = None, deps: object | None = None) -> bool:
+    """Tell whether a backend has a block."""
+    root = parse_cid(cid)
+    return await bring(backend, deps, lambda router: operations.has(router, root))
+
+
+async def stat(cid: str, *, backend: Given | None = None, deps: object | None = None) -> Stat:
+    """Return the blocks and bytes of a DAG that one backend has as a whole."""
+    root = parse_cid(cid)
+    return await bring(backend, deps, lambda router: operations.stat(router, root))
+
+
+async def pin_ls(*, backend: Given | None = None, deps: object | None = None) -> list[str]:
+    """Return what is pinned in any of the backends."""
+    return await bring(backend, deps, lambda router: operations.pin_ls(router))
+
+
+def cat_stream(cid: str, *, backend: Given | None = None, deps: object | None = None) -> AsyncIterator[bytes]:
+    """Yield the verified bytes of a file of any size."""
+    root = parse_cid(cid)
+    return bring_each(backend, deps, lambda router: router.cat(root))
+
+
+def dag_export_stream(cid: str, *, backend: Given | None = None, deps: object | None = None) -> AsyncIterator[bytes]:
+    """Yield a verified CAR of any size."""
+    root = parse_cid(cid)
+    return bring_each(backend, deps, lambda router: operations.dag_export_stream(router, root))
