@@ -61,7 +61,7 @@ class OtherBytes(InMemory):
 
 class NoBytes(InMemory):
     def block_get(self, cid: str) -> bytes:
-        return "text"  # type: ignore[return-value]  # a lie
+        return "text"  # type: ignore[return-value]  # an object of others that breaks its promise
 
 
 class Down(InMemory):

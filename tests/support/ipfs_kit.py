@@ -51,7 +51,7 @@ _LIES = {
     ),
     "other bytes": "def get(self, cid, **kwargs):\n    return (self.home / cid).read_bytes().decode(errors='replace').encode()",
     "made-up content": (
-        "def get(self, cid, **kwargs):\n    path = self.home / cid\n    return path.read_bytes() if path.exists() else b'mock'"
+        "def get(self, cid, **kwargs):\n    path = self.home / cid\n    return path.read_bytes() if path.exists() else b'made'"
     ),
     "failures": 'def add(self, content, **kwargs):\n    return {"success": False, "error": "no daemon"}',
     "the user's token": (

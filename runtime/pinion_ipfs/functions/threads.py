@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -14,19 +15,17 @@ async def in_daemon_thread(work: Callable[[], T], seconds: float) -> T:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
-    def tell(how: Callable[[Any], None], what: object) -> None:
+    def tell(end: Callable[[], None]) -> None:
         if not done.done():
-            how(what)
+            end()
 
     def run() -> None:
         try:
-            result = work()
+            end = partial(done.set_result, work())
         except BaseException as error:  # whatever it is, the waiting call ends
-            how, what = done.set_exception, _carried(error)
-        else:
-            how, what = done.set_result, result  # type: ignore[assignment]  # one of two pairs
+            end = partial(done.set_exception, _carried(error))
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(tell, how, what)
+            loop.call_soon_threadsafe(tell, end)
 
     threading.Thread(target=run, name="pinion-ipfs-call", daemon=True).start()
     async with asyncio.timeout(seconds):

@@ -139,22 +139,19 @@ class Router:
 
     async def unpin(self, cid: Cid) -> None:
         """Give up a pin in every backend that keeps pins; raise the first error after all were asked."""
-        failure: ContentError | None = None
-        for backend in self.able(Capability.PIN):
-            try:
-                await self._first([backend], "unpin", lambda each: each.unpin(cid), cid)
-            except BackendUnavailable as error:
-                failure = failure or error
-        if failure:
-            raise failure
+        await self._each("unpin", lambda backend: backend.unpin(cid), cid)
 
     async def pin_ls(self) -> frozenset[Cid]:
         """Return what is pinned in any backend that keeps pins; raise the first error after all were asked."""
-        found: frozenset[Cid] = frozenset()
+        return frozenset().union(*await self._each("pin_ls", lambda backend: backend.pin_ls()))
+
+    async def _each(self, operation: str, call: Callable[[Backend], Awaitable[T]], cid: Cid | None = None) -> list[T]:
+        """Return what every backend that keeps pins gives; raise the first error after all were asked."""
+        found: list[T] = []
         failure: ContentError | None = None
         for backend in self.able(Capability.PIN):
             try:
-                found |= await self._first([backend], "pin_ls", lambda each: each.pin_ls())
+                found.append(await self._first([backend], operation, call, cid))
             except BackendUnavailable as error:
                 failure = failure or error
         if failure:

@@ -28,4 +28,4 @@ def test_every_name_is_brought_when_it_is_asked_for(name: str) -> None:
 
 def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'pinion_ipfs' has no attribute 'nothing'"):
-        getattr(pinion_ipfs, "nothing")  # noqa: B009
+        getattr(pinion_ipfs, "nothing")  # noqa: B009 - mypy refuses the attribute itself

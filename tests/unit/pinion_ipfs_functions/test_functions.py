@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -165,8 +166,8 @@ def test_more_than_the_bound_is_refused_and_the_twin_named(cache: HfCache) -> No
 
 MISTAKES: dict[str, tuple[Callable[[list[object], Path], object], type[Exception]]] = {
     "no CID": (lambda to, path: ipfs.cat("hello", backend=to), ipfs.InvalidCid),
-    "no text": (lambda to, path: ipfs.pin(3, backend=to), TypeError),  # type: ignore[arg-type]
-    "text for bytes": (lambda to, path: ipfs.add_bytes("text", backend=to), TypeError),  # type: ignore[arg-type]
+    "no text": (lambda to, path: ipfs.pin(cast(Any, 3), backend=to), TypeError),
+    "text for bytes": (lambda to, path: ipfs.add_bytes(cast(Any, "text"), backend=to), TypeError),
     "a codec": (lambda to, path: ipfs.block_put(b"", codec="dag-json", backend=to), ValueError),
     "a chunker": (lambda to, path: ipfs.add_path(path, chunker="size-262144", backend=to), ValueError),
     "not recursive": (lambda to, path: ipfs.add_path(path, recursive=False, backend=to), IsADirectoryError),

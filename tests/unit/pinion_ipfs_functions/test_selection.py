@@ -30,7 +30,9 @@ def test_what_was_chosen_has_the_functions_and_is_taken_as_a_backend(tmp_path: P
     cid = chosen.add_bytes(b"data")
     assert chosen.cat(cid) == ipfs.cat(cid, backend=chosen) == b"data"
     assert chosen.pin_ls() == [cid]
-    assert not ipfs.get_last_backend_selection().degraded  # type: ignore[union-attr]
+    selection = ipfs.get_last_backend_selection()
+    assert selection is not None
+    assert not selection.degraded
 
 
 def test_none_is_an_error_that_tells_of_each() -> None:

@@ -74,6 +74,9 @@ def test_layers_that_read_the_same_are_one_product_and_compute_as_before(bias: b
         assert reorder_linear_layers(model, compute, 1e-4, ROOM) == ""
         found = [model(text) for text in texts]
     assert [kinds(block) for block in model.blocks] == [PARTS, PARTS]
+    block: Any = model.blocks[0]
+    assert (block.q.weight.dtype, block.q.weight.device.type) == (torch.float32, "cpu"), "as models ask of a layer"
+    assert (block.out.weight.dtype, block.out.weight.shape) == (torch.float32, (16, 64))
     for one, other in zip(wanted, found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 

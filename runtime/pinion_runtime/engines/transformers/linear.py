@@ -105,7 +105,7 @@ def reorder_linear_layers(model: nn.Module, compute: Callable[[], Tensor], toler
 
 def _is_supported(weight: Tensor) -> bool:
     """Tell whether oneDNN computes with weights of this type here."""
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call] # torch types it not
         return False
     half = {
         torch.bfloat16: torch.ops.mkldnn._is_mkldnn_bf16_supported,
