@@ -10,6 +10,7 @@ from dataclasses import dataclass
 _CHUNK = 65536
 _COMPLAINT_BYTES = 4096
 _REAP_SECONDS = 5.0
+_REST_SECONDS = 1.0  # to take what a killed program has left in its pipe
 
 
 class TooMuch(Exception):
@@ -68,6 +69,8 @@ async def run_child(
         for task in (feeding, complaints):
             if task is not None and not task.done():
                 task.cancel()
+        with contextlib.suppress(TimeoutError):  # somebody who left the session may hold it
+            await asyncio.wait_for(_tail(process.stdout), _REST_SECONDS)  # a pipe with something unread in it stays open
         await asyncio.wait_for(process.wait(), _REAP_SECONDS)
 
 

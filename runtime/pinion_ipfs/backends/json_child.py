@@ -10,6 +10,7 @@ from typing import Any
 
 _LONGEST = 8 * 1024 * 1024  # bytes of one answer: a block of 2 MiB in base64 and more
 _REAP_SECONDS = 5.0
+_REST_SECONDS = 1.0  # to take what a killed child has left in its pipe
 _COMPLAINT_BYTES = 4096
 
 
@@ -115,6 +116,9 @@ class JsonChild:
             os.killpg(process.pid, signal.SIGKILL)
         if process.stdin is not None:
             process.stdin.close()
+        assert process.stdout is not None
+        with contextlib.suppress(TimeoutError):  # somebody who left the session may hold it
+            await asyncio.wait_for(process.stdout.read(), _REST_SECONDS)  # a pipe with something unread in it stays open
         await asyncio.wait_for(process.wait(), _REAP_SECONDS)
         if self._reading is not None:
             self._reading.cancel()

@@ -1,6 +1,7 @@
 """What calls itself `ipfs` and answers otherwise: each call ends with an error of ours, in time, and no process stays."""
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator
 from functools import partial
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pinion_ipfs.backends.child import run_child
+from pinion_ipfs.backends.child import TooMuch, run_child
 from pinion_ipfs.backends.kubo_cli import KuboCli
 from pinion_ipfs.content.cid import RAW, Cid
 from pinion_ipfs.errors import BackendUnavailable, BlockMismatch, ContentMissing
@@ -77,6 +78,14 @@ async def test_a_repository_that_another_process_has_is_waited_for(tmp_path: Pat
     held.touch()
     with pytest.raises(BackendUnavailable, match="another process works on the repository, and there is no daemon to ask"):
         await kubo_of(tmp_path, script, timeout=4).block_get(CID)  # a busy machine takes a second for one try
+
+
+def test_of_a_child_that_wrote_too_much_no_pipe_stays_open() -> None:
+    """What it leaves open is told when it is collected, which fails a test."""
+    for _ in range(300):
+        with pytest.raises(TooMuch):
+            asyncio.run(run_child(["/bin/sh", "-c", "yes"], seconds=60, most=10))
+    gc.collect()
 
 
 async def test_a_child_that_reads_no_further_and_a_stream_that_fails(tmp_path: Path) -> None:
