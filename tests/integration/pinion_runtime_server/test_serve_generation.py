@@ -50,10 +50,13 @@ class Oracle:
         return self._continue(self.tokenizer(text)["input_ids"], tokens)
 
     def _continue(self, ids: list[int], tokens: int) -> str:
+        return str(self.tokenizer.decode(self.continued(ids, tokens)))
+
+    def continued(self, ids: list[int], tokens: int) -> list[int]:
+        """Return the ids that follow these, greedy."""
         with torch.inference_mode():
             found = self.model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=tokens, pad_token_id=1)
-        new = found[0, len(ids) :].tolist()
-        return str(self.tokenizer.decode([number for number in new if number != END]))
+        return [number for number in found[0, len(ids) :].tolist() if number != END]
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +194,17 @@ def test_ids_are_a_prompt(served: Served, oracle: Oracle) -> None:
     assert ask(served, prompt=[ids, ids]).json()["usage"]["prompt_tokens"] == 2 * len(ids)
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_prompt_that_ends_inside_a_character_is_no_part_of_the_answer(served: Served, oracle: Oracle, stream: bool) -> None:
+    ids = oracle.tokenizer("spool \N{GRINNING FACE}", add_special_tokens=False)["input_ids"]
+    assert len(ids) > len(oracle.tokenizer("spool", add_special_tokens=False)["input_ids"]) + 2, "the character is one token"
+    answer = ask(served, prompt=ids[:-1], max_tokens=12, stream=stream)
+    parts = events(answer)[:-1] if stream else [answer.json()]
+    texts = [part["choices"][0]["text"] for part in parts]
+    ids_of_answer = oracle.continued(ids[:-1], 12)
+    assert "".join(texts) == oracle.tokenizer.decode(ids_of_answer), texts
+
+
 def test_a_prompt_is_echoed(served: Served, oracle: Oracle) -> None:
     whole = ask(served, echo=True).json()["choices"][0]["text"]
     assert whole == "The kettle" + oracle.complete("The kettle", 8)
@@ -258,6 +272,18 @@ def test_a_prompt_that_came_before_is_not_computed_again(served: Served) -> None
     assert usage["prompt_tokens_details"]["cached_tokens"] >= usage["prompt_tokens"] - 1
 
 
+def test_a_history_may_have_empty_and_parted_messages(served: Served, oracle: Oracle) -> None:
+    parts = [{"type": "text", "text": "The kettle"}, {"type": "text", "text": " sings"}]
+    history: list[Any] = [
+        {"role": "user", "content": "Tea?"},
+        {"role": "assistant", "content": None, "tool_calls": []},
+        {"role": "user", "content": parts},
+    ]
+    plain = [history[0], {"role": "assistant", "content": ""}, {"role": "user", "content": "The kettle sings"}]
+    answer = ask(served, "/v1/chat/completions", messages=history)
+    assert answer.json()["choices"][0]["message"]["content"] == oracle.chat(plain, 8), answer.text
+
+
 @pytest.mark.parametrize(
     ("path", "fields", "param", "words"),
     [
@@ -277,6 +303,12 @@ def test_a_prompt_that_came_before_is_not_computed_again(served: Served) -> None
             "list of objects",
         ),
         ("/v1/chat/completions", {"tools": [{"type": "function"}]}, "tools", "tools"),
+        (
+            "/v1/chat/completions",
+            {"messages": [{"role": "user", "content": [{"type": "smell", "smell": "tea"}]}]},
+            "messages[0].content[0]",
+            "smell",
+        ),
         ("/v1/chat/completions", {"max_tokens": 5, "max_completion_tokens": 9}, "max_completion_tokens", "twice"),
         ("/v1/chat/completions", {"chat_template_kwargs": {"messages": []}}, "chat_template_kwargs.messages", "not taken"),
     ],
