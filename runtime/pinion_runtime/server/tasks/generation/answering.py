@@ -46,6 +46,8 @@ class Answers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Give up what is not finished, and count what came."""
         self._held.close()
+        if not self._prompts:  # refused: there is nothing to count
+            return
         metrics, usage = self._metrics, self.usage
         metrics.tokens.labels(metrics.model, "in").inc(usage.prompt_tokens)
         metrics.tokens.labels(metrics.model, "out").inc(usage.completion_tokens)
@@ -63,8 +65,9 @@ class Answers:
             requests.append(to_generate(prompt, options, self._serving, caller, where=where))
         for index, (prompt, request) in enumerate(zip(prompts, requests, strict=True)):
             first = index * options.n
-            answers = [Decoding(first + choice, prompt, options, tokenizer) for choice in range(options.n)]
             generation = self._submit(request, field) if options.max_tokens != 0 else None
+            # After it: most requests of an overload are refused there, and a decoder reads its whole prompt first.
+            answers = [Decoding(first + choice, prompt, options, tokenizer) for choice in range(options.n)]
             self._prompts.append(_Prompt(generation, answers, len(prompt)))
 
     def _submit(self, request: Generate, field: str) -> Generation:
