@@ -21,8 +21,9 @@ from ..content.tree import list_directory
 from ..content.unixfs import FileHasher, FileLayout, TreeLayout, layout_files, layout_tree
 from ..errors import CidMismatch, DigestMismatch, PinFailed, StoreInaccessible, UnreadableSource
 from ..hub import adapters, quantization
-from ..hub.listing import HubFile, Listing, pointer_oid, select
-from ..hub.manifest import FolderManifest, ManifestFile
+from ..hub.listing import HubFile, Listing, select
+from ..hub.manifest import Manifest, ManifestFile
+from ..hub.trees import tree_file
 from ..progress import Progress, ProgressMeter
 from ..routing.router import Router
 from ..store.files import write_atomically
@@ -45,7 +46,7 @@ class FolderSnapshot:
     file_count: int
     files: Mapping[str, Path]  # where each lies, by path in the model
     tree: TreeLayout
-    manifest: FolderManifest
+    manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +164,7 @@ class FolderFetcher:
         def record(file: HubFile) -> ManifestFile:
             layout, sha256 = _hash_file(places[file.path], read)
             layouts[file.path] = layout
-            # As the hub names a large file, whatever its size: by sha256, for nobody has announced another hash.
-            return ManifestFile(HubFile(file.path, layout.size, pointer_oid(sha256, layout.size), sha256), sha256, layout.cid)
+            return ManifestFile(tree_file(file.path, layout.size, sha256), sha256, layout.cid)
 
         layouts: dict[str, FileLayout] = {}
         counting = Lock()
@@ -172,7 +172,7 @@ class FolderFetcher:
             with ThreadPoolExecutor(_MAX_THREADS, "pinion-folder") as pool:
                 entries = tuple(pool.map(record, listing.files))
             tree = layout_tree(layouts)
-            manifest = FolderManifest(tree.root, entries)
+            manifest = Manifest.of_tree(tree.root, entries)
             manifest_cid = manifest.cid
             path = self._show(places)
         except OSError as error:

@@ -14,6 +14,7 @@ from ..content.unixfs import layout_leaves
 from ..errors import InvalidRepository, UnsupportedDag
 from .identity import Commit, RepoId
 from .listing import HubFile, Listing
+from .trees import tree_commit, tree_repo, tree_root
 
 MAX_BYTES = 32 * 1024 * 1024  # 100,000 files with paths of 60 bytes
 _VERSION = 1
@@ -31,12 +32,20 @@ class ManifestFile:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A repository at a commit, its selected files sorted by path, and the CID of the directory that holds them."""
+    """A repository at a commit, its selected files sorted by path, and the CID of the directory that holds them.
+
+    That of a tree which no hub's repository names says null for both: the root alone names it.
+    """
 
     repo: RepoId
     commit: Commit
     root: Cid
     files: tuple[ManifestFile, ...]
+
+    @classmethod
+    def of_tree(cls, root: Cid, files: tuple[ManifestFile, ...]) -> Self:
+        """Make that of a tree of no repository."""
+        return cls(tree_repo(root), tree_commit(root), root, files)
 
     @property
     def listing(self) -> Listing:
@@ -50,6 +59,8 @@ class Manifest:
 
     def encode(self) -> bytes:
         """Return the canonical JSON; raise UnsupportedDag when it is too long."""
+        if tree_root(self.repo, self.commit) is not None:
+            return _encode(None, None, self.root, self.files)
         return _encode(str(self.repo), str(self.commit), self.root, self.files)
 
     @classmethod
@@ -59,35 +70,17 @@ class Manifest:
             value: dict[str, Any] = json.loads(data)
             if value["version"] != _VERSION:
                 raise UnsupportedDag(f"manifest version {str(value['version'])[:40]!r}: this program knows {_VERSION} only")
-            manifest = cls(
-                RepoId.parse(value["repo"]),
-                Commit.parse(value["commit"]),
-                Cid.parse(value["root"]),
-                tuple(_decode_file(entry) for entry in value["files"]),
-            )
+            root, files = Cid.parse(value["root"]), tuple(_decode_file(entry) for entry in value["files"])
+            if value["repo"] is None and value["commit"] is None:
+                manifest = cls.of_tree(root, files)
+            else:
+                manifest = cls(RepoId.parse(value["repo"]), Commit.parse(value["commit"]), root, files)
             paths = [file.path for file in manifest.listing.files]
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, InvalidRepository) as error:
             raise UnsupportedDag(f"not a manifest: {str(error)[:200]}") from error
         if not paths or [file.hub.path for file in manifest.files] != paths or manifest.encode() != data:
             raise UnsupportedDag("not a manifest in canonical form")
         return manifest
-
-
-@dataclass(frozen=True, slots=True)
-class FolderManifest:
-    """What a local folder was found to hold. It is of no repository and has no commit, and says so."""
-
-    root: Cid
-    files: tuple[ManifestFile, ...]
-
-    @property
-    def cid(self) -> Cid:
-        """Return the address of the manifest's own bytes."""
-        return cid_of(self.encode())
-
-    def encode(self) -> bytes:
-        """Return the canonical JSON, with null for repository and commit; raise UnsupportedDag when it is too long."""
-        return _encode(None, None, self.root, self.files)
 
 
 def blocks_of(data: bytes) -> dict[Cid, bytes]:

@@ -12,6 +12,7 @@ from pinion_ipfs.errors import UnsupportedDag
 from pinion_ipfs.hub.identity import Commit, RepoId
 from pinion_ipfs.hub.listing import HubFile
 from pinion_ipfs.hub.manifest import MAX_BYTES, Manifest, ManifestFile, blocks_of, read_manifest
+from pinion_ipfs.hub.trees import tree_commit, tree_repo
 
 MIB = 1024 * 1024
 EMPTY = encode_node([], DIRECTORY_DATA)
@@ -54,6 +55,29 @@ def test_a_bad_entry_is_refused(key: str, value: object) -> None:
     content["files"][0][key] = value
     with pytest.raises(UnsupportedDag):
         Manifest.decode(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def tree_of(manifest: Manifest) -> dict[str, object]:
+    value: dict[str, object] = json.loads(Manifest.of_tree(manifest.root, manifest.files).encode())
+    return value
+
+
+def test_that_of_a_tree_names_neither_repository_nor_commit_and_is_read_again() -> None:
+    manifest = Manifest.of_tree(make_manifest().root, make_manifest().files)
+    assert (manifest.repo, manifest.commit) == (tree_repo(manifest.root), tree_commit(manifest.root))
+    data = manifest.encode()
+    assert (json.loads(data)["repo"], json.loads(data)["commit"]) == (None, None)
+    assert Manifest.decode(data) == manifest
+
+
+@pytest.mark.parametrize("key", ["repo", "commit"])
+def test_a_tree_s_that_names_only_one_of_both_or_another_root_is_refused(key: str) -> None:
+    manifest = make_manifest()
+    root = Cid.of_block(DAG_PB, b"another root")
+    named = {"repo": str(tree_repo(root)), "commit": str(tree_commit(root))}
+    for content in (tree_of(manifest) | {key: named[key]}, tree_of(manifest) | named):
+        with pytest.raises(UnsupportedDag, match="not a manifest"):
+            Manifest.decode(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b'{"version":2}'])
