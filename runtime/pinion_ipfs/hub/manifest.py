@@ -34,7 +34,8 @@ class ManifestFile:
 class Manifest:
     """A repository at a commit, its selected files sorted by path, and the CID of the directory that holds them.
 
-    That of a tree which no hub's repository names says null for both: the root alone names it.
+    That of a tree which no hub's repository names says null for both: the root alone names it. Where a tree's files have another
+    root under our profile than their maker's, its name is said, as a repository's is.
     """
 
     repo: RepoId
@@ -59,7 +60,7 @@ class Manifest:
 
     def encode(self) -> bytes:
         """Return the canonical JSON; raise UnsupportedDag when it is too long."""
-        if tree_root(self.repo, self.commit) is not None:
+        if tree_root(self.repo, self.commit) == self.root:
             return _encode(None, None, self.root, self.files)
         return _encode(str(self.repo), str(self.commit), self.root, self.files)
 

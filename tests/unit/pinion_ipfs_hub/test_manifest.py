@@ -70,14 +70,20 @@ def test_that_of_a_tree_names_neither_repository_nor_commit_and_is_read_again() 
     assert Manifest.decode(data) == manifest
 
 
-@pytest.mark.parametrize("key", ["repo", "commit"])
-def test_a_tree_s_that_names_only_one_of_both_or_another_root_is_refused(key: str) -> None:
-    manifest = make_manifest()
+def test_that_of_a_tree_of_another_layout_says_its_name() -> None:
     root = Cid.of_block(DAG_PB, b"another root")
-    named = {"repo": str(tree_repo(root)), "commit": str(tree_commit(root))}
-    for content in (tree_of(manifest) | {key: named[key]}, tree_of(manifest) | named):
+    manifest = replace(make_manifest(), repo=tree_repo(root), commit=tree_commit(root))
+    assert json.loads(manifest.encode())["repo"] == f"ipfs/{root}"
+    assert Manifest.decode(manifest.encode()) == manifest
+
+
+def test_one_that_says_it_in_another_way_is_refused() -> None:
+    manifest = make_manifest()
+    named: dict[str, object] = {"repo": str(tree_repo(manifest.root)), "commit": str(tree_commit(manifest.root))}
+    for content in ({"repo": named["repo"]}, {"commit": named["commit"]}, named):
         with pytest.raises(UnsupportedDag, match="not a manifest"):
-            Manifest.decode(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+            encoded = tree_of(manifest) | content
+            Manifest.decode(json.dumps(encoded, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b'{"version":2}'])
