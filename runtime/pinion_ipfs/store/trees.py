@@ -56,20 +56,15 @@ def store_files(store: Store, places: Mapping[str, Path], on_bytes: Callable[[in
     what, needed = f"{len(places)} files into {store.cache_dir}", sum(sizes.values())
     if not store.writable:
         raise StoreInaccessible(f"{store.hf_home} can't be written by user {os.geteuid()}")
-    if not store.has_room(needed):
-        raise InsufficientStorage(what, needed_bytes=needed, available_bytes=store.free_bytes())
-    with store.staging_session():
-        copies: dict[str, _Copy] = {}
-        try:
-            copies = _copy_all(store, places, on_bytes)
-            return _publish(store, copies)
-        except OSError as error:
-            if error.errno in _FULL:
-                raise StorageFilled(what, needed_bytes=needed, available_bytes=store.free_bytes()) from error
-            raise StoreInaccessible(f"{error.filename or store.cache_dir}: {error.strerror or error}") from error
-        finally:
-            for copy in copies.values():
-                copy.staged.unlink(missing_ok=True)
+    try:
+        if not store.has_room(needed):
+            raise InsufficientStorage(what, needed_bytes=needed, available_bytes=store.free_bytes())
+        with store.staging_session():
+            return _store(store, places, on_bytes)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFilled(what, needed_bytes=needed, available_bytes=store.free_bytes()) from error
+        raise StoreInaccessible(f"{error.filename or store.cache_dir}: {error.strerror or error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +72,15 @@ class _Copy:
     staged: Path
     layout: FileLayout
     sha256: str
+
+
+def _store(store: Store, places: Mapping[str, Path], on_bytes: Callable[[int], None]) -> StoredTree:
+    copies = _copy_all(store, places, on_bytes)
+    try:
+        return _publish(store, copies)
+    finally:
+        for copy in copies.values():
+            copy.staged.unlink(missing_ok=True)
 
 
 def _copy_all(store: Store, places: Mapping[str, Path], on_bytes: Callable[[int], None]) -> dict[str, _Copy]:
@@ -128,7 +132,8 @@ def copy_hashing(source: Path, target: Path, on_bytes: Callable[[int], None], st
         before = os.fstat(reading.fileno())
         cloned = _clone(reading.fileno(), writing.fileno())
         origin = writing if cloned else reading
-        while not stop.is_set() and (count := origin.readinto(buffer)):
+        # One that grows might have no end.
+        while not stop.is_set() and layout.size <= before.st_size and (count := origin.readinto(buffer)):
             piece = buffer[:count]
             layout.update(piece)
             sha256.update(piece)
