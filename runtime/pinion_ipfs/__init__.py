@@ -50,6 +50,9 @@ if TYPE_CHECKING:
         get_last_backend_selection,
         select_backend,
     )
+    from .manager.arguments import ModelStorageDisabled
+    from .manager.blocking import ModelManager
+    from .manager.models import RemovedModel, RetrievedModel, StoredModel
     from .program.arguments import UsageError
     from .routing.router import Router
     from .store import Store
@@ -76,13 +79,18 @@ __all__ = [
     "IpfsKit",
     "KuboCli",
     "KuboRpc",
+    "ModelManager",
+    "ModelStorageDisabled",
     "PinFailed",
     "Receipt",
+    "RemovedModel",
+    "RetrievedModel",
     "Router",
     "RouterDeps",
     "SelectedBackend",
     "Stat",
     "Store",
+    "StoredModel",
     "UsageError",
     "add_bytes",
     "add_path",
@@ -163,6 +171,9 @@ _MODULES = {
         "get_last_backend_selection",
         "select_backend",
     ),
+    "manager.arguments": ("ModelStorageDisabled",),
+    "manager.blocking": ("ModelManager",),
+    "manager.models": ("RemovedModel", "RetrievedModel", "StoredModel"),
     "program.arguments": ("UsageError",),
     "routing.router": ("Router",),
     "store": ("Store",),

@@ -22,8 +22,10 @@ from .functions.asynchronous import (
 from .functions.selection import describe_backend_capabilities_async as describe_backend_capabilities
 from .functions.selection import get_backend_async as get_backend
 from .functions.selection import select_backend_async as select_backend
+from .manager.asynchronous import ModelManager
 
 __all__ = [
+    "ModelManager",
     "add_bytes",
     "add_path",
     "block_get",

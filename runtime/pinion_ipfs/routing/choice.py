@@ -22,8 +22,8 @@ def choose_backends(
     `asked_by` says in messages who names them.
     """
     off = {
-        IPFS_KIT: _switch(environment, DISABLE_KIT) is True or _switch(environment, ENABLE_KIT) is False,
-        HF_CACHE: _switch(environment, ENABLE_CACHE) is False,
+        IPFS_KIT: switch(environment, DISABLE_KIT) is True or switch(environment, ENABLE_KIT) is False,
+        HF_CACHE: switch(environment, ENABLE_CACHE) is False,
     }
     given = environment.get(LIST, "").strip()
     if not given:
@@ -56,8 +56,8 @@ def _spelled(text: str) -> str:
     return _SPELLINGS.get(name, name)
 
 
-def _switch(environment: Mapping[str, str], name: str) -> bool | None:
-    """Return what a switch says, None when it says nothing."""
+def switch(environment: Mapping[str, str], name: str) -> bool | None:
+    """Return what a switch says, None when it says nothing: it is not set, or empty. Raise UsageError for another word."""
     text = environment.get(name, "").strip().lower()
     if text and text not in _YES | _NO:
         raise UsageError(f"{name}: one of 1, true, yes, on, 0, false, no, off, not {text[:80]!r}")

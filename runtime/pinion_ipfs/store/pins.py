@@ -2,7 +2,8 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -17,6 +18,15 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What an owner says of a model; `metadata` is what JSON can say."""
+
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PinRecord:
     """One owner's pin of one snapshot; `backends` are the names of those that confirmed it."""
 
@@ -26,10 +36,11 @@ class PinRecord:
     repo: RepoId
     commit: Commit
     backends: tuple[str, ...] = ()
+    note: Note = field(default_factory=Note)
 
     def encode(self) -> bytes:
         """Return the record as JSON."""
-        value = {
+        value: dict[str, Any] = {
             "backends": list(self.backends),
             "cid": str(self.cid),
             "commit": str(self.commit),
@@ -37,6 +48,8 @@ class PinRecord:
             "owner": self.owner,
             "repo": str(self.repo),
         }
+        if self.note != Note():
+            value["note"] = {"metadata": self.note.metadata, "name": self.note.name, "tags": list(self.note.tags)}
         return json.dumps(value, sort_keys=True).encode()
 
     @classmethod
@@ -51,9 +64,14 @@ class PinRecord:
                 RepoId.parse(value["repo"]),
                 Commit.parse(value["commit"]),
                 tuple(map(str, value["backends"])),
+                _note(value.get("note", {})),
             )
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ContentError) as error:
             raise ValueError(f"not a pin record: {error}") from error
+
+
+def _note(value: Mapping[str, Any]) -> Note:
+    return Note(str(value.get("name", "")), tuple(map(str, value.get("tags", ()))), dict(value.get("metadata", {})))
 
 
 class PinRecords:

@@ -77,9 +77,9 @@ def test_what_is_no_tree_has_no_root(repo: str, commit: str) -> None:
 
 def test_a_folder_has_the_cid_that_it_has_anywhere(stored: StoredTree, folder: Path) -> None:
     assert stored.cid == layout_directory(folder).root
-    assert {path.relative_to(stored.path).as_posix(): path.read_bytes() for path in stored.path.rglob("*") if path.is_file()} == (
-        FILES
-    )
+    assert {
+        path.relative_to(stored.path).as_posix(): path.read_bytes() for path in stored.path.rglob("*") if path.is_file()
+    } == (FILES)
 
 
 def test_what_becomes_of_the_source_does_not_matter(stored: StoredTree, store: Store, folder: Path) -> None:

@@ -1,0 +1,94 @@
+"""The model manager for scripts and notebooks: each call waits for its result, in any thread, also where a loop runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ..content.cid import Cid
+from ..functions import background
+from ..functions.call import Call
+from ..functions.receipts import keep_last
+from ..functions.registry import Given
+from ..store import Store
+from .arguments import read_note
+from .calls import Calls, HubOptions, Place, Work
+from .models import RemovedModel, RetrievedModel, StoredModel
+
+T = TypeVar("T")
+
+
+class ModelManager:
+    """Models of the hub and of folders in a store and its backends. `store`: a Store, or the HF_HOME of one.
+
+    `backend` and `deps` say which backends are asked, as for the functions. Every call raises ModelStorageDisabled where
+    ENABLE_IPFS_MODEL_STORAGE is off.
+    """
+
+    def __init__(self, store: Store | Place | None = None, *, backend: Given | None = None, deps: object | None = None) -> None:
+        self._calls = Calls(store, backend, deps)
+
+    def store_model_to_ipfs(
+        self,
+        source: Place,
+        revision: str | None = None,
+        *,
+        endpoint: str = "",
+        token: str = "",
+        allow_patterns: Sequence[str] = (),
+        ignore_patterns: Sequence[str] = (),
+    ) -> StoredModel:
+        """Bring a folder, a file, or a repository of the hub into the store, and pin it in every backend that can.
+
+        Raise PinFailed when there are such backends and none confirms, FileNotFoundError, and what a fetch raises.
+        """
+        options = HubOptions(endpoint, token, allow_patterns, ignore_patterns)
+        stored, call = self._wait(self._calls.storing("store_model_to_ipfs", source, revision, options))
+        return replace(stored, receipts=tuple(call.receipts))
+
+    def add_model_with_ipfs_storage(
+        self,
+        source: Place,
+        revision: str | None = None,
+        *,
+        name: str,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        endpoint: str = "",
+        token: str = "",
+        allow_patterns: Sequence[str] = (),
+        ignore_patterns: Sequence[str] = (),
+    ) -> StoredModel:
+        """Store a model, and keep with it what it is called; what was said of the same CID before is replaced."""
+        options = HubOptions(endpoint, token, allow_patterns, ignore_patterns)
+        note = read_note(name, tags, metadata)
+        stored, call = self._wait(self._calls.storing("add_model_with_ipfs_storage", source, revision, options, note))
+        return replace(stored, receipts=tuple(call.receipts))
+
+    def retrieve_model_from_ipfs(self, cid: str | Cid, target: Place) -> RetrievedModel:
+        """Lay a model out in `target`, from the store, else from backends: whole, every byte verified, or not at all.
+
+        Raise FileExistsError for a target that is not empty and holds anything else, ContentMissing when nobody has it all.
+        """
+        found, call = self._wait(self._calls.retrieving("retrieve_model_from_ipfs", cid, target))
+        return replace(found, receipts=tuple(call.receipts))
+
+    def list(self) -> tuple[StoredModel, ...]:
+        """Return every model that somebody keeps in the store: of the manager, of fetches, of deployments."""
+        return self._calls.found("list")
+
+    def search(self, text: str) -> tuple[StoredModel, ...]:
+        """Return those in whose repository, name, tags or CID a text occurs, in whichever case."""
+        return self._calls.found("search", text)
+
+    def remove(self, which: str, *, force: bool = False) -> RemovedModel:
+        """Forget a model by its CID or name, and give its pins up unless others keep it; bytes stay until a collection.
+
+        Raise PinFailed, and keep it, when a backend that has its pin can't be asked; `force` forgets it all the same.
+        """
+        removed, _ = self._wait(self._calls.removing("remove", which, force))
+        return removed
+
+    def _wait(self, work: Work[T]) -> tuple[T, Call]:
+        call = Call(self._calls.backend, self._calls.deps)
+        keep_last(call.receipts)
+        return background.call(call.run(lambda router: work(router, call.receipts))), call

@@ -1,0 +1,126 @@
+"""A model by its CID into a folder: from the store, else from backends; it appears when it is whole, or not at all."""
+
+import asyncio
+import errno
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+
+from ..backends.base import Attempt, Receipt
+from ..content.cid import Cid
+from ..content.tree import layout_path
+from ..content.unixfs import TreeLayout, layout_tree
+from ..errors import ContentError, ContentMissing, DigestMismatch
+from ..functions.operations import get_to_path
+from ..functions.receipts import tell
+from ..hub.manifest import Manifest
+from ..routing.router import Router
+from ..store import Store
+from ..store.files import partial_name
+from ..store.trees import copy_hashing
+from .catalogue import manifests_of
+from .models import RetrievedModel
+
+STORE, TARGET = "store", "target"
+_OPERATION = "retrieve"
+
+
+async def retrieve_model(router: Router, store: Store, cid: Cid, target: Path, receipts: Sequence[Receipt]) -> RetrievedModel:
+    """Lay a model out; a target that holds exactly it is left as it is, any other that is not empty is refused.
+
+    `receipts` are those that this call's router has told by now; the last one says which backends served.
+    Raises FileExistsError, FileNotFoundError for a folder above that is not there, and what backends raise.
+    """
+    if (here := await asyncio.to_thread(_found_there, cid, target)) is not None:
+        return RetrievedModel(str(cid), target, *here, TARGET)
+    built = partial_name(target)
+    try:
+        if not (served_by := await _from_store(store, cid, built)):
+            await get_to_path(router, cid, built)
+            served_by = receipts[-1].backend
+        files, size = await asyncio.to_thread(_measure, built)
+        await asyncio.to_thread(_publish, built, target)
+    finally:
+        await asyncio.to_thread(_remove, built)
+    return RetrievedModel(str(cid), target, files, size, served_by)
+
+
+async def _from_store(store: Store, cid: Cid, built: Path) -> str:
+    """Return "store" when the model was copied from there; what is wrong there is taken out, and told in a receipt."""
+    found = await asyncio.to_thread(lambda: next((manifest for _, manifest in manifests_of(store, cid)), None))
+    if found is None:
+        return ""
+    started = time.monotonic()
+    stop = Event()
+    try:
+        await asyncio.to_thread(_copy, store, found, cid, built, stop)
+    except ContentError as error:
+        attempt = Attempt(STORE, str(error), type(error).__name__, time.monotonic() - started)
+        tell(Receipt(_OPERATION, "", STORE, attempt.seconds, 0, str(cid), (attempt,), str(error)))
+        return ""
+    finally:
+        stop.set()  # the thread may outlive who waited for it
+    tell(Receipt(_OPERATION, STORE, STORE, time.monotonic() - started, found.listing.total_bytes, str(cid)))
+    return STORE
+
+
+def _copy(store: Store, manifest: Manifest, root: Cid, built: Path, stop: Event) -> None:
+    """Copy a model out of the store, each file hashed meanwhile; leave nothing when one is not what it should be."""
+    layouts = {}
+    try:
+        for entry in manifest.files:
+            blob, place = store.blob(manifest.repo, entry.hub), built / entry.hub.path
+            if not blob.is_file():
+                raise ContentMissing(f"{manifest.repo}: {entry.hub.path} is not in the store")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            layouts[entry.hub.path], _ = copy_hashing(blob, place, lambda count: None, stop)
+            if layouts[entry.hub.path].cid != entry.cid:
+                store.verify_blobs(manifest.repo, [entry.hub])  # raises, and takes it out where it can
+                raise DigestMismatch(f"{manifest.repo}: {entry.hub.path} is not what was stored", source=STORE)
+        tree: TreeLayout = layout_tree(layouts)
+        if tree.root != root:
+            raise DigestMismatch(f"{manifest.repo}: the files give {tree.root}, not {root}", source=STORE)
+    except BaseException:
+        _remove(built)
+        raise
+
+
+def _found_there(cid: Cid, target: Path) -> tuple[tuple[str, ...], int] | None:
+    """Return the files and bytes of a target that holds the model; None for one to be written; raise FileExistsError."""
+    target.parent.stat()
+    if not os.path.lexists(target):
+        return None
+    if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
+        return None
+    try:
+        layout = layout_path(target)
+    except (OSError, ContentError) as error:
+        raise FileExistsError(errno.EEXIST, f"it is there, and can't be compared with {cid}: {error}", str(target)) from error
+    found = layout.root if isinstance(layout, TreeLayout) else layout.cid
+    if found != cid:
+        raise FileExistsError(errno.EEXIST, f"it is there, and holds {found}, not {cid}", str(target))
+    return _measure(target)
+
+
+def _measure(path: Path) -> tuple[tuple[str, ...], int]:
+    if not path.is_dir():
+        return (path.name,), path.stat().st_size
+    files = sorted(below.relative_to(path).as_posix() for below in path.rglob("*") if below.is_file())
+    return tuple(files), sum((path / name).stat().st_size for name in files)
+
+
+def _publish(built: Path, target: Path) -> None:
+    """Rename; an empty folder gives way, and nothing else does."""
+    if os.path.lexists(target):
+        target.rmdir()
+    built.rename(target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
