@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .backends.base import Backend, Capability, CarSource, DagStat, Health, Receipt
+    from .backends.collecting import Collected
     from .backends.gateway import Gateway
     from .backends.hf_cache import HfCache
     from .backends.ipfs_kit import IpfsKit
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         dag_export_stream,
         dag_import,
         dag_import_file,
+        gc,
         get_to_path,
         has,
         ls,
@@ -68,6 +70,7 @@ __all__ = [
     "Capability",
     "CarSource",
     "Cid",
+    "Collected",
     "ContentError",
     "ContentMissing",
     "ContentTooLarge",
@@ -104,6 +107,7 @@ __all__ = [
     "dag_import",
     "dag_import_file",
     "describe_backend_capabilities",
+    "gc",
     "get_backend",
     "get_backend_with_receipt",
     "get_last_backend_selection",
@@ -122,6 +126,7 @@ __all__ = [
 
 _MODULES = {
     "backends.base": ("Backend", "Capability", "CarSource", "DagStat", "Health", "Receipt"),
+    "backends.collecting": ("Collected",),
     "backends.gateway": ("Gateway",),
     "backends.hf_cache": ("HfCache",),
     "backends.ipfs_kit": ("IpfsKit",),
@@ -144,6 +149,7 @@ _MODULES = {
         "dag_export_stream",
         "dag_import",
         "dag_import_file",
+        "gc",
         "get_to_path",
         "has",
         "ls",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..content.cid import Cid
 from ..content.unixfs import TreeLayout
+from .collecting import Collected, GcOrder
 
 
 class Capability(StrEnum):
@@ -17,6 +18,7 @@ class Capability(StrEnum):
     ADD = "add"  # add_bytes
     WRITE = "write"  # block_put, dag_import
     PIN = "pin"  # pin, unpin, pin_ls, stat
+    GC = "gc"  # gc
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,10 @@ class Backend(Protocol):
 
     def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield a CAR (`car-order=dfs&car-dups=y`), not verified: the walk that reads it does that."""
+        ...
+
+    async def gc(self, order: GcOrder) -> Collected:
+        """Free space: what is pinned stays."""
         ...
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMis
 from ..net.addresses import AddressPolicy
 from .base import Capability, CarSource, DagStat, Health
 from .breaker import Circuit
+from .collecting import Collected, GcOrder
 from .http import STALL_SECONDS, HttpClient, Token, read_block
 
 T = TypeVar("T")
@@ -209,6 +210,10 @@ class Gateway:
     async def dag_import(self, car: CarSource) -> int:
         """Refuse: a gateway is read only."""
         raise self._read_only()
+
+    async def gc(self, order: GcOrder) -> Collected:
+        """Refuse: a gateway is read only."""
+        raise BackendUnavailable(f"{self.name}: a gateway is read only")
 
     async def close(self) -> None:
         """Release connections."""

@@ -3,9 +3,10 @@
 import asyncio
 import errno
 import hashlib
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,18 +20,21 @@ from ..content.reading import read_file
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, StorageFilled, UnsupportedDag
 from ..hub.manifest import MAX_BYTES, Manifest, blocks_of, cid_of
 from ..net.streams import in_thread
+from ..store.collection import collect
 from ..store.files import write_atomically
 from ..store.importing import import_snapshot
+from ..store.in_use import in_use
 from ..store.index import StoreIndex
 from ..store.ownership import is_believed
 from ..store.store import Store
 from .base import Capability, CarSource, DagStat, Health
+from .collecting import MAX_NAMED, Collected, GcOrder
 
 _PROBE = b"pinion probe\n"
 _MAX_BLOCK = 1024 * 1024
 _MANIFEST = b'{"commit":'
 _READING = frozenset({Capability.READ, Capability.EXPORT})
-_WRITING = _READING | {Capability.ADD, Capability.WRITE, Capability.PIN}
+_WRITING = _READING | {Capability.ADD, Capability.WRITE, Capability.PIN, Capability.GC}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 T = TypeVar("T")
 
@@ -113,8 +117,9 @@ class HfCache:
 
     async def pin(self, cid: Cid) -> None:
         """Note a pin of a DAG that is wholly here; raise ContentMissing when it isn't."""
-        await self.stat(cid)
-        await self._write(lambda: self._pin(cid))
+        async with in_use(self._store.uses.of_pins()):
+            await self.stat(cid)
+            await self._write(lambda: self._pin(cid))
 
     async def unpin(self, cid: Cid) -> None:
         """Give up a pin."""
@@ -129,9 +134,10 @@ class HfCache:
         self._check_writable()
         manifest = await self._look(lambda: self._manifest_of(car.tree.root))
         if manifest:
-            return await import_snapshot(self._store, manifest, car.open(), self.name)
+            async with in_use(self._store.uses.of_repository(manifest.repo.folder)):
+                return await import_snapshot(self._store, manifest, car.open(), self.name)
         written = 0
-        async with aclosing(read_car(car.open())) as blocks:
+        async with in_use(self._store.uses.of_blocks()), aclosing(read_car(car.open())) as blocks:
             async for cid, block in blocks:
                 await self._write(partial(write_atomically, self._block(cid), block, durable=False))
                 written += len(block)
@@ -143,6 +149,22 @@ class HfCache:
             raise ContentMissing(f"{self.name}: {cid} is not in the store")
         async for section in in_thread(lambda: self._export(cid)):
             yield section
+
+    async def gc(self, order: GcOrder) -> Collected:
+        """Free space in the store, what was not used for longest first."""
+        self._check_writable()
+        done = await self._look(
+            lambda: collect(
+                self._store,
+                high=order.high,
+                low=order.low,
+                foreign=order.foreign,
+                idle_seconds=order.idle_seconds,
+                dry_run=order.dry_run,
+            )
+        )
+        removed = done.removed[:MAX_NAMED]
+        return Collected(self.name, done.used, done.freed, removed, len(done.removed), done.kept[:MAX_NAMED], done.dry_run)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -196,11 +218,17 @@ class HfCache:
     def _raw(self, cid: Cid) -> bytes:
         try:
             block = self._index.block(cid)
-            return self._block(cid).read_bytes() if block is None else block
+            return self._read_single(cid) if block is None else block
         except FileNotFoundError:
             raise ContentMissing(f"{self.name}: {cid} is not in the store") from None
         except OSError as error:
             raise BackendUnavailable(f"{self.name}: {cid}: {error.strerror}: {error.filename}") from error
+
+    def _read_single(self, cid: Cid) -> bytes:
+        block = self._block(cid).read_bytes()
+        with suppress(OSError):  # a volume that can't be written
+            os.utime(self._block(cid))  # a note for collections: of itself its time of access says so once a day at most
+        return block
 
     def _check(self, cid: Cid, block: bytes) -> None:
         if hashlib.sha256(block).digest() != cid.digest:

@@ -17,6 +17,7 @@ from ..content.export import export_dag
 from ..content.reading import read_file
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, InvalidCid, PinFailed
 from .base import Capability, CarSource, DagStat, Health
+from .collecting import Collected, GcOrder
 from .json_child import ChildFailed, JsonChild
 
 PACKAGE = "ipfs_kit_py"
@@ -193,6 +194,10 @@ class IpfsKit:
         """Yield the CAR of a leaf."""
         async for piece in export_dag(cid, self.block_get):
             yield piece
+
+    async def gc(self, order: GcOrder) -> Collected:
+        """Refuse."""
+        raise BackendUnavailable(f"{self.name}: its documented API has no collection of garbage")
 
     async def close(self) -> None:
         """End the child."""

@@ -12,6 +12,7 @@ from ..content.export import export_dag
 from ..content.reading import read_file
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
 from .base import Capability, CarSource, DagStat, Health
+from .collecting import MAX_NAMED, NO_DRY_RUN, Collected, GcOrder
 from .http import MAX_BLOCK
 from .ipfs_program import IpfsProgram
 from .kubo_words import (
@@ -41,7 +42,7 @@ T = TypeVar("T")
 class KuboCli:
     """`program` is a path or a name in PATH, `repository` another than the user's own. Reads look into the repository alone."""
 
-    capabilities = frozenset({Capability.READ, Capability.ADD, Capability.WRITE, Capability.PIN})
+    capabilities = frozenset({Capability.READ, Capability.ADD, Capability.WRITE, Capability.PIN, Capability.GC})
 
     def __init__(
         self, name: str, program: str = "ipfs", *, repository: Path | None = None, timeout: float = _CALL_SECONDS
@@ -193,6 +194,24 @@ class KuboCli:
         """Yield the CAR of a DAG, depth first with repeats."""
         async for piece in export_dag(cid, LeafBatches(self.block_get, self._leaves).block_get):
             yield piece
+
+    async def gc(self, order: GcOrder) -> Collected:
+        """Have Kubo delete all that is not pinned, when its repository holds more than `high` bytes."""
+        if order.dry_run:
+            return Collected(self.name, dry_run=True, error=NO_DRY_RUN)
+        used = await self._repository_bytes()
+        if used <= order.high:
+            return Collected(self.name, used)
+        lines = (await self._ipfs.call("repo gc", seconds=WALK_SECONDS, most=_MOST_PINS)).splitlines()
+        try:
+            told = [json.loads(line)["Key"]["/"] for line in lines if line.strip()]
+        except _STRANGE as error:
+            raise self._strange("repo gc") from error
+        freed = max(0, used - await self._repository_bytes())
+        return Collected(self.name, used, freed, tuple(map(str, told[:MAX_NAMED])), len(told))
+
+    async def _repository_bytes(self) -> int:
+        return await self._json("repo stat", lambda answer: int(answer["RepoSize"]), "--size-only", seconds=WALK_SECONDS)
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -24,6 +24,7 @@ from ..errors import (
 )
 from ..net.addresses import AddressPolicy
 from .base import Capability, CarSource, DagStat, Health
+from .collecting import MAX_NAMED, NO_DRY_RUN, Collected, GcOrder
 from .http import HttpClient, Token, read_block
 from .kubo_words import (
     ADD_OPTIONS,
@@ -53,7 +54,7 @@ _NOT_THE_API = "not Kubo's RPC API: is this the address of a gateway? The RPC AP
 class KuboRpc:
     """`rpc_url` with an optional bearer token. Reads look only into the daemon's own repository."""
 
-    capabilities = frozenset({Capability.READ, Capability.ADD, Capability.WRITE, Capability.PIN})
+    capabilities = frozenset({Capability.READ, Capability.ADD, Capability.WRITE, Capability.PIN, Capability.GC})
 
     def __init__(
         self,
@@ -272,6 +273,38 @@ class KuboRpc:
         """Yield the CAR of a DAG block by block: the daemon's own leaves repeats out, which the verifying walk needs."""
         async for piece in export_dag(cid, self.block_get):
             yield piece
+
+    async def gc(self, order: GcOrder) -> Collected:
+        """Have the daemon delete all that is not pinned, when its repository holds more than `high` bytes."""
+        if order.dry_run:
+            return Collected(self.name, dry_run=True, error=NO_DRY_RUN)
+        if self._importing:  # an add would wait for the collection, and the collection for the import
+            raise BackendBusy(f"{self.name}: {self._importing} import(s) of ours are under way")
+        used = await self._repository_bytes()
+        if used <= order.high:
+            return Collected(self.name, used)
+        removed: list[str] = []
+        count = 0
+        try:
+            async with self._call("repo/gc", None, total=WALK_SECONDS) as response:
+                with self._expecting("repo/gc"):
+                    async for line in response.content:
+                        removed += [self._collected(json.loads(line))] if count < MAX_NAMED else []
+                        count += 1
+        except BackendUnavailable as error:
+            raise self._named(error) from error
+        freed = max(0, used - await self._repository_bytes())
+        return Collected(self.name, used, freed, tuple(removed), count)
+
+    def _collected(self, told: Mapping[str, Any]) -> str:
+        if told.get("Error"):
+            raise BackendUnavailable(f"{self.name}: repo/gc: {told['Error']}")
+        return _link(told["Key"])
+
+    async def _repository_bytes(self) -> int:
+        answer = await self._json("repo/stat", {"size-only": "true"}, total=WALK_SECONDS)
+        with self._expecting("repo/stat"):
+            return int(answer["RepoSize"])
 
     async def close(self) -> None:
         """Release connections."""

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from ..backends.base import Backend, Receipt
@@ -68,6 +69,9 @@ class Fetcher:
         self._on_operation = on_operation
         self._stall_seconds = stall_seconds
         self._hub_timeout = hub_timeout
+        self._uses: dict[
+            str, ExitStack
+        ] = {}  # of repositories, from their fetch to the end: no collection takes what is used here
         self._manifests_missed: set[Cid] = set()  # asked for in vain: by `resolve`, mostly, just before `fetch`
 
     async def resolve(self, request: FetchRequest) -> Listing:
@@ -119,6 +123,7 @@ class Fetcher:
 
         Raises the error of the last source that was tried; `verify` tells whether the CID is the known one.
         """
+        await self._use(request.repo)
         files = {file.etag: file for file in listing.files}
         meter = ProgressMeter(sum(file.size for file in files.values()), self._on_progress)
         missing: list[HubFile] = []
@@ -215,10 +220,19 @@ class Fetcher:
         return self._router.circuits()
 
     async def close(self) -> None:
-        """Release the backends' connections."""
+        """Release the backends' connections, and let collections have what was fetched."""
+        for use in self._uses.values():
+            use.close()
+        self._uses.clear()
         await self._router.close()
         if self._sharing is not None:
             await self._sharing.close()
+
+    async def _use(self, repo: RepoId) -> None:
+        if repo.folder not in self._uses:
+            self._uses[repo.folder] = ExitStack()
+            use = self._store.uses.of_repository(repo.folder)
+            await asyncio.to_thread(self._uses[repo.folder].enter_context, use)
 
     async def _withdraw(self) -> None:
         if self._sharing is not None:

@@ -1,5 +1,6 @@
 """What callers give: checked before any backend is asked, so that nobody falls back on a mistake."""
 
+from ..backends.collecting import GcOrder
 from ..content.cid import DAG_PB, RAW, Cid
 from ..content.leaves import CHUNK
 from ..errors import ContentError
@@ -41,6 +42,21 @@ def parse_codec(codec: str) -> int:
     if codec not in _CODECS:
         raise ValueError(f"codec: one of {', '.join(_CODECS)}, not {codec!r}")
     return _CODECS[codec]
+
+
+def check_gc(high: int, low: int | None, foreign: bool, idle_seconds: float, dry_run: bool) -> GcOrder:
+    """Return what is asked of a collection; raise TypeError or ValueError for limits that are none."""
+    for name, number in (("high", high), ("low", low), ("idle_seconds", idle_seconds)):
+        whole = name != "idle_seconds"
+        if number is None and name == "low":
+            continue
+        if isinstance(number, bool) or not isinstance(number, int if whole else int | float):
+            raise TypeError(f"{name}: a number{' of bytes' if whole else ''}, not {number!r}")
+        if not 0 <= number < float("inf"):
+            raise ValueError(f"{name}: 0 or more, not {number}")
+    if low is not None and low > high:
+        raise ValueError(f"low: {low} is more than high, {high}")
+    return GcOrder(high, low, bool(foreign), float(idle_seconds), bool(dry_run))
 
 
 def check_chunker(chunker: str | None) -> None:

@@ -4,8 +4,10 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from ..backends.collecting import Collected
+from ..store.collection import IDLE_SECONDS
 from . import operations
-from .arguments import ADD_PATH, IMPORT_FILE, MAX_BLOCK, MAX_BYTES, check_chunker, check_data, parse_cid, parse_codec
+from .arguments import ADD_PATH, IMPORT_FILE, MAX_BLOCK, MAX_BYTES, check_chunker, check_data, check_gc, parse_cid, parse_codec
 from .call import bring, bring_each
 from .cars import ReadCar
 from .operations import Stat
@@ -112,6 +114,21 @@ async def stat(cid: str, *, backend: Given | None = None, deps: object | None = 
 async def pin_ls(*, backend: Given | None = None, deps: object | None = None) -> list[str]:
     """Return what is pinned in any of the backends."""
     return await bring(backend, deps, lambda router: operations.pin_ls(router))
+
+
+async def gc(
+    *,
+    high: int = 0,
+    low: int | None = None,
+    foreign: bool = False,
+    idle_seconds: float = IDLE_SECONDS,
+    dry_run: bool = False,
+    backend: Given | None = None,
+    deps: object | None = None,
+) -> tuple[Collected, ...]:
+    """Free space in each backend that can, where more than `high` bytes are used, until `low` are; what is pinned stays."""
+    order = check_gc(high, low, foreign, idle_seconds, dry_run)
+    return await bring(backend, deps, lambda router: router.gc(order))
 
 
 def cat_stream(cid: str, *, backend: Given | None = None, deps: object | None = None) -> AsyncIterator[bytes]:

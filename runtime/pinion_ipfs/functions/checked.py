@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ..backends.base import Backend, Capability, CarSource, DagStat, Health
+from ..backends.collecting import Collected, GcOrder
 from ..content.cid import RAW, Cid
 from ..content.export import export_dag
 from ..content.reading import read_file
@@ -85,6 +86,10 @@ class Checked:
         """Yield a CAR of verified blocks."""
         async for piece in export_dag(cid, self.block_get):
             yield piece
+
+    async def gc(self, order: GcOrder) -> Collected:
+        """Let it free space."""
+        return await self.inner.gc(order)
 
     async def close(self) -> None:
         """Release what it holds."""

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator
 
+from ..backends.collecting import Collected
+from ..store.collection import IDLE_SECONDS
 from . import blocking
 from .operations import Stat
 from .registry import Bound
@@ -72,6 +74,18 @@ class SelectedBackend(Bound):
     def pin_ls(self) -> list[str]:
         """Return what is pinned here."""
         return blocking.pin_ls(backend=self)
+
+    def gc(
+        self,
+        *,
+        high: int = 0,
+        low: int | None = None,
+        foreign: bool = False,
+        idle_seconds: float = IDLE_SECONDS,
+        dry_run: bool = False,
+    ) -> tuple[Collected, ...]:
+        """Free space where more than `high` bytes are used, until `low` are; what is pinned stays."""
+        return blocking.gc(high=high, low=low, foreign=foreign, idle_seconds=idle_seconds, dry_run=dry_run, backend=self)
 
     def cat_stream(self, cid: str) -> Iterator[bytes]:
         """Yield the verified bytes of a file of any size."""

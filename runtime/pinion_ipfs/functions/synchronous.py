@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from ..backends.base import Capability, CarSource, DagStat, Health
+from ..backends.collecting import Collected, GcOrder
 from ..content.car_reader import read_car
 from ..content.cid import DAG_PB, RAW, Cid
 from ..content.dag_pb import decode_node
@@ -145,6 +146,10 @@ class Synchronous:
         """Yield a CAR of verified blocks."""
         async for piece in export_dag(cid, self.block_get):
             yield piece
+
+    async def gc(self, order: GcOrder) -> Collected:
+        """Refuse."""
+        raise BackendUnavailable(f"{self.name}: it has no collection of garbage")
 
     async def close(self) -> None:
         """Leave it to whoever made it."""

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 from ..backends.base import Attempt, Backend, Capability, DagStat, Health, Receipt
 from ..backends.breaker import BreakerSettings, Circuit, CircuitState
+from ..backends.collecting import Collected, GcOrder
 from ..content.cid import Cid
 from ..errors import (
     BackendUnavailable,
@@ -144,6 +145,22 @@ class Router:
     async def pin_ls(self) -> frozenset[Cid]:
         """Return what is pinned in any backend that keeps pins; raise the first error after all were asked."""
         return frozenset().union(*await self._each("pin_ls", lambda backend: backend.pin_ls()))
+
+    async def gc(self, order: GcOrder) -> tuple[Collected, ...]:
+        """Free space in every backend that collects, and tell of each; raise BackendUnavailable when none of them did."""
+        told: list[Collected] = []
+        for backend in self.backends:
+            if Capability.GC not in backend.capabilities:
+                told.append(Collected(backend.name, dry_run=order.dry_run, error="it collects no garbage"))
+                self._publish("gc", "", [backend], time.monotonic(), (), None, 0, told[-1].error)
+                continue
+            try:
+                told.append(await self._first([backend], "gc", lambda each: each.gc(order), count=lambda done: done.freed))
+            except FALLBACK_ERRORS as error:
+                told.append(Collected(backend.name, dry_run=order.dry_run, error=str(error)))
+        if all(each.error for each in told):
+            raise BackendUnavailable("gc: " + ("; ".join(f"{each.backend}: {each.error}" for each in told) or "no backend"))
+        return tuple(told)
 
     async def _each(self, operation: str, call: Callable[[Backend], Awaitable[T]], cid: Cid | None = None) -> list[T]:
         """Return what every backend that keeps pins gives; raise the first error after all were asked."""

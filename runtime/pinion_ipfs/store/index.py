@@ -1,6 +1,8 @@
 """The store's blocks by CID: built in memory from manifests and sidecars, so that it can't contradict them."""
 
+import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -13,6 +15,7 @@ from ..hub.listing import HubFile
 from ..hub.manifest import blocks_of
 from .store import Store
 
+_NOTE_SECONDS = 10.0  # between two notes that a file is in use
 _SETTLED_NS = 2_000_000_000  # a folder that changed less than so long ago may change again within the same tick of its clock
 
 
@@ -40,6 +43,7 @@ class StoreIndex:
         self._stamp: tuple[int, ...] = ()
         self._nodes: dict[Cid, bytes] = {}
         self._leaves: dict[Cid, StoredLeaf] = {}
+        self._noted: dict[Path, float] = {}
 
     def refresh(self) -> None:
         """Read what came or went since the last time; nothing is done when no folder has changed."""
@@ -64,9 +68,19 @@ class StoreIndex:
         try:
             with self._store.blob(leaf.repo, leaf.file).open("rb") as stream:
                 stream.seek(leaf.offset)
-                return stream.read(leaf.size)
+                data = stream.read(leaf.size)
         except FileNotFoundError:
             return None
+        self._note_use(self._store.sidecar(leaf.repo, leaf.file))
+        return data
+
+    def _note_use(self, sidecar: Path) -> None:
+        """Note beside a blob that it was read: its own time of access says so once a day at most, or never."""
+        now = time.monotonic()
+        if now - self._noted.get(sidecar, -_NOTE_SECONDS) >= _NOTE_SECONDS:
+            self._noted[sidecar] = now
+            with suppress(OSError):
+                os.utime(sidecar)
 
     def __contains__(self, cid: Cid) -> bool:
         return cid in self._nodes or cid in self._leaves

@@ -22,6 +22,7 @@ from ..hub.listing import HubFile
 from ..hub.manifest import Manifest, cid_of
 from .blobs import BlobRecord, hash_blob
 from .files import make_folders, move, partial_name, read_record, sweeping, write_atomically
+from .in_use import Uses
 from .ownership import is_believed, is_guarded, secure
 from .pins import PinRecord, PinRecords, quote_owner
 from .snapshots import copies, is_laid_out, lay_out
@@ -42,6 +43,7 @@ class Store:
         self._top = _beside(hf_home, self.cache_dir)
         self.side = self._top / "pinion"
         self.pins = PinRecords(self.side / "pins")
+        self.uses = Uses(self.side / "in-use")
         self._kept: dict[Path, bytes] = {}  # of a store that can't be written: manifests
         self._places: dict[Path, Path] = {}  # blobs that are files of a snapshot, where that can't be changed
         self._hashed: dict[Path, tuple[_Stamp, BlobRecord]] = {}  # what this process has hashed, and the blob as it was then
@@ -418,8 +420,9 @@ class Store:
         if not self.writable:
             return
         self.secure(self.side / "pins")
-        self.pins.put(record)
-        self.hold(record.repo, record.commit, record.owner)
+        with self.uses.of_pins():
+            self.pins.put(record)
+            self.hold(record.repo, record.commit, record.owner)
 
     def unpin(self, owner: str) -> None:
         """Take an owner's pin and its ref away."""
