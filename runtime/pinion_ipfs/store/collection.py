@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..errors import StoreInaccessible
@@ -107,12 +108,12 @@ class _Work:
     def _revisions(self, pins: Pins) -> Iterator[_Candidate]:
         for revision in self._inventory.revisions:
             if not pins.reason(revision):
-                yield _Candidate(revision.name, self._inventory.used(revision), lambda revision=revision: self._take(revision))
+                yield _Candidate(revision.name, self._inventory.used(revision), partial(self._take, revision))
 
     def _files(self, pins: Pins) -> Iterator[_Candidate]:
         for path in (*self._inventory.blocks, *self._inventory.taken_out):
             if path.name not in pins.blocks:
-                yield _Candidate(path.name, last_used(path), lambda path=path: self._unlink([path]))
+                yield _Candidate(path.name, last_used(path), partial(self._unlink, [path]))
 
     def _take(self, revision: Revision) -> "int | str":
         """Remove a revision while nobody else uses its repository; return the bytes that this frees, or why it stays."""

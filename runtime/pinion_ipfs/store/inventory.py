@@ -153,7 +153,7 @@ class Pins:
             for file in manifest.files:
                 if record := self._store.claimed(manifest.repo, file.hub):
                     layouts[file.hub.path] = record.layout
-                    yield from record.layout.nodes
+                    yield from dict(record.layout.nodes)
                     yield from (Cid.from_digest(RAW, digest) for digest in record.layout.leaves)
             yield from layout_tree(layouts).nodes
 

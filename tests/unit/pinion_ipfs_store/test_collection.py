@@ -5,12 +5,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from huggingface_hub import scan_cache_dir
+from huggingface_hub import HFCacheInfo, scan_cache_dir
 
 from pinion_ipfs.content.cid import RAW, Cid
 from pinion_ipfs.content.unixfs import layout_tree
@@ -46,7 +46,7 @@ def put(store: Store, repo: str, commit: Commit, *, age: float = 0.0, weights: b
     }
     records = {}
     files: list[HubFile] = []
-    for path, data in contents.items():
+    for path, data in sorted(contents.items()):
         file = make_hub_file(path, data, lfs=path.startswith("model"))
         staged = store.staging / "incoming"
         staged.write_bytes(data)
@@ -84,7 +84,7 @@ def names(store: Store) -> set[str]:
     return {f"{each.repo_id}@{found.commit_hash[0]}" for each in scan(store).repos for found in each.revisions}
 
 
-def scan(store: Store):  # type: ignore[no-untyped-def]  # of the hub's library
+def scan(store: Store) -> HFCacheInfo:
     found = scan_cache_dir(store.cache_dir)
     assert found.warnings == []
     return found
@@ -146,7 +146,7 @@ def pinned_by_cid(store: Store, manifest: Manifest) -> None:
 
 
 def pinned_in_part(store: Store, manifest: Manifest) -> None:
-    write_atomically(store.side / "cid-pins" / str(manifest.files[0].cid), b"")
+    write_atomically(store.side / "cid-pins" / str(manifest.files[1].cid), b"")
 
 
 def held_by_somebody(store: Store, manifest: Manifest) -> None:
@@ -155,10 +155,10 @@ def held_by_somebody(store: Store, manifest: Manifest) -> None:
 
 @pytest.mark.parametrize("keep", [pinned_by_record, pinned_by_cid, pinned_in_part, held_by_somebody])
 @pytest.mark.parametrize("foreign", [False, True])
-def test_what_is_pinned_or_held_stays(store: Store, keep: "object", foreign: bool) -> None:
+def test_what_is_pinned_or_held_stays(store: Store, keep: Callable[[Store, Manifest], None], foreign: bool) -> None:
     manifest = put(store, "org/kept", A, age=1000)
     put(store, "org/gone", A)
-    keep(store, manifest)  # type: ignore[operator]  # one of the functions above
+    keep(store, manifest)
     done = now(store, foreign=foreign)
     assert done.removed == (f"org/gone@{A}",)
     assert [each.name for each in done.kept] == [f"org/kept@{A}"]
@@ -197,9 +197,9 @@ def mapped(path: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("how", [opened, mapped])
-def test_what_a_process_has_open_stays(store: Store, how: "object") -> None:
+def test_what_a_process_has_open_stays(store: Store, how: Callable[[Path], AbstractContextManager[None]]) -> None:
     manifest = put(store, "org/one", A)
-    with how(store.snapshot_path(manifest.repo, A) / "model.safetensors"):  # type: ignore[operator]  # one of the two
+    with how(store.snapshot_path(manifest.repo, A) / "model.safetensors"):
         done = now(store)
         assert done.removed == ()
         assert [each.reason for each in done.kept] == ["a process has a file of it open"]
