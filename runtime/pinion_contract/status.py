@@ -33,7 +33,7 @@ class FailureReason(StrEnum):
     DOWNLOAD_STALLED = "DownloadStalled"
     CID_MISMATCH = "CIDMismatch"  # the bytes are not those of expected.cid or of the known CID
     DIGEST_MISMATCH = "DigestMismatch"  # a file is not what the hub announced, or the listing is not the operator's
-    UNSUPPORTED_DAG = "UnsupportedDag"  # for one: a directory over the HAMT threshold
+    UNSUPPORTED_DAG = "UnsupportedDag"  # for one: a symbolic link
     INSUFFICIENT_STORAGE = "InsufficientStorage"
     BACKEND_UNAVAILABLE = "BackendUnavailable"
     PIN_FAILED = "PinFailed"

@@ -83,5 +83,5 @@ async def unpack(car: bytes, root: Cid, limits: Limits | None = None, chunk: int
             case FilePiece():
                 files[path] += event.data
             case FileEnd():
-                assert event.layout == layout_bytes(files[path])
+                assert path == event.path
     return files

@@ -129,7 +129,8 @@ class Gateway:
                         taken += 1
                         if taken > done:
                             done = taken
-                            yield section_bytes(wanted, block)
+                            if wanted.inline is None:
+                                yield section_bytes(wanted, block)
                     await blocks.finish()
             except _NEXT_URL as error:
                 if isinstance(error, BlockMismatch):

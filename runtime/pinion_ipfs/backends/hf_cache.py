@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import hashlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -109,7 +108,7 @@ class HfCache:
     async def has(self, cid: Cid) -> bool:
         """Tell whether a block is here."""
         await self._look(self._index.refresh)
-        return cid in self._index or self._block(cid).is_file()
+        return cid.inline is not None or cid in self._index or self._block(cid).is_file()
 
     async def stat(self, cid: Cid) -> DagStat:
         """Read a whole DAG and check every block; raise ContentMissing when one is not here, or was wrong and is taken out."""
@@ -178,7 +177,8 @@ class HfCache:
             if cid.codec == DAG_PB:  # a node says what comes next; leaves are checked by whoever reads
                 self._check(cid, block)
                 wanted.extend(link.cid for link in reversed(decode_node(block).links))
-            yield section_bytes(cid, block)
+            if cid.inline is None:
+                yield section_bytes(cid, block)
 
     def _stat(self, root: Cid) -> DagStat:
         self._index.refresh()
@@ -216,6 +216,8 @@ class HfCache:
         return block
 
     def _raw(self, cid: Cid) -> bytes:
+        if cid.inline is not None:
+            return cid.inline
         try:
             block = self._index.block(cid)
             return self._read_single(cid) if block is None else block
@@ -231,10 +233,9 @@ class HfCache:
         return block
 
     def _check(self, cid: Cid, block: bytes) -> None:
-        if hashlib.sha256(block).digest() != cid.digest:
+        if (actual := cid.of_other(block)) != cid:
             leaf = self._index.leaf(cid)
             path, index = (leaf.file.path, leaf.index) if leaf else ("", None)
-            actual = Cid.of_block(cid.codec, block)
             raise BlockMismatch(
                 f"a block in {self.name}", expected=cid, actual=actual, source=self.name, path=path, block=index
             )

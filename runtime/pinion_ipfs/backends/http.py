@@ -199,7 +199,7 @@ async def read_block(response: aiohttp.ClientResponse, cid: Cid, source: str) ->
             more = f"more than {MAX_BLOCK} bytes"
             raise BlockMismatch(f"a block from {response.url.origin()}", expected=cid, actual=more, source=source)
     block = bytes(data)
-    actual = await asyncio.to_thread(Cid.of_block, cid.codec, block)
+    actual = await asyncio.to_thread(cid.of_other, block)
     if actual != cid:
         raise BlockMismatch(f"a block from {response.url.origin()}", expected=cid, actual=actual, source=source)
     return block

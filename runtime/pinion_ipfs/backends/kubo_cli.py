@@ -104,7 +104,7 @@ class KuboCli:
             if DIFFERENT in str(error):
                 raise self._mismatch(cid, "other bytes") from error
             raise
-        actual = await asyncio.to_thread(Cid.of_block, cid.codec, block)
+        actual = await asyncio.to_thread(cid.of_other, block)
         if actual != cid:
             raise self._mismatch(cid, actual)
         return block

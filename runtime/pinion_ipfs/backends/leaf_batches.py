@@ -38,7 +38,7 @@ class LeafBatches:
         if cid.codec == DAG_PB:
             links = decode_node(block).links
             if links and all(link.cid.codec == RAW and link.tsize for link in links):
-                self._coming = deque((link.cid, link.tsize or 0) for link in links)
+                self._coming = deque((link.cid, link.tsize or 0) for link in links if link.cid.inline is None)
                 self._ready.clear()
         return block
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from ..content.car import car_size, car_stream
 from ..content.car_blocks import BlockGet
 from ..content.car_index import CarIndex
+from ..content.car_spool import BlockSpool
 from ..content.cid import Cid
 from ..content.errors import MalformedCar
 from ..content.extract import extract_car
@@ -64,8 +65,8 @@ def import_car(options: argparse.Namespace) -> int:
     """Unpack a CAR into a directory that appears only when it is whole."""
 
     async def unpack(partial: Path) -> int:
-        async with _opened(options.car) as car:
-            return await extract_car(car.chunks, options.root, partial, elsewhere=car.elsewhere)
+        async with _opened(options.car, partial.parent) as car:
+            return await extract_car(car.chunks, options.root, partial, elsewhere=car.elsewhere, spool=car.spool)
 
     size = make_whole(options.target, unpack)
     show(options, f"{printable_name(str(options.target))}: {size} bytes", {"target": str(options.target), "size": size})
@@ -127,33 +128,35 @@ async def _walk(car: str, expected: Cid | None) -> tuple[str, int, int, int]:
     files = directories = size = 0
     root = ""
     async with _opened(car) as opened:
-        async for event in unpack_car(opened.chunks, expected, elsewhere=opened.elsewhere):
+        async for event in unpack_car(opened.chunks, expected, elsewhere=opened.elsewhere, spool=opened.spool):
             match event:
                 case DirectoryFound(path, cid):
                     directories += 1
                     root = root if path else str(cid)
                 case FileStart():
                     files, size = files + 1, size + event.size
-                case FileEnd(path="", layout=layout):
-                    root = str(layout.cid)
+                case FileEnd(path="", cid=cid):
+                    root = str(cid)
     return root, files, directories, size
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A CAR: its stream and, when it lies in a file, how to get whatever does not come next."""
+    """A CAR: its stream, and how to get whatever does not come next: from its file, or else from what came too early."""
 
     chunks: AsyncGenerator[bytes, None]
     elsewhere: BlockGet | None
+    spool: BlockSpool | None
 
 
 @asynccontextmanager
-async def _opened(car: str) -> AsyncIterator[_Opened]:
-    """Open a CAR; of a pipe whose order is another, tell that a file may have it."""
+async def _opened(car: str, folder: Path | None = None) -> AsyncIterator[_Opened]:
+    """Open a CAR, with temporary files in `folder`; where a pipe's order goes past the bounds, tell that a file may have it."""
     file = await asyncio.to_thread(_file_of, car)
     index = CarIndex(file) if file else None
+    spool = None if file else BlockSpool(folder)
     try:
-        yield _Opened(_chunks(car), index.block_get if index else None)
+        yield _Opened(_chunks(car), index.block_get if index else None, spool)
     except MalformedCar as error:
         if error.in_another_order:
             raise MalformedCar(f"{error}; save it to a file: there any order is read") from error
@@ -161,6 +164,8 @@ async def _opened(car: str) -> AsyncIterator[_Opened]:
     finally:
         if index is not None:
             index.close()
+        if spool is not None:
+            spool.close()
 
 
 def _file_of(car: str) -> Path | None:

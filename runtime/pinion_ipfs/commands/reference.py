@@ -10,8 +10,10 @@ from ..content.car_blocks import KEPT_BYTES
 from ..content.car_header import MAX_PADDING, MAX_ROOTS
 from ..content.car_index import MAX_BLOCKS
 from ..content.car_reader import MAX_BLOCK
+from ..content.car_spool import MAX_SPOOL_BYTES
+from ..content.cid import MAX_INLINE
 from ..content.names import MAX_DEPTH, MAX_ENTRIES, MAX_NAME_BYTES
-from ..content.unixfs import MAX_DIRECTORY_BLOCK
+from ..content.verify import MAX_FILE_DEPTH, MAX_FILE_LINKS
 from ..program.generated_page import fill, write_or_check
 from .cli import make_parser
 from .interrupting import UNWIND_SECONDS
@@ -75,11 +77,14 @@ def _bounds() -> str:
         (f"{MAX_ENTRIES:,}", "files and directories of a tree"),
         (f"{MAX_DEPTH}", "directories below each other"),
         (f"{MAX_NAME_BYTES}", "bytes of a name"),
-        (f"{MAX_DIRECTORY_BLOCK:,}", "bytes of a directory's block: some 3,000 names of 30 letters"),
         (f"{MAX_BLOCK // mebibyte} MiB", "a block of a CAR that is read"),
+        (f"{MAX_FILE_LINKS:,}", "links of a file's node that is read"),
+        (f"{MAX_FILE_DEPTH}", "levels of nodes in a file that is read"),
+        (f"{MAX_INLINE}", "bytes of a block within its CID (identity hash)"),
         (f"{MAX_ROOTS}", "roots of a CAR that is read"),
         (f"{MAX_BLOCKS:,}", "different blocks of a CAR in another order than depth first"),
-        (f"{KEPT_BYTES // mebibyte} MiB", "between a block and its repeat, where a pipe leaves that out"),
+        (f"{KEPT_BYTES // mebibyte} MiB", "between a block and the first repeat that a pipe leaves out"),
+        (f"{MAX_SPOOL_BYTES // 1024**3} GiB", "blocks of a pipe that come before their turn: they wait in a temporary file"),
         (f"{MAX_PADDING // mebibyte} MiB", "padding in a CAR of version 2"),
         (f"{UNWIND_SECONDS:g} s", "from a signal to the end, when something hangs"),
     ]

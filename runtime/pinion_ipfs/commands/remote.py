@@ -8,13 +8,11 @@ from typing import BinaryIO
 
 from ..backends.base import CarSource
 from ..content.car import car_size, car_stream
-from ..content.cid import RAW, Cid
-from ..content.dag_pb import Link, decode_node
-from ..content.errors import UnsupportedDag
-from ..content.extract import Extractor
+from ..content.cid import Cid
+from ..content.directories import find_link, list_links
+from ..content.extract import extract_events
 from ..content.unixfs import FileLayout, TreeLayout
-from ..content.unixfs_pb import decode_data
-from ..content.verify import DagWalk, FileStart, Limits
+from ..content.verify import walk_dag
 from ..net.streams import in_thread
 from ..program.arguments import UsageError
 from ..program.printable import printable_name
@@ -56,7 +54,7 @@ def ls(options: argparse.Namespace) -> int:
     """Print the entries of a directory: CID, size of the DAG, name."""
 
     async def show_entries(router: Router) -> int:
-        links = await _directory(router, await _resolve(router, options.what), options.what)
+        links = await list_links(await _resolve(router, options.what), router.block_get)
         text = "\n".join(f"{link.cid}  {link.tsize or 0:>12}  {printable_name(link.name or '')}" for link in links)
         facts = [{"cid": str(link.cid), "dagSize": link.tsize, "name": link.name} for link in links]
         if text or options.json:
@@ -122,31 +120,15 @@ async def _resolve(router: Router, what: str) -> Cid:
     root, *names = what.removeprefix("/ipfs/").rstrip("/").split("/")
     cid = Cid.parse(root)
     for name in names:
-        links = await _directory(router, cid, what)
-        cid = next((link.cid for link in links if link.name == name), cid)
-        if not any(link.name == name for link in links):
+        link = await find_link(cid, name, router.block_get)
+        if link is None:
             raise NoEntry(f"{what}: no entry {name!r}")
+        cid = link.cid
     return cid
 
 
-async def _directory(router: Router, cid: Cid, what: str) -> tuple[Link, ...]:
-    if cid.codec == RAW:
-        raise UnsupportedDag(f"{what}: {cid} is a file, not a directory")
-    node = decode_node(await router.block_get(cid))
-    if decode_data(node.data) is not None:
-        raise UnsupportedDag(f"{what}: {cid} is a file, not a directory")
-    return node.links
-
-
 async def _extract(router: Router, root: Cid, partial: Path) -> int:
-    walk = DagWalk(root, Limits())
-    total = 0
-    with Extractor(partial) as extractor:
-        while wanted := walk.wanted:
-            events = walk.take(wanted, await router.block_get(wanted))
-            await asyncio.to_thread(extractor.take_all, events)
-            total += sum(event.size for event in events if isinstance(event, FileStart))
-    return total
+    return await extract_events(walk_dag(root, router.block_get), partial)
 
 
 def _car_source(layout: TreeLayout | FileLayout, open_file: Callable[[str], BinaryIO]) -> CarSource:

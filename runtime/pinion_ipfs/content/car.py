@@ -8,7 +8,9 @@ from .car_header import encode_header
 from .cid import RAW, Cid
 from .dag_pb import decode_node
 from .errors import UnreadableSource
+from .hamt import SLOT_DIGITS
 from .unixfs import FileLayout, TreeLayout
+from .unixfs_pb import DIRECTORY_DATA
 from .varint import encode_varint
 
 
@@ -36,12 +38,19 @@ def car_size(tree: TreeLayout | FileLayout) -> int:
 def _directory_sections(path: str, cid: Cid, tree: TreeLayout, open_file: Callable[[str], BinaryIO]) -> Iterator[bytes]:
     block = tree.nodes[cid]
     yield section_bytes(cid, block)
-    for link in decode_node(block).links:
-        below = f"{path}{link.name}"
-        if layout := tree.files.get(below):
-            yield from _file_sections(below, layout, open_file)
+    for name, below in _entries(block):
+        if layout := tree.files.get(f"{path}{name}"):
+            yield from _file_sections(f"{path}{name}", layout, open_file)
         else:
-            yield from _directory_sections(f"{below}/", link.cid, tree, open_file)
+            yield from _directory_sections(f"{path}{name}/" if name else path, below, tree, open_file)
+
+
+def _entries(block: bytes) -> Iterator[tuple[str, Cid]]:
+    """Yield (name, CID) of a directory's links in their order; of a shard below a sharded directory the name is empty."""
+    node = decode_node(block)
+    skip = 0 if node.data == DIRECTORY_DATA else SLOT_DIGITS
+    for link in node.links:
+        yield (link.name or "")[skip:], link.cid
 
 
 def _file_sections(path: str, layout: FileLayout, open_file: Callable[[str], BinaryIO]) -> Iterator[bytes]:
@@ -74,12 +83,11 @@ def _file_sections(path: str, layout: FileLayout, open_file: Callable[[str], Bin
 def _directory_size(path: str, cid: Cid, tree: TreeLayout) -> int:
     block = tree.nodes[cid]
     total = _section_size(len(block))
-    for link in decode_node(block).links:
-        below = f"{path}{link.name}"
-        if layout := tree.files.get(below):
+    for name, below in _entries(block):
+        if layout := tree.files.get(f"{path}{name}"):
             total += _file_size(layout)
         else:
-            total += _directory_size(f"{below}/", link.cid, tree)
+            total += _directory_size(f"{path}{name}/" if name else path, below, tree)
     return total
 
 

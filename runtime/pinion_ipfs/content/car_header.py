@@ -8,8 +8,9 @@ from .varint import encode_varint
 
 _VERSION_1 = b"\x67version\x01"
 _ROOTS = b"\xa2\x65roots"  # a map of two, its first key in dag-cbor's order
-_TAGGED_CID = b"\xd8\x2a\x58"  # tag 42, a byte string with one length byte
-MAX_ROOTS = 23  # the most that CBOR counts within one byte
+_TAG = b"\xd8\x2a"  # 42, of CIDs
+_BYTES, _LONG_BYTES = 0x40, 0x58  # byte strings of up to 23 bytes, and with a length byte
+MAX_ROOTS = _MOST_SHORT = 23  # the most that CBOR counts within one byte
 _ARRAY = 0x80
 _MANY = (b"\x98", b"\x99")  # arrays whose length follows in one byte, or in two
 _PRAGMA_2 = b"\xa1\x67version\x02"
@@ -51,10 +52,7 @@ def decode_header(body: bytes) -> tuple[Cid, ...]:
     position += 1
     roots = []
     for _ in range(count):
-        start = position + len(_TAGGED_CID) + 1
-        if body[position : start - 1] != _TAGGED_CID or start > len(body):
-            raise MalformedCar("the header of a CARv1 with a root that is no CID")
-        position = start + body[start - 1]
+        start, position = _byte_string(body, position)
         if body[start : start + 1] != b"\0":  # the identity multibase in front of a binary CID
             raise MalformedCar("the header of a CARv1 with a root that is no CID")
         try:
@@ -67,5 +65,18 @@ def decode_header(body: bytes) -> tuple[Cid, ...]:
 
 
 def _tagged(cid: Cid) -> bytes:
-    name = bytes(cid)
-    return _TAGGED_CID + bytes((len(name) + 1, 0)) + name
+    name = b"\0" + bytes(cid)
+    length = bytes((_BYTES | len(name),)) if len(name) <= _MOST_SHORT else bytes((_LONG_BYTES, len(name)))
+    return _TAG + length + name
+
+
+def _byte_string(body: bytes, position: int) -> tuple[int, int]:
+    """Return (start, end) of the tagged byte string at `position`, whose length is in its shortest form."""
+    start = position + len(_TAG) + 1
+    if body[position : start - 1] == _TAG and start < len(body):
+        kind = body[start - 1]
+        if _BYTES < kind <= _BYTES + _MOST_SHORT:
+            return start, start + kind - _BYTES
+        if kind == _LONG_BYTES and body[start] > _MOST_SHORT:
+            return start + 1, start + 1 + body[start]
+    raise MalformedCar("the header of a CARv1 with a root that is no CID")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from .car_header import FIELDS_BYTES, PRAGMA_BYTES, decode_header, decode_window, is_version_2
 from .car_reader import MAX_BLOCK, MAX_HEADER
-from .cid import Cid
+from .cid import MAX_CID, Cid
 from .errors import BlockMismatch, InvalidCid, MalformedCar, TruncatedCar, UnsupportedDag
 from .varint import decode_varint
 
 MAX_BLOCKS = 1_000_000  # different ones; each takes some 250 bytes of memory
-_PREFIX = 64  # bytes that hold the length of a section and its CID
+_PREFIX = 10 + MAX_CID  # bytes that hold the length of a section and its CID
 
 
 class CarIndex:
@@ -25,7 +25,7 @@ class CarIndex:
 
     async def block_get(self, cid: Cid) -> bytes:
         """Return a block; raise TruncatedCar when the file has none such, BlockMismatch when it is wrong."""
-        return await asyncio.to_thread(self._block, cid)
+        return await asyncio.to_thread(self._block, cid) if cid.inline is None else cid.inline
 
     def close(self) -> None:
         """Close the file."""
@@ -62,6 +62,9 @@ class CarIndex:
             except InvalidCid as error:
                 raise MalformedCar(f"at byte {position}: a block whose CID is none: {error}") from error
             else:
+                if cid.inline is not None:
+                    position += start + length
+                    continue  # nobody looks for it
                 size = start + length - behind
                 if not 0 <= size <= MAX_BLOCK:
                     raise MalformedCar(f"block {cid} has {size} bytes: more than {MAX_BLOCK}")

@@ -7,15 +7,14 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Self
 
 from .car_header import FIELDS_BYTES, PRAGMA_BYTES, decode_header, decode_window, is_version_2
-from .cid import DAG_PB, Cid
+from .cid import DAG_PB, MAX_CID, Cid
 from .errors import BlockMismatch, InvalidCid, MalformedCar, TruncatedCar, UnsupportedDag
 from .varint import decode_varint
 
 MAX_BLOCK = 2 * 1024 * 1024  # bytes; also the most that IPFS nodes exchange
 MAX_HEADER = 4096  # bytes; one root takes 59
-_MAX_CID = 40  # bytes of the CIDs that we accept (36) and a little more, so that others are refused by name
 _AHEAD = 3  # blocks whose hashes are computed in threads while the next is read
-_INLINE = 32 * 1024  # below this many bytes a thread costs more than the hash
+_HASH_HERE = 32 * 1024  # below this many bytes a thread costs more than the hash
 
 
 def read_car(chunks: AsyncIterator[bytes]) -> "CarReader":
@@ -76,7 +75,7 @@ class CarReader:
                 more = False
             else:
                 cid, block = section
-                digest = loop.run_in_executor(None, _sha256, block) if len(block) >= _INLINE else None
+                digest = loop.run_in_executor(None, _sha256, block) if len(block) >= _HASH_HERE else None
                 pending.append((cid, block, digest))
             while pending and (not more or len(pending) >= _AHEAD):
                 cid, block, digest = pending.popleft()
@@ -97,7 +96,7 @@ class CarReader:
         return header
 
     async def _section(self) -> tuple[Cid, bytes] | None:
-        section = await self._delimited("block", 4, MAX_BLOCK + _MAX_CID)
+        section = await self._delimited("block", 4, MAX_BLOCK + MAX_CID)
         if section is None:
             return None
         try:
@@ -159,6 +158,6 @@ def _sha256(data: bytes) -> bytes:
 
 
 def _check(cid: Cid, block: bytes, digest: bytes) -> None:
-    if digest != cid.digest:
+    if digest != cid.digest and (not cid.identity or block != cid.digest):
         kind = "node" if cid.codec == DAG_PB else "leaf"
         raise BlockMismatch(f"a {kind} of {len(block)} bytes", expected=cid, actual=Cid.from_digest(cid.codec, digest))

@@ -42,12 +42,6 @@ def encode_node(links: Iterable[Link], data: bytes | None) -> bytes:
     return bytes(out)
 
 
-def link_bytes(name: bytes, tsize: int) -> int:
-    """Return the bytes that a link with a v1 CID takes within a node."""
-    body = 38 + 1 + len(encode_varint(len(name))) + len(name) + 1 + len(encode_varint(tsize))
-    return 1 + len(encode_varint(body)) + body
-
-
 def decode_node(block: bytes) -> Node:
     """Decode a block; raise UnsupportedDag for anything but the canonical form (unknown, repeated or misplaced fields)."""
     links: list[Link] = []

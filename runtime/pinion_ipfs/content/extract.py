@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from .car_blocks import BlockGet
+from .car_spool import BlockSpool
 from .cid import Cid
 from .errors import UnsupportedDag
 from .names import check_name
@@ -89,14 +90,20 @@ async def extract_car(
     *,
     limits: Limits | None = None,
     elsewhere: BlockGet | None = None,
+    spool: BlockSpool | None = None,
 ) -> int:
-    """Unpack a CAR into `target` and return the bytes of its files; writes happen in threads. Raise as `unpack_car` does.
+    """Unpack a CAR into `target` and return the bytes of its files. Raise as `unpack_car` and `extract_events` do."""
+    return await extract_events(unpack_car(chunks, root, limits=limits, elsewhere=elsewhere, spool=spool), target)
 
-    What was written before an error stays: the caller names a place of its own and removes it.
+
+async def extract_events(walk: AsyncGenerator[Event, None], target: Path) -> int:
+    """Write what a walk yields into `target` and return the bytes of its files; writes happen in threads.
+
+    What was written before an error stays: the caller names a place of its own and removes it. The walk is closed.
     """
     total = waiting = 0
     batch: list[Event] = []
-    async with aclosing(unpack_car(chunks, root, limits=limits, elsewhere=elsewhere)) as events:
+    async with aclosing(walk) as events:
         with Extractor(target) as extractor:
             async for event in events:
                 batch.append(event)

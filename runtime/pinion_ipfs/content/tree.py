@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .dag_pb import link_bytes
 from .errors import UnreadableSource, UnsupportedDag
 from .names import MAX_DEPTH, MAX_ENTRIES, check_name
-from .unixfs import FileLayout, TreeLayout, check_directory_block, layout_file, layout_files, layout_tree
-from .unixfs_pb import DIRECTORY_DATA
+from .unixfs import FileLayout, TreeLayout, layout_file, layout_files, layout_tree
 
 
 @dataclass(slots=True)
@@ -54,8 +52,6 @@ def _list(
     if len(above) > MAX_DEPTH:
         raise UnreadableSource(f"{directory}: more than {MAX_DEPTH} directories below each other")
     above = (*above, identity)
-    block = len(DIRECTORY_DATA) + 2
-    count = 0
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             path = f"{prefix}{entry.name}"
@@ -68,15 +64,10 @@ def _list(
                 info = entry.stat()
             except FileNotFoundError as error:
                 raise UnreadableSource(f"{directory / entry.name}: a link to nothing") from error
-            size = 0
             if stat.S_ISDIR(info.st_mode):
                 listing.directories.append(path)
                 _list(directory / entry.name, f"{path}/", above, listing, skip, most)
             elif stat.S_ISREG(info.st_mode):
                 listing.files[path] = directory / entry.name
-                size = info.st_size
             else:
                 raise UnreadableSource(f"{directory / entry.name}: neither file nor directory")
-            count += 1
-            block += link_bytes(entry.name.encode(), size)
-    check_directory_block(prefix, count, block)  # before any file is read: sizes of blocks are at least these

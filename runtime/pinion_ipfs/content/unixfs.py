@@ -1,4 +1,4 @@
-"""UnixFS layouts under the profile unixfs-v1-2025: 1 MiB raw leaves, 1024 links per node, balanced, basic directories."""
+"""UnixFS layouts under the profile unixfs-v1-2025: 1 MiB raw leaves, 1024 links per node, balanced, shards."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,12 +8,13 @@ from pathlib import Path
 from .cid import DAG_PB, RAW, Cid
 from .dag_pb import Link, encode_node
 from .errors import UnsupportedDag
+from .hamt import build_shards
 from .leaves import CHUNK, FileSpan, hash_files
 from .names import check_name
 from .unixfs_pb import DIRECTORY_DATA, encode_file_data
 
 MAX_LINKS = 1024
-MAX_DIRECTORY_BLOCK = 262_144  # bytes; above it Kubo shards the directory (HAMT), which we refuse by name
+MAX_DIRECTORY_BLOCK = 262_144  # bytes; a directory whose block would have more is sharded (HAMT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +128,11 @@ def _join(children: Sequence[_Subtree]) -> _Subtree:
     return cid, sum(child[1] for child in children), len(block) + sum(child[2] for child in children), nodes
 
 
-def check_directory_block(path: str, entries: int, size: int) -> None:
-    """Raise UnsupportedDag for a directory whose block would have so many bytes, or more, when these are too many."""
-    if size > MAX_DIRECTORY_BLOCK:
-        raise UnsupportedDag(
-            f"directory {path or '.'!r} with {entries} entries needs a block of {size} bytes: over "
-            f"{MAX_DIRECTORY_BLOCK} it would be a HAMT shard, which is not supported"
-        )
-
-
 def layout_tree(files: Mapping[str, FileLayout], directories: Iterable[str] = ()) -> TreeLayout:
     """Build the directories over files; `directories` names those that may be empty.
 
-    Paths are relative, `/` between names. Raise UnsupportedDag for an unsafe name, a name that is file and directory,
-    and a directory whose block would be over 262,144 bytes, by its name.
+    Paths are relative, `/` between names. A directory whose block would be over 262,144 bytes is sharded. Raise UnsupportedDag
+    for an unsafe name, a name that is file and directory, and names that no sharded directory can hold both.
     """
     root = _Directory()
     for path in directories:
@@ -149,7 +141,7 @@ def layout_tree(files: Mapping[str, FileLayout], directories: Iterable[str] = ()
         *parents, name = path.split("/")
         root.descend(path, parents).put(path, name, layout)
     nodes: dict[Cid, bytes] = {}
-    cid, _ = root.encode("", nodes)
+    cid, _ = root.encode(nodes)
     return TreeLayout(cid, sum(layout.size for layout in files.values()), dict(files), nodes)
 
 
@@ -175,17 +167,18 @@ class _Directory:
             raise UnsupportedDag(f"{path}: {name!r} is a file and a directory")
         self._entries[name] = layout
 
-    def encode(self, path: str, nodes: dict[Cid, bytes]) -> tuple[Cid, int]:
+    def encode(self, nodes: dict[Cid, bytes]) -> tuple[Cid, int]:
         """Add the blocks of this directory and those below it to `nodes`; return (cid, DAG bytes)."""
         links = []
         for name, entry in sorted(self._entries.items(), key=lambda item: item[0].encode()):
             if isinstance(entry, _Directory):
-                cid, dag_size = entry.encode(f"{path}{name}/", nodes)
+                cid, dag_size = entry.encode(nodes)
             else:
                 cid, dag_size = entry.cid, entry.dag_size
             links.append(Link(cid, name, dag_size))
         block = encode_node(links, DIRECTORY_DATA)
-        check_directory_block(path, len(links), len(block))
+        if len(block) > MAX_DIRECTORY_BLOCK:
+            return build_shards(links, nodes)
         cid = Cid.of_block(DAG_PB, block)
         nodes[cid] = block
         return cid, len(block) + sum(link.tsize or 0 for link in links)

@@ -1,20 +1,21 @@
-"""The verifying walk: turn the blocks of a depth-first CAR into files, and refuse what is not exactly the DAG it should be."""
+"""The verifying walk: turn the blocks of a DAG into files as its maker laid them out, and refuse what is not that DAG."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from .car_blocks import BlockGet, WalkedBlocks
+from .car_blocks import BlockGet, WalkedBlocks, block_of
 from .car_reader import read_car
+from .car_spool import BlockSpool
 from .cid import RAW, Cid
 from .dag_pb import Node, decode_node
 from .errors import BlockMismatch, MalformedCar, TruncatedCar, UnsupportedDag
-from .leaves import CHUNK
+from .hamt import ShardEntry, read_shard
 from .names import MAX_DEPTH, MAX_ENTRIES, check_name
-from .unixfs import MAX_DIRECTORY_BLOCK, MAX_LINKS, FileLayout, layout_leaves
-from .unixfs_pb import FileData, decode_data
+from .unixfs_pb import FileData, ShardData, decode_data
 
-MAX_FILE_DEPTH = 5  # levels of interior nodes: 1024^5 MiB
+MAX_FILE_DEPTH = 32  # levels of interior nodes: with two links in each, 4 billion leaves
+MAX_FILE_LINKS = 8192  # of one node; Kubo writes 174 by default, and 1024 under the profile unixfs-v1-2025
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryFound:
-    """A directory, the root's path being empty; what it holds comes next."""
+    """A directory, basic or sharded, the root's path being empty; what it holds comes next, in the order of its blocks."""
 
     path: str
     cid: Cid
@@ -35,25 +36,26 @@ class DirectoryFound:
 
 @dataclass(frozen=True, slots=True)
 class FileStart:
-    """A file begins; its path is empty when the root itself is a file."""
+    """A file begins; its path is empty when the root itself is a file. `cid` is what the tree calls it, under any layout."""
 
     path: str
     size: int
+    cid: Cid
 
 
 @dataclass(frozen=True, slots=True)
 class FilePiece:
-    """The next verified bytes of the file that began last: one leaf."""
+    """The next verified bytes of the file that began last: those of one block, never none."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class FileEnd:
-    """The file is whole; `layout` is its DAG under the profile, and its CID the one that the directory links to."""
+    """The file is whole: its pieces are the bytes that `cid` addresses, and as many as it announced."""
 
     path: str
-    layout: FileLayout
+    cid: Cid
 
 
 Event = DirectoryFound | FileStart | FilePiece | FileEnd
@@ -67,18 +69,20 @@ async def unpack_car(
     source: str = "",
     repeats: BlockGet | None = None,
     elsewhere: BlockGet | None = None,
+    spool: BlockSpool | None = None,
 ) -> AsyncGenerator[Event, None]:
     """Walk a CAR from `root` (None: the one it names) and yield what is in it, verified.
 
     Blocks come depth first, repeats included (`car-order=dfs&car-dups=y`). Repeats may be left out: those of the last 16 MiB
-    are at hand, others are asked of `repeats`. Whatever does not come next is asked of `elsewhere`, which may have any order.
-    Raise UnsupportedDag for what the profile has not (symlinks, HAMT shards, dag-pb leaves, unsafe names) and what is
+    are at hand, others are asked of `repeats`. Whatever does not come next is asked of `elsewhere`, which may have any order;
+    or the stream is read on until it comes, and what comes meanwhile kept in `spool`.
+    Raise UnsupportedDag for what is not read (symlinks, other hashes and codecs, unsafe names, malformed nodes) and what is
     past the limits; BlockMismatch, MalformedCar (another root, a missing or an extra block) or TruncatedCar for what the
     source got wrong; a BlockMismatch names `source`, file and leaf. Closing this generator, or its end, closes `chunks`.
     """
     async with aclosing(read_car(chunks)) as reader:
         walk = DagWalk(chosen_root(await reader.roots(), root), limits or Limits())
-        blocks = WalkedBlocks(reader, repeats=repeats, elsewhere=elsewhere)
+        blocks = WalkedBlocks(reader, repeats=repeats, elsewhere=elsewhere, spool=spool)
         try:
             while wanted := walk.wanted:
                 for event in walk.take(wanted, await blocks.next(wanted, walk.place[0])):
@@ -106,6 +110,19 @@ def chosen_root(roots: Sequence[Cid], wanted: Cid | None) -> Cid:
     return wanted
 
 
+async def walk_dag(root: Cid, block_get: BlockGet, *, limits: Limits | None = None) -> AsyncGenerator[Event, None]:
+    """Walk a DAG whose blocks `block_get` gives, verified, and yield what is in it, as `unpack_car` does of a CAR."""
+    walk = DagWalk(root, limits or Limits())
+    while wanted := walk.wanted:
+        try:
+            block = await block_of(wanted, block_get)
+        except BlockMismatch as error:
+            error.path, error.block = walk.place
+            raise
+        for event in walk.take(wanted, block):
+            yield event
+
+
 @dataclass(slots=True)
 class _File:
     """A file under way."""
@@ -113,19 +130,20 @@ class _File:
     path: str
     cid: Cid
     size: int
-    leaves: list[bytes]
-    done: int = 0
+    leaves: int = 0  # that were given out
+    done: int = 0  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Want:
-    """A block that must come: an entry of a directory (no file yet), or a part of a file with the size that its parent says."""
+    """A block that must come: an entry of a directory, a part of a file with the size that its parent says, or a shard."""
 
     cid: Cid
     path: str
     depth: int
     file: _File | None = None
     size: int = 0
+    slots: bytes = b""  # where a shard lies below its directory's root
 
 
 class DagWalk:
@@ -150,7 +168,7 @@ class DagWalk:
         want = self._wanted[-1]
         if want.cid.codec != RAW:
             return want.path, None
-        return want.path, len(want.file.leaves) if want.file else 0
+        return want.path, want.file.leaves if want.file else 0
 
     def take(self, cid: Cid, block: bytes) -> list[Event]:
         """Take the next block, whose hash the caller has checked; raise as `unpack_car` does."""
@@ -161,11 +179,9 @@ class DagWalk:
             raise MalformedCar(f"{want.path or 'the root'}: expected block {want.cid}, the stream has {cid}")
         self._wanted.pop()
         try:
-            if want.file is not None:
-                return self._part(want, want.file, block)
             if cid.codec == RAW:
-                return self._single_leaf(want, block)
-            return self._entry(want, block)
+                return self._leaf(want, block)
+            return self._node(want, decode_node(block))
         except UnsupportedDag as error:
             raise UnsupportedDag(f"{want.path or '.'}: {error}") from error
 
@@ -175,25 +191,18 @@ class DagWalk:
             want = self._wanted[-1]
             raise TruncatedCar(f"{want.path or 'the root'}: the stream ends before block {want.cid}")
 
-    def _single_leaf(self, want: _Want, block: bytes) -> list[Event]:
-        file = self._begin(want, len(block))
-        return [FileStart(file.path, file.size), *self._leaf(file, want.cid, block)]
-
-    def _entry(self, want: _Want, block: bytes) -> list[Event]:
-        node = decode_node(block)
+    def _node(self, want: _Want, node: Node) -> list[Event]:
         data = decode_data(node.data)
-        if data is None:
-            return self._directory(want, node, block)
-        file = self._begin(want, data.size)
-        self._descend(want, file, node, data)
-        return [FileStart(file.path, file.size)]
+        if want.slots and not isinstance(data, ShardData):
+            raise UnsupportedDag("a HAMT shard that is something else")
+        if isinstance(data, FileData):
+            return self._file_node(want, node, data)
+        if want.file:
+            raise UnsupportedDag("a directory inside a file")
+        return self._shard(want, node, data) if isinstance(data, ShardData) else self._directory(want, node)
 
-    def _directory(self, want: _Want, node: Node, block: bytes) -> list[Event]:
-        if want.depth > MAX_DEPTH:
-            raise UnsupportedDag(f"more than {MAX_DEPTH} directories below each other")
-        if len(block) > MAX_DIRECTORY_BLOCK:
-            raise UnsupportedDag(f"a directory block of {len(block)} bytes: the profile would make it a HAMT shard")
-        self._count(len(node.links) + (not want.depth))
+    def _directory(self, want: _Want, node: Node) -> list[Event]:
+        self._enter(want, len(node.links))
         previous: bytes | None = None
         below: list[_Want] = []
         for link in node.links:
@@ -208,55 +217,72 @@ class DagWalk:
         self._wanted.extend(reversed(below))
         return [DirectoryFound(want.path, want.cid)]
 
+    def _shard(self, want: _Want, node: Node, data: ShardData) -> list[Event]:
+        entries = read_shard(node, data, want.slots)
+        self._enter(want, sum(bool(entry.link.name) for entry in entries))
+        self._wanted.extend(self._below_shard(want, entry) for entry in reversed(entries))
+        return [] if want.slots else [DirectoryFound(want.path, want.cid)]
+
+    def _below_shard(self, want: _Want, entry: ShardEntry) -> _Want:
+        name = entry.link.name
+        if not name:
+            return _Want(entry.link.cid, want.path, want.depth, slots=entry.slots)
+        path = f"{want.path}/{name}" if want.path else name
+        check_name(name, path)
+        return _Want(entry.link.cid, path, want.depth + 1)
+
+    def _enter(self, want: _Want, entries: int) -> None:
+        if want.depth > MAX_DEPTH:
+            raise UnsupportedDag(f"more than {MAX_DEPTH} directories below each other")
+        self._count(entries + (not want.depth and not want.slots))
+
+    def _leaf(self, want: _Want, block: bytes) -> list[Event]:
+        file = want.file
+        if file is None:
+            file = self._begin(want, len(block))
+            return [FileStart(file.path, file.size, file.cid), *self._give(file, block)]
+        if len(block) != want.size:
+            raise UnsupportedDag(f"a leaf of {len(block)} bytes, where its parent says {want.size}")
+        return self._give(file, block)
+
+    def _file_node(self, want: _Want, node: Node, data: FileData) -> list[Event]:
+        file = want.file or self._begin(want, data.size)
+        if want.file and data.size != want.size:
+            raise UnsupportedDag(f"a node of {data.size} bytes, where its parent says {want.size}")
+        depth = want.depth + 1 if want.file else 1
+        if depth > MAX_FILE_DEPTH:
+            raise UnsupportedDag(f"a file of more than {MAX_FILE_DEPTH} levels")
+        if len(node.links) != len(data.block_sizes) or len(node.links) > MAX_FILE_LINKS:
+            raise UnsupportedDag(
+                f"a file node with {len(node.links)} links and {len(data.block_sizes)} sizes: "
+                f"both the same, up to {MAX_FILE_LINKS}"
+            )
+        if any(link.name for link in node.links):
+            raise UnsupportedDag("a named link inside a file")
+        if not all(data.block_sizes):
+            raise UnsupportedDag("a part of 0 bytes inside a file")  # of which a few could make a tree without end
+        parts = zip(node.links, data.block_sizes, strict=True)
+        below = [_Want(link.cid, file.path, depth, file, size) for link, size in parts]
+        self._wanted.extend(reversed(below))
+        started = [] if want.file else [FileStart(file.path, file.size, file.cid)]
+        return [*started, *self._give(file, data.data)]
+
     def _begin(self, want: _Want, size: int) -> _File:
         if not want.path:
             self._count(1)
         self._bytes += size
         if 0 < self._limits.max_bytes < self._bytes:
             raise UnsupportedDag(f"at least {self._bytes} bytes, where {self._limits.max_bytes} were announced")
-        return _File(want.path, want.cid, size, [])
+        return _File(want.path, want.cid, size)
 
-    def _part(self, want: _Want, file: _File, block: bytes) -> list[Event]:
-        if want.cid.codec == RAW:
-            if len(block) != want.size:
-                raise UnsupportedDag(f"a leaf of {len(block)} bytes, where its parent says {want.size}")
-            return self._leaf(file, want.cid, block)
-        node = decode_node(block)
-        data = decode_data(node.data)
-        if data is None:
-            raise UnsupportedDag("a directory inside a file")
-        if data.size != want.size:
-            raise UnsupportedDag(f"a node of {data.size} bytes, where its parent says {want.size}")
-        self._descend(want, file, node, data)
-        return []
-
-    def _descend(self, want: _Want, file: _File, node: Node, data: FileData) -> None:
-        depth = want.depth + 1 if want.file else 1
-        if depth > MAX_FILE_DEPTH:
-            raise UnsupportedDag(f"a file of more than {MAX_FILE_DEPTH} levels")
-        if not node.links:
-            raise UnsupportedDag("a dag-pb leaf: only raw leaves are supported")
-        if len(node.links) != len(data.block_sizes) or len(node.links) > MAX_LINKS:
-            raise UnsupportedDag(
-                f"a file node with {len(node.links)} links and {len(data.block_sizes)} sizes: both the same, up to {MAX_LINKS}"
-            )
-        if any(link.name for link in node.links):
-            raise UnsupportedDag("a named link inside a file")
-        parts = zip(node.links, data.block_sizes, strict=True)
-        below = [_Want(link.cid, file.path, depth, file, size) for link, size in parts]
-        self._wanted.extend(reversed(below))
-
-    def _leaf(self, file: _File, cid: Cid, block: bytes) -> list[Event]:
-        if len(block) != min(CHUNK, file.size - file.done):
-            raise UnsupportedDag(f"a leaf of {len(block)} bytes: the profile has leaves of {CHUNK}, the last one excepted")
-        file.leaves.append(cid.digest)
-        file.done += len(block)
-        if file.done < file.size:
-            return [FilePiece(block)]
-        layout = layout_leaves(file.leaves, file.size)
-        if layout.cid != file.cid:
-            raise UnsupportedDag(f"the file is laid out as {file.cid}, where the profile gives {layout.cid}")
-        return [FilePiece(block), FileEnd(file.path, layout)]
+    def _give(self, file: _File, data: bytes) -> list[Event]:
+        """Give bytes out, and the end of the file behind its last ones: each part has as many as its parent says."""
+        events: list[Event] = [FilePiece(data)] if data else []
+        file.leaves += len(events)
+        file.done += len(data)
+        if file.done == file.size:
+            events.append(FileEnd(file.path, file.cid))
+        return events
 
     def _count(self, entries: int) -> None:
         self._entries += entries

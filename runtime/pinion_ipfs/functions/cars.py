@@ -62,6 +62,8 @@ class ReadCar:
             self._index.close()
 
     async def _block(self, cid: Cid) -> bytes:
+        if cid.inline is not None:
+            return cid.inline
         if cid not in self._blocks:
             raise TruncatedCar(f"block {cid} is not in the CAR")
         return self._blocks[cid]
@@ -82,7 +84,8 @@ async def _once_each(root: Cid, block_get: Callable[[Cid], Awaitable[bytes]]) ->
         block = await block_get(cid)
         if cid.codec == DAG_PB:
             wanted.extend(link.cid for link in reversed(decode_node(block).links))
-        yield section_bytes(cid, block)
+        if cid.inline is None:
+            yield section_bytes(cid, block)
 
 
 async def _slices(data: bytes) -> AsyncIterator[bytes]:

@@ -13,7 +13,7 @@ from ..errors import BackendUnavailable, BlockMismatch
 
 def check_block(name: str, cid: Cid, block: bytes) -> bytes:
     """Return a block that is what its CID says; raise BlockMismatch for another."""
-    if (actual := Cid.of_block(cid.codec, block)) != cid:
+    if (actual := cid.of_other(block)) != cid:
         raise BlockMismatch(f"a block of {name}", expected=cid, actual=actual, source=name)
     return block
 

@@ -15,14 +15,13 @@ from typing import Any, BinaryIO, cast
 from ..backends.base import Backend, Capability, CarSource
 from ..content.car import car_size, car_stream
 from ..content.cid import RAW, Cid
-from ..content.dag_pb import decode_node
+from ..content.directories import list_links
 from ..content.export import export_dag
-from ..content.extract import Extractor
+from ..content.extract import extract_events
 from ..content.tree import layout_path
 from ..content.unixfs import FileHasher, FileLayout, TreeLayout
-from ..content.unixfs_pb import decode_data
-from ..content.verify import DagWalk, Limits
-from ..errors import ContentMissing, UnsupportedDag
+from ..content.verify import walk_dag
+from ..errors import ContentMissing
 from ..net.streams import in_thread
 from ..routing.router import Router
 from ..store.files import partial_name
@@ -112,13 +111,9 @@ async def get_to_path(router: Router, cid: Cid, target: Path) -> None:
     await asyncio.to_thread(target.parent.stat)
     partial = partial_name(target)
     gathered = Gathered("get_to_path", cid)
-    block_get = _block_get(router, gathered)
-    walk = DagWalk(cid, Limits())
     try:
-        with gathered.told(), Extractor(partial) as extractor:
-            while wanted := walk.wanted:
-                events = walk.take(wanted, await block_get(wanted))
-                await asyncio.to_thread(extractor.take_all, events)
+        with gathered.told():
+            await extract_events(walk_dag(cid, _block_get(router, gathered)), partial)
         await asyncio.to_thread(os.rename, partial, target)
     finally:
         await asyncio.to_thread(_remove, partial)
@@ -126,12 +121,7 @@ async def get_to_path(router: Router, cid: Cid, target: Path) -> None:
 
 async def ls(router: Router, cid: Cid) -> list[str]:
     """Return the names in a directory."""
-    if cid.codec == RAW:
-        raise UnsupportedDag(f"{cid} is a file, not a directory")
-    node = decode_node(await router.block_get(cid))
-    if decode_data(node.data) is not None:
-        raise UnsupportedDag(f"{cid} is a file, not a directory")
-    return [link.name or "" for link in node.links]
+    return [link.name or "" for link in await list_links(cid, router.block_get)]
 
 
 async def pin(router: Router, cid: Cid) -> None:

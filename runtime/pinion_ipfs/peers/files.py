@@ -130,6 +130,8 @@ class PeerFiles:
 
 async def _layout(peer: Peer, cid: Cid, file: HubFile) -> FileLayout:
     """Return a file's layout from its interior nodes; raise UnsupportedDag when they are not those of the profile."""
+    if cid.inline is not None:
+        raise UnsupportedDag(f"{file.path} at {peer.name}: {cid} is inline, which the profile has not")
     if file.size > CHUNK:
         digests: list[bytes] = []
         await _collect(peer, cid, digests, -(-file.size // CHUNK))
@@ -145,6 +147,8 @@ async def _collect(peer: Peer, cid: Cid, digests: list[bytes], most: int, depth:
     if depth > 5:
         raise UnsupportedDag(f"{cid} at {peer.name}: too many levels")
     for link in decode_node(await peer.block_get(cid)).links:
+        if link.cid.inline is not None:
+            raise UnsupportedDag(f"{cid} at {peer.name}: inline blocks, which the profile has not")
         if link.cid.codec != RAW:
             await _collect(peer, link.cid, digests, most, depth + 1)
         elif len(digests) < most:

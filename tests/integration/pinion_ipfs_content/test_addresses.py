@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.content.dag_pb import Link, decode_node, encode_node
-from pinion_ipfs.content.errors import UnsupportedDag
 from pinion_ipfs.content.tree import layout_directory, layout_path
 from pinion_ipfs.content.unixfs import MAX_DIRECTORY_BLOCK, layout_file, layout_leaves
+from pinion_ipfs.content.unixfs_pb import ShardData, decode_data
 from tests.support.kubo import IpfsRepo
 
 pytestmark = pytest.mark.kubo
@@ -157,9 +157,20 @@ def test_the_last_basic_directory(ipfs_offline: IpfsRepo, tmp_path: Path) -> Non
     assert str(tree.root) == ipfs_offline.add(tmp_path / "model", "--only-hash")
 
 
-def test_the_first_sharded_directory_is_refused_by_name(ipfs_offline: IpfsRepo, tmp_path: Path) -> None:
+def test_the_first_sharded_directory(ipfs_offline: IpfsRepo, tmp_path: Path) -> None:
     fill_directory(tmp_path / "model/weights", MAX_DIRECTORY_BLOCK + 1)
-    with pytest.raises(UnsupportedDag, match=r"'weights/' .* 262145 bytes"):
-        layout_directory(tmp_path / "model")
-    cid = ipfs_offline.add(tmp_path / "model/weights")
-    assert b"\x08\x05" in (decode_node(ipfs_offline.ipfs_bytes("block", "get", cid)).data or b"")  # Kubo shards it
+    tree = layout_directory(tmp_path / "model")
+    assert any(isinstance(decode_data(decode_node(block).data), ShardData) for block in tree.nodes.values())
+    assert str(tree.root) == ipfs_offline.add(tmp_path / "model", "--only-hash")
+
+
+def test_ten_thousand_entries(ipfs_offline: IpfsRepo, tmp_path: Path) -> None:
+    """Names of every length up to 255 bytes, and a sharded directory and files of several blocks below a sharded one."""
+    root = tmp_path / "model"
+    (root / "also many").mkdir(parents=True)
+    for number in range(10_000):
+        (root / f"{number:0{1 + number % 250}}-ü").touch()
+    for number in range(4_000):
+        (root / f"also many/{number:060}").touch()
+    write_pattern(root / "large", "counter", 2 * MIB + 1)
+    assert str(layout_directory(root).root) == ipfs_offline.add(root, "--only-hash")

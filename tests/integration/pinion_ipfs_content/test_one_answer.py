@@ -36,7 +36,17 @@ def make_all(kubo: Kubo, folder: Path) -> dict[str, tuple[str, bytes | None]]:
         "trickle": (kubo.add(path, "--trickle", "--chunker=size-16384", "--max-file-links=3"), DATA),
         "one leaf many times": (zeros, ZEROS),
         "CIDv0": (kubo.add(path, "--cid-version=0", "--chunker=size-262144", "--raw-leaves=true"), DATA),
-        "dag-pb leaves": (kubo.add(path, "--chunker=size-262144", "--raw-leaves=false"), None),
+        "dag-pb leaves": (kubo.add(path, "--chunker=size-262144", "--raw-leaves=false"), DATA),
+        "dag-pb leaves, trickle": (
+            kubo.add(path, "--trickle", "--chunker=size-16384", "--max-file-links=3", "--raw-leaves=false"),
+            DATA,
+        ),
+        "what older versions make by default": (
+            kubo.add(path, "--cid-version=0", "--chunker=size-262144", "--raw-leaves=false", "--max-file-links=174"),
+            DATA,
+        ),
+        "one dag-pb leaf": (kubo.ipfs("add", "--quieter", "--cid-version=0", "--raw-leaves=false", input=b"x"), b"x"),
+        "an empty dag-pb leaf": (kubo.ipfs("add", "--quieter", "--cid-version=0", "--raw-leaves=false", input=b""), b""),
         "an empty directory": (kubo.add(folder / "empty"), None),
         "a directory": (kubo.add(folder / "many"), None),
         "a sharded directory": (kubo.add(folder / "many", "--max-directory-links=2", "--max-hamt-fanout=8"), None),

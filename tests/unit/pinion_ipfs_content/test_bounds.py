@@ -8,7 +8,6 @@ from pinion_ipfs.commands import cli
 from pinion_ipfs.content.errors import UnreadableSource, UnsupportedDag
 from pinion_ipfs.content.names import MAX_DEPTH, MAX_ENTRIES
 from pinion_ipfs.content.tree import layout_directory, list_directory
-from pinion_ipfs.content.unixfs import MAX_DIRECTORY_BLOCK
 from pinion_ipfs.content.verify import Limits
 from tests.support.cars import make_car, unpack
 
@@ -49,12 +48,3 @@ def test_as_deep_a_tree_is_read_as_is_written(depth: int, tmp_path: Path, capsys
             layout_directory(tmp_path / "tree")
     else:
         assert status == cli.main(["import", str(tmp_path / "x.car"), str(tmp_path / "out")]) == 0
-
-
-def test_a_directory_with_too_many_names_is_refused_before_a_file_is_read(tmp_path: Path) -> None:
-    names = MAX_DIRECTORY_BLOCK // (200 + 40) + 1
-    for number in range(names):
-        (tmp_path / f"{number:0200}").symlink_to("large")
-    (tmp_path / "large").touch()
-    with pytest.raises(UnsupportedDag, match=rf"directory '\.' with .* over {MAX_DIRECTORY_BLOCK}"):
-        list_directory(tmp_path)

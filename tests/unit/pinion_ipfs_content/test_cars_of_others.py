@@ -13,17 +13,24 @@ from pinion_ipfs.commands import cli
 from pinion_ipfs.content.car_blocks import KEPT_BYTES
 from pinion_ipfs.content.car_header import encode_header
 from pinion_ipfs.content.car_reader import read_car
+from pinion_ipfs.content.car_spool import BlockSpool
 from pinion_ipfs.content.cid import RAW, Cid
-from pinion_ipfs.content.errors import MalformedCar, TruncatedCar
+from pinion_ipfs.content.dag_pb import Link
+from pinion_ipfs.content.errors import BlockMismatch, MalformedCar, TruncatedCar
+from pinion_ipfs.content.export import export_dag
+from pinion_ipfs.content.unixfs_pb import encode_file_data
 from pinion_ipfs.content.varint import encode_varint
-from pinion_ipfs.content.verify import FilePiece, unpack_car
-from tests.support.cars import Block, car_of, directory, in_chunks, leaf, make_car, make_tree, unpack
+from pinion_ipfs.content.verify import FilePiece, FileStart, unpack_car
+from tests.support.cars import Block, car_of, directory, in_chunks, leaf, make_car, make_tree, node, unpack
 
 MIB = 1024 * 1024
 BIG = random.Random(1).randbytes(MIB + 5)
 FILES = {"a": b"hello", "b/again": b"hello", "b/big": BIG, "c/big": BIG, "d": b""}
 ROOT, CAR = make_car(FILES)
-OF_IPFS_CAR = Path(__file__).parents[2] / "data/cars/ipfs-car-3.1.0.car"  # `ipfs-car pack --no-wrap --hidden`
+MADE = Path(__file__).parents[2] / "data/cars"  # README.md there says by what
+OF_IPFS_CAR = MADE / "ipfs-car-3.1.0.car"
+SHARDED_OF_IPFS_CAR = MADE / "ipfs-car-3.1.0-sharded.car"
+OF_GO_CAR = MADE / "go-car-2.17.0.car"
 
 
 async def blocks_of(car: bytes) -> list[Block]:
@@ -126,20 +133,123 @@ async def test_a_pipe_in_another_order_is_refused_with_what_helps(what: str) -> 
         await unpack((await cars())[what], ROOT)
 
 
-def test_the_command_says_what_helps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with subprocess.Popen(["cat", OF_IPFS_CAR], stdout=subprocess.PIPE) as pipe:
+@pytest.mark.parametrize("what", ["leaves first", "any order", "an extra block first", "repeats left out"])
+async def test_a_pipe_in_another_order_waits_in_a_file_without_a_name(what: str, tmp_path: Path) -> None:
+    car = (await cars())[what]
+    pieces: dict[str, bytes] = {}
+    with BlockSpool(tmp_path) as spool:
+        async for event in unpack_car(in_chunks(car), ROOT, spool=spool):
+            match event:
+                case FileStart(path):
+                    pieces[path] = b""
+                case FilePiece(data):
+                    pieces[list(pieces)[-1]] += data
+        assert not names(tmp_path)
+    assert pieces == FILES
+
+
+async def test_what_waits_has_a_bound() -> None:
+    blocks = [leaf(bytes([number]) * 1000) for number in range(10)]
+    root = directory(*((str(number), block) for number, block in enumerate(blocks)))
+    car = car_of(root[0], *blocks, root)
+    for spool in (BlockSpool(max_bytes=10_000), BlockSpool(max_blocks=10)):
+        with spool:
+            assert len([event async for event in unpack_car(in_chunks(car), root[0], spool=spool)]) == 31
+    for spool, says in (
+        (BlockSpool(max_bytes=9_999), "more than 9999 bytes"),
+        (BlockSpool(max_blocks=9), "or 9 blocks come before their turn"),
+    ):
+        with spool, pytest.raises(MalformedCar, match=says):
+            async for _ in unpack_car(in_chunks(car), root[0], spool=spool):
+                pass
+
+
+async def test_what_is_missing_from_a_pipe_in_another_order_is_named() -> None:
+    missing, other = leaf(b"missing"), leaf(b"other")
+    root = directory(("a", missing), ("b", other))
+    with BlockSpool() as spool, pytest.raises(TruncatedCar, match=f"a: the stream ends before block {missing[0]}"):
+        async for _ in unpack_car(in_chunks(car_of(root[0], other, root)), root[0], spool=spool):
+            pass
+
+
+async def test_a_far_repeat_is_at_hand_once_the_stream_has_left_one_out() -> None:
+    parts = [random.Random(seed).randbytes(MIB) for seed in range(KEPT_BYTES // MIB + 2)]
+    root, car = make_car({"a": b"near", "b": b"near", "c": parts[0], "d": b"".join(parts), "e": parts[0]})
+    with BlockSpool() as spool:
+        events = unpack_car(in_chunks(car_of(root, *once(await blocks_of(car)))), root, spool=spool)
+        assert len([event async for event in events if isinstance(event, FileStart)]) == 5
+
+
+def test_commands_read_a_pipe_in_any_order(tmp_path: Path) -> None:
+    for words in (["verify"], ["import", str(tmp_path / "out")]):
+        with subprocess.Popen(["cat", OF_IPFS_CAR], stdout=subprocess.PIPE) as pipe:
+            assert pipe.stdout is not None
+            assert cli.main([words[0], f"/dev/fd/{pipe.stdout.fileno()}", *words[1:]]) == 0
+    assert (tmp_path / "out/sub/b").read_bytes() == b"hello\n"
+    assert names(tmp_path) == ["out"]
+
+
+def test_the_command_says_what_helps(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    parts = [random.Random(seed).randbytes(MIB) for seed in range(KEPT_BYTES // MIB + 2)]
+    root, car = make_car({"a": parts[0], "b": b"".join(parts), "c": parts[0]})
+    (tmp_path / "x.car").write_bytes(car_of(root, *once(asyncio.run(blocks_of(car)))))
+    with subprocess.Popen(["cat", tmp_path / "x.car"], stdout=subprocess.PIPE) as pipe:
         assert pipe.stdout is not None
         assert cli.main(["verify", f"/dev/fd/{pipe.stdout.fileno()}"]) == 1
         pipe.stdout.read()
     told = capsys.readouterr().err
-    assert told.startswith("pinion-ipfs: MalformedCar: the root: expected block")
+    assert told.startswith("pinion-ipfs: MalformedCar: c: block")
     assert told.endswith("save it to a file: there any order is read\n")
+
+
+async def test_inline_blocks_may_be_in_a_car_or_not(tmp_path: Path) -> None:
+    small = Cid.from_bytes(b"\x01\x55\x00\x02hi")
+    inner = node(encode_file_data([2, 6]), Link(small), Link(leaf(b"hello\n")[0]))
+    within = Cid.from_bytes(b"\x01\x70\x00\x0a\x0a\x08" + b"\x08\x02\x12\x02hi\x18\x02")
+    root = node(b"\x08\x01", Link(small, "a"), Link(inner[0], "b"), Link(within, "c"))
+    files = {"a": b"hi", "b": b"hihello\n", "c": b"hi"}
+    without = car_of(root[0], root, inner, leaf(b"hello\n"))
+    assert await unpack(without, root[0]) == files
+    assert await unpack(car_of(root[0], root, (small, b"hi"), inner, (small, b"hi"), leaf(b"hello\n")), root[0]) == files
+    assert await unpack(encode_header(small), small) == {"": b"hi"}
+    with pytest.raises(BlockMismatch):
+        await unpack(car_of(root[0], root, (small, b"ho")), root[0])
+    (tmp_path / "x.car").write_bytes(car_of(root[0], leaf(b"hello\n"), (small, b"hi"), inner, root))
+    assert await in_thread(["verify", str(tmp_path / "x.car")]) == 0
+    blocks = dict([root, inner, leaf(b"hello\n")])
+
+    async def block_get(cid: Cid) -> bytes:
+        return blocks[cid]
+
+    assert b"".join([piece async for piece in export_dag(root[0], block_get)]) == without
 
 
 def test_a_car_of_ipfs_car(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["verify", str(OF_IPFS_CAR)]) == 0
     root = make_tree({"a": b"hello\n", "sub/b": b"hello\n", ".hidden": b"x"}).root
     assert capsys.readouterr().out.startswith(f"{root} is whole: 3 files, 2 directories, 13 bytes")
+
+
+OF_TOOLS = {
+    SHARDED_OF_IPFS_CAR: {str(number): b"x" for number in range(1001)},
+    OF_GO_CAR: {
+        "a": b"hello\n",
+        "sub/b": b"".join(b"line %d of a file that has several chunks\n" % number for number in range(1, 401)),
+        "tiny": b"tiny",
+    },
+}
+
+
+@pytest.mark.parametrize("car", OF_TOOLS, ids=lambda car: car.stem)
+@pytest.mark.parametrize("piped", [False, True])
+def test_cars_of_tools_with_layouts_of_their_own(car: Path, piped: bool, tmp_path: Path) -> None:
+    with subprocess.Popen(["cat", car], stdout=subprocess.PIPE) as pipe:
+        assert pipe.stdout is not None
+        source = f"/dev/fd/{pipe.stdout.fileno()}" if piped else str(car)
+        assert cli.main(["import", source, str(tmp_path / "out")]) == 0
+        pipe.stdout.read()
+    out = tmp_path / "out"
+    assert {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()} == OF_TOOLS[car]
 
 
 def test_several_roots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

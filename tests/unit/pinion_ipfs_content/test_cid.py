@@ -3,8 +3,9 @@ import hashlib
 import libipld
 import pytest
 
-from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
+from pinion_ipfs.content.cid import DAG_PB, MAX_INLINE, RAW, Cid
 from pinion_ipfs.content.errors import ContentError, InvalidCid, UnsupportedDag
+from pinion_ipfs.content.varint import encode_varint
 
 HELLO = "bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am"  # printed by Kubo for "hello\n"
 HELLO_V0 = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"  # likewise, with the old defaults
@@ -81,7 +82,6 @@ def test_what_is_no_cid_is_refused(text: str) -> None:
     "text",
     [
         "bafyreidykglsfhoixmivffc5uwhcgshx4j465xwqntbmu43nb2dzqwfvae",  # dag-cbor
-        "bafkqaaa",  # identity hash
         # sha2-512
         "bafkrgqhhyivzstcz3hhswshfjgy6ertgmnqeleynhwt4dlfsthi4hn7zgh4uvlsb5xncykzapi3ocd4lzogukir6ksdy6wzrnz6ohnv4aglcs",
     ],
@@ -100,3 +100,29 @@ def test_binary_forms_that_are_wrong_are_refused() -> None:
         Cid.from_digest(RAW, bytes(31))
     with pytest.raises(UnsupportedDag):
         Cid.from_digest(0x71, bytes(32))
+
+
+@pytest.mark.parametrize("codec", [RAW, DAG_PB])
+@pytest.mark.parametrize("size", [0, 1, 32, 64, MAX_INLINE])
+def test_a_cid_may_hold_its_block(codec: int, size: int) -> None:
+    block = bytes(range(size))
+    cid = Cid.from_bytes(bytes((1, codec, 0)) + encode_varint(size) + block)
+    assert cid.inline == block
+    assert Cid.parse(str(cid)) == cid == Cid.from_bytes(bytes(cid))
+    if size <= 64:  # as many as libipld takes
+        assert libipld.decode_cid(str(cid))["hash"]["digest"] == block
+    assert cid.of_other(block) == cid
+    assert cid.of_other(b"another") == Cid.of_block(codec, b"another")
+
+
+def test_an_inline_block_has_a_bound() -> None:
+    large = b"\x01\x55\x00" + encode_varint(MAX_INLINE + 1) + bytes(MAX_INLINE + 1)
+    with pytest.raises(UnsupportedDag, match=f"identity .* up to {MAX_INLINE}$"):
+        Cid.from_bytes(large)
+    with pytest.raises(InvalidCid, match="cut short"):
+        Cid.from_bytes(b"\x01\x55\x00\x06inlin")
+
+
+def test_an_inline_block_of_32_bytes_is_no_digest() -> None:
+    digest = bytes(range(32))
+    assert Cid.from_bytes(b"\x01\x55\x00\x20" + digest) != Cid.from_digest(RAW, digest)

@@ -13,11 +13,20 @@ from pinion_ipfs.content.car_header import decode_header, encode_header
 from pinion_ipfs.content.car_reader import read_car
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.content.dag_pb import Link, decode_node, encode_node
+from pinion_ipfs.content.directories import list_links
 from pinion_ipfs.content.errors import ContentError, MalformedCar, TruncatedCar, UnsupportedDag
+from pinion_ipfs.content.hamt import build_shards, name_hash, read_shard
 from pinion_ipfs.content.reading import read_file
-from pinion_ipfs.content.unixfs_pb import decode_data, encode_file_data
+from pinion_ipfs.content.unixfs_pb import (
+    DIRECTORY_DATA,
+    FileData,
+    ShardData,
+    decode_data,
+    encode_file_data,
+    encode_shard_data,
+)
 from pinion_ipfs.content.varint import decode_varint, encode_varint
-from pinion_ipfs.content.verify import unpack_car
+from pinion_ipfs.content.verify import FilePiece, FileStart, unpack_car, walk_dag
 from tests.support.cars import Block, car_of, directory, in_chunks, leaf, make_car, node, section, unpack
 
 digests = st.binary(min_size=32, max_size=32)
@@ -148,7 +157,16 @@ def test_unixfs_messages_are_ours_or_refused(message: bytes) -> None:
         got = decode_data(message)
     except UnsupportedDag:
         return
-    assert got is None or encode_file_data(got.block_sizes) == message
+    match got:
+        case FileData(_, sizes, b""):
+            assert message in (
+                encode_file_data(sizes),
+                encode_file_data(sizes).replace(b"\x08\x02", b"\x08\x02\x12\x00", 1),
+                b"\x08\x00\x18\x00",
+                b"\x08\x00\x12\x00\x18\x00",
+            )
+        case ShardData(slots):
+            assert encode_shard_data(slots) == message or message[4] == 0
 
 
 @given(trees, st.integers(1, 200))
@@ -278,10 +296,12 @@ async def test_a_file_longer_than_its_root_says_is_not_given_out_whole() -> None
     async def block_get(cid: Cid) -> bytes:
         return blocks[cid]
 
-    chunks = read_file(root[0], block_get)
-    assert await anext(chunks) == b"12345"
-    with pytest.raises(UnsupportedDag, match="longer than its root says"):
-        await anext(chunks)
+    with pytest.raises(UnsupportedDag, match="1000 links and 1 sizes"):
+        await anext(read_file(root[0], block_get))
+    longer = node(encode_file_data([4, 5]), Link(part[0]), Link(part[0]))
+    blocks[longer[0]] = longer[1]
+    with pytest.raises(UnsupportedDag, match="a leaf of 5 bytes, where its parent says 4"):
+        await anext(read_file(longer[0], block_get))
 
 
 async def test_a_car_of_two_roots_or_of_a_root_that_it_does_not_hold_is_refused() -> None:
@@ -293,3 +313,78 @@ async def test_a_car_of_two_roots_or_of_a_root_that_it_does_not_hold_is_refused(
         await unpack(car, leaf(b"three")[0])
     with pytest.raises(MalformedCar, match="the root: expected block"):
         await unpack(car_of(one[0], two), one[0])
+
+
+SLOTS = [f"{slot:02X}" for slot in range(256)]
+
+
+def placed(name: str) -> str:
+    """Return a name with the slot that it has in the root of a sharded directory."""
+    return f"{name_hash(name)[0]:02X}{name}"
+
+
+messages = (
+    st.binary(max_size=12)
+    | st.lists(st.integers(0, 6), max_size=4).map(encode_file_data)
+    | st.integers(0, 2**256 - 1).map(encode_shard_data)
+    | st.lists(st.integers(0, 255), max_size=3).map(lambda slots: encode_shard_data(sum(1 << slot for slot in set(slots))))
+    | st.just(DIRECTORY_DATA)
+    | st.binary(max_size=6).map(lambda data: bytes((8, 2, 0x12, len(data))) + data + bytes((0x18, len(data))))
+    | st.none()
+)
+link_names = names | st.just("") | st.integers(0, 255).map(lambda slot: f"{slot:02X}") | names.map(placed)
+
+
+@st.composite
+def dags(draw: st.DrawFn) -> list[Block]:
+    """Return blocks that link to those before them, the root last: as likely as not none of them is well formed."""
+    blocks = [leaf(draw(st.binary(max_size=6))) for _ in range(2)]
+    for _ in range(draw(st.integers(1, 6))):
+        below = draw(st.lists(st.tuples(st.sampled_from(blocks), link_names), max_size=4))
+        data = draw(messages)
+        if draw(st.booleans()):  # a shard whose bit field fits
+            below.sort(key=lambda entry: entry[1])
+            slots = {int(name[:2], 16) for _, name in below if name[:2] in SLOTS}
+            data = encode_shard_data(sum(1 << slot for slot in slots))
+        blocks.append(node(data, *(Link(cid, name, 6) for (cid, _), name in below)))
+    return blocks
+
+
+@given(dags())
+def test_any_dag_is_walked_to_an_end_or_refused(blocks: list[Block]) -> None:
+    known = dict(blocks)
+
+    async def block_get(cid: Cid) -> bytes:
+        return known[cid]
+
+    async def walk() -> None:
+        left = dict.fromkeys(["bytes", "announced"], 0)
+        async for event in walk_dag(blocks[-1][0], block_get):
+            match event:
+                case FileStart(_, size):
+                    assert left["bytes"] == left["announced"]
+                    left["announced"] += size
+                case FilePiece(data):
+                    left["bytes"] += len(data)
+        assert left["bytes"] == left["announced"]
+
+    with contextlib.suppress(UnsupportedDag):
+        asyncio.run(walk())
+    with contextlib.suppress(UnsupportedDag):
+        asyncio.run(list_links(blocks[-1][0], block_get))
+
+
+@given(st.data())
+def test_a_spoilt_shard_is_refused_or_still_a_shard(data: st.DataObject) -> None:
+    nodes: dict[Cid, bytes] = {}
+    made = {name: Link(leaf(b"x")[0], name, 1) for name in data.draw(st.lists(names, min_size=1, max_size=6))}
+    root, _ = build_shards(made.values(), nodes)
+    block = spoilt(nodes[root], data)
+    try:
+        got = decode_node(block)
+        shard = decode_data(got.data)
+        entries = read_shard(got, shard, b"") if isinstance(shard, ShardData) else []
+    except UnsupportedDag:
+        return
+    for entry in entries:
+        assert not entry.link.name or name_hash(entry.link.name).startswith(entry.slots)

@@ -76,7 +76,7 @@ def test_a_link_planted_meanwhile_is_not_followed(tmp_path: Path) -> None:
         extractor.take(DirectoryFound("", cid))
         (tmp_path / "out/d").symlink_to(outside)
         (tmp_path / "out/f").symlink_to(outside / "f")
-        for event in (FileStart("d/x", 1), FileStart("f", 1), DirectoryFound("d", cid), DirectoryFound("d/e", cid)):
+        for event in (FileStart("d/x", 1, cid), FileStart("f", 1, cid), DirectoryFound("d", cid), DirectoryFound("d/e", cid)):
             with pytest.raises(OSError, match=r"d|f"):
                 extractor.take(event)
     assert not list(outside.iterdir())
@@ -87,5 +87,5 @@ def test_names_are_checked_once_more_where_they_are_opened(tmp_path: Path) -> No
         extractor.take(DirectoryFound("", leaf(b"")[0]))
         for path in ("../x", "a/../../x", "..", "a//b", ""):
             with pytest.raises((UnsupportedDag, OSError)):
-                extractor.take(FileStart(path, 1))
+                extractor.take(FileStart(path, 1, leaf(b"")[0]))
     assert not (tmp_path / "x").exists()

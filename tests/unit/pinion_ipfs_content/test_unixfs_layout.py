@@ -139,9 +139,3 @@ def test_a_name_that_is_file_and_directory_is_refused(paths: tuple[str, str]) ->
         layout_tree(dict.fromkeys(paths, HELLO))
     with pytest.raises(UnsupportedDag, match="a file and a directory"):
         layout_tree({"a": HELLO}, ["a/b"])
-
-
-def test_a_directory_over_the_threshold_is_refused_by_name() -> None:
-    files = {f"weights/{number:0200}": HELLO for number in range(1100)}
-    with pytest.raises(UnsupportedDag, match=r"'weights/' with 1100 entries .* HAMT"):
-        layout_tree(files)

@@ -1,10 +1,7 @@
 """What a list of files says of a model before its first byte: whether it can have an address and a manifest."""
 
-from bisect import bisect_left
-
 import pytest
 
-from pinion_ipfs.content.unixfs import FileHasher, layout_tree
 from pinion_ipfs.errors import UnsupportedDag
 from pinion_ipfs.hub.bounds import check_bounds
 from pinion_ipfs.hub.identity import Commit, RepoId
@@ -25,6 +22,7 @@ def spread(count: int, name: str = "file-{}.json") -> list[str]:
 
 def test_a_model_of_many_files_is_fine() -> None:
     check(spread(4400))
+    check([f"many/{'x' * 20}{number:05}" for number in range(4400)])  # a sharded folder
 
 
 DEEP = "/".join(["d" * 250] * 14)
@@ -33,7 +31,6 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "folders below each other": (["/".join(["d"] * 66)], "lies below more than 64 folders"),
     "far too many folders": (["/".join(["d"] * 2000)], "lies below more than 64 folders"),
     "the manifest": ([f"{number % 5}/{DEEP}/{number}" for number in range(9_300)], "the manifest of 9300 files has"),
-    "one folder": ([f"many/{'x' * 20}{number:05}" for number in range(4400)], "directory 'many/' with 4400 entries"),
 }
 
 
@@ -42,22 +39,3 @@ def test_what_is_out_of_bounds_is_refused_by_name(name: str) -> None:
     paths, says = REFUSED[name]
     with pytest.raises(UnsupportedDag, match=f"org/name: .*{says}"):
         check(paths)
-
-
-def test_the_sizes_are_those_that_the_bytes_will_give() -> None:
-    """At the last entry that fits into a folder's block: sizes of files count there, to the byte."""
-    hasher = FileHasher()
-    hasher.update(bytes(3_000_000))
-    layout, paths = hasher.finish(), [f"{'x' * 180}{number:05}" for number in range(1200)]
-
-    def full(count: int) -> bool:
-        try:
-            layout_tree(dict.fromkeys(paths[:count], layout))
-        except UnsupportedDag:
-            return True
-        return False
-
-    count = bisect_left(range(1200), True, key=full) - 1
-    check(paths[:count], 3_000_000)
-    with pytest.raises(UnsupportedDag, match="HAMT"):
-        check(paths[: count + 1], 3_000_000)
