@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from .backends.kubo_cli import KuboCli
     from .backends.kubo_rpc import KuboRpc
     from .content.cid import Cid
-    from .errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, InvalidCid, PinFailed
+    from .errors import (
+        BackendUnavailable,
+        BlockMismatch,
+        ContentError,
+        ContentMissing,
+        InvalidCid,
+        PinFailed,
+        ReplicationFailed,
+    )
     from .functions.arguments import MAX_BYTES, ContentTooLarge
     from .functions.blocking import (
         add_bytes,
@@ -87,6 +95,7 @@ __all__ = [
     "PinFailed",
     "Receipt",
     "RemovedModel",
+    "ReplicationFailed",
     "RetrievedModel",
     "Router",
     "RouterDeps",
@@ -133,7 +142,15 @@ _MODULES = {
     "backends.kubo_cli": ("KuboCli",),
     "backends.kubo_rpc": ("KuboRpc",),
     "content.cid": ("Cid",),
-    "errors": ("BackendUnavailable", "BlockMismatch", "ContentError", "ContentMissing", "InvalidCid", "PinFailed"),
+    "errors": (
+        "BackendUnavailable",
+        "BlockMismatch",
+        "ContentError",
+        "ContentMissing",
+        "InvalidCid",
+        "PinFailed",
+        "ReplicationFailed",
+    ),
     "functions.arguments": (
         "MAX_BYTES",
         "ContentTooLarge",

@@ -34,6 +34,7 @@ __all__ = [
     "OriginRateLimited",
     "OriginUnreachable",
     "PinFailed",
+    "ReplicationFailed",
     "SourceNotFound",
     "StorageFilled",
     "StoreCorrupted",
@@ -207,6 +208,14 @@ class PinFailed(ContentError):
 
     reason = "PinFailed"
     retryable = True
+
+
+class ReplicationFailed(PinFailed):
+    """Fewer backends keep a copy than were to; `pinned_in` names those that this call has pinned it in, where it stays."""
+
+    def __init__(self, message: str, *, pinned_in: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.pinned_in = pinned_in
 
 
 class InvalidRepository(ContentError, ValueError):

@@ -54,8 +54,24 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Replica:
+    """One backend that was to keep a copy: it does, or `error` says why not."""
+
+    backend: str
+    error: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Tell whether it keeps one."""
+        return not self.error
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
-    """What happened to one operation: who served it, who was tried before, and how long it took."""
+    """What happened to one operation: who served it, who was tried before, and how long it took.
+
+    Of an operation that pins, `replicas` has a line for each backend that was to keep a copy.
+    """
 
     operation: str
     backend: str  # "" = none served
@@ -65,15 +81,18 @@ class Receipt:
     cid: str = ""
     attempts: tuple[Attempt, ...] = ()
     error: str = ""
+    replicas: tuple[Replica, ...] = ()
 
     @property
     def succeeded(self) -> bool:
         """Tell whether a backend served the operation."""
-        return bool(self.backend)
+        return bool(self.backend) and not self.error
 
     @property
     def degraded(self) -> bool:
-        """Tell whether another than the preferred backend served, or none."""
+        """Tell whether another than the preferred backend served, or none; of replicas whether one could not be made."""
+        if self.replicas:
+            return not all(each.done for each in self.replicas)
         return self.backend != self.preferred
 
 

@@ -21,6 +21,7 @@ from .collecting import Collected, GcOrder
 from .json_child import ChildFailed, JsonChild
 
 PACKAGE = "ipfs_kit_py"
+CACHE = "IPFS_KIT_CACHE_DIR"
 _CALL_SECONDS = 30.0
 _MAX_FILE = 1024 * 1024  # bytes: one leaf
 _MAX_BLOCK = 2 * 1024 * 1024
@@ -40,18 +41,29 @@ class KitState(StrEnum):
 class IpfsKit:
     """Files of one leaf (1 MiB): read, added, pinned. `paths` are folders with packages beside those that are installed.
 
+    `cache_dir` is where it caches, by the variable that its pages name for that; None leaves it to the package.
     The package says of a pin neither whose it is nor what it is called: `unpin` takes back what this object has pinned.
     """
 
     capabilities = frozenset({Capability.READ, Capability.ADD, Capability.PIN})
 
-    def __init__(self, name: str = "ipfs_kit", *, paths: Sequence[Path] = (), timeout: float = _CALL_SECONDS) -> None:
+    def __init__(
+        self,
+        name: str = "ipfs_kit",
+        *,
+        paths: Sequence[Path] = (),
+        timeout: float = _CALL_SECONDS,
+        cache_dir: Path | None = None,
+    ) -> None:
         self.name = name
         self._timeout = timeout
         self._paths = tuple(paths)
         self._ours: set[Cid] = set()
         before = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+        environment.pop(CACHE, None)
+        if cache_dir is not None:
+            environment[CACHE] = str(cache_dir)
         environment["PYTHONPATH"] = os.pathsep.join([*map(str, self._paths), *before])
         self._child = JsonChild((sys.executable, "-m", "pinion_ipfs.backends.ipfs_kit_child"), environment)
         self.state: KitState | None = None  # as last probed

@@ -12,12 +12,21 @@ from .call import bring, bring_each
 from .cars import ReadCar
 from .operations import Stat
 from .registry import Given
+from .replicated import Copies, replication_of_call, wanted_replication
 
 
-async def add_bytes(data: bytes, *, pin: bool = True, backend: Given | None = None, deps: object | None = None) -> str:
+async def add_bytes(
+    data: bytes,
+    *,
+    pin: bool = True,
+    replication: Copies | None = None,
+    backend: Given | None = None,
+    deps: object | None = None,
+) -> str:
     """Add a file and return its CID; MAX_BYTES at most."""
+    wanted = wanted_replication(replication, deps, pin=pin)
     content = check_data(data, MAX_BYTES, ADD_PATH)
-    return await bring(backend, deps, lambda router: operations.add_bytes(router, content, pin))
+    return await bring(backend, deps, lambda router: operations.add_bytes(router, content, wanted))
 
 
 async def cat(cid: str, *, backend: Given | None = None, deps: object | None = None) -> bytes:
@@ -26,10 +35,13 @@ async def cat(cid: str, *, backend: Given | None = None, deps: object | None = N
     return await bring(backend, deps, lambda router: operations.cat(router, root))
 
 
-async def pin(cid: str, *, backend: Given | None = None, deps: object | None = None) -> None:
-    """Keep a DAG in the first backend that has it as a whole; raise ContentMissing when none has."""
-    root = parse_cid(cid)
-    await bring(backend, deps, lambda router: operations.pin(router, root))
+async def pin(cid: str, *, replication: Copies | None = None, backend: Given | None = None, deps: object | None = None) -> None:
+    """Keep a DAG in the first backends that have it as a whole, and in others, which get a copy, where more are wanted.
+
+    Raise ContentMissing when none has it, ReplicationFailed when fewer than are wanted keep it.
+    """
+    root, wanted = parse_cid(cid), replication_of_call(replication, deps)
+    await bring(backend, deps, lambda router: operations.pin(router, root, wanted))
 
 
 async def unpin(cid: str, *, backend: Given | None = None, deps: object | None = None) -> None:
@@ -56,13 +68,14 @@ async def add_path(
     recursive: bool = True,
     pin: bool = True,
     chunker: str | None = None,
+    replication: Copies | None = None,
     backend: Given | None = None,
     deps: object | None = None,
 ) -> str:
     """Add a file or a directory of any size and return its CID."""
     check_chunker(chunker)
-    place = Path(path)
-    return await bring(backend, deps, lambda router: operations.add_path(router, place, recursive, pin))
+    place, wanted = Path(path), wanted_replication(replication, deps, pin=pin)
+    return await bring(backend, deps, lambda router: operations.add_path(router, place, recursive, wanted))
 
 
 async def get_to_path(
@@ -85,18 +98,32 @@ async def dag_export(cid: str, *, backend: Given | None = None, deps: object | N
     return await bring(backend, deps, lambda router: operations.dag_export(router, root))
 
 
-async def dag_import(car: bytes, *, pin: bool = True, backend: Given | None = None, deps: object | None = None) -> str:
+async def dag_import(
+    car: bytes,
+    *,
+    pin: bool = True,
+    replication: Copies | None = None,
+    backend: Given | None = None,
+    deps: object | None = None,
+) -> str:
     """Add what a CAR of MAX_BYTES at most holds, and return its root."""
+    wanted = wanted_replication(replication, deps, pin=pin)
     read = ReadCar.of_bytes(check_data(car, MAX_BYTES, IMPORT_FILE))
-    return await bring(backend, deps, lambda router: operations.dag_import(router, read, pin))
+    return await bring(backend, deps, lambda router: operations.dag_import(router, read, wanted))
 
 
 async def dag_import_file(
-    path: str | os.PathLike[str], *, pin: bool = True, backend: Given | None = None, deps: object | None = None
+    path: str | os.PathLike[str],
+    *,
+    pin: bool = True,
+    replication: Copies | None = None,
+    backend: Given | None = None,
+    deps: object | None = None,
 ) -> str:
     """Add what a CAR in a file holds, whatever its size, and return its root."""
+    wanted = wanted_replication(replication, deps, pin=pin)
     read = ReadCar.of_file(Path(path))
-    return await bring(backend, deps, lambda router: operations.dag_import(router, read, pin))
+    return await bring(backend, deps, lambda router: operations.dag_import(router, read, wanted))
 
 
 async def has(cid: str, *, backend: Given | None = None, deps: object | None = None) -> bool:

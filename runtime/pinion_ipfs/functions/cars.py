@@ -50,11 +50,7 @@ class ReadCar:
         finally:
             await reader.aclose()
         (root,) = roots
-        block_get = self._block if self._index is None else self._index.block_get
-        size = 0
-        async for piece in _once_each(root, block_get):
-            size += len(piece)
-        return CarSource(TreeLayout(root, size, {}, {}), size, lambda: _once_each(root, block_get))
+        return await source_of_blocks(root, self._block if self._index is None else self._index.block_get)
 
     def close(self) -> None:
         """Close the file."""
@@ -67,6 +63,14 @@ class ReadCar:
         if cid not in self._blocks:
             raise TruncatedCar(f"block {cid} is not in the CAR")
         return self._blocks[cid]
+
+
+async def source_of_blocks(root: Cid, block_get: Callable[[Cid], Awaitable[bytes]]) -> CarSource:
+    """Return what backends take of a DAG whose blocks can be had one by one; they are had once now, for their size."""
+    size = 0
+    async for piece in _once_each(root, block_get):
+        size += len(piece)
+    return CarSource(TreeLayout(root, size, {}, {}), size, lambda: _once_each(root, block_get))
 
 
 async def _once_each(root: Cid, block_get: Callable[[Cid], Awaitable[bytes]]) -> AsyncIterator[bytes]:

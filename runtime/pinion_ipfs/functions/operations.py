@@ -23,10 +23,11 @@ from ..content.unixfs import FileHasher, FileLayout, TreeLayout
 from ..content.verify import walk_dag
 from ..errors import ContentMissing
 from ..net.streams import in_thread
+from ..routing.replication import Replication
 from ..routing.router import Router
 from ..store.files import partial_name
 from .arguments import MAX_BLOCK, MAX_BYTES, ContentTooLarge
-from .cars import ReadCar
+from .cars import ReadCar, source_of_blocks
 from .checked import check_id
 from .receipts import Gathered, collecting
 
@@ -40,49 +41,59 @@ class Stat:
     size: int
 
 
-async def add_bytes(router: Router, data: bytes, pin: bool, operation: str = "add_bytes") -> str:
+async def add_bytes(router: Router, data: bytes, wanted: Replication | None, operation: str = "add_bytes") -> str:
     """Add a file."""
     if len(data) > MAX_BLOCK:
         layout = await asyncio.to_thread(_layout_bytes, data)
-        return await _import(operation, router, _source(layout, lambda path: BytesIO(data)), pin)
+        return await _import(operation, router, _source(layout, lambda path: BytesIO(data)), wanted)
     expected = Cid.of_block(RAW, data)
 
-    async def add(backend: Backend) -> Cid:
-        return check_id(backend.name, "add_bytes", await backend.add_bytes(data, pin=pin), expected)
+    async def add(backend: Backend) -> int:
+        check_id(backend.name, "add_bytes", await backend.add_bytes(data, pin=wanted is not None), expected)
+        return len(data)
 
-    return str(await router.run(operation, Capability.ADD, add, cid=expected, count=lambda cid: len(data)))
+    if wanted is None:
+        await router.run(operation, Capability.ADD, add, cid=expected, count=int)
+    else:
+        await router.replicate(operation, router.able(Capability.ADD), add, expected, wanted)
+    return str(expected)
 
 
-async def add_path(router: Router, path: Path, recursive: bool, pin: bool) -> str:
+async def add_path(router: Router, path: Path, recursive: bool, wanted: Replication | None) -> str:
     """Add a file or a directory, links followed."""
     info = await asyncio.to_thread(path.stat)
     if modes.S_ISDIR(info.st_mode) and not recursive:
         raise IsADirectoryError(errno.EISDIR, "it is a directory, and recursive is False", str(path))
     if modes.S_ISREG(info.st_mode) and info.st_size <= MAX_BLOCK:
-        return await add_bytes(router, await asyncio.to_thread(path.read_bytes), pin, "add_path")
+        return await add_bytes(router, await asyncio.to_thread(path.read_bytes), wanted, "add_path")
     layout = await asyncio.to_thread(layout_path, path)
-    return await _import("add_path", router, _source(layout, lambda below: (path / below if below else path).open("rb")), pin)
+    return await _import(
+        "add_path", router, _source(layout, lambda below: (path / below if below else path).open("rb")), wanted
+    )
 
 
-async def dag_import(router: Router, car: ReadCar, pin: bool) -> str:
+async def dag_import(router: Router, car: ReadCar, wanted: Replication | None) -> str:
     """Add what a CAR holds below its root."""
     try:
-        return await _import("dag_import", router, await car.source(), pin)
+        return await _import("dag_import", router, await car.source(), wanted)
     finally:
         car.close()
 
 
-async def _import(operation: str, router: Router, car: CarSource, pin: bool) -> str:
+async def _import(operation: str, router: Router, car: CarSource, wanted: Replication | None) -> str:
     root = car.tree.root
 
     async def bring(backend: Backend) -> int:
         sent = await backend.dag_import(car)
         await backend.stat(root)  # the answer to an import tells nothing: only a walk of what is there does
-        if pin:
+        if wanted:
             await backend.pin(root)
         return sent
 
-    await router.run(operation, Capability.WRITE, bring, cid=root, count=lambda sent: sent)
+    if wanted is None:
+        await router.run(operation, Capability.WRITE, bring, cid=root, count=int)
+    else:
+        await router.replicate(operation, router.able(Capability.WRITE, Capability.PIN), bring, root, wanted)
     return str(root)
 
 
@@ -124,14 +135,22 @@ async def ls(router: Router, cid: Cid) -> list[str]:
     return [link.name or "" for link in await list_links(cid, router.block_get)]
 
 
-async def pin(router: Router, cid: Cid) -> None:
-    """Pin a DAG in the first backend that has it as a whole."""
+async def pin(router: Router, cid: Cid, wanted: Replication) -> None:
+    """Pin a DAG in backends that have it as a whole, then in others, which get a copy."""
 
-    async def keep(backend: Backend) -> None:
+    async def keep(backend: Backend) -> int:
         await backend.stat(cid)  # a daemon would wait for a block that it lacks
         await backend.pin(cid)
+        return 0
 
-    await router.run("pin", Capability.PIN, keep, cid=cid)
+    async def bring(backend: Backend) -> int:
+        gathered = Gathered("pin", cid)  # the reads of a copy are told as part of this pin
+        source = await source_of_blocks(cid, _block_get(router, gathered))
+        sent = await backend.dag_import(source)
+        await keep(backend)
+        return sent
+
+    await router.replicate("pin", router.able(Capability.PIN), keep, cid, wanted, bring=bring)
 
 
 async def pin_ls(router: Router) -> list[str]:

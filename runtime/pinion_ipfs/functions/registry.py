@@ -17,15 +17,16 @@ from ..content.cid import Cid
 from ..errors import BackendUnavailable
 from ..program.arguments import UsageError
 from ..routing.choice import DISABLE_KIT, ENABLE_CACHE, ENABLE_KIT, KNOWN, LIST, choose_backends
-from ..routing.finding import API, PROGRAM, TOKEN, find_backend
+from ..routing.finding import API, KIT_CACHE, PROGRAM, TOKEN, find_backend
+from ..routing.kubo import KuboEither
 from .checked import Checked
 from .synchronous import Synchronous
 
 Factory = Callable[[], object]
 Given = object  # a backend, the name of one or of several with commas between, or a sequence of both
 MAX_NAME = 63  # characters of a registered name
-_OURS = (HfCache, KuboRpc, KuboCli, IpfsKit, Gateway, Checked)
-_VARIABLES = (LIST, ENABLE_KIT, DISABLE_KIT, ENABLE_CACHE, PROGRAM, API, TOKEN, "IPFS_PATH", "PATH", "HOME")
+_OURS = (HfCache, KuboRpc, KuboCli, KuboEither, IpfsKit, Gateway, Checked)
+_VARIABLES = (LIST, ENABLE_KIT, DISABLE_KIT, ENABLE_CACHE, PROGRAM, API, TOKEN, KIT_CACHE, "IPFS_PATH", "PATH", "HOME")
 _ARGUMENT = "backend"
 
 
@@ -33,11 +34,13 @@ _ARGUMENT = "backend"
 class RouterDeps:
     """What a program passes on to the functions; any object with these attributes will do.
 
-    `ipfs_backend` is asked where a call names none; `on_receipt` gets each receipt, on the thread of the backends' loop.
+    `ipfs_backend` is asked where a call names none; `on_receipt` gets each receipt, on the thread of the backends' loop;
+    `replication` says how many backends are to pin where a call does not.
     """
 
     ipfs_backend: Given | None = None
     on_receipt: Callable[[Receipt], None] | None = None
+    replication: int | str | tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ class SelectedBackend(Bound):
 
     def add_bytes(self, data: bytes, *, pin: bool = True) -> str:
         """Add a file and return its CID; MAX_BYTES at most."""
-        return blocking.add_bytes(data, pin=pin, backend=self)
+        return blocking.add_bytes(data, pin=pin, replication=1, backend=self)
 
     def cat(self, cid: str) -> bytes:
         """Return the verified bytes of a file of MAX_BYTES at most."""
         return blocking.cat(cid, backend=self)
 
     def pin(self, cid: str) -> None:
-        """Keep a DAG in the first backend that has it as a whole; raise ContentMissing when none has."""
-        blocking.pin(cid, backend=self)
+        """Keep a DAG that it has as a whole; raise ContentMissing where it has not."""
+        blocking.pin(cid, replication=1, backend=self)
 
     def unpin(self, cid: str) -> None:
         """Give up our pin in every backend; no error when there is none."""
@@ -41,7 +41,7 @@ class SelectedBackend(Bound):
         self, path: str | os.PathLike[str], *, recursive: bool = True, pin: bool = True, chunker: str | None = None
     ) -> str:
         """Add a file or a directory of any size and return its CID."""
-        return blocking.add_path(path, recursive=recursive, pin=pin, chunker=chunker, backend=self)
+        return blocking.add_path(path, recursive=recursive, pin=pin, chunker=chunker, replication=1, backend=self)
 
     def get_to_path(self, cid: str, *, output_path: str | os.PathLike[str]) -> None:
         """Write a file or a directory to a new place, each block verified."""
@@ -57,11 +57,11 @@ class SelectedBackend(Bound):
 
     def dag_import(self, car: bytes, *, pin: bool = True) -> str:
         """Add what a CAR of MAX_BYTES at most holds, and return its root."""
-        return blocking.dag_import(car, pin=pin, backend=self)
+        return blocking.dag_import(car, pin=pin, replication=1, backend=self)
 
     def dag_import_file(self, path: str | os.PathLike[str], *, pin: bool = True) -> str:
         """Add what a CAR in a file holds, whatever its size, and return its root."""
-        return blocking.dag_import_file(path, pin=pin, backend=self)
+        return blocking.dag_import_file(path, pin=pin, replication=1, backend=self)
 
     def has(self, cid: str) -> bool:
         """Tell whether a backend has a block."""

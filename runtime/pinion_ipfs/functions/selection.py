@@ -12,6 +12,7 @@ from ..backends.ipfs_kit import IpfsKit
 from ..backends.kubo_cli import KuboCli
 from ..backends.kubo_rpc import KuboRpc
 from ..errors import BackendUnavailable
+from ..routing.kubo import KuboEither
 from ..routing.router import Router
 from .call import bring, wait
 from .checked import Checked
@@ -34,6 +35,7 @@ _ROLES: tuple[tuple[type, BackendRole], ...] = (
     (IpfsKit, BackendRole.IPFS_KIT),
     (KuboRpc, BackendRole.KUBO),
     (KuboCli, BackendRole.KUBO),
+    (KuboEither, BackendRole.KUBO),
     (HfCache, BackendRole.CACHE),
     (Gateway, BackendRole.GATEWAY),
 )

@@ -13,8 +13,10 @@ from ..backends.kubo_rpc import KuboRpc
 from ..program.arguments import UsageError, token_problem, url_problem, variable
 from ..store import Store
 from .choice import HF_CACHE, IPFS_KIT, KUBO, KUBO_CLI, KUBO_RPC, LIST, is_named
+from .kubo import KuboEither
 
 API, TOKEN, PROGRAM = "KUBO_API", "KUBO_API_TOKEN", "KUBO_CMD"
+KIT_CACHE = "IPFS_KIT_CACHE_DIR"
 
 
 def find_backend(name: str, api: str = "", *, asked_by: str = LIST) -> Backend | None:
@@ -40,7 +42,7 @@ def find_backend(name: str, api: str = "", *, asked_by: str = LIST) -> Backend |
 
 def find_ipfs_kit(asked_by: str = LIST) -> IpfsKit | None:
     """Return ipfs_kit where the package is installed, or where it is named all the same."""
-    kit = IpfsKit()
+    kit = IpfsKit(cache_dir=folder_of(KIT_CACHE))
     return kit if kit.installed or asked_by != LIST or is_named(os.environ, IPFS_KIT) else None
 
 
@@ -49,9 +51,14 @@ def local_store() -> HfCache:
     return HfCache(HF_CACHE, Store.default())
 
 
-def find_kubo(api: str = "") -> KuboRpc | KuboCli | None:
-    """Return Kubo by its API where one is named, else by its program where that has a repository, None without either."""
-    return find_kubo_rpc(api) or find_kubo_cli()
+def find_kubo(api: str = "") -> KuboRpc | KuboCli | KuboEither | None:
+    """Return Kubo by its API where KUBO_API names one that answers, else by its program; None without either.
+
+    An address in an argument, `api`, means that one and no other.
+    """
+    by_api = find_kubo_rpc(api)
+    by_program = None if api else find_kubo_cli()
+    return KuboEither(by_api, by_program) if by_api and by_program else by_api or by_program
 
 
 def find_kubo_rpc(api: str = "") -> KuboRpc | None:
@@ -77,6 +84,16 @@ def url_of(name: str) -> str:
     if url and (problem := url_problem(url)):
         raise UsageError(f"{name}: {problem}")
     return url
+
+
+def folder_of(name: str) -> Path | None:
+    """Return the folder in a variable, None when it is not set, or empty; it need not be there yet."""
+    if not (text := os.environ.get(name, "").strip()):
+        return None
+    folder = Path(text).expanduser().absolute()
+    if (folder.exists() and not folder.is_dir()) or "\0" in text:
+        raise UsageError(f"{name}: {text[:200]!r} is no folder")
+    return folder
 
 
 def token_of(name: str) -> str:

@@ -3,28 +3,19 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
-from ..backends.base import Attempt, Backend, Capability, DagStat, Health, Receipt
+from ..backends.base import Backend, Capability, DagStat, Health, Receipt
 from ..backends.breaker import BreakerSettings, Circuit, CircuitState
 from ..backends.collecting import Collected, GcOrder
 from ..content.cid import Cid
-from ..errors import (
-    BackendUnavailable,
-    BlockMismatch,
-    ContentError,
-    ContentMissing,
-    MalformedCar,
-    PinFailed,
-    StorageFilled,
-    StoreInaccessible,
-)
+from ..errors import BackendUnavailable, ContentError, ReplicationFailed
+from .attempts import FALLBACK_ERRORS, Attempts
+from .replication import ONE, Replication
+
+__all__ = ["FALLBACK_ERRORS", "Router"]
 
 T = TypeVar("T")
-
-# What another backend may do better. A caller's mistake (a bad CID, a directory where a file was meant) is none of these.
-_OF_A_STORE = (StorageFilled, StoreInaccessible)  # of one place: another may have room
-FALLBACK_ERRORS = (BackendUnavailable, BlockMismatch, MalformedCar, PinFailed, *_OF_A_STORE)
 
 _FROM_GOOD_TO_BAD = (CircuitState.CLOSED, CircuitState.HALF_OPEN, CircuitState.OPEN)
 
@@ -91,32 +82,54 @@ class Router:
         cid: Cid | None = None,
         count: Callable[[T], int] = lambda result: 0,
     ) -> T:
-        started = time.monotonic()
-        attempts: list[Attempt] = []
-        errors: list[ContentError] = []
-        for backend in able:
-            circuit = self._circuit(backend)
-            if not circuit.allow():
-                attempts.append(_passed_over(backend))
-                continue
-            attempt_started = time.monotonic()
-            try:
+        attempts = Attempts(operation, able, self._circuit, cid)
+        for backend in attempts.let_through():
+            with attempts.at(backend):
                 result = await call(backend)
-            except FALLBACK_ERRORS as error:
-                _name_source(error, backend)
-                circuit.record(error)
-                errors.append(error)
-                attempts.append(Attempt(backend.name, str(error), type(error).__name__, time.monotonic() - attempt_started))
-                continue
-            except BaseException:
-                circuit.release()
-                raise
-            circuit.record(None)
-            self._publish(operation, backend.name, able, started, attempts, cid, count(result))
-            return result
-        failure = _best_error(operation, cid, attempts, errors)
-        self._publish(operation, "", able, started, attempts, cid, 0, str(failure))
+            if attempts.served:
+                self._on_operation(attempts.receipt(count(result)))
+                return result
+        return self._fail(attempts)
+
+    def _fail(self, attempts: Attempts, done: int = 0) -> NoReturn:
+        failure = attempts.failure()
+        self._on_operation(attempts.receipt(done, str(failure)))
         raise failure
+
+    async def replicate(
+        self,
+        operation: str,
+        able: Sequence[Backend],
+        call: Callable[[Backend], Awaitable[int]],
+        cid: Cid,
+        wanted: Replication = ONE,
+        *,
+        bring: Callable[[Backend], Awaitable[int]] | None = None,
+    ) -> None:
+        """Call backends in order until as many as are wanted at most have done it; publish the receipt with a line for each.
+
+        `bring` is called of those that lack the content, once another has it. `call` and `bring` return bytes. Raise
+        ReplicationFailed for fewer than are wanted at least; where none did it, the error that a single one would raise.
+        """
+        if able and len(able) < wanted.least:
+            names = ", ".join(backend.name for backend in able)
+            raise ReplicationFailed(f"{operation} {cid}: at least {wanted.least} backends are wanted, and {names} can do it")
+        attempts = Attempts(operation, able, self._circuit, cid)
+        done = 0
+        for backend in attempts.let_through():
+            with attempts.at(backend):
+                done += await call(backend)
+            if len(attempts.served) >= wanted.most:
+                break
+        for backend in tuple(attempts.lacking) if attempts.served and bring else ():
+            if len(attempts.served) < wanted.most and bring:
+                with attempts.at(backend):
+                    done += await bring(backend)
+        if len(attempts.served) < wanted.least:
+            failure = attempts.too_few(wanted.least)
+            self._on_operation(attempts.receipt(done, str(failure), replicated=True))
+            raise failure
+        self._on_operation(attempts.receipt(done, replicated=True))
 
     async def block_get(self, cid: Cid) -> bytes:
         """Return one verified block; nobody is asked for one that its CID holds."""
@@ -154,7 +167,7 @@ class Router:
         for backend in self.backends:
             if Capability.GC not in backend.capabilities:
                 told.append(Collected(backend.name, dry_run=order.dry_run, error="it collects no garbage"))
-                self._publish("gc", "", [backend], time.monotonic(), (), None, 0, told[-1].error)
+                self._on_operation(Receipt("gc", "", backend.name, 0.0, error=told[-1].error))
                 continue
             try:
                 told.append(await self._first([backend], "gc", lambda each: each.gc(order), count=lambda done: done.freed))
@@ -179,18 +192,12 @@ class Router:
 
     async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield the verified bytes of a file; when a backend fails on the way, the next one goes on where it stopped."""
-        started, done = time.monotonic(), 0
-        able = self.able(Capability.READ)
-        attempts: list[Attempt] = []
-        errors: list[ContentError] = []
-        for backend in able:
-            circuit = self._circuit(backend)
-            if not circuit.allow():
-                attempts.append(_passed_over(backend))
-                continue
-            attempt_started, skip = time.monotonic(), done
-            try:
-                # Every backend's cat is an async generator; aclosing ends its request when we stop early.
+        done = 0
+        attempts = Attempts("cat", self.able(Capability.READ), self._circuit, cid)
+        for backend in attempts.let_through():
+            skip = done
+            # Every backend's cat is an async generator; aclosing ends its request when we stop early.
+            with attempts.at(backend):
                 async with aclosing(cast(Any, backend.cat(cid))) as chunks:
                     async for chunk in chunks:
                         piece = chunk[skip:]
@@ -198,21 +205,10 @@ class Router:
                         if piece:
                             done += len(piece)
                             yield piece
-            except FALLBACK_ERRORS as error:
-                _name_source(error, backend)
-                circuit.record(error)
-                errors.append(error)
-                attempts.append(Attempt(backend.name, str(error), type(error).__name__, time.monotonic() - attempt_started))
-                continue
-            except BaseException:
-                circuit.release()
-                raise
-            circuit.record(None)
-            self._publish("cat", backend.name, able, started, attempts, cid, done)
-            return
-        failure = _best_error("cat", cid, attempts, errors)
-        self._publish("cat", "", able, started, attempts, cid, done, str(failure))
-        raise failure
+            if attempts.served:
+                self._on_operation(attempts.receipt(done))
+                return
+        self._fail(attempts, done)
 
     async def probe(self) -> list[Health]:
         """Probe every backend, in order; a backend that answers is tried again at once."""
@@ -228,45 +224,3 @@ class Router:
         """Release all connections."""
         for backend in self.backends:
             await backend.close()
-
-    def _publish(
-        self,
-        operation: str,
-        served_by: str,
-        able: Sequence[Backend],
-        started: float,
-        attempts: Sequence[Attempt],
-        cid: Cid | None,
-        count: int,
-        error: str = "",
-    ) -> None:
-        preferred = able[0].name if able else ""
-        seconds = time.monotonic() - started
-        self._on_operation(Receipt(operation, served_by, preferred, seconds, count, str(cid or ""), tuple(attempts), error))
-
-
-def _passed_over(backend: Backend) -> Attempt:
-    return Attempt(backend.name, "failed too often lately", "CircuitOpen")
-
-
-def _name_source(error: ContentError, backend: Backend) -> None:
-    if isinstance(error, BlockMismatch) and not error.source:
-        error.source = backend.name
-
-
-def _told(attempt: Attempt) -> str:
-    """Name the backend once: most of them do so themselves."""
-    named = attempt.error.startswith((f"{attempt.backend}:", f"{attempt.backend} ("))
-    return attempt.error if named else f"{attempt.backend}: {attempt.error}"
-
-
-def _best_error(operation: str, cid: Cid | None, attempts: Sequence[Attempt], errors: Sequence[ContentError]) -> ContentError:
-    what = f"{operation} {cid}" if cid else operation
-    if not attempts:
-        return BackendUnavailable(f"{what}: no backend can do this")
-    if len(attempts) == 1 and errors and isinstance(errors[0], _OF_A_STORE):
-        return errors[0]  # there is no other: its reason says what to do
-    told = "; ".join(map(_told, attempts))
-    if errors and all(isinstance(error, ContentMissing) for error in errors) and len(errors) == len(attempts):
-        return ContentMissing(f"{what}: {told}")
-    return BackendUnavailable(f"{what}: {told}")

@@ -44,13 +44,13 @@ async def test_one_line_for_each_and_an_error_where_none_collects(places: Places
     dead = ipfs.KuboRpc("dead", "http://127.0.0.1:9")
     told = await aio.gc(backend=[dead, every[0]])
     assert [(each.backend, bool(each.error)) for each in told] == [("dead", True), ("hf_cache", False)]
-    with pytest.raises(ipfs.BackendUnavailable, match="gc: dead: .*; ipfs_kit: it collects no garbage"):
+    with pytest.raises(ipfs.BackendUnavailable, match=r"gc: dead: .*; ipfs_kit: it collects no garbage"):
         await aio.gc(backend=[dead, every[2]])
 
 
 @pytest.mark.parametrize("wrong", [{"high": -1}, {"high": 1, "low": 2}, {"idle_seconds": float("inf")}])
 def test_limits_that_are_none(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="0 or more|more than high"):
+    with pytest.raises(ValueError, match=r"0 or more|more than high"):
         ipfs.gc(**wrong)  # type: ignore[arg-type]  # what is wrong is its value
 
 

@@ -1,0 +1,114 @@
+"""A Kubo by its API as long as that answers, else by its program: two ways to what a user calls `kubo`."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from ..backends.base import CarSource, DagStat, Health
+from ..backends.collecting import Collected, GcOrder
+from ..backends.kubo_cli import KuboCli
+from ..backends.kubo_rpc import KuboRpc
+from ..content.cid import Cid
+from ..errors import BackendUnauthorized, BackendUnavailable
+
+LOOK_SECONDS = 5.0  # that the API has to say which version it is
+AGAIN_SECONDS = 10.0  # after which it is asked again
+
+
+class KuboEither:
+    """Each operation goes one way as a whole; receipts name the way that was taken last.
+
+    An API that answers and refuses, as one that wants another token, answers: the program is not asked in its stead.
+    """
+
+    capabilities = KuboRpc.capabilities & KuboCli.capabilities
+
+    def __init__(self, api: KuboRpc, program: KuboCli) -> None:
+        self._api, self._program = api, program
+        self._way: KuboRpc | KuboCli = api
+        self._looked_at = float("-inf")
+
+    @property
+    def name(self) -> str:
+        """Return the name of the way that was taken last."""
+        return self._way.name
+
+    async def version(self) -> str:
+        """Return the version of the Kubo that answers."""
+        return await (await self._choose()).version()
+
+    async def probe(self) -> Health:
+        """Look anew which way there is, and make a round trip on it."""
+        self._looked_at = float("-inf")
+        return await (await self._choose()).probe()
+
+    async def add_bytes(self, data: bytes, *, pin: bool = True) -> Cid:
+        """Add a file of one leaf at most."""
+        return await (await self._choose()).add_bytes(data, pin=pin)
+
+    async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
+        """Yield the verified bytes of a file."""
+        async for piece in (await self._choose()).cat(cid):
+            yield piece
+
+    async def block_put(self, data: bytes, *, codec: int) -> Cid:
+        """Store one block."""
+        return await (await self._choose()).block_put(data, codec=codec)
+
+    async def block_get(self, cid: Cid) -> bytes:
+        """Return one verified block."""
+        return await (await self._choose()).block_get(cid)
+
+    async def has(self, cid: Cid) -> bool:
+        """Tell whether a block is in the repository."""
+        return await (await self._choose()).has(cid)
+
+    async def stat(self, cid: Cid) -> DagStat:
+        """Return the size of a DAG that is there as a whole."""
+        return await (await self._choose()).stat(cid)
+
+    async def pin(self, cid: Cid) -> None:
+        """Pin a DAG."""
+        await (await self._choose()).pin(cid)
+
+    async def unpin(self, cid: Cid) -> None:
+        """Give up our pin."""
+        await (await self._choose()).unpin(cid)
+
+    async def pin_ls(self) -> frozenset[Cid]:
+        """Return the roots of all recursive pins."""
+        return await (await self._choose()).pin_ls()
+
+    async def dag_import(self, car: CarSource) -> int:
+        """Take a DAG in."""
+        return await (await self._choose()).dag_import(car)
+
+    async def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:
+        """Yield a CAR."""
+        async for piece in (await self._choose()).dag_export(cid):
+            yield piece
+
+    async def gc(self, order: GcOrder) -> Collected:
+        """Have it delete what is not pinned."""
+        return await (await self._choose()).gc(order)
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self._api.close()
+        await self._program.close()
+
+    async def _choose(self) -> KuboRpc | KuboCli:
+        if time.monotonic() - self._looked_at > AGAIN_SECONDS:
+            self._way = self._api if await self._answers() else self._program
+            self._looked_at = time.monotonic()
+        return self._way
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._api.version()
+        except BackendUnauthorized:
+            return True
+        except (BackendUnavailable, TimeoutError):
+            return False
+        return True
