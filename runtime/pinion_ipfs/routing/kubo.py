@@ -2,21 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar, cast
 
 from ..backends.base import CarSource, DagStat, Health
 from ..backends.collecting import Collected, GcOrder
 from ..backends.kubo_cli import KuboCli
 from ..backends.kubo_rpc import KuboRpc
 from ..content.cid import Cid
-from ..errors import BackendUnauthorized, BackendUnavailable
+from ..errors import BackendUnauthorized, BackendUnavailable, ContentMissing
+
+T = TypeVar("T")
 
 LOOK_SECONDS = 5.0  # that the API has to say which version it is
 AGAIN_SECONDS = 10.0  # after which it is asked again
 
 
 class KuboEither:
-    """Each operation goes one way as a whole; receipts name the way that was taken last.
+    """Each operation goes by the API where that answers, else by the program; receipts name the way that was taken last.
 
     An API that answers and refuses, as one that wants another token, answers: the program is not asked in its stead.
     """
@@ -35,7 +39,7 @@ class KuboEither:
 
     async def version(self) -> str:
         """Return the version of the Kubo that answers."""
-        return await (await self._choose()).version()
+        return await self._go(lambda way: way.version())
 
     async def probe(self) -> Health:
         """Look anew which way there is, and make a round trip on it."""
@@ -44,58 +48,96 @@ class KuboEither:
 
     async def add_bytes(self, data: bytes, *, pin: bool = True) -> Cid:
         """Add a file of one leaf at most."""
-        return await (await self._choose()).add_bytes(data, pin=pin)
+        return await self._go(lambda way: way.add_bytes(data, pin=pin))
 
     async def cat(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield the verified bytes of a file."""
-        async for piece in (await self._choose()).cat(cid):
-            yield piece
+        async with aclosing(self._stream(lambda way: way.cat(cid))) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def block_put(self, data: bytes, *, codec: int) -> Cid:
         """Store one block."""
-        return await (await self._choose()).block_put(data, codec=codec)
+        return await self._go(lambda way: way.block_put(data, codec=codec))
 
     async def block_get(self, cid: Cid) -> bytes:
         """Return one verified block."""
-        return await (await self._choose()).block_get(cid)
+        return await self._go(lambda way: way.block_get(cid))
 
     async def has(self, cid: Cid) -> bool:
         """Tell whether a block is in the repository."""
-        return await (await self._choose()).has(cid)
+        return await self._go(lambda way: way.has(cid))
 
     async def stat(self, cid: Cid) -> DagStat:
         """Return the size of a DAG that is there as a whole."""
-        return await (await self._choose()).stat(cid)
+        return await self._go(lambda way: way.stat(cid))
 
     async def pin(self, cid: Cid) -> None:
         """Pin a DAG."""
-        await (await self._choose()).pin(cid)
+        await self._go(lambda way: way.pin(cid))
 
     async def unpin(self, cid: Cid) -> None:
         """Give up our pin."""
-        await (await self._choose()).unpin(cid)
+        await self._go(lambda way: way.unpin(cid))
 
     async def pin_ls(self) -> frozenset[Cid]:
         """Return the roots of all recursive pins."""
-        return await (await self._choose()).pin_ls()
+        return await self._go(lambda way: way.pin_ls())
 
     async def dag_import(self, car: CarSource) -> int:
         """Take a DAG in."""
-        return await (await self._choose()).dag_import(car)
+        return await self._go(lambda way: way.dag_import(car))
 
     async def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:
         """Yield a CAR."""
-        async for piece in (await self._choose()).dag_export(cid):
-            yield piece
+        async with aclosing(self._stream(lambda way: way.dag_export(cid))) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def gc(self, order: GcOrder) -> Collected:
         """Have it delete what is not pinned."""
-        return await (await self._choose()).gc(order)
+        return await self._go(lambda way: way.gc(order))
 
     async def close(self) -> None:
         """Release connections."""
         await self._api.close()
         await self._program.close()
+
+    async def _go(self, call: Callable[[KuboRpc | KuboCli], Awaitable[T]]) -> T:
+        way = await self._choose()
+        try:
+            return await call(way)
+        except BackendUnavailable as error:
+            if not await self._is_lost(way, error):
+                raise
+        return await call(self._way)
+
+    async def _stream(self, open_stream: Callable[[KuboRpc | KuboCli], AsyncIterator[bytes]]) -> AsyncGenerator[bytes]:
+        """Yield a stream; where the API is lost on the way, the program goes on at that byte."""
+        way, done = await self._choose(), 0
+        try:
+            async with aclosing(cast("AsyncGenerator[bytes]", open_stream(way))) as pieces:
+                async for piece in pieces:
+                    done += len(piece)
+                    yield piece
+        except BackendUnavailable as error:
+            if not await self._is_lost(way, error):
+                raise
+        else:
+            return
+        async with aclosing(cast("AsyncGenerator[bytes]", open_stream(self._way))) as pieces:
+            async for piece in pieces:
+                rest = piece[done:]
+                done -= len(piece) - len(rest)
+                if rest:
+                    yield rest
+
+    async def _is_lost(self, way: KuboRpc | KuboCli, error: BackendUnavailable) -> bool:
+        """Tell whether an error means that the way is gone, and there is the other one."""
+        if way is self._program or isinstance(error, ContentMissing | BackendUnauthorized):
+            return False
+        self._looked_at = float("-inf")
+        return await self._choose() is not way
 
     async def _choose(self) -> KuboRpc | KuboCli:
         if time.monotonic() - self._looked_at > AGAIN_SECONDS:
