@@ -12,8 +12,9 @@ from pinion_contract.names import STATE_PATH
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.content.errors import InvalidCid
 from pinion_ipfs.hub.xet_choice import choose_xet
+from pinion_ipfs.manager.arguments import caches
 from pinion_ipfs.net.trust import InvalidAuthorities, read_authorities
-from pinion_ipfs.program.arguments import read_token, token_problem, url_problem
+from pinion_ipfs.program.arguments import UsageError, read_token, token_problem, url_problem
 from pinion_ipfs.routing.kit import problem_of_kit
 
 from .flags import make_parser
@@ -66,7 +67,15 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         hub_cache=Path(hub_cache) if (hub_cache := environment.get("HF_HUB_CACHE")) and not given.cache_dir else None,
         offline=folder or given.offline or any(_is_said(environment, name) for name in _OFFLINE),
         xet=given.xet,
+        model_cache=_is_cache(parser, environment),
     )
+
+
+def _is_cache(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> bool:
+    try:
+        return caches(environment)
+    except UsageError as error:
+        parser.error(str(error))
 
 
 def _is_said(environment: Mapping[str, str], name: str) -> bool:

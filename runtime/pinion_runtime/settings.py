@@ -102,6 +102,7 @@ class Settings:
     hub_cache: Path | None = None  # where models lie, when that is not the folder hub/ of cache_dir
     offline: bool = False  # nobody is asked for anything: what is at hand is served, or what is missing is named
     xet: str = ""  # auto, never; "" = as the environment has it
+    model_cache: bool = False  # files of a model whose CID the cache's records know come by it before the hub is asked for them
 
     @property
     def key_seconds(self) -> float:

@@ -34,8 +34,8 @@ class ManifestFile:
 class Manifest:
     """A repository at a commit, its selected files sorted by path, and the CID of the directory that holds them.
 
-    That of a tree which no hub's repository names says null for both: the root alone names it. Where a tree's files have another
-    root under our profile than their maker's, its name is said, as a repository's is.
+    That of a tree which no hub's repository names says null for both: the root alone names it. Where a tree's files have
+    another root under our profile than their maker's, its name is said, as a repository's is.
     """
 
     repo: RepoId

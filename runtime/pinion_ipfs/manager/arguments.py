@@ -11,7 +11,7 @@ from ..hub.identity import RepoId
 from ..routing.choice import switch
 from ..store import Note
 
-STORAGE = "ENABLE_IPFS_MODEL_STORAGE"
+STORAGE, CACHE = "ENABLE_IPFS_MODEL_STORAGE", "ENABLE_IPFS_MODEL_CACHE"
 MAX_NAME, MAX_TAGS, MAX_METADATA = 200, 100, 64 * 1024  # characters; tags, each as long as a name; bytes of JSON
 _PATHS = (".", "/", "~")  # what a path begins with, and no repository
 
@@ -28,11 +28,19 @@ def check_enabled(call: str, environment: Mapping[str, str]) -> None:
         raise ModelStorageDisabled(f"{call}: {STORAGE} is {environment[STORAGE]!r}, which switches the model manager off")
 
 
+def caches(environment: Mapping[str, str]) -> bool:
+    """Tell whether a loader asks for the content of known models by CID before it asks the hub; not set, or empty, it does not.
+
+    Raise UsageError for what is no switch.
+    """
+    return switch(environment, CACHE) is True
+
+
 def read_source(source: str | os.PathLike[str], revision: str | None) -> Path | RepoId:
     """Return a path, or a repository of the hub.
 
-    A revision says that a repository is meant; without one a file or folder that is there comes first, and what begins as paths do
-    is one. Raise InvalidRepository, FileNotFoundError.
+    A revision says that a repository is meant; without one a file or folder that is there comes first, and what begins as
+    paths do is one. Raise InvalidRepository, FileNotFoundError.
     """
     if not isinstance(source, str):
         if revision is not None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from ..content.cid import Cid
 from ..content.errors import ContentError
 from ..errors import ContentMissing
+from ..hub.identity import RepoId
 from ..hub.manifest import Manifest
 from ..store import Note, PinRecord, Store
 from .models import StoredModel
@@ -53,6 +54,13 @@ def find_record(store: Store, which: str) -> PinRecord:
 def others_of(store: Store, record: PinRecord) -> tuple[str, ...]:
     """Return who else keeps what a record keeps."""
     return tuple(other.owner for other in store.pins.all() if other.cid == record.cid and other.owner != record.owner)
+
+
+def find_known(store: Store, repo: RepoId, source_digest: str) -> Manifest | None:
+    """Return a manifest of the same files of a repository, by the digest of their listing, at whichever commit."""
+    return next(
+        (each for _, each in store.manifests() if each.repo == repo and each.listing.source_digest == source_digest), None
+    )
 
 
 def manifests_of(store: Store, root: Cid) -> Iterator[tuple[Cid, Manifest]]:

@@ -13,7 +13,8 @@ from ..fetching.request import BackendPin
 class StoredModel:
     """A model that somebody keeps in the store. `backends` confirmed its pin; `whole`: its files are all here.
 
-    `repo` and `commit` are those in the Hugging Face cache: of files of one's own `ipfs/<cid>`, which its libraries load offline.
+    `repo` and `commit` are those in the Hugging Face cache: of files of one's own `ipfs/<cid>`, which its libraries load
+    offline.
     """
 
     cid: str

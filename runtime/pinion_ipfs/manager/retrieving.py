@@ -12,11 +12,11 @@ from threading import Event
 from ..backends.base import Attempt, Receipt
 from ..content.cid import Cid
 from ..content.tree import layout_path
-from ..content.unixfs import TreeLayout, layout_tree
+from ..content.unixfs import FileLayout, TreeLayout, layout_tree
 from ..errors import ContentError, ContentMissing, DigestMismatch
 from ..functions.operations import get_to_path
 from ..functions.receipts import tell
-from ..hub.manifest import Manifest
+from ..hub.manifest import Manifest, ManifestFile
 from ..routing.router import Router
 from ..store import Store
 from ..store.files import partial_name
@@ -69,23 +69,30 @@ async def _from_store(store: Store, cid: Cid, built: Path) -> str:
 
 def _copy(store: Store, manifest: Manifest, root: Cid, built: Path, stop: Event) -> None:
     """Copy a model out of the store, each file hashed meanwhile; leave nothing when one is not what it should be."""
-    layouts = {}
     try:
-        for entry in manifest.files:
-            blob, place = store.blob(manifest.repo, entry.hub), built / entry.hub.path
-            if not blob.is_file():
-                raise ContentMissing(f"{manifest.repo}: {entry.hub.path} is not in the store")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            layouts[entry.hub.path], _ = copy_hashing(blob, place, lambda count: None, stop)
-            if layouts[entry.hub.path].cid != entry.cid:
-                store.verify_blobs(manifest.repo, [entry.hub])  # raises, and takes it out where it can
-                raise DigestMismatch(f"{manifest.repo}: {entry.hub.path} is not what was stored", source=STORE)
-        tree: TreeLayout = layout_tree(layouts)
-        if tree.root != root:
-            raise DigestMismatch(f"{manifest.repo}: the files give {tree.root}, not {root}", source=STORE)
+        layouts = {entry.hub.path: _copy_file(store, manifest, entry, built, stop) for entry in manifest.files}
+        tree = layout_tree(layouts)
+        _check(tree.root == root, f"{manifest.repo}: the files give {tree.root}, not {root}")
     except BaseException:
         _remove(built)
         raise
+
+
+def _copy_file(store: Store, manifest: Manifest, entry: ManifestFile, built: Path, stop: Event) -> FileLayout:
+    blob, place = store.blob(manifest.repo, entry.hub), built / entry.hub.path
+    if not blob.is_file():
+        raise ContentMissing(f"{manifest.repo}: {entry.hub.path} is not in the store")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    layout, _ = copy_hashing(blob, place, lambda count: None, stop)
+    if layout.cid != entry.cid:
+        store.verify_blobs(manifest.repo, [entry.hub])  # raises, and takes it out where it can
+    _check(layout.cid == entry.cid, f"{manifest.repo}: {entry.hub.path} is not what was stored")
+    return layout
+
+
+def _check(right: bool, problem: str) -> None:
+    if not right:
+        raise DigestMismatch(problem, source=STORE)
 
 
 def _found_there(cid: Cid, target: Path) -> tuple[tuple[str, ...], int] | None:

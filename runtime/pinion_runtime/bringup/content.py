@@ -1,5 +1,6 @@
 """The content library as bring-up uses it: made from the configuration, its progress and receipts told to the pod."""
 
+import asyncio
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -12,6 +13,7 @@ from pinion_ipfs.findings import Finding
 from pinion_ipfs.hub.identity import Commit, RepoId
 from pinion_ipfs.hub.listing import Listing
 from pinion_ipfs.hub.revisions import default_endpoint
+from pinion_ipfs.manager.catalogue import find_known
 from pinion_ipfs.net.addresses import NOT_LOCAL
 from pinion_ipfs.net.token_hosts import TokenHosts
 from pinion_ipfs.store import Store
@@ -60,8 +62,9 @@ class Content:
         self._hub_token, self._offline = settings.hub_token, settings.offline
         self._pod = pod
         self._learned: Snapshot | None = None
+        self._model_cache = settings.model_cache
         self._telling = telling = Telling(pod, [backend.name for backend in config.backends])
-        store = Store(settings.cache_dir, settings.hub_cache)
+        self._store = store = Store(settings.cache_dir, settings.hub_cache)
         stall = float(source.stall_timeout_seconds)
         self._peering = Peering.of(config, settings, store, self.found, stall_seconds=stall)
         self._fetcher = Fetcher(
@@ -99,7 +102,10 @@ class Content:
         self._telling.begin()
         if self._peering is not None:
             await self._peering.ready()
-        snapshot = await self._fetcher.fetch(self._request(live), listing)
+        request = self._request(live)
+        if self._model_cache and request.cid is None:
+            request = await asyncio.to_thread(self._known, request, listing)
+        snapshot = await self._fetcher.fetch(request, listing)
         self._telling.fetched()
         return snapshot
 
@@ -127,6 +133,13 @@ class Content:
     def found(self, finding: Finding) -> None:
         """Take wrong bytes that were found, wherever that was."""
         self._pod.found(finding)
+
+    def _known(self, request: FetchRequest, listing: Listing) -> FetchRequest:
+        """Name the CID that the store's records have for these files, so that backends are asked for them before the hub."""
+        manifest = find_known(self._store, request.repo, listing.source_digest)
+        if manifest is None:
+            return request
+        return replace(request, cid=manifest.root, manifest_cid=manifest.cid if manifest.commit == request.commit else None)
 
     def _request(self, live: LiveConfig) -> FetchRequest:
         config, source = self._config, self._source

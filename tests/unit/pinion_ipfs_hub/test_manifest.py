@@ -81,8 +81,8 @@ def test_one_that_says_it_in_another_way_is_refused() -> None:
     manifest = make_manifest()
     named: dict[str, object] = {"repo": str(tree_repo(manifest.root)), "commit": str(tree_commit(manifest.root))}
     for content in ({"repo": named["repo"]}, {"commit": named["commit"]}, named):
+        encoded = tree_of(manifest) | content
         with pytest.raises(UnsupportedDag, match="not a manifest"):
-            encoded = tree_of(manifest) | content
             Manifest.decode(json.dumps(encoded, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
 
 

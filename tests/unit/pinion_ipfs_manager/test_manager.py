@@ -1,9 +1,8 @@
-"""Models in a store and its backends: stored, found, lost, retrieved, given up; two stores are two machines, one folder is shared."""
+"""Models in a store and its backends: stored, found, lost, retrieved, given up; two machines share one backend."""
 
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +52,11 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> World:
     shared = HfCache("shared", tmp_path / "shared")
     here = ipfs.ModelManager(tmp_path / "here", backend=shared)
     there = ipfs.ModelManager(tmp_path / "there", backend=shared)
-    yield World(tmp_path, write(tmp_path / "mine", FILES), here, there, shared)
+    return World(tmp_path, write(tmp_path / "mine", FILES), here, there, shared)
 
 
 def lose(home: Path) -> None:

@@ -123,7 +123,8 @@ async def test_its_blocks_are_there_by_cid(stored: StoredTree, store: Store) -> 
 
 def test_its_manifest_names_no_repository_and_is_read_again(stored: StoredTree, store: Store) -> None:
     data = stored.manifest.encode()
-    assert data.startswith(b'{"commit":null,') and b'"repo":null' in data
+    assert data.startswith(b'{"commit":null,')
+    assert b'"repo":null' in data
     assert Manifest.decode(data) == stored.manifest
     assert Store(store.hf_home).get_manifest(stored.manifest_cid) == stored.manifest
 
