@@ -20,7 +20,7 @@ def test_the_first_whose_round_trip_succeeds(tmp_path: Path) -> None:
     assert [reason.split(" ")[0].rstrip(":") for reason in receipt.degradation_reasons[:2]] == ["dead", "Down"]
     assert "expected" in receipt.degradation_reasons[2]
     assert receipt.capabilities.checks == ("add", "cat", "compare")
-    assert receipt.capabilities.can == ("add", "export", "pin", "read", "write")
+    assert receipt.capabilities.can == ("add", "export", "gc", "pin", "read", "write")
     assert ipfs.get_last_backend_selection() == receipt
     assert json.loads(json.dumps(receipt.to_dict()))["capabilities"]["role"] == "cache"
 
