@@ -14,7 +14,8 @@ from typing import Any, BinaryIO, cast
 
 from ..backends.base import Backend, Capability, CarSource
 from ..content.car import car_size, car_stream
-from ..content.cid import RAW, Cid
+from ..content.cid import DAG_PB, RAW, Cid
+from ..content.dag_pb import decode_node
 from ..content.directories import list_links
 from ..content.export import export_dag
 from ..content.extract import extract_events
@@ -180,6 +181,8 @@ async def stat(router: Router, cid: Cid) -> Stat:
 
 async def block_put(router: Router, data: bytes, codec: int) -> str:
     """Store one block."""
+    if codec == DAG_PB:
+        decode_node(data)  # what is none, one backend would take and another refuse
     expected = Cid.of_block(codec, data)
 
     async def put(backend: Backend) -> Cid:
