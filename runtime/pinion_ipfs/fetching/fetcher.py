@@ -221,12 +221,16 @@ class Fetcher:
 
     async def close(self) -> None:
         """Release the backends' connections, and let collections have what was fetched."""
-        for use in self._uses.values():
-            use.close()
-        self._uses.clear()
+        self.release()
         await self._router.close()
         if self._sharing is not None:
             await self._sharing.close()
+
+    def release(self) -> None:
+        """Let collections have what was fetched; for who goes on using the backends, instead of `close`."""
+        for use in self._uses.values():
+            use.close()
+        self._uses.clear()
 
     async def _use(self, repo: RepoId) -> None:
         if repo.folder not in self._uses:

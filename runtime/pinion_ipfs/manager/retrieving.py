@@ -70,7 +70,8 @@ async def _from_store(store: Store, cid: Cid, built: Path) -> str:
 def _copy(store: Store, manifest: Manifest, root: Cid, built: Path, stop: Event) -> None:
     """Copy a model out of the store, each file hashed meanwhile; leave nothing when one is not what it should be."""
     try:
-        layouts = {entry.hub.path: _copy_file(store, manifest, entry, built, stop) for entry in manifest.files}
+        with store.uses.of_repository(manifest.repo.folder):  # no collection takes it meanwhile
+            layouts = {entry.hub.path: _copy_file(store, manifest, entry, built, stop) for entry in manifest.files}
         tree = layout_tree(layouts)
         _check(tree.root == root, f"{manifest.repo}: the files give {tree.root}, not {root}")
     except BaseException:

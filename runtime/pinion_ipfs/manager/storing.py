@@ -19,6 +19,7 @@ from ..hub.revisions import resolve_commit
 from ..program.arguments import UsageError, token_problem
 from ..routing.router import Router
 from ..store import Note, PinRecord, Store
+from ..store.in_use import in_use
 from ..store.offline import find_commit
 from ..store.trees import store_files
 from .catalogue import find_record, model_of, others_of, owner_of
@@ -46,15 +47,22 @@ async def store_model(router: Router, store: Store, source: Source, note: Note |
     """
     if not await asyncio.to_thread(lambda: store.writable):
         raise StoreInaccessible(f"{store.hf_home} can't be written by user {os.geteuid()}: nothing can be kept there")
-    if isinstance(source.what, Path):
-        snapshot = await asyncio.to_thread(_from_path, store, source.what, source)
-    else:
-        snapshot = await _from_hub(router, store, source.what, source)
+    fetcher = Fetcher(store, router.backends, on_operation=tell)  # not closed: the backends are the router's
+    try:
+        if isinstance(source.what, Path):
+            snapshot = await asyncio.to_thread(_from_path, store, source.what, source)
+        else:
+            snapshot = await _from_hub(fetcher, store, source.what, source)
+        async with in_use(store.uses.of_repository(snapshot.repo.folder)):  # no collection takes it before it is pinned
+            return await _pin(fetcher, store, snapshot, note)
+    finally:
+        fetcher.release()
+
+
+async def _pin(fetcher: Fetcher, store: Store, snapshot: Snapshot, note: Note | None) -> StoredModel:
     owner = owner_of(snapshot.cid)
     before = await asyncio.to_thread(store.pins.get, owner)
-    snapshot = replace(snapshot, request=replace(snapshot.request, owner=owner))
-    fetcher = Fetcher(store, router.backends, on_operation=tell)  # not closed: the backends are the router's
-    receipt = await fetcher.pin(snapshot)
+    receipt = await fetcher.pin(replace(snapshot, request=replace(snapshot.request, owner=owner)))
     kept = before.note if note is None and before is not None else note or Note()
     record = PinRecord(owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit, receipt.pinned_in, kept)
     await asyncio.to_thread(store.pin, record)
@@ -113,7 +121,7 @@ def _from_path(store: Store, path: Path, source: Source) -> Snapshot:
     return Snapshot(*identity, sum(sizes), len(sizes), stored.files, request)
 
 
-async def _from_hub(router: Router, store: Store, repo: RepoId, source: Source) -> Snapshot:
+async def _from_hub(fetcher: Fetcher, store: Store, repo: RepoId, source: Source) -> Snapshot:
     """Fetch as `pinion-ipfs fetch` does; offline what is whole in the store, and what nobody has confirmed is refused."""
     offline = is_offline_mode()
     if offline:
@@ -126,7 +134,6 @@ async def _from_hub(router: Router, store: Store, repo: RepoId, source: Source) 
         *(repo, source.revision, commit, source.endpoint, token, source.allow_patterns, source.ignore_patterns),
         offline=offline,
     )
-    fetcher = Fetcher(store, router.backends, on_operation=tell)
     listing = await fetcher.resolve(request)
     if listing.unconfirmed:
         raise UnsupportedDag(f"{repo}@{commit}: {listing.unconfirmed}: store it while the hub can be asked")

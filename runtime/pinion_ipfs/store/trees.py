@@ -112,11 +112,12 @@ def _publish(store: Store, copies: Mapping[str, _Copy]) -> StoredTree:
     manifest = Manifest.of_tree(tree.root, entries)
     files = [entry.hub for entry in entries]
     store.check_names(files)
-    for file in files:
-        copy = copies[file.path]  # also in place of one that is there: it may have been damaged
-        store.publish(manifest.repo, file, copy.staged, BlobRecord(copy.layout, copy.sha256))
-    manifest_cid = store.put_manifest(manifest)
-    path = store.link_snapshot(manifest.repo, manifest.commit, files, _REVISION)
+    with store.uses.of_repository(manifest.repo.folder):
+        for file in files:
+            copy = copies[file.path]  # also in place of one that is there: it may have been damaged
+            store.publish(manifest.repo, file, copy.staged, BlobRecord(copy.layout, copy.sha256))
+        manifest_cid = store.put_manifest(manifest)
+        path = store.link_snapshot(manifest.repo, manifest.commit, files, _REVISION)
     return StoredTree(path, tree, manifest, manifest_cid, {file.path: store.blob(manifest.repo, file) for file in files})
 
 

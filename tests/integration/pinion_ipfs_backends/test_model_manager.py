@@ -68,6 +68,17 @@ def test_a_repository_stored_by_one_process_is_retrieved_by_others_here_and_else
     assert places.kubo.add(tmp_path / "far", "--only-hash") == cid
 
 
+def test_what_was_fetched_is_collected_once_it_is_removed_also_by_the_same_process(hub: Hub, tmp_path: Path) -> None:
+    hub.add_repo(REPO, FILES)
+    cache = ipfs.HfCache("cache", tmp_path)
+    manager = ipfs.ModelManager(tmp_path, backend=cache)
+    stored = manager.store_model_to_ipfs(REPO, endpoint=hub.endpoint)
+    assert (stored.repo, stored.files, stored.backends) == (REPO, tuple(sorted(WANTED)), ("cache",))
+    assert ipfs.gc(backend=cache, idle_seconds=0)[0].freed == 0
+    manager.remove(stored.cid)
+    assert ipfs.gc(backend=cache, idle_seconds=0)[0].freed >= stored.size_bytes
+
+
 def test_a_folder_goes_to_each_backend_and_is_given_up_again(places: Places, tmp_path: Path) -> None:
     for name, data in WANTED.items():
         (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)

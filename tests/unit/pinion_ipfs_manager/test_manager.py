@@ -223,6 +223,17 @@ def test_what_is_removed_is_pinned_nowhere_and_its_bytes_stay_as_it_says(world: 
     assert world.here.retrieve_model_from_ipfs(stored.cid, world.tmp / "copy").served_by == "store"
 
 
+def test_garbage_is_collected_once_a_model_is_removed_and_not_before(world: World) -> None:
+    store = HfCache("store", world.home)
+    kept = world.here.store_model_to_ipfs(world.folder)
+    gone = world.here.add_model_with_ipfs_storage(world.folder / "model.safetensors", name="gone")
+    world.here.remove("gone")
+    (collected,) = ipfs.gc(backend=store, idle_seconds=0)
+    assert collected.freed >= gone.size_bytes
+    assert [each.partition("@")[0] for each in collected.removed] == [f"ipfs/{gone.cid}"]
+    assert [model.cid for model in world.here.list() if model.whole] == [kept.cid]
+
+
 def test_a_model_whose_pin_cannot_be_given_up_is_kept_unless_forced(world: World) -> None:
     stored = world.here.store_model_to_ipfs(world.folder)
     elsewhere = ipfs.ModelManager(world.home, backend=InMemory())
