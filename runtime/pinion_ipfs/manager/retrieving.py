@@ -50,21 +50,25 @@ async def retrieve_model(router: Router, store: Store, cid: Cid, target: Path, r
 
 async def _from_store(store: Store, cid: Cid, built: Path) -> str:
     """Return "store" when the model was copied from there; what is wrong there is taken out, and told in a receipt."""
-    found = await asyncio.to_thread(lambda: next((manifest for _, manifest in manifests_of(store, cid)), None))
-    if found is None:
-        return ""
-    started = time.monotonic()
-    stop = Event()
+    attempts: list[Attempt] = []
+    started, stop = time.monotonic(), Event()
     try:
-        await asyncio.to_thread(_copy, store, found, cid, built, stop)
-    except ContentError as error:
-        attempt = Attempt(STORE, str(error), type(error).__name__, time.monotonic() - started)
-        tell(Receipt(_OPERATION, "", STORE, attempt.seconds, 0, str(cid), (attempt,), str(error)))
-        return ""
+        for _, manifest in await asyncio.to_thread(lambda: list(manifests_of(store, cid))):
+            begun = time.monotonic()
+            try:
+                await asyncio.to_thread(_copy, store, manifest, cid, built, stop)
+            except ContentError as error:
+                attempts.append(Attempt(STORE, str(error), type(error).__name__, time.monotonic() - begun))
+                continue
+            size, seconds = manifest.listing.total_bytes, time.monotonic() - started
+            tell(Receipt(_OPERATION, STORE, STORE, seconds, size, str(cid), tuple(attempts)))
+            return STORE
     finally:
         stop.set()  # the thread may outlive who waited for it
-    tell(Receipt(_OPERATION, STORE, STORE, time.monotonic() - started, found.listing.total_bytes, str(cid)))
-    return STORE
+    if attempts:
+        told = "; ".join(attempt.error for attempt in attempts)
+        tell(Receipt(_OPERATION, "", STORE, time.monotonic() - started, 0, str(cid), tuple(attempts), told))
+    return ""
 
 
 def _copy(store: Store, manifest: Manifest, root: Cid, built: Path, stop: Event) -> None:

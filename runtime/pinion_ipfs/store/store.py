@@ -20,6 +20,7 @@ from ..errors import ContentError, DigestMismatch, StorageFilled, StoreCorrupted
 from ..hub.identity import Commit, RepoId
 from ..hub.listing import HubFile
 from ..hub.manifest import Manifest, cid_of
+from ..hub.trees import tree_root
 from .blobs import BlobRecord, hash_blob
 from .files import make_folders, move, partial_name, read_record, sweeping, write_atomically
 from .in_use import Uses
@@ -332,9 +333,11 @@ class Store:
     def link_snapshot(self, repo: RepoId, commit: Commit, files: Sequence[HubFile], revision: str = "") -> Path:
         """Lay a commit's files out as links to blobs, and point the asked revision at it; return the folder.
 
+        A tree of no hub's repository has one commit: `main`, which the hub's libraries look for, is always it.
         Raise StoreInaccessible, without either link, when two of the names are one on this filesystem.
         """
         folder = self.snapshot_path(repo, commit)
+        revision = "main" if tree_root(repo, commit) else revision
         blobs = {file.path: self.blob(repo, file) for file in files}
         for parent in {(folder / path).parent for path in blobs}:
             self.secure(parent)

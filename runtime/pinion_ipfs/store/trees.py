@@ -27,7 +27,6 @@ _READ = 1024 * 1024
 _MAX_THREADS = 4
 _CLONE = 0x40049409  # FICLONE of Linux: the copy shares its bytes with the source until one of them is written
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_REVISION = "main"  # what the hub's libraries look for when nobody names a revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ def _publish(store: Store, copies: Mapping[str, _Copy]) -> StoredTree:
             copy = copies[file.path]  # also in place of one that is there: it may have been damaged
             store.publish(manifest.repo, file, copy.staged, BlobRecord(copy.layout, copy.sha256))
         manifest_cid = store.put_manifest(manifest)
-        path = store.link_snapshot(manifest.repo, manifest.commit, files, _REVISION)
+        path = store.link_snapshot(manifest.repo, manifest.commit, files)
     return StoredTree(path, tree, manifest, manifest_cid, {file.path: store.blob(manifest.repo, file) for file in files})
 
 

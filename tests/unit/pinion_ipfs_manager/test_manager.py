@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pinion_ipfs as ipfs
 from pinion_ipfs import aio
 from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.content.tree import layout_directory
+from pinion_ipfs.hub.identity import Commit, RepoId
 from pinion_ipfs.store.pins import PinRecord
 from tests.support.blocking_backends import InMemory
 
@@ -85,6 +86,12 @@ def test_what_is_stored_is_loaded_offline_by_the_hub_s_library(world: World) -> 
     assert read(stored.path) == FILES
 
 
+def test_a_cache_that_is_a_backend_holds_it_so_too(world: World) -> None:
+    stored = world.here.store_model_to_ipfs(world.folder)
+    found = snapshot_download(stored.repo, cache_dir=world.tmp / "shared/hub", local_files_only=True)
+    assert read(Path(found)) == FILES
+
+
 def test_a_file_is_stored_as_the_folder_that_holds_it(world: World) -> None:
     stored = world.here.store_model_to_ipfs(world.folder / "model.safetensors")
     assert stored.files == ("model.safetensors",)
@@ -143,6 +150,16 @@ def test_what_was_damaged_in_the_store_is_never_laid_out(world: World) -> None:
     assert not blob.exists(), "it is taken out"
     assert world.here.retrieve_model_from_ipfs(stored.cid, world.tmp / "copy").served_by == "shared"
     assert read(world.tmp / "copy") == FILES
+
+
+def test_of_two_places_in_the_store_one_that_is_whole_will_do(world: World) -> None:
+    stored = world.here.store_model_to_ipfs(world.folder)
+    store = ipfs.Store(world.home)
+    manifest = store.get_manifest(ipfs.Cid.parse(stored.manifest_cid))
+    assert manifest is not None
+    store.put_manifest(replace(manifest, repo=RepoId.parse("a/lost"), commit=Commit.parse("c" * 40)))
+    store.put_manifest(replace(manifest, repo=RepoId.parse("z/lost"), commit=Commit.parse("d" * 40)))
+    assert world.here.retrieve_model_from_ipfs(stored.cid, world.tmp / "copy").served_by == "store"
 
 
 def test_a_target_is_empty_or_holds_the_model_or_is_refused(world: World) -> None:
