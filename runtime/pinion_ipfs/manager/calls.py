@@ -10,6 +10,7 @@ from ..backends.base import Receipt
 from ..content.cid import Cid
 from ..functions.arguments import parse_cid
 from ..functions.registry import Given
+from ..functions.replicated import replication_of_call
 from ..routing.router import Router
 from ..store import Note, Store
 from .arguments import check_enabled, read_source
@@ -57,7 +58,8 @@ class Calls:
             raise ValueError(f"{what} is a path: endpoint and token are for a repository of the hub")
         patterns = as_patterns(options.allow_patterns), as_patterns(options.ignore_patterns)
         chosen = Source(what, revision or MAIN, options.endpoint, options.token, *patterns)
-        return lambda router, receipts: store_model(router, self.store, chosen, note)
+        least = replication_of_call(None, self.deps).least
+        return lambda router, receipts: store_model(router, self.store, chosen, note, least)
 
     def retrieving(self, call: str, cid: str | Cid, target: Place) -> Work[RetrievedModel]:
         """Return what retrieves a model."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import constants, get_token, is_offline_mode
 
 from ..backends.base import Capability
-from ..errors import ContentError, ContentMissing, PinFailed, StoreInaccessible, UnsupportedDag
+from ..errors import ContentError, ContentMissing, PinFailed, ReplicationFailed, StoreInaccessible, UnsupportedDag
 from ..fetching.fetcher import Fetcher
 from ..fetching.folder import FolderChoice, list_folder
 from ..fetching.request import FetchRequest, Snapshot
@@ -17,6 +17,8 @@ from ..functions.receipts import tell
 from ..hub.identity import RepoId
 from ..hub.revisions import resolve_commit
 from ..program.arguments import UsageError, token_problem
+from ..routing.choice import KUBO_CLI, KUBO_RPC
+from ..routing.kubo import KuboEither
 from ..routing.router import Router
 from ..store import Note, PinRecord, Store
 from ..store.in_use import in_use
@@ -40,10 +42,11 @@ class Source:
     ignore_patterns: tuple[str, ...] = ()
 
 
-async def store_model(router: Router, store: Store, source: Source, note: Note | None) -> StoredModel:
+async def store_model(router: Router, store: Store, source: Source, note: Note | None, least: int) -> StoredModel:
     """Bring a model into the store and pin it in every backend that can; without a note, one that it has is kept.
 
     Raises PinFailed when there are backends and none confirms; the model is then in the store, and kept for nobody.
+    ReplicationFailed when fewer than `least` do, of several that are wanted: these keep it, and its record.
     """
     if not await asyncio.to_thread(lambda: store.writable):
         raise StoreInaccessible(f"{store.hf_home} can't be written by user {os.geteuid()}: nothing can be kept there")
@@ -54,9 +57,14 @@ async def store_model(router: Router, store: Store, source: Source, note: Note |
         else:
             snapshot = await _from_hub(fetcher, store, source.what, source)
         async with in_use(store.uses.of_repository(snapshot.repo.folder)):  # no collection takes it before it is pinned
-            return await _pin(fetcher, store, snapshot, note)
+            stored = await _pin(fetcher, store, snapshot, note)
     finally:
         fetcher.release()
+    if len(stored.backends) < least and least > 1:
+        failed = [f"{pin.backend}: {pin.error}" for pin in stored.pins if not pin.pinned]
+        told = "; ".join((f"{len(stored.backends)} of at least {least} backends keep it", *failed))
+        raise ReplicationFailed(f"{stored.cid}: {told}", pinned_in=stored.backends)
+    return stored
 
 
 async def _pin(fetcher: Fetcher, store: Store, snapshot: Snapshot, note: Note | None) -> StoredModel:
@@ -91,8 +99,10 @@ async def _unpin(router: Router, record: PinRecord) -> dict[str, str]:
     """Return why backends could not be asked."""
     able = {backend.name: backend for backend in router.able(Capability.PIN)}
     failed: dict[str, str] = {}
+    # A Kubo that is reached in two ways is called by the one that was taken last.
+    either = next((backend for backend in able.values() if isinstance(backend, KuboEither)), None)
     for name in record.backends:
-        backend = able.get(name)
+        backend = able.get(name) or (either if name in (KUBO_RPC, KUBO_CLI) else None)
         if backend is None:
             failed[name] = "not among the backends of this call"
             continue

@@ -280,6 +280,16 @@ def test_backends_of_which_none_takes_it_are_an_error(world: World) -> None:
     )
 
 
+def test_fewer_backends_than_are_wanted_are_an_error_and_what_they_keep_is_listed(world: World) -> None:
+    other = HfCache("other", world.tmp / "other")
+    manager = ipfs.ModelManager(world.home, deps=ipfs.RouterDeps([world.shared, other], replication=3))
+    with pytest.raises(ipfs.ReplicationFailed, match="2 of at least 3 backends keep it"):
+        manager.store_model_to_ipfs(world.folder)
+    assert [model.backends for model in manager.list()] == [("shared", "other")]
+    manager = ipfs.ModelManager(world.home, deps=ipfs.RouterDeps([world.shared, other], replication=2))
+    assert manager.store_model_to_ipfs(world.folder).backends == ("shared", "other")
+
+
 @pytest.mark.parametrize("value", ["0", "false", "no", "OFF"])
 def test_where_it_is_switched_off_every_call_says_so_by_name(world: World, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ENABLE_IPFS_MODEL_STORAGE", value)
