@@ -8,7 +8,10 @@ def main() -> None:
     end_when_told()
     from .commands import interrupting, standard_streams
     from .commands.cli import main as run  # not at the top, like the rest: it would delay what comes before
+    from .commands.parser import make_parser
+    from .program.completion import complete_when_asked
 
+    complete_when_asked(make_parser)
     standard_streams.make_ready()
     interrupting.take_over()  # commands take back what they have half written
     code = run()

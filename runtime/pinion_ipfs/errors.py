@@ -33,7 +33,9 @@ __all__ = [
     "NoAnswer",
     "OriginRateLimited",
     "OriginUnreachable",
+    "OwnerTaken",
     "PinFailed",
+    "PinOfOthers",
     "ReplicationFailed",
     "SourceNotFound",
     "StorageFilled",
@@ -208,6 +210,18 @@ class PinFailed(ContentError):
 
     reason = "PinFailed"
     retryable = True
+
+
+class OwnerTaken(ContentError):
+    """An owner, who has one pin at a time, has another model pinned already."""
+
+    reason = "OwnerTaken"
+
+
+class PinOfOthers(ContentError):
+    """A pin was made by somebody else, and stays."""
+
+    reason = "PinOfOthers"
 
 
 class ReplicationFailed(PinFailed):

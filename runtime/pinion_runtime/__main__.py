@@ -11,10 +11,13 @@ def main() -> None:
     Before there is anything to drain a signal ends it at once, with 143 or 130.
     """
     end_when_told()
-    from pinion_ipfs.program.distribution import extra_needed  # not at the top, like the rest: it would delay what came before
+    from pinion_ipfs.program.completion import complete_when_asked  # not at the top, like the rest: a delay
+    from pinion_ipfs.program.distribution import extra_needed
 
     from .command_line import from_process
-    from .flags import PROGRAM
+    from .flags import PROGRAM, make_parser
+
+    complete_when_asked(make_parser)
 
     with extra_needed(PROGRAM, "runtime", sys.argv[1:]):
         settings = from_process()

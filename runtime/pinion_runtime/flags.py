@@ -9,6 +9,7 @@ from pinion_contract.origins import problem_of_origin
 from pinion_ipfs.hub.xet_choice import CHOICES as XET_CHOICES
 from pinion_ipfs.hub.xet_choice import HELP as XET_HELP
 from pinion_ipfs.program.arguments import Parser, host, http_url, pattern, port, seconds, whole_number
+from pinion_ipfs.program.completion import ShowCompletion
 from pinion_ipfs.program.distribution import ShowVersion
 
 PROGRAM = "pinion-serve"
@@ -26,6 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
         " PINION_CA_FILE, a file with PEM certificates. A pod runs: pinion-serve --config FILE --live FILE",
     )
     parser.add_argument("--version", action=ShowVersion, program=PROGRAM)
+    parser.add_argument("--completion", action=ShowCompletion, program=PROGRAM)
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a repository of the hub, ORG/NAME, or a folder, ./my-model")
     what = parser.add_argument_group("the model (with MODEL)")
     what.add_argument("--revision", help="branch, tag or commit (default: main)")

@@ -7,7 +7,7 @@ import sys
 
 from huggingface_hub import constants, get_token, is_offline_mode
 
-from ..fetching.fetcher import STALL_SECONDS, Fetcher, FetchRequest, Progress, Snapshot
+from ..fetching.fetcher import STALL_SECONDS, Fetcher, FetchRequest, Snapshot
 from ..hub.revisions import RepoId, resolve_commit
 from ..hub.xet_choice import choose_xet
 from ..program.arguments import UsageError, token_problem
@@ -18,6 +18,7 @@ from ..store.offline import find_commit
 from .environment import check_authorities
 from .interrupting import run
 from .output import show
+from .progress_bar import drawn
 
 
 def fetch(options: argparse.Namespace) -> int:
@@ -42,6 +43,9 @@ def fetch(options: argparse.Namespace) -> int:
 async def _fetch(options: argparse.Namespace) -> Snapshot:
     choose_xet(options.xet, os.environ)
     if options.offline or is_offline_mode():
+        for option, given in (("--endpoint", options.endpoint), ("--xet", options.xet)):
+            if given:
+                raise UsageError(f"fetch: {option} has no effect where HF_HUB_OFFLINE is set: nobody is asked")
         return await _at_hand(options.repo, options)
     check_authorities()
     if not options.endpoint:
@@ -52,17 +56,15 @@ async def _fetch(options: argparse.Namespace) -> Snapshot:
         raise UsageError(f"the token in HF_TOKEN, or the one that `hf auth login` stored: {problem}")
     commit = await resolve_commit(options.repo, options.revision, endpoint=options.endpoint, token=token)
     request = FetchRequest(options.repo, options.revision, commit, options.endpoint, token, expected_cid=options.cid)
-    drawing = sys.stderr.isatty() and not constants.HF_HUB_DISABLE_PROGRESS_BARS
     # As the hub's library is told, else longer than it would wait by itself.
     stall_seconds = float(os.environ.get("HF_HUB_DOWNLOAD_TIMEOUT") or 0) or STALL_SECONDS
-    fetcher = Fetcher(Store.default(), on_progress=_draw if drawing else lambda progress: None, stall_seconds=stall_seconds)
-    try:
-        listing = await fetcher.resolve(request)
-        return await fetcher.verify(await fetcher.fetch(request, listing))
-    finally:
-        await fetcher.close()
-        if drawing:
-            print(file=sys.stderr)
+    with drawn("fetching") as draw:
+        fetcher = Fetcher(Store.default(), on_progress=draw, stall_seconds=stall_seconds)
+        try:
+            listing = await fetcher.resolve(request)
+            return await fetcher.verify(await fetcher.fetch(request, listing))
+        finally:
+            await fetcher.close()
 
 
 async def _at_hand(repo: RepoId, options: argparse.Namespace) -> Snapshot:
@@ -73,9 +75,3 @@ async def _at_hand(repo: RepoId, options: argparse.Namespace) -> Snapshot:
     fetcher = Fetcher(store)
     listing = await fetcher.resolve(request)
     return await fetcher.verify(await fetcher.fetch(request, listing))
-
-
-def _draw(progress: Progress) -> None:
-    done, total, rate = progress.completed_bytes / 1e6, progress.total_bytes / 1e6, progress.bytes_per_second / 1e6
-    eta = "" if progress.eta_seconds is None else f", {progress.eta_seconds} s left"
-    print(f"\r{done:.1f} of {total:.1f} MB, {rate:.1f} MB/s{eta}\x1b[K", end="", file=sys.stderr, flush=True)

@@ -5,13 +5,11 @@ import asyncio
 import errno
 import io
 import os
-import stat
-import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..content.car import car_size, car_stream
 from ..content.car_blocks import BlockGet
@@ -20,14 +18,14 @@ from ..content.car_spool import BlockSpool
 from ..content.cid import Cid
 from ..content.errors import MalformedCar
 from ..content.extract import extract_car
-from ..content.tree import layout_path
-from ..content.unixfs import FileLayout, TreeLayout, layout_files, layout_tree
 from ..content.verify import DirectoryFound, FileEnd, FileStart, unpack_car
 from ..program.arguments import UsageError
 from ..program.printable import printable_name
 from . import standard_streams
 from .interrupting import run, unfinished
+from .laying_out import laid_out
 from .output import facts_of, partial_of, root_of, show
+from .progress_bar import counted
 
 _READ = 1024 * 1024
 
@@ -43,21 +41,10 @@ def export_car(options: argparse.Namespace) -> int:
     """Write a CAR to a file, or to standard output with the CID on standard error."""
     output = _checked_output(options.output)
     layout, open_file = laid_out(options)
-    pieces = car_stream(layout, open_file)
-    if output is None:
-        for piece in pieces:
-            standard_streams.write(piece)
-        print(root_of(layout), file=sys.stderr)
-        return 0
-    if output.exists() and not output.is_file():  # a device or a FIFO: nothing that a rename could replace
-        with output.open("wb") as file:
-            file.writelines(pieces)
-    else:
-        with unfinished(partial_of(output)) as partial:
-            with partial.open("xb") as file:
-                file.writelines(pieces)
-            partial.rename(output)
-    show(options, str(root_of(layout)), facts_of(layout) | {"carSize": car_size(layout)})
+    size = car_size(layout)
+    with counted("writing", size) as add:
+        _write_car(told(car_stream(layout, open_file), add), output)
+    show(options, str(root_of(layout)), facts_of(layout) | {"carSize": size})
     return 0
 
 
@@ -75,7 +62,11 @@ def import_car(options: argparse.Namespace) -> int:
 
 def verify_car(options: argparse.Namespace) -> int:
     """Walk a CAR and say what is in it."""
-    root, files, directories, size = run(_walk(options.car, options.root))
+    if Path(options.path).is_dir():
+        raise UsageError("verify: a directory is compared with a CID: verify DIR CID")
+    if options.gateway or options.kubo_api:
+        raise UsageError("verify: --gateway and --kubo-api have no effect for a CAR, which holds all that is looked at")
+    root, files, directories, size = run(_walk(options.path, options.root))
     text = f"{root} is whole: {files} files, {directories} directories, {size} bytes"
     show(options, text, {"cid": root, "files": files, "directories": directories, "size": size})
     return 0
@@ -92,25 +83,25 @@ def make_whole(target: Path, make: Callable[[Path], Coroutine[Any, Any, int]]) -
     return result
 
 
-def laid_out(options: argparse.Namespace) -> tuple[TreeLayout | FileLayout, Callable[[str], BinaryIO]]:
-    """Return the DAG of what a command names, and how to open each of its files.
+def _write_car(pieces: Iterator[bytes], output: Path | None) -> None:
+    if output is None:
+        for piece in pieces:
+            standard_streams.write(piece)
+    elif output.exists() and not output.is_file():  # a device or a FIFO: nothing that a rename could replace
+        with output.open("wb") as file:
+            file.writelines(pieces)
+    else:
+        with unfinished(partial_of(output)) as partial:
+            with partial.open("xb") as file:
+                file.writelines(pieces)
+            partial.rename(output)
 
-    All of a directory or, with patterns, the files that are served with the same patterns. Raises UsageError, OSError and what
-    `list_folder` raises.
-    """
-    path: Path = options.path
-    if not (options.allow or options.ignore):
-        return layout_path(path), lambda below: (path / below if below else path).open("rb")
-    if not stat.S_ISDIR(path.stat().st_mode):
-        raise UsageError(f"--allow and --ignore choose from a directory, and this is none: {path}")
-    from ..fetching.folder import (  # not at the top: the hub's library takes longer than a small file to hash
-        FolderChoice,
-        list_folder,
-    )
 
-    _, places = list_folder(FolderChoice(path, tuple(options.allow), tuple(options.ignore)))
-    layouts = layout_files(list(places.values()))
-    return layout_tree(dict(zip(places, layouts, strict=True))), lambda below: places[below].open("rb")
+def told(pieces: Iterator[bytes], add: Callable[[int], None]) -> Iterator[bytes]:
+    """Yield pieces, and tell `add` of the bytes of each."""
+    for piece in pieces:
+        add(len(piece))
+        yield piece
 
 
 def _checked_output(output: Path | None) -> Path | None:
@@ -155,8 +146,10 @@ async def _opened(car: str, folder: Path | None = None) -> AsyncIterator[_Opened
     file = await asyncio.to_thread(_file_of, car)
     index = CarIndex(file) if file else None
     spool = None if file else BlockSpool(folder)
+    size = file.stat().st_size if file else 0
     try:
-        yield _Opened(_chunks(car), index.block_get if index else None, spool)
+        with counted("reading", size) as add:
+            yield _Opened(_chunks(car, add), index.block_get if index else None, spool)
     except MalformedCar as error:
         if error.in_another_order:
             raise MalformedCar(f"{error}; save it to a file: there any order is read") from error
@@ -174,11 +167,12 @@ def _file_of(car: str) -> Path | None:
     return path if path.is_file() and (car != "-" or os.lseek(0, 0, os.SEEK_CUR) == 0) else None
 
 
-async def _chunks(car: str) -> AsyncGenerator[bytes, None]:
+async def _chunks(car: str, add: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
     # Without a buffer: its lock would be held by a read that never ends, and closing it would wait for that.
     file = await asyncio.to_thread(io.FileIO, car) if car != "-" else standard_streams.unbuffered_input()
     with file:
         while chunk := await asyncio.to_thread(_read_whole, file):
+            add(len(chunk))
             yield chunk
 
 

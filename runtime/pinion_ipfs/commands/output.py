@@ -3,7 +3,9 @@
 import argparse
 import json
 import secrets
+import sys
 from pathlib import Path
+from typing import TextIO
 
 from ..content.cid import Cid
 from ..content.unixfs import FileLayout, TreeLayout
@@ -11,7 +13,13 @@ from ..content.unixfs import FileLayout, TreeLayout
 
 def show(options: argparse.Namespace, text: str, facts: object) -> None:
     """Print `text`, or `facts` as JSON when that was asked for."""
-    print(json.dumps(facts) if options.json else text)
+    print(json.dumps(facts) if options.json else text, file=facts_stream(options))
+
+
+def facts_stream(options: argparse.Namespace) -> TextIO:
+    """Return where results and errors in JSON go: standard output, or standard error where content takes that."""
+    pours = options.name == "cat" or (options.name == "export" and options.output is None)
+    return sys.stderr if pours else sys.stdout
 
 
 def root_of(layout: TreeLayout | FileLayout) -> Cid:

@@ -15,8 +15,9 @@ from ..content.cid import MAX_INLINE
 from ..content.names import MAX_DEPTH, MAX_ENTRIES, MAX_NAME_BYTES
 from ..content.verify import MAX_FILE_DEPTH, MAX_FILE_LINKS
 from ..program.generated_page import fill, write_or_check
-from .cli import make_parser
+from .exit_codes import MEANINGS
 from .interrupting import UNWIND_SECONDS
+from .parser import make_parser
 
 PAGE = Path("docs/content-commands.md")
 
@@ -91,6 +92,11 @@ def _bounds() -> str:
     return _table(("at most", "of"), rows)
 
 
+def _exit_codes() -> str:
+    signals = [("129, 130, 143", "a SIGHUP, SIGINT or SIGTERM ended it; what was half written is gone")]
+    return _table(("code", "means"), [*((str(int(code)), meaning) for code, meaning in MEANINGS.items()), *signals])
+
+
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = tuple(head)
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)) + "\n"
@@ -99,6 +105,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 _TABLES: dict[str, Callable[[], str]] = {
     "commands": _commands,
     "bounds": _bounds,
+    "exit_codes": _exit_codes,
     **{name: partial(_options, name) for name in commands()},
 }
 

@@ -2,13 +2,17 @@
 
 import argparse
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from ..backends.base import CarSource
+from ..backends.kubo_cli import KuboCli
+from ..backends.kubo_rpc import KuboRpc
 from ..content.car import car_size, car_stream
-from ..content.cid import Cid
+from ..content.cid import DAG_PB, Cid
+from ..content.dag_pb import decode_node
 from ..content.directories import find_link, list_links
 from ..content.extract import extract_events
 from ..content.unixfs import FileLayout, TreeLayout
@@ -16,15 +20,18 @@ from ..content.verify import walk_dag
 from ..net.streams import in_thread
 from ..program.arguments import UsageError
 from ..program.printable import printable_name
-from ..routing.finding import find_kubo
+from ..routing.choice import KUBO, KUBO_CLI, KUBO_RPC, LIST, choose_backends
+from ..routing.finding import find_kubo, find_kubo_cli, find_kubo_rpc
+from ..routing.kubo import KuboEither
 from ..routing.router import Router
-from ..store import Store
 from . import standard_streams
 from .composing import NoEntry, open_router
 from .environment import check_authorities
 from .interrupting import run
-from .local import laid_out, make_whole
+from .laying_out import laid_out
+from .local import make_whole, told
 from .output import facts_of, root_of, show
+from .progress_bar import counted
 
 
 def get(options: argparse.Namespace) -> int:
@@ -43,8 +50,12 @@ def cat(options: argparse.Namespace) -> int:
     """Write a file to standard output."""
 
     async def pour(router: Router) -> int:
-        async for chunk in router.cat(await _resolve(router, options.what)):
+        cid, size = await _resolve(router, options.what), 0
+        async for chunk in router.cat(cid):
             await asyncio.to_thread(standard_streams.write, chunk)
+            size += len(chunk)
+        if options.json:
+            show(options, "", {"cid": str(cid), "size": size})
         return 0
 
     return _run(options, pour)
@@ -66,7 +77,7 @@ def ls(options: argparse.Namespace) -> int:
 
 def add(options: argparse.Namespace) -> int:
     """Bring a file or directory into Kubo as the CAR that gives its address, and pin it."""
-    kubo = find_kubo(options.kubo_api)
+    kubo = _chosen_kubo(options.kubo_api)
     if kubo is None:
         raise UsageError("no backend to add to: name Kubo by --kubo-api, KUBO_API or KUBO_CMD, or use --only-hash")
     check_authorities()
@@ -75,7 +86,8 @@ def add(options: argparse.Namespace) -> int:
         try:
             await kubo.version()  # a wrong address or token is told before the work
             layout, open_file = await asyncio.to_thread(laid_out, options)
-            await kubo.dag_import(_car_source(layout, open_file))
+            with counted("sending", car_size(layout)) as add_bytes:
+                await kubo.dag_import(_car_source(layout, open_file, add_bytes))
             await kubo.stat(root_of(layout))  # the answer to an import tells nothing: only a walk of what is there does
             await kubo.pin(root_of(layout))
         finally:
@@ -87,24 +99,19 @@ def add(options: argparse.Namespace) -> int:
     return 0
 
 
-def pins(options: argparse.Namespace) -> int:
-    """Print the pins of the local store: CID, model, owner, and the backends that confirmed it."""
-    records = Store.default().pins.all()
-    lines = (f"{r.cid}  {r.repo}@{r.commit}  {printable_name(r.owner)}  {','.join(r.backends) or '-'}" for r in records)
-    facts = [
-        {
-            "cid": str(r.cid),
-            "manifestCid": str(r.manifest_cid),
-            "repo": str(r.repo),
-            "commit": str(r.commit),
-            "owner": r.owner,
-            "backends": r.backends,
-        }
-        for r in records
-    ]
-    if records or options.json:
-        show(options, "\n".join(lines), facts)
-    return 0
+def _chosen_kubo(api: str) -> KuboRpc | KuboCli | KuboEither | None:
+    """Return the Kubo that an option names, else the first that the environment chooses and this machine has."""
+    if api:
+        return find_kubo_rpc(api)
+    makers: dict[str, Callable[[], KuboRpc | KuboCli | KuboEither | None]] = {
+        KUBO: find_kubo,
+        KUBO_RPC: find_kubo_rpc,
+        KUBO_CLI: find_kubo_cli,
+    }
+    chosen = [name for name in choose_backends(os.environ) if name in makers]
+    if not chosen:
+        raise UsageError(f"no backend to add to: {LIST} names no Kubo")
+    return makers[chosen[0]]()
 
 
 def _run(options: argparse.Namespace, work: Callable[[Router], Awaitable[int]]) -> int:
@@ -128,9 +135,22 @@ async def _resolve(router: Router, what: str) -> Cid:
 
 
 async def _extract(router: Router, root: Cid, partial: Path) -> int:
-    return await extract_events(walk_dag(root, router.block_get), partial)
+    with counted("getting", _dag_size(root, await router.block_get(root))) as add_bytes:
+
+        async def block_get(cid: Cid) -> bytes:
+            block = await router.block_get(cid)
+            add_bytes(len(block))
+            return block
+
+        return await extract_events(walk_dag(root, block_get), partial)
 
 
-def _car_source(layout: TreeLayout | FileLayout, open_file: Callable[[str], BinaryIO]) -> CarSource:
+def _dag_size(root: Cid, block: bytes) -> int:
+    """Return the bytes of all blocks of a DAG, as its root says."""
+    below = (link.tsize or 0 for link in decode_node(block).links) if root.codec == DAG_PB else ()
+    return len(block) + sum(below)
+
+
+def _car_source(layout: TreeLayout | FileLayout, open_file: Callable[[str], BinaryIO], add: Callable[[int], None]) -> CarSource:
     tree = TreeLayout(layout.cid, layout.size, {"": layout}, {}) if isinstance(layout, FileLayout) else layout
-    return CarSource(tree, car_size(layout), lambda: in_thread(lambda: car_stream(layout, open_file)))
+    return CarSource(tree, car_size(layout), lambda: in_thread(lambda: told(car_stream(layout, open_file), add)))

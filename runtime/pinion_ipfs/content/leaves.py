@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +26,8 @@ class FileSpan:
     digests: list[bytes] = field(default_factory=list)
 
 
-def hash_files(paths: Sequence[Path], threads: int = 0) -> list[FileSpan]:
-    """Hash files, links followed, and return one span for each, in order.
+def hash_files(paths: Sequence[Path], threads: int = 0, on_bytes: Callable[[int], None] = lambda count: None) -> list[FileSpan]:
+    """Hash files, links followed, and return one span for each, in order; `on_bytes` is told of each leaf, in any thread.
 
     Raise UnreadableSource for what is no regular file, changed while it was read, or has more bytes than it says; OSError as
     the system says.
@@ -44,7 +44,7 @@ def hash_files(paths: Sequence[Path], threads: int = 0) -> list[FileSpan]:
                 job = next(jobs, None)
             if job is None:
                 return
-            _hash_job(*job, buffer)
+            _hash_job(*job, buffer, on_bytes)
 
     if workers == 1:
         work()
@@ -74,7 +74,7 @@ def _jobs(paths: Sequence[Path], spans: list[FileSpan]) -> Generator[tuple[FileS
             yield span, first, min(_LEAVES_PER_JOB, leaves - first)
 
 
-def _hash_job(span: FileSpan, first: int, count: int, buffer: memoryview) -> None:
+def _hash_job(span: FileSpan, first: int, count: int, buffer: memoryview, on_bytes: Callable[[int], None]) -> None:
     # Without O_NONBLOCK, a file that became a FIFO would block here for ever.
     descriptor = os.open(span.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
@@ -87,6 +87,7 @@ def _hash_job(span: FileSpan, first: int, count: int, buffer: memoryview) -> Non
                     raise UnreadableSource(f"{span.path}: became shorter while it was read")
                 done += read
             span.digests[index] = hashlib.sha256(buffer[:want]).digest()
+            on_bytes(want)
         if _stamp(os.fstat(descriptor)) != span.stamp:
             raise UnreadableSource(f"{span.path}: changed while it was read")
         if first + count == len(span.digests) and os.pread(descriptor, 1, span.size):

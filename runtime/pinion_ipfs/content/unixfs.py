@@ -1,7 +1,7 @@
 """UnixFS layouts under the profile unixfs-v1-2025: 1 MiB raw leaves, 1024 links per node, balanced, shards."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,9 +87,12 @@ def layout_file(path: Path) -> FileLayout:
     return layout_files([path])[0]
 
 
-def layout_files(paths: Sequence[Path]) -> list[FileLayout]:
-    """Hash files, links followed, all of them in the same few threads; the layouts come in the order of `paths`."""
-    spans: list[FileSpan] = hash_files(paths)
+def layout_files(paths: Sequence[Path], on_bytes: Callable[[int], None] = lambda count: None) -> list[FileLayout]:
+    """Hash files, links followed, all of them in the same few threads; the layouts come in the order of `paths`.
+
+    `on_bytes` is told of each leaf that was hashed, in any thread.
+    """
+    spans: list[FileSpan] = hash_files(paths, on_bytes=on_bytes)
     return [layout_leaves(span.digests, span.size) for span in spans]
 
 

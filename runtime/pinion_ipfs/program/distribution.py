@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 NAME = "pinion-serving"
-_NEED_NOTHING = frozenset({"-h", "--help", "--version"})
+_NEED_NOTHING = frozenset({"-h", "--help", "--version", "--completion"})
 _OURS = ("pinion_contract", "pinion_ipfs", "pinion_operator", "pinion_runtime")
 
 

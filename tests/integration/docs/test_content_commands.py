@@ -1,37 +1,17 @@
 """Every example of the page of the content commands is carried out, in the page's order, and gives what the page shows."""
 
 import os
-import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.console_pages import carry_out
 from tests.support.hub import Hub, start_hub, stop_hub
 from tests.support.kubo import Kubo
 
 pytestmark = pytest.mark.kubo
-
-PAGE = (Path(__file__).resolve().parents[3] / "docs/content-commands.md").read_text()
-BLOCKS: list[str] = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-
-
-def examples() -> list[tuple[str, list[str]]]:
-    """Return each command with the lines that the page shows below it."""
-    found: list[tuple[str, list[str]]] = []
-    for line in "".join(BLOCKS).splitlines():
-        if line.startswith("$ "):
-            found.append((line.removeprefix("$ "), []))
-        else:
-            found[-1][1].append(line)
-    return found
-
-
-def pattern(lines: list[str]) -> str:
-    """Return what matches the lines: … stands for anything, in a line or instead of lines."""
-    return ".*".join(re.escape(part) for part in "\n".join(lines).split("…"))
 
 
 @pytest.fixture
@@ -57,17 +37,4 @@ def test_every_example_gives_what_the_page_shows(kubo: Kubo, small_hub: Hub, tmp
         "KUBO_API_TOKEN": kubo.token,
     }
     (tmp_path / "work").mkdir()
-    told = examples()
-    assert len(told) > 15
-    for command, shown in told:
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=tmp_path / "work",
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=60,
-            check=False,
-        )
-        printed = done.stdout.decode().strip()
-        assert re.fullmatch(pattern(shown), printed, re.DOTALL), f"$ {command}\n{printed}\nand not what the page shows"
+    assert carry_out("content-commands.md", tmp_path / "work", environment) > 15

@@ -13,6 +13,7 @@ import pytest
 
 from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.commands import cli
+from pinion_ipfs.commands.exit_codes import ExitCode
 from pinion_ipfs.content.cid import DAG_PB
 from pinion_ipfs.store import Store
 from tests.support.cars import car_of, directory, leaf, make_car
@@ -73,21 +74,21 @@ def test_names_in_errors(name: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     bad = directory((name, directory(("..", leaf(b"x")))))
     (tmp_path / "x.car").write_bytes(car_of(bad[0], bad, directory(("..", leaf(b"x")))))
     strange = tmp_path / name
-    for words in (
-        ["verify", str(tmp_path / "x.car")],
-        ["verify", str(strange)],
-        ["add", "--only-hash", str(strange)],
-        ["export", str(strange), "-o", str(tmp_path / "out")],
-        ["import", str(tmp_path / "x.car"), str(strange / "below")],
+    for words, code in (
+        (["verify", str(tmp_path / "x.car")], ExitCode.UNSUPPORTED),
+        (["verify", str(strange)], ExitCode.NOT_FOUND),
+        (["add", "--only-hash", str(strange)], ExitCode.NOT_FOUND),
+        (["export", str(strange), "-o", str(tmp_path / "out")], ExitCode.NOT_FOUND),
+        (["import", str(tmp_path / "x.car"), str(strange / "below")], ExitCode.NOT_FOUND),
     ):
-        assert cli.main(words) == 1
+        assert cli.main(words) == code
         assert len(told := capsys.readouterr().err.splitlines()) == 1
         assert told[0].isprintable()
-    assert cli.main(["verify", "--json", str(strange)]) == 1
+    assert cli.main(["verify", "--json", str(strange)]) == ExitCode.NOT_FOUND
     assert name in json.loads(capsys.readouterr().out)["message"]
     with pytest.raises(SystemExit):
-        cli.main(["verify", "x.car", name])
-    assert "unrecognized arguments" in (told := capsys.readouterr().err.splitlines())[-1]
+        cli.main(["verify", "x.car", "--root", name])
+    assert "argument --root" in (told := capsys.readouterr().err.splitlines())[-1]
     assert all(line.isprintable() for line in told)
 
 
@@ -136,7 +137,7 @@ def test_a_reader_that_has_gone(command: str, environment: dict[str, str], folde
 def test_a_full_disk_behind_the_output(command: str, environment: dict[str, str], folder: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = run(COMMANDS[command](folder), environment, full.fileno())
-    assert (done.returncode, done.stderr) == (1, b"pinion-ipfs: OSError: No space left on device\n")
+    assert (done.returncode, done.stderr) == (ExitCode.STORAGE, b"pinion-ipfs: OSError: No space left on device\n")
 
 
 @pytest.mark.parametrize("command", ["ls", "export"])
@@ -181,10 +182,10 @@ def test_devices_and_links_as_output_stay_what_they_are(tmp_path: Path, capsys: 
     assert (tmp_path / "behind.car").read_bytes() == car
     assert (tmp_path / "link").is_symlink()
     capsys.readouterr()
-    for output, words in (
-        (tmp_path, "Is a directory"),
-        (tmp_path / "no/such", "No such file"),
-        (tmp_path / "a/b", "Not a dir"),
+    for output, code, words in (
+        (tmp_path, ExitCode.FAILED, "Is a directory"),
+        (tmp_path / "no/such", ExitCode.NOT_FOUND, "No such file"),
+        (tmp_path / "a/b", ExitCode.FAILED, "Not a dir"),
     ):
-        assert cli.main(["export", str(tmp_path / "a"), "-o", str(output)]) == 1
+        assert cli.main(["export", str(tmp_path / "a"), "-o", str(output)]) == code
         assert words in capsys.readouterr().err

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from huggingface_hub import scan_cache_dir, snapshot_download
 
+from pinion_ipfs.commands.exit_codes import ExitCode
 from tests.support.faulty_calls import FaultyCalls
 from tests.support.fetching import make_fetching, make_request
 from tests.support.hub import Hub
@@ -86,7 +87,7 @@ def test_a_copy_in_a_snapshot_is_looked_at_too(hub: Hub, tmp_path: Path, cid: st
     environment = os.environ | {"HF_HOME": str(tmp_path)} | variables
     command = [sys.executable, "-m", "pinion_ipfs", "fetch", "--json", "--offline", REPO]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.MISMATCH
     assert "no longer what was stored: model.safetensors" in json.loads(done.stdout)["message"]
     assert run(hub, tmp_path, "--offline", **variables)[0]["cid"] == cid
     assert read(Path(answer["path"])) == FILES

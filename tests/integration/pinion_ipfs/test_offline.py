@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from huggingface_hub import hf_hub_download, snapshot_download
 
+from pinion_ipfs.commands.exit_codes import ExitCode
 from pinion_ipfs.errors import InvalidRepository, SourceNotFound
 from pinion_ipfs.hub.revisions import Commit, RepoId, list_files, resolve_commit
 from pinion_ipfs.store import Store
@@ -157,7 +158,7 @@ def offline(home: Path, *arguments: str, flag: str = "--offline", **variables: s
 
 
 def told(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
-    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert done.returncode in tuple(ExitCode), done.stdout + done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pinion_ipfs.commands.exit_codes import ExitCode
 from pinion_operator.api.environment import READ_NAMES
 from tests.support.hub import Hub
 
@@ -38,7 +39,7 @@ def test_names_behind_a_prefix_change_nothing(hub: Hub, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_the_whole_name_would_change_it(hub: Hub, tmp_path: Path, name: str) -> None:
     done = fetch(hub, tmp_path, {name: NOBODY})
-    assert done.returncode == 1, done.stdout
+    assert done.returncode == ExitCode.UNREACHABLE, done.stdout
     assert "OriginUnreachable" in done.stderr
 
 
@@ -46,7 +47,7 @@ def test_a_token_of_the_environment_opens_a_gated_model_unless_tokens_are_to_be_
     hub.configure("pinion-tests/variables", gated=True, tokens=["hf_mine"])
     try:
         refused = fetch(hub, tmp_path, {"HF_TOKEN": "hf_mine", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"})
-        assert refused.returncode == 1
+        assert refused.returncode == ExitCode.REFUSED
         assert "Unauthorized" in refused.stderr
         done = fetch(hub, tmp_path, {"HF_TOKEN": "hf_mine"})
         assert done.returncode == 0, done.stderr
@@ -69,6 +70,6 @@ def test_a_download_may_be_silent_for_as_long_as_the_environment_says(hub: Hub, 
         done = fetch(hub, tmp_path, {"HF_HUB_DOWNLOAD_TIMEOUT": "2"})
     finally:
         hub.configure("pinion-tests/variables")
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.UNREACHABLE
     assert "DownloadStalled" in done.stderr
     assert "2 s" in done.stderr

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.backends.kubo_cli import KuboCli
+from pinion_ipfs.commands.exit_codes import ExitCode
 from pinion_ipfs.content.cid import RAW, Cid
 from pinion_ipfs.errors import BlockMismatch, ContentMissing
 from tests.support.backends import Places
@@ -40,12 +41,14 @@ def test_the_commands_need_the_program_alone(places: Places, model: Path, tmp_pa
         "gateway": "NotConfigured",
     }
     assert states["kubo_cli"]["checks"] == ["version", "add", "cat", "compare"]
-    assert states["kubo_cli"]["can"] == ["add", "pin", "read", "write"]
+    assert states["kubo_cli"]["can"] == ["add", "gc", "pin", "read", "write"]
 
 
 def test_without_a_repository_it_is_said_so(places: Places, tmp_path: Path) -> None:
     program = Program(tmp_path / "home", KUBO_CMD=str(places.repo.binary), IPFS_PATH=str(tmp_path / "none"))
-    (line,) = [line for line in program.output("backends", status=1).splitlines() if line.startswith("kubo_cli")]
+    (line,) = [
+        line for line in program.output("backends", status=ExitCode.UNREACHABLE).splitlines() if line.startswith("kubo_cli")
+    ]
     assert "Unusable" in line
     assert "no IPFS repo found" in line
     assert "there is no program '/none/ipfs'" in Program(tmp_path / "home", KUBO_CMD="/none/ipfs")("backends", status=2)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pinion_ipfs.commands.exit_codes import ExitCode
 from pinion_ipfs.content.tree import layout_directory
 from tests.support.cars import make_tree
 from tests.support.hub import Hub
@@ -49,11 +50,11 @@ def test_a_gateway_alone(kubo: Kubo, model: Path, tmp_path: Path) -> None:
 def test_addresses_that_are_each_others(kubo: Kubo, model: Path, tmp_path: Path) -> None:
     cid = kubo.add(model)
     program = Program(tmp_path / "home", KUBO_API_TOKEN=kubo.token)
-    told = program("add", model, "--kubo-api", kubo.gateway_url, status=1)
+    told = program("add", model, "--kubo-api", kubo.gateway_url, status=ExitCode.UNREACHABLE)
     assert "HTTP 404 (not Kubo's RPC API: is this the address of a gateway?" in told
     for command in (("ls", cid), ("cat", cid), ("get", cid, str(tmp_path / "out"))):
-        assert "not Kubo's RPC API" in program(*command, "--kubo-api", kubo.gateway_url, status=1)
-        assert "HTTP 404 (not a gateway: " in program(*command, "--gateway", kubo.rpc_url, status=1)
+        assert "not Kubo's RPC API" in program(*command, "--kubo-api", kubo.gateway_url, status=ExitCode.UNREACHABLE)
+        assert "HTTP 404 (not a gateway: " in program(*command, "--gateway", kubo.rpc_url, status=ExitCode.UNREACHABLE)
 
 
 @pytest.mark.parametrize(
@@ -66,17 +67,17 @@ def test_addresses_that_are_each_others(kubo: Kubo, model: Path, tmp_path: Path)
 )
 def test_a_token_that_the_daemon_refuses(kubo: Kubo, model: Path, tmp_path: Path, token: dict[str, str], words: str) -> None:
     program = Program(tmp_path / "home", KUBO_API=kubo.rpc_url, **token)
-    told = program("add", model, status=1)
+    told = program("add", model, status=ExitCode.REFUSED)
     assert told.startswith("pinion-ipfs: Unauthorized: ")
     assert words in told
-    assert words in program("ls", str(make_tree(FILES).root), status=1)
+    assert words in program("ls", str(make_tree(FILES).root), status=ExitCode.UNREACHABLE)
 
 
 def test_content_that_nobody_has(kubo: Kubo, tmp_path: Path) -> None:
     program = Program(tmp_path / "home", KUBO_API=kubo.rpc_url, KUBO_API_TOKEN=kubo.token)
     cid = str(make_tree({"never": b"added"}).root)
     for arguments in (("get", cid, tmp_path / "out"), ("cat", cid), ("ls", cid)):
-        assert program(*arguments, status=1).startswith("pinion-ipfs: ContentMissing: ")
+        assert program(*arguments, status=ExitCode.NOT_FOUND).startswith("pinion-ipfs: ContentMissing: ")
     assert not (tmp_path / "out").exists()
 
 
@@ -88,7 +89,7 @@ def test_a_flipped_block_is_not_given_out(kubo: Kubo, model: Path, tmp_path: Pat
     data[1000] ^= 1
     block.chmod(0o644)
     block.write_bytes(data)
-    program("get", cid, tmp_path / "out", status=1)
+    program("get", cid, tmp_path / "out", status=ExitCode.UNREACHABLE)
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".out*"))
 
@@ -107,5 +108,54 @@ def test_a_model_of_the_hub(hub: Hub, ipfs_offline: IpfsRepo, tmp_path: Path) ->
     program("get", told["cid"], tmp_path / "out")
     assert str(layout_directory(tmp_path / "out").root) == told["cid"]
     other = str(make_tree({"other": b""}).root)
-    assert "CIDMismatch" in program("fetch", "--cid", other, "pinion-tests/for-the-cli", status=1)
-    assert "SourceNotFound" in program("fetch", "pinion-tests/is-not-there", status=1)
+    assert "CIDMismatch" in program("fetch", "--cid", other, "pinion-tests/for-the-cli", status=ExitCode.MISMATCH)
+    assert "SourceNotFound" in program("fetch", "pinion-tests/is-not-there", status=ExitCode.NOT_FOUND)
+
+
+def test_pins_and_a_folder_compared_with_what_a_kubo_has(kubo: Kubo, model: Path, tmp_path: Path) -> None:
+    program = Program(tmp_path / "home", KUBO_API=kubo.rpc_url, KUBO_API_TOKEN=kubo.operator_token)
+    cid = kubo.add(model, "--pin=false")
+    assert json.loads(program("pin", "--json", cid)) == {"cid": cid, "owner": "", "backend": "kubo_rpc"}
+    assert cid in kubo.ipfs("pin", "ls", "--type=recursive", "--quiet").split()
+    assert {pin["cid"]: pin["backends"] for pin in json.loads(program("pins", "--json"))}[cid] == ["kubo_rpc"]
+    assert json.loads(program("unpin", "--json", cid))["backends"] == ["kubo_rpc"]
+    assert cid not in kubo.ipfs("pin", "ls", "--type=recursive", "--quiet").split()
+    kubo.ipfs("pin", "add", cid)
+    assert "the pin was not made by us" in program("unpin", cid, status=ExitCode.REFUSED)
+    (model / "weights/a").write_bytes(FILES["weights/a"][:-1])
+    told = json.loads(program.output("verify", "--json", model, cid, status=ExitCode.MISMATCH))
+    assert [(found["path"], found["block"], found["offset"]) for found in told["differences"]] == [
+        ("weights/a", 2, 2 * 1024**2)
+    ]
+
+
+LAYOUTS = {
+    "small chunks": ["--chunker=size-100000"],
+    "rabin": ["--chunker=rabin"],
+    "version 0": ["--cid-version=0", "--raw-leaves=false", "--chunker=size-262144"],
+    "trickle": ["--trickle"],
+    "inline": ["--inline"],
+}
+
+
+@pytest.mark.parametrize("options", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_folder_compared_with_another_layout_of_a_kubo(kubo: Kubo, model: Path, tmp_path: Path, options: list[str]) -> None:
+    program = Program(tmp_path / "home", KUBO_API=kubo.rpc_url, KUBO_API_TOKEN=kubo.token)
+    cid = kubo.add(model, *options)
+    assert cid != str(make_tree(FILES).root)
+    assert "laid out in another way" in program("verify", model, cid)
+    (model / "weights/a").write_bytes(FILES["weights/a"][:-1])
+    (found,) = json.loads(program.output("verify", "--json", model, cid, status=ExitCode.MISMATCH))["differences"]
+    assert (found["path"], found["expectedSize"] - found["actualSize"]) == ("weights/a", 1)
+
+
+def test_garbage_is_collected_in_a_kubo_where_that_is_asked_for(kubo: Kubo, model: Path, tmp_path: Path) -> None:
+    program = Program(tmp_path / "home", KUBO_API=kubo.rpc_url, KUBO_API_TOKEN=kubo.operator_token)
+    lost = kubo.add(model / "config.json", "--pin=false")
+    program("gc", "--all")
+    assert lost in kubo.ipfs("refs", "local").split()
+    told = {done["backend"]: done for done in json.loads(program("gc", "--json", "--all", "--everywhere"))}
+    assert lost in told["kubo_rpc"]["removed"]
+    assert lost not in kubo.ipfs("refs", "local").split()
+    told = json.loads(program.output("gc", "--json", "--all", "--everywhere", "--dry-run", status=ExitCode.UNREACHABLE))
+    assert [bool(done["error"]) for done in told] == [False, True]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.backends.gateway import Gateway
+from pinion_ipfs.commands.exit_codes import ExitCode
 from pinion_ipfs.errors import BackendUnavailable
 from tests.support.fetching import make_fetching, make_request
 from tests.support.hub import Hub
@@ -60,5 +61,5 @@ async def test_it_does_not_start_without_a_token_or_with_a_root_that_is_not_here
             stderr=asyncio.subprocess.PIPE,
         )
         _, complaint = await asyncio.wait_for(process.communicate(), PATIENCE)
-        assert process.returncode == 1
+        assert process.returncode == ExitCode.NOT_FOUND
         assert told in complaint

@@ -17,12 +17,16 @@ CALLS = {
     "add": ["."],
     "export": ["."],
     "import": ["x.car", "out"],
-    "verify": ["x.car"],
+    "verify": ["x", CID],
     "get": [CID, "out"],
     "cat": [CID],
     "ls": [CID],
     "backends": [],
+    "pin": [CID],
+    "unpin": [CID],
     "pins": [],
+    "gc": ["--all"],
+    "status": [],
     "fetch": ["org/model"],
     "serve": [CID, "--token-file", "token"],
 }
@@ -134,6 +138,7 @@ def test_a_wrong_use_of_pinion_serve_is_one_sentence_and_where_help_is(
 
 
 NUMBERS = {
+    "gc --idle-seconds": ["-1", "nan", "inf", "soon"],
     "serve --port": ["99999", "-1", "65536", "nan", "8080.5", "1e3", "8_080", "\N{ARABIC-INDIC DIGIT THREE}", "9" * 5000],
     "serve --max-connections": ["0", "-1", "inf", "65537"],
     "serve --stall-seconds": ["0", "-1", "nan", "inf", "1e400", "-0.0", "soon"],

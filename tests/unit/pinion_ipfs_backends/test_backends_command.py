@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.backends.ipfs_kit import IpfsKit
+from pinion_ipfs.commands.exit_codes import ExitCode
 from tests.support.ipfs_kit import BROKEN_AT_IMPORT, make_ipfs_kit
 from tests.support.program import Program
 
@@ -25,13 +26,13 @@ async def test_a_kit_that_works_is_first_and_used(tmp_path: Path) -> None:
     (first, *_) = program("backends").splitlines()
     assert first == "ipfs_kit   Usable         version, add, cat, compare, nothing for what nobody has added (9.9.9)"
     assert "ContentMissing" in Program(tmp_path / "home", PYTHONPATH=str(packages), IPFS_KIT_DISABLE="1")(
-        "cat", str(cid), status=1
+        "cat", str(cid), status=ExitCode.NOT_FOUND
     )
 
 
 def test_one_that_is_broken_is_said_so(tmp_path: Path) -> None:
     program = Program(tmp_path / "home", PYTHONPATH=str(make_ipfs_kit(tmp_path, BROKEN_AT_IMPORT)))
-    (first, *_) = program.output("backends", status=1).splitlines()
+    (first, *_) = program.output("backends", status=ExitCode.UNREACHABLE).splitlines()
     assert first.startswith(
         "ipfs_kit   Unusable       Broken: ipfs_kit: importing and opening ipfs_kit_py raises IndentationError: "
     )
@@ -46,7 +47,7 @@ def test_variables_choose(tmp_path: Path) -> None:
         "kubo_rpc": "LeftOut",
         "kubo_cli": "LeftOut",
     }
-    named = states(program, status=1, IPFS_BACKEND="ipfs_kit,hf_cache")
+    named = states(program, status=ExitCode.UNREACHABLE, IPFS_BACKEND="ipfs_kit,hf_cache")
     assert list(named)[:2] == ["ipfs_kit", "hf_cache"]
     assert named["ipfs_kit"] == "Unusable"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.commands import cli
+from pinion_ipfs.commands.exit_codes import ExitCode
 from pinion_ipfs.content.errors import UnreadableSource, UnsupportedDag
 from pinion_ipfs.content.names import MAX_DEPTH, MAX_ENTRIES
 from pinion_ipfs.content.tree import layout_directory, list_directory
@@ -42,7 +43,7 @@ def test_as_deep_a_tree_is_read_as_is_written(depth: int, tmp_path: Path, capsys
     (deepest / "file").write_bytes(b"x")
     status = cli.main(["export", str(tmp_path / "tree"), "-o", str(tmp_path / "x.car")])
     if depth > MAX_DEPTH:
-        assert status == 1
+        assert status == ExitCode.UNSUPPORTED
         assert f"more than {MAX_DEPTH} directories" in capsys.readouterr().err
         with pytest.raises(UnreadableSource):
             layout_directory(tmp_path / "tree")

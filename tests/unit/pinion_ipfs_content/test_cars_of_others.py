@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pinion_ipfs.commands import cli
+from pinion_ipfs.commands.exit_codes import ExitCode
 from pinion_ipfs.content.car_blocks import KEPT_BYTES
 from pinion_ipfs.content.car_header import encode_header
 from pinion_ipfs.content.car_reader import read_car
@@ -195,7 +196,7 @@ def test_the_command_says_what_helps(capsys: pytest.CaptureFixture[str], tmp_pat
     (tmp_path / "x.car").write_bytes(car_of(root, *once(asyncio.run(blocks_of(car)))))
     with subprocess.Popen(["cat", tmp_path / "x.car"], stdout=subprocess.PIPE) as pipe:
         assert pipe.stdout is not None
-        assert cli.main(["verify", f"/dev/fd/{pipe.stdout.fileno()}"]) == 1
+        assert cli.main(["verify", f"/dev/fd/{pipe.stdout.fileno()}"]) == ExitCode.MISMATCH
         pipe.stdout.read()
     told = capsys.readouterr().err
     assert told.startswith("pinion-ipfs: MalformedCar: c: block")
@@ -257,16 +258,16 @@ def test_several_roots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     body = one[1][len(encode_header(one[0])) :] + two[1][len(encode_header(two[0])) :]
     path = tmp_path / "x.car"
     path.write_bytes(header(one[0], two[0]) + body)
-    assert cli.main(["verify", str(path)]) == 1
+    assert cli.main(["verify", str(path)]) == ExitCode.MISMATCH
     assert f"a CAR of 2 roots, {one[0]}, {two[0]}: one has to be chosen (--root)" in capsys.readouterr().err
     for root in (one[0], two[0]):
         assert cli.main(["verify", "--root", str(root), str(path)]) == 0
-    assert cli.main(["verify", "--root", str(three[0]), str(path)]) == 1
+    assert cli.main(["verify", "--root", str(three[0]), str(path)]) == ExitCode.MISMATCH
     path.write_bytes(header() + body)
-    assert cli.main(["verify", str(path)]) == 1
+    assert cli.main(["verify", str(path)]) == ExitCode.MISMATCH
     assert "a CAR of 0 roots, no root: one has to be chosen (--root)" in capsys.readouterr().err
     assert cli.main(["verify", "--root", str(two[0]), str(path)]) == 0
-    assert cli.main(["verify", "--root", str(three[0]), str(path)]) == 1
+    assert cli.main(["verify", "--root", str(three[0]), str(path)]) == ExitCode.MISMATCH
     assert f"block {three[0]} is not in the file" in capsys.readouterr().err
 
 
@@ -298,7 +299,7 @@ BAD = {
 @pytest.mark.parametrize(("car", "words"), BAD.values(), ids=BAD.keys())
 def test_what_is_none(car: bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.car").write_bytes(car)
-    assert cli.main(["verify", str(tmp_path / "x.car")]) == 1
+    assert cli.main(["verify", str(tmp_path / "x.car")]) == ExitCode.MISMATCH
     told = capsys.readouterr().err
     assert words in told
     assert "DownloadFailed" not in told
@@ -317,7 +318,7 @@ async def test_what_is_missing_wrong_or_cut_in_another_order(
         (car + b"\xff" * 20, "length of a block|none"),
     ):
         path.write_bytes(spoilt)
-        assert await in_thread(["import", str(path), str(tmp_path / "out")]) == 1
+        assert await in_thread(["import", str(path), str(tmp_path / "out")]) == ExitCode.MISMATCH
         told = capsys.readouterr().err
         assert any(word in told for word in words.split("|")), told
         assert names(tmp_path) == ["x.car"]

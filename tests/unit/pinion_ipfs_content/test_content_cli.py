@@ -10,6 +10,7 @@ from huggingface_hub import constants
 
 from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.commands.cli import main
+from pinion_ipfs.commands.exit_codes import ExitCode
 from pinion_ipfs.fetching.folder import FolderChoice, list_folder
 from pinion_ipfs.store import Store
 from tests.support.cars import car_of, directory, leaf, make_car, make_tree
@@ -85,11 +86,11 @@ def test_patterns_that_choose_nothing_or_have_nothing_to_choose_from(
     model: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--only-hash"] if command == "add" else ["-o", str(model.parent / "out.car")]
-    assert main([command, *flags, "--allow", "*.nope", str(model)]) == 1
+    assert main([command, *flags, "--allow", "*.nope", str(model)]) == ExitCode.NOT_FOUND
     assert "is selected: allow ['*.nope'], ignore []" in capsys.readouterr().err
     assert main([command, *flags, "--ignore", "x", str(model / "config.json")]) == 2
     assert "--allow and --ignore choose from a directory" in capsys.readouterr().err
-    assert main([command, *flags, "--ignore", "x", str(model / "nothing")]) == 1
+    assert main([command, *flags, "--ignore", "x", str(model / "nothing")]) == ExitCode.NOT_FOUND
     assert "FileNotFoundError" in capsys.readouterr().err
     for pattern in ("../x", "/x", "{a,b}", "x" * 257):
         with pytest.raises(SystemExit) as ended:
@@ -116,16 +117,19 @@ def test_export_and_verify_in_a_pipe(model: Path) -> None:
     verified = subprocess.run([*program, "verify", "-"], input=exported.stdout, capture_output=True, timeout=60, check=True)
     assert str(ROOT) in verified.stdout.decode()
     cut = subprocess.run([*program, "verify", "-"], input=exported.stdout[:-1], capture_output=True, timeout=60, check=False)
-    assert (cut.returncode, cut.stdout) == (1, b"")
+    assert (cut.returncode, cut.stdout) == (ExitCode.MISMATCH, b"")
     assert b"ends within a block" in cut.stderr
 
 
 def test_a_failed_import_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, car = make_car(FILES)
     (tmp_path / "cut.car").write_bytes(car[:-5])
-    assert main(["import", str(tmp_path / "cut.car"), str(tmp_path / "out")]) == 1
+    assert main(["import", str(tmp_path / "cut.car"), str(tmp_path / "out")]) == ExitCode.MISMATCH
     assert [path.name for path in tmp_path.iterdir()] == ["cut.car"]
-    assert main(["import", "--root", str(leaf(b"other")[0]), str(tmp_path / "cut.car"), str(tmp_path / "out")]) == 1
+    assert (
+        main(["import", "--root", str(leaf(b"other")[0]), str(tmp_path / "cut.car"), str(tmp_path / "out")])
+        == ExitCode.MISMATCH
+    )
     assert f"a CAR of {root} instead of" in capsys.readouterr().err
     (tmp_path / "out").mkdir()
     assert main(["import", str(tmp_path / "cut.car"), str(tmp_path / "out")]) == 1
@@ -142,24 +146,24 @@ def test_of_a_car_whose_names_climb_out_nothing_is_kept(
     above = directory(("a", good), ("b", climbs))
     root, blocks = (above, (above, good, climbs, evil)) if deep else (climbs, (climbs, evil))
     (tmp_path / "climbs.car").write_bytes(car_of(root[0], *blocks))
-    assert main(["import", str(tmp_path / "climbs.car"), str(tmp_path / "out")]) == 1
+    assert main(["import", str(tmp_path / "climbs.car"), str(tmp_path / "out")]) == ExitCode.UNSUPPORTED
     assert "name" in capsys.readouterr().err
     assert [path.name for path in tmp_path.rglob("*")] == ["climbs.car"]
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "code"),
     [
-        ["add", "--only-hash", "{}/nothing"],
-        ["verify", "{}/nothing"],
-        ["verify", "/dev/null"],
+        (["add", "--only-hash", "{}/nothing"], ExitCode.NOT_FOUND),
+        (["verify", "{}/nothing"], ExitCode.NOT_FOUND),
+        (["verify", "/dev/null"], ExitCode.MISMATCH),
     ],
 )
-def test_failures_say_why_and_exit_1(tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_failures_say_why(tmp_path: Path, arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [argument.format(tmp_path) for argument in arguments]
-    assert main(arguments) == 1
+    assert main(arguments) == code
     assert capsys.readouterr().err.startswith("pinion-ipfs: ")
-    assert main([*arguments, "--json"]) == 1
+    assert main([*arguments, "--json"]) == code
     assert set(json.loads(capsys.readouterr().out)) == {"error", "message"}
 
 
@@ -168,15 +172,16 @@ def test_what_the_store_does_not_have_is_missing_and_who_else_could_be_asked(
     tmp_path: Path, store: Store, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = [str(tmp_path / "out")] if command == "get" else []
-    assert main([command, str(ROOT), *target]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith("pinion-ipfs: ContentMissing: ")
-    assert told.count("hf_cache") == 1
-    assert told.endswith(
+    assert main([command, str(ROOT), *target]) == ExitCode.NOT_FOUND
+    line = capsys.readouterr().err
+    assert line.startswith("pinion-ipfs: ContentMissing: ")
+    assert line.count("hf_cache") == 1
+    assert line.endswith(
         "; only the local store was asked: name a Kubo by --kubo-api, KUBO_API or KUBO_CMD, or a gateway by --gateway\n"
     )
-    assert main([command, "--json", "--gateway", "http://127.0.0.1:1", str(ROOT), *target]) == 1
-    answer = json.loads(capsys.readouterr().out)
+    assert main([command, "--json", "--gateway", "http://127.0.0.1:1", str(ROOT), *target]) == ExitCode.UNREACHABLE
+    told = capsys.readouterr()
+    answer = json.loads(told.err if command == "cat" else told.out)
     assert answer["error"] == "BackendUnavailable", "the gateway may have it"
     assert "only the local store" not in answer["message"]
 
@@ -184,7 +189,7 @@ def test_what_the_store_does_not_have_is_missing_and_who_else_could_be_asked(
 def test_a_name_that_a_directory_does_not_have(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     root, block = directory()
     asyncio.run(HfCache("store", store).block_put(block, codec=root.codec))
-    assert main(["ls", f"{root}/nope"]) == 1
+    assert main(["ls", f"{root}/nope"]) == ExitCode.NOT_FOUND
     assert capsys.readouterr().err == f"pinion-ipfs: ContentMissing: {root}/nope: no entry 'nope'\n"
 
 
