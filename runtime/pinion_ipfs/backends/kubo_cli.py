@@ -21,6 +21,7 @@ from .kubo_words import (
     CODECS,
     DIFFERENT,
     DIRECT,
+    EMPTY_NODE,
     MAX_FILE,
     NOT_PINNED,
     OVER_DIRECT,
@@ -120,7 +121,7 @@ class KuboCli:
     async def stat(self, cid: Cid) -> DagStat:
         """Walk the DAG in the repository; raise ContentMissing when a block is not there, or is not what its CID says."""
 
-        if cid.codec == RAW:  # one block; of an empty one Kubo's own walk ends with `unsupported value: NaN`
+        if cid.codec == RAW or cid == EMPTY_NODE:  # one block; of an empty one Kubo's walk says `unsupported value: NaN`
             return DagStat(cid, 1, len(await self._present(cid)))
 
         def read(answer: Any) -> DagStat:

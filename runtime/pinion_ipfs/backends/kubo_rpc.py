@@ -32,6 +32,7 @@ from .kubo_words import (
     CODECS,
     DIFFERENT,
     DIRECT,
+    EMPTY_NODE,
     MAX_FILE,
     NOT_PINNED,
     OVER_DIRECT,
@@ -147,7 +148,7 @@ class KuboRpc:
 
     async def stat(self, cid: Cid) -> DagStat:
         """Walk the DAG in the daemon's repository; raise ContentMissing when a block is not there."""
-        if cid.codec == RAW:  # one block; of an empty one Kubo's own walk ends with `unsupported value: NaN`
+        if cid.codec == RAW or cid == EMPTY_NODE:  # one block; of an empty one Kubo's walk says `unsupported value: NaN`
             return DagStat(cid, 1, len(await self._present(cid)))
         answer = await self._json("dag/stat", {"arg": str(cid), "offline": "true", "progress": "false"}, total=WALK_SECONDS)
         with self._expecting("dag/stat"):

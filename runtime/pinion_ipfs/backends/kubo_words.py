@@ -1,8 +1,9 @@
 """What is the same however a Kubo is asked: names of pins, words of its errors, codecs, the block of a probe."""
 
-from ..content.cid import DAG_PB, RAW
+from ..content.cid import DAG_PB, RAW, Cid
 
 PROBE = b"pinion probe\n"  # always the same block, so that probing does not fill the repository
+EMPTY_NODE = Cid.of_block(DAG_PB, b"")  # without data and links
 MAX_FILE = 1024 * 1024  # bytes of a file that is added as one leaf
 SLOWEST_IMPORT = 2 * 1024 * 1024  # bytes per second; below it an import counts as hung
 WALK_SECONDS = 600.0  # a walk reads every block: as slow as an import may be, and its size is not known before
