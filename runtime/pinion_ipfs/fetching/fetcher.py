@@ -31,7 +31,7 @@ from ..progress import Progress, ProgressMeter, SourceBytes
 from ..routing.router import Router
 from ..store import BlobRecord, PinRecord, Store
 from ..store.offline import list_whole
-from .pinning import car_source, missing_pins, pin_everywhere
+from .pinning import bring_car, missing_pins, pin_everywhere
 from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
 from .sources import Sources
 
@@ -199,8 +199,8 @@ class Fetcher:
         """
         manifest = await self._stored_manifest(snapshot)
         tree = await asyncio.to_thread(self._tree, snapshot.repo, [file.hub for file in manifest.files])
-        car = car_source(snapshot, tree)
-        pins = await pin_everywhere(self._router, car, snapshot.manifest_cid, manifest.encode(), self._on_operation)
+        bring, encoded = bring_car(snapshot, tree), manifest.encode()
+        pins = await pin_everywhere(self._router, tree.root, bring, snapshot.manifest_cid, encoded, self._on_operation)
         if any(pin.kind == UnreadableSource.__name__ for pin in pins):
             await self.verify(snapshot)  # raises: our own files are what is wrong
         receipt = PinReceipt(snapshot.cid, snapshot.manifest_cid, pins)
@@ -272,12 +272,12 @@ class Fetcher:
         self._store.check_names(listing.files)
         files = {file.etag: file for file in listing.files}.values()
         what = f"{request.repo}@{request.commit}"
-        needed = _space(files)
+        needed = space_of(files)
         if 0 < request.size_limit_bytes < needed:
             available = request.size_limit_bytes
             raise InsufficientStorage(f"{what} and the cache's limit", needed_bytes=needed, available_bytes=available)
         absent = [file for file in files if not self._store.blob(request.repo, file).exists()]
-        needed = _space(absent)
+        needed = space_of(absent)
         if not self._store.has_room(needed):
             free = self._store.free_bytes()
             raise InsufficientStorage(f"{what} and the cache's free space", needed_bytes=needed, available_bytes=free)
@@ -316,6 +316,6 @@ class Fetcher:
         )
 
 
-def _space(files: Iterable[HubFile]) -> int:
+def space_of(files: Iterable[HubFile]) -> int:
     """Return the bytes that files take in the store, sidecars and links counted."""
     return sum(file.size + file.size // 32768 + _OVERHEAD_PER_FILE for file in files)

@@ -27,7 +27,7 @@ from ..hub.trees import tree_file
 from ..progress import Progress, ProgressMeter
 from ..routing.router import Router
 from ..store.files import write_atomically
-from .pinning import car_source, missing_pins, pin_everywhere
+from .pinning import bring_car, missing_pins, pin_everywhere
 from .request import PinReceipt
 
 _READ = 1024 * 1024
@@ -131,8 +131,8 @@ class FolderFetcher:
 
     async def pin(self, snapshot: FolderSnapshot) -> PinReceipt:
         """Pin in every backend that can; one confirmed pin is enough. Raises PinFailed when none confirms."""
-        car, manifest = car_source(snapshot, snapshot.tree), snapshot.manifest.encode()
-        pins = await pin_everywhere(self._router, car, snapshot.manifest_cid, manifest, self._on_operation)
+        bring, manifest = bring_car(snapshot, snapshot.tree), snapshot.manifest.encode()
+        pins = await pin_everywhere(self._router, snapshot.cid, bring, snapshot.manifest_cid, manifest, self._on_operation)
         if any(pin.kind == UnreadableSource.__name__ for pin in pins):
             await self.verify(snapshot)  # raises: our own files are what is wrong
         receipt = PinReceipt(snapshot.cid, snapshot.manifest_cid, pins)

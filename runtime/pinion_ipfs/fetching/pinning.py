@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Set
 
 from ..backends.base import Attempt, Backend, Capability, CarSource, Receipt
 from ..content.car import car_size, car_stream
@@ -13,6 +13,14 @@ from ..hub.manifest import blocks_of
 from ..net.streams import in_thread
 from ..routing.router import Router
 from .request import BackendPin, OpenSnapshot
+
+Bring = Callable[[Backend], Awaitable[int]]  # brings a DAG into a backend, and returns the bytes that were sent
+
+
+def bring_car(snapshot: OpenSnapshot, tree: TreeLayout) -> Bring:
+    """Return what brings a snapshot on disk, laid out as `tree`, in one stream."""
+    car = car_source(snapshot, tree)
+    return lambda backend: backend.dag_import(car)
 
 
 def car_source(snapshot: OpenSnapshot, tree: TreeLayout) -> CarSource:
@@ -25,15 +33,18 @@ def car_source(snapshot: OpenSnapshot, tree: TreeLayout) -> CarSource:
 
 
 async def pin_everywhere(
-    router: Router, car: CarSource, manifest_cid: Cid, manifest: bytes, on_operation: Callable[[Receipt], None]
+    router: Router, root: Cid, bring: Bring, manifest_cid: Cid, manifest: bytes, on_operation: Callable[[Receipt], None]
 ) -> tuple[BackendPin, ...]:
-    """Pin a snapshot and its manifest in every backend that can; the results tell of failures, in the backends' order."""
+    """Pin a snapshot and its manifest in every backend that can; the results tell of failures, in the backends' order.
+
+    A backend that has the DAG `root` pins it as it is; `bring` is for those that lack any of it.
+    """
     pins: list[BackendPin] = []
     for backend in router.able(Capability.WRITE, Capability.PIN):
         if router.passes_over(backend):
             pins.append(BackendPin(backend.name, False, error="failed too often lately"))
             continue
-        pin = await pin_in(backend, car, manifest_cid, manifest, on_operation)
+        pin = await pin_in(backend, root, bring, manifest_cid, manifest, on_operation)
         router.note(backend, None if pin.pinned else PinFailed(pin.error))
         pins.append(pin)
     return tuple(pins)
@@ -50,11 +61,10 @@ async def missing_pins(router: Router, cids: Set[Cid]) -> tuple[str, ...]:
 
 
 async def pin_in(
-    backend: Backend, car: CarSource, manifest_cid: Cid, manifest: bytes, on_operation: Callable[[Receipt], None]
+    backend: Backend, root: Cid, bring: Bring, manifest_cid: Cid, manifest: bytes, on_operation: Callable[[Receipt], None]
 ) -> BackendPin:
     """Pin a snapshot and its manifest in one backend; the result tells of failure, nothing is raised for it."""
     started = time.monotonic()
-    root = car.tree.root
     imported = 0
     try:
         pinned = {root, manifest_cid} <= await backend.pin_ls()
@@ -62,7 +72,7 @@ async def pin_in(
             for cid, block in blocks_of(manifest).items():  # first: it tells a cache where the files belong
                 await backend.block_put(block, codec=cid.codec)
             if not await _whole(backend, root):
-                imported = await backend.dag_import(car)
+                imported = await bring(backend)
                 await backend.stat(root)  # the answer to an import tells nothing: only a walk of what is there does
             await backend.pin(root)
             await backend.pin(manifest_cid)

@@ -9,7 +9,9 @@ from ..content.leaves import CHUNK
 from ..content.unixfs import FileLayout, TreeLayout, layout_tree
 from ..errors import StoreCorrupted
 from ..hub.manifest import blocks_of
+from ..hub.trees import tree_repo
 from ..store import Store
+from ..store.tree_records import TreeRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,11 @@ class Shelf:
                 self.leaves[Cid.from_digest(RAW, digest)] = file, index
 
 
-def read_shelf(store: Store, root: Cid, manifest_cid: Cid) -> Shelf:
-    """Read a model's records from the store; raise StoreCorrupted when it is not whole. Blocking."""
+def read_shelf(store: Store, digest: str, root: Cid, manifest_cid: Cid) -> Shelf:
+    """Read a model's records from the store; raise StoreCorrupted when it is not whole. Blocking.
+
+    Of a tree that is named by CID alone the nodes above its leaves are there too: they tell a peer what the bytes must be.
+    """
     manifest = store.get_manifest(manifest_cid)
     if manifest is None:
         raise StoreCorrupted(f"manifest {manifest_cid} is not in the store", paths=())
@@ -56,9 +61,13 @@ def read_shelf(store: Store, root: Cid, manifest_cid: Cid) -> Shelf:
             raise StoreCorrupted(f"{manifest.repo}: {entry.hub.path} is not in the store", paths=(entry.hub.path,))
         files[entry.hub.path] = StoredFile(record.layout, entry.hub.path, store.blob(manifest.repo, entry.hub))
     tree = layout_tree({path: file.layout for path, file in files.items()})
-    if tree.root != root:
+    is_tree = manifest.repo == tree_repo(root)
+    if tree.root != (manifest.root if is_tree else root):
         raise StoreCorrupted(f"{manifest.repo}: the files give {tree.root}, not {root}", paths=())
-    return Shelf(StoredTree(tree, files), manifest.encode())
+    shelf = Shelf(StoredTree(tree, files), manifest.encode())
+    if is_tree:
+        shelf.nodes.update(TreeRecords(store, digest).all_nodes())
+    return shelf
 
 
 class WrongOnDisk(Exception):

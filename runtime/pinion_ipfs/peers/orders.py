@@ -51,7 +51,7 @@ class Orders:
             shared.library.remove(digest)
         elif revision.cid is not None and revision.manifest_cid is not None:
             try:
-                shelf = await asyncio.to_thread(read_shelf, self._store, revision.cid, revision.manifest_cid)
+                shelf = await asyncio.to_thread(read_shelf, self._store, digest, revision.cid, revision.manifest_cid)
             except ContentError as error:
                 _log.error("not shared: %s", error)
                 revision = None

@@ -55,7 +55,8 @@ async def pinned(backend: Backend, folder: Path) -> Manifest:
     car = small_tree(folder)
     manifest = large_manifest(car.tree.root)
     assert manifest.cid.codec == DAG_PB
-    pin = await pin_in(backend, car, manifest.cid, manifest.encode(), lambda receipt: None)
+    root, encoded = car.tree.root, manifest.encode()
+    pin = await pin_in(backend, root, lambda backend: backend.dag_import(car), manifest.cid, encoded, lambda receipt: None)
     assert pin.pinned, pin.error
     assert manifest.cid in await backend.pin_ls()
     return manifest
