@@ -50,13 +50,29 @@ class FolderSource(Message):
     ignore_patterns: tuple[str, ...] = ()
 
 
+class IpfsSource(Message):
+    """A tree by its CID alone, whoever made it: backends and peers are asked, and no hub."""
+
+    cid: str  # of the root, CIDv1 in base32
+    path: str = ""  # a folder in the tree, names separated by "/"; "" = the root
+    allow_patterns: tuple[str, ...] = ()
+    ignore_patterns: tuple[str, ...] = ()
+    stall_timeout_seconds: int = Field(60, ge=1)  # a peer that sends no byte for so long is left; backends have their own
+
+
 def _kind_of_source(value: Any) -> str:
-    """Return which kind of source this is, so that what is wrong in one is not told as wrong in the other too."""
-    return "folder" if isinstance(value, FolderSource) or (isinstance(value, dict) and "folder" in value) else "huggingFace"
+    """Return which kind of source this is, so that what is wrong in one is not told as wrong in the others too."""
+    for kind, model, mark in (("folder", FolderSource, "folder"), ("ipfs", IpfsSource, "cid")):
+        if isinstance(value, model) or (isinstance(value, dict) and mark in value):
+            return kind
+    return "huggingFace"
 
 
 Source = Annotated[
-    Annotated[HuggingFaceSource, Tag("huggingFace")] | Annotated[FolderSource, Tag("folder")], Discriminator(_kind_of_source)
+    Annotated[HuggingFaceSource, Tag("huggingFace")]
+    | Annotated[FolderSource, Tag("folder")]
+    | Annotated[IpfsSource, Tag("ipfs")],
+    Discriminator(_kind_of_source),
 ]
 
 

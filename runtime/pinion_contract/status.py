@@ -96,6 +96,8 @@ class ModelFacts(OpenMessage):
     repo: str = ""
     commit: str = ""
     folder: str = ""  # where the files lie, of a model that is of no repository
+    source_cid: str = ""  # of the root of the tree that was asked for, of a model that is named by CID alone
+    source_path: str = ""  # of the folder in that tree
     cid: str = ""  # computed from, or verified against, the bytes on disk
     manifest_cid: str = ""
     opened_cid: str = ""  # of the files the engine opened, verified at load

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from pinion_contract.config import KuboBackend, Limits
+from pinion_contract.config import GatewayBackend, KuboBackend, Limits
 from pinion_contract.names import STATE_PATH
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.content.errors import InvalidCid
@@ -18,7 +18,7 @@ from pinion_ipfs.program.arguments import UsageError, read_token, token_problem,
 from pinion_ipfs.routing.kit import problem_of_kit
 
 from .flags import make_parser
-from .model_argument import name_of, read_model
+from .model_argument import TreeName, name_of, read_model
 from .settings import ConfigFiles, Dtype, ModelFlags, Settings, Task
 
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # to the hub's library they are the same
@@ -142,13 +142,19 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
         for flag in ("revision", "endpoint", "peer", "peer_token_file"):
             if getattr(given, flag):
                 parser.error(f"--{flag.replace('_', '-')} is for repositories of the hub, and {given.model!r} is a folder here")
-    if given.offline and (given.kubo_rpc or given.peer):
-        parser.error(f"--offline asks nobody: leave {'--peer' if given.peer else '--kubo-rpc'} out")
+    tree = isinstance(model, TreeName)
+    if tree and (flag := next((flag for flag in ("revision", "endpoint") if getattr(given, flag)), "")):
+        parser.error(f"--{flag} is for repositories of the hub, and {given.model!r} is named by its CID")
+    if given.gateway and not tree:
+        parser.error("--gateway is for MODEL ipfs://CID: of a repository nobody knows the CID beforehand")
+    if given.offline and (given.kubo_rpc or given.peer or given.gateway):
+        flag = "--peer" if given.peer else "--kubo-rpc" if given.kubo_rpc else "--gateway"
+        parser.error(f"--offline asks nobody: leave {flag} out")
     if bool(given.kubo_rpc) != bool(given.kubo_gateway):
         parser.error("--kubo-rpc and --kubo-gateway go together")
     if given.kubo_token_file and not given.kubo_token_file.is_file():
         parser.error(f"--kubo-token-file: there is no file {given.kubo_token_file}")
-    backends: tuple[KuboBackend, ...] = ()
+    backends: tuple[KuboBackend | GatewayBackend, ...] = ()
     if given.kubo_rpc:
         token_file = str(given.kubo_token_file or "")
         backends = (
@@ -160,6 +166,9 @@ def _model_flags(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
                 allow_local_addresses=True,
             ),
         )
+    if given.gateway:
+        gateway = GatewayBackend(name="gateway", gateway_urls=tuple(given.gateway), allow_local_addresses=True)
+        backends = (*backends, gateway)
     return ModelFlags(
         model=model,
         revision=given.revision or "main",

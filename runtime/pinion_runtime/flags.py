@@ -28,7 +28,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=ShowVersion, program=PROGRAM)
     parser.add_argument("--completion", action=ShowCompletion, program=PROGRAM)
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a repository of the hub, ORG/NAME, or a folder, ./my-model")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="a repository of the hub, ORG/NAME, a folder, ./my-model, or a directory of IPFS, ipfs://CID[/PATH]",
+    )
     what = parser.add_argument_group("the model (with MODEL)")
     what.add_argument("--revision", help="branch, tag or commit (default: main)")
     what.add_argument("--endpoint", type=http_url, default="", metavar="URL", help="another hub than the default one")
@@ -79,6 +84,14 @@ def make_parser() -> argparse.ArgumentParser:
         "--kubo-gateway", type=http_url, default="", metavar="URL", help="read from the same Kubo, through its gateway"
     )
     what.add_argument("--kubo-token-file", type=Path, metavar="FILE", help="bearer token of the RPC API")
+    what.add_argument(
+        "--gateway",
+        action="append",
+        type=http_url,
+        default=[],
+        metavar="URL",
+        help="a trustless gateway to read ipfs://CID from; repeatable, asked in this order",
+    )
     access = parser.add_argument_group("access (with MODEL)")
     access.add_argument(
         "--api-keys-dir",

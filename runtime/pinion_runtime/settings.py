@@ -4,9 +4,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pinion_contract.config import FolderSource, HuggingFaceSource, KuboBackend, Limits, LiveConfig, RuntimeConfig, Warmup
-from pinion_ipfs.hub.identity import Commit, RepoId
+from pinion_contract.config import (
+    FolderSource,
+    GatewayBackend,
+    HuggingFaceSource,
+    IpfsSource,
+    KuboBackend,
+    Limits,
+    LiveConfig,
+    RuntimeConfig,
+    Warmup,
+)
+from pinion_ipfs.hub.identity import Commit
 from pinion_ipfs.hub.selection import CURRENT
+
+from .model_argument import Model, TreeName
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Task = Literal["auto", "feature-extraction", "text-generation"]
@@ -24,7 +36,7 @@ class ConfigFiles:
 class ModelFlags:
     """What `pinion-serve MODEL` was given; it becomes a RuntimeConfig once the commit of a repository is known."""
 
-    model: RepoId | Path  # a folder, absolute
+    model: Model  # a folder: absolute
     revision: str
     endpoint: str
     served_name: str
@@ -33,7 +45,7 @@ class ModelFlags:
     context_length: int  # 0 = the model's own, or what memory gives
     max_sequences: int  # 0 = as many as memory gives
     dtype: Dtype
-    backends: tuple[KuboBackend, ...]
+    backends: tuple[KuboBackend | GatewayBackend, ...]
     limits: Limits
     grace_seconds: int
     api_keys_dir: str = ""  # "" = no key is asked for
@@ -42,11 +54,13 @@ class ModelFlags:
     cors_origins: tuple[str, ...] = ()
 
     def config(self, commit: Commit | None) -> RuntimeConfig:
-        """Return the configuration that a pod would have been given; a folder has no commit."""
+        """Return the configuration that a pod would have been given; a folder and a tree have no commit."""
         patterns = {"allow_patterns": self.allow_patterns, "ignore_patterns": self.ignore_patterns}
-        source: HuggingFaceSource | FolderSource
+        source: HuggingFaceSource | FolderSource | IpfsSource
         if isinstance(self.model, Path):
             source = FolderSource(folder=str(self.model), **patterns)
+        elif isinstance(self.model, TreeName):
+            source = IpfsSource(cid=str(self.model.root), path=self.model.path, **patterns)
         else:
             source = HuggingFaceSource(
                 repo=str(self.model),

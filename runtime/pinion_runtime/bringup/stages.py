@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pinion_contract.config import FolderSource, LiveConfig, RuntimeConfig, config_digest
+from pinion_contract.config import FolderSource, IpfsSource, LiveConfig, RuntimeConfig, config_digest
 from pinion_contract.status import FailureReason, ModelFacts, Phase
 from pinion_ipfs.errors import CidMismatch, ContentError, PinFailed, StoreCorrupted
 from pinion_ipfs.fetching.request import OpenSnapshot
-from pinion_ipfs.hub.identity import Commit
+from pinion_ipfs.hub.identity import Commit, RepoId
 from pinion_ipfs.hub.listing import Listing
 from pinion_ipfs.hub.model_list import check_model_list
 from pinion_ipfs.store import Store
@@ -31,6 +31,7 @@ from .model_server import ModelServer
 from .pin_keeper import keep_pinned
 from .retry import delay_seconds
 from .silent_hub import find_revision
+from .tree_content import TreeContent
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -143,6 +144,8 @@ class Bringup:
     def _make_content(self, config: RuntimeConfig) -> _Content:
         if isinstance(config.source, FolderSource):
             return FolderContent(config, config.source, self._settings, self._pod)
+        if isinstance(config.source, IpfsSource):
+            return TreeContent(config, config.source, self._settings, self._pod)
         return Content(config, config.source, self._settings, self._pod)
 
     async def _refetch(self, content: _Content, listing: Listing) -> None:
@@ -214,6 +217,8 @@ class Bringup:
         pod.config_digest, pod.revision = digest, config.revision
         if isinstance(config.source, FolderSource):
             pod.model = ModelFacts(name=config.deployment, folder=config.source.folder)
+        elif isinstance(config.source, IpfsSource):
+            pod.model = ModelFacts(name=config.deployment, source_cid=config.source.cid, source_path=config.source.path)
         else:
             pod.model = ModelFacts(name=config.deployment, repo=config.source.repo, commit=config.source.commit)
         self.grace_seconds = float(config.termination_grace_period_seconds)
@@ -221,9 +226,9 @@ class Bringup:
         return config
 
     async def _find_commit(self, flags: ModelFlags) -> Commit | None:
-        """Ask which commit the flags mean; a folder has none."""
+        """Ask which commit the flags mean; a folder and a tree have none."""
         repo, token = flags.model, self._settings.hub_token
-        if isinstance(repo, Path):
+        if not isinstance(repo, RepoId):
             return None
         self._pod.model = ModelFacts(name=flags.served_name, repo=str(repo))
         store = Store(self._settings.cache_dir, self._settings.hub_cache)

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pinion_contract.config import FolderSource, HuggingFaceSource, Limits, RuntimeConfig
+from pinion_contract.config import FolderSource, GatewayBackend, HuggingFaceSource, IpfsSource, Limits, RuntimeConfig
 from pinion_ipfs.hub.identity import Commit
 from pinion_ipfs.hub.xet_choice import choose_xet
 from pinion_runtime.command_line import parse_settings
 from pinion_runtime.settings import ConfigFiles, ModelFlags
 
+V0, V1 = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN", "bafybeiffndsajwhk3lwjewwdxqntmjm4b5wxaaanokonsggenkbw6slwk4"
 COMMIT = Commit.parse("0123456789abcdef0123456789abcdef01234567")
 
 
@@ -133,6 +134,12 @@ def test_a_kubo_needs_both_addresses() -> None:
         (["a/b", "--expected-cid", "Qm"], "argument --expected-cid: "),
         (["a/b", "--offline", "--kubo-rpc", "http://k", "--kubo-gateway", "http://k"], "asks nobody: leave --kubo-rpc out"),
         (["a/b", "--offline", "--peer", "http://p", "--peer-token-file", "t"], "asks nobody: leave --peer out"),
+        (["ipfs://Qm"], "not a CID"),
+        (["ipfs://bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am"], "the CID of a file"),
+        ([f"ipfs://{V1}/a/../b"], "means another directory"),
+        ([f"ipfs://{V1}", "--revision", "v1"], "is named by its CID"),
+        ([f"ipfs://{V1}", "--gateway", "http://g", "--offline"], "asks nobody: leave --gateway out"),
+        (["a/b", "--gateway", "http://g"], "--gateway is for MODEL ipfs://CID"),
         ([".", "--revision", "v1"], "--revision is for repositories of the hub, and '.' is a folder here"),
         ([".", "--endpoint", "http://hub"], "--endpoint is for repositories of the hub"),
         ([".", "--peer-token-file", "t"], "--peer-token-file is for repositories of the hub"),
@@ -156,6 +163,15 @@ def test_patterns_choose_files() -> None:
     source = flags.config(COMMIT).source
     assert isinstance(source, HuggingFaceSource)
     assert (source.allow_patterns, source.ignore_patterns) == (("*.json", "*.safetensors"), ("onnx/*",))
+
+
+def test_a_tree_is_named_by_its_cid() -> None:
+    flags = flags_of(f"ipfs://{V0}/models/one/", "--gateway", "https://a.example", "--gateway", "https://b.example")
+    assert flags.config(None).source == IpfsSource(cid=V1, path="models/one")
+    assert flags.backends == (
+        GatewayBackend(name="gateway", gateway_urls=("https://a.example", "https://b.example"), allow_local_addresses=True),
+    )
+    assert (flags.served_name, flags_of(f"ipfs://{V1}").served_name) == ("one", V1)
 
 
 def test_a_folder_is_named_in_several_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
