@@ -16,6 +16,8 @@ CID = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
 WRITTEN: dict[str, Callable[[int, str], str]] = {
     "source.huggingFace.repo": lambda length, _: f"{'a' * (length // 2)}/{'b' * (length - length // 2 - 1)}",
     "source.huggingFace.revision": lambda length, _: "a" * length,
+    "source.ipfs.cid": lambda _, __: CID,
+    "source.ipfs.path": lambda length, character: character * length,
     "source.huggingFace.endpoint": lambda length, character: f"http://h/{character * (length - 9)}",
     "Ref.name": lambda length, _: "a" * length,
     "Ref.key": lambda length, _: "a" * length,

@@ -26,6 +26,7 @@ def _object(kind: str, character: str, change: Callable[[dict[str, Any]], None])
 
 def _model(character: str) -> dict[str, Any]:
     def shape(spec: dict[str, Any]) -> None:
+        del spec["model"]["source"]["ipfs"]  # or the other, which is shorter
         spec["model"]["source"]["huggingFace"]["revisionPolicy"] = "Pin"  # Track goes without `expected`, which is longer
         _differ(spec["model"]["source"]["huggingFace"], character)
         spec["storage"]["cache"] |= {

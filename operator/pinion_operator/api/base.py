@@ -13,6 +13,7 @@ VERSION = "v1alpha1"
 
 # The directory root of a model is always dag-pb with sha2-256: one spelling for one address, so that strings can be compared.
 CID_PATTERN = "^bafybei[a-h][a-z2-7]{50}[aeimquy4]$"
+CID_V0_PATTERN = "^Qm[1-9A-HJ-NP-Za-km-z]{44}$"  # the same block in base58, as `ipfs add` prints it unless told otherwise
 
 
 def rules(*rules: tuple[str, str]) -> Schema:

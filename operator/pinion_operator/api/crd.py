@@ -44,7 +44,7 @@ DEFINITIONS = (
         (
             Column("Ready", f"{_READY}.status"),
             Column("Reason", f"{_READY}.reason"),
-            Column("Model", ".spec.model.source.huggingFace.repo"),
+            Column("Model", ".status.source"),
             Column("Replicas", ".status.ready"),
             Column("Updated", ".status.updatedReplicas", "integer"),
             Column("Progress", ".status.transfer.percent", "integer"),

@@ -32,9 +32,15 @@ from .source import Source
 
 MODEL_RULES = rules(
     (
-        "!has(self.expected) || self.source.huggingFace.revisionPolicy != 'Track'",
+        "!has(self.expected) || !has(self.source.huggingFace) || self.source.huggingFace.revisionPolicy != 'Track'",
         "expected names one model for ever, and revisionPolicy Track follows others: give one of the two",
-    )
+    ),
+    (
+        "!has(self.expected) || !has(self.source.ipfs) || self.source.ipfs.path != '' || "
+        "!self.source.ipfs.cid.startsWith('b') || self.expected.cid == self.source.ipfs.cid",
+        "expected.cid and source.ipfs.cid name two directories: give one of the two, or the same; "
+        "with a path, expected.cid is the CID of the folder there",
+    ),
 )
 CID_RULES = rules(
     (
@@ -52,7 +58,10 @@ class Expected(ApiModel):
     """What the fetched bytes must be."""
 
     cid: Annotated[str, Field(max_length=59, json_schema_extra=CID_RULES)]
-    """The CID of the model's directory. Other bytes are never served."""
+    """The CID of the model's directory, as status.model.cid shows it. Other bytes are never served.
+
+    With source.ipfs that is `cid` itself, or with `path` the CID of the folder there.
+    """
 
 
 class ModelSpec(ApiModel):
@@ -92,7 +101,7 @@ class Storage(ApiModel):
     """What to do while no backend takes or gives the model.
 
     Automatic: serve it from the hub, from other pods or from the pod's own store, and pin it as soon as a backend is back;
-    BackendDegraded tells. None: wait.
+    BackendDegraded tells. None: wait. What source.ipfs names no hub has.
     """
     pinning: Literal["Required"] = "Required"
     """Required: pinned in a backend before the deployment is Ready, unless `fallback` applies."""
@@ -221,7 +230,7 @@ class ModelDeploymentSpec(ApiModel):
 
 
 class ModelDeployment(Resource):
-    """Serves one model of the Hugging Face hub from content-addressed storage."""
+    """Serves one model, of the Hugging Face hub or named by its CID, from content-addressed storage."""
 
     model_config = ConfigDict(json_schema_extra=CHILD_NAME_RULES)
 

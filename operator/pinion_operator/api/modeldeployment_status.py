@@ -14,17 +14,17 @@ class ModelStatus(ApiModel):
     revision: Short = ""
     """Name of the current revision."""
     commit: Short = ""
-    """The commit that is served."""
+    """The commit that is served; empty for source.ipfs, which has none."""
     upstream_commit: Short = ""
     """The commit that `revision` of the source led to when the hub was asked last."""
     cid: Short = ""
-    """CID of the model's directory, computed from the bytes by the pods."""
+    """CID of the model's directory, computed from the bytes by the pods, or compared with them leaf by leaf (source.ipfs)."""
     manifest_cid: Short = Field("", alias="manifestCID")
     """CID of the manifest that is pinned beside the model."""
     source_digest: Short = ""
-    """sha256 over path, size and object id of the commit's selected files."""
+    """sha256 over path, size and object id of the commit's selected files; of source.ipfs the CID and the path."""
     size_bytes: Count = 0
-    """Size of the selected files."""
+    """Size of the selected files; of source.ipfs as pods have found it."""
     file_count: Count = 0
     """Number of the selected files."""
     task: Short = ""
@@ -194,6 +194,8 @@ class ModelDeploymentStatus(ApiModel):
     """Pods that answer requests, of whichever revision, of wanted ones: for example 2/3."""
     url: Short = ""
     """Where requests go."""
+    source: Short = ""
+    """Where the model's files come from: the repository, or ipfs://CID/path."""
     model: ModelStatus | None = None
     """What is known about the model."""
     transfer: TransferStatus | None = None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from .access import SecretKeyRef
-from .base import ApiModel, at_most_together, rules
+from .base import CID_PATTERN, CID_V0_PATTERN, ApiModel, at_most_together, rules
 from .urls import url_rules
 
 GLOB_RULES = rules(
@@ -84,8 +84,43 @@ class HuggingFaceSource(ApiModel):
     """Files whose path matches one of these patterns are left out."""
 
 
-class Source(ApiModel):
-    """Where the model's files come from."""
+ROOT_RULES = rules(
+    (
+        f"self.matches('{CID_PATTERN}') || self.matches('{CID_V0_PATTERN}')",
+        "cid must be the CID of a directory with sha2-256: bafybei and 52 more characters, or Qm and 44 more, without ipfs:// "
+        "or a path",
+    )
+)
+PATH_RULES = rules(
+    (
+        "!self.matches('^/|/$|//|(^|/)[.]{1,2}(/|$)|[[:cntrl:]]') && !self.contains('\\\\')",
+        "path must be a folder in the tree: names with '/' between them, without '.', '..' or a '/' at an end",
+    )
+)
 
-    hugging_face: HuggingFaceSource
+
+class IpfsSource(ApiModel):
+    """A directory that its CID names, whoever made it. No hub is asked: IpfsBackends and other pods deliver it.
+
+    It is verified from the CID downwards. Of its files those are taken that would be of a repository; their size is known
+    once a pod has listed them.
+    """
+
+    cid: Annotated[str, Field(max_length=128, json_schema_extra=ROOT_RULES)]
+    """The CID of the directory, v1 in base32 or v0. Other bytes are never served."""
+    path: Annotated[str, Field(max_length=1024, json_schema_extra=PATH_RULES)] = ""
+    """A folder below it that holds the model. Empty: the directory itself."""
+
+
+UNION_RULES = rules(("has(self.huggingFace) != has(self.ipfs)", "source must be exactly one of huggingFace and ipfs"))
+
+
+class Source(ApiModel):
+    """Where the model's files come from: exactly one of these."""
+
+    model_config = ConfigDict(json_schema_extra=UNION_RULES)
+
+    hugging_face: HuggingFaceSource | None = None
     """A repository of the Hugging Face hub."""
+    ipfs: IpfsSource | None = None
+    """A directory by its CID, without any hub."""

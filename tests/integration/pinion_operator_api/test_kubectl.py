@@ -44,7 +44,7 @@ def test_client_side_apply_fits_into_its_annotation(control_plane: ControlPlane)
 
 
 def test_explain_shows_the_docstrings(control_plane: ControlPlane) -> None:
-    assert "Serves one model of the Hugging Face hub" in control_plane.kubectl("explain", "mdep")
+    assert "Serves one model, of the Hugging Face hub or named by its CID" in control_plane.kubectl("explain", "mdep")
     text = control_plane.kubectl("explain", "modeldeployment.spec.limits.maxQueuedRequests")
     assert "429 and Retry-After" in " ".join(text.split())
     assert "by their content address" in control_plane.kubectl("explain", "ipfsb")
@@ -59,6 +59,7 @@ def test_columns(control_plane: ControlPlane, applied: str) -> None:
         "ready": "2/2",
         "updatedReplicas": 1,
         "url": "http://minilm.ns.svc",
+        "source": "sentence-transformers/all-MiniLM-L6-v2",
         "message": "2 replicas serve it",
         "backend": {"active": "store"},
         "transfer": {"percent": 100},

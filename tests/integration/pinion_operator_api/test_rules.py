@@ -15,6 +15,8 @@ from tests.support.rule_cases import Case, Submit, check_case, ids_of
 pytestmark = pytest.mark.control_plane
 
 CID = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
+OTHER_CID = "bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+BY_CID: dict[str, Any] = {**MODEL, "spec": {"model": {"source": {"ipfs": {"cid": CID}}}}}
 
 SOURCE = "spec.model.source.huggingFace"
 ON_A_VOLUME = {"type": "PVC", "pvc": {"size": "1Gi"}}
@@ -182,7 +184,38 @@ CASES: list[Case] = [
         for name in ("allowPatterns", "ignorePatterns")
     ),
     (MODEL, "spec.model", [MODEL["spec"]["model"]], [{}], "spec.model.source: Required value"),
-    (MODEL, "spec.model.source", [MODEL["spec"]["model"]["source"]], [{}], "huggingFace: Required value"),
+    (
+        MODEL,
+        "spec.model.source",
+        [MODEL["spec"]["model"]["source"], {"ipfs": {"cid": CID}}, {"ipfs": {"cid": V0, "path": "a/b c/é"}}],
+        [{}, {"huggingFace": {"repo": REPO}, "ipfs": {"cid": CID}}],
+        "exactly one of huggingFace and ipfs",
+    ),
+    (
+        BY_CID,
+        "spec.model.source.ipfs.cid",
+        [CID, V0],
+        ["", CID[:-1] + "b", CID.upper(), V0[:-1], f"ipfs://{CID}", f"{CID}/model", CID.replace("bafybei", "bafkrei")],
+        "cid must be the CID of a directory",
+    ),
+    (
+        BY_CID,
+        "spec.model.source.ipfs.path",
+        ["", "model", "models/one", ".hidden", "a..b"],
+        ["/model", "model/", "a//b", "..", "a/../b", "./a", "a\\b", "a\nb"],
+        "path must be a folder in the tree",
+    ),
+    (
+        BY_CID,
+        "spec.model",
+        [
+            {"source": {"ipfs": {"cid": CID}}, "expected": {"cid": CID}},
+            {"source": {"ipfs": {"cid": V0}}, "expected": {"cid": CID}},  # compared by the pods: the same block may be meant
+            {"source": {"ipfs": {"cid": CID, "path": "one"}}, "expected": {"cid": OTHER_CID}},
+        ],
+        [{"source": {"ipfs": {"cid": CID}}, "expected": {"cid": OTHER_CID}}],
+        "name two directories",
+    ),
     (MODEL, "spec.model.name", ["", "org/my-model:v1"], ["-x", "a b"], "spec.model.name"),
     (MODEL, "spec.model.expected.cid", [CID], ["", V0, CID[:-1] + "b", CID.upper()], "cid must be the CIDv1"),
     (MODEL, "spec.storage.backendRefs", [[], [{"name": "a"}, {"name": "b"}]], [SAME_TWICE], "Duplicate value"),

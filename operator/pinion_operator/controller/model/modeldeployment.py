@@ -186,6 +186,7 @@ class ModelDeploymentReconciler:
             self._resolutions.forget(key)  # it is in a ControllerRevision, or nobody wants it
             return None
         source, wish = scope.model.spec.model.source.hugging_face, reconcile_wish(scope.model)
+        assert source is not None, "only a hub has to be asked"
         asked = _asked(scope)
 
         async def ask(attempt: int) -> SourceFacts | Unresolved:

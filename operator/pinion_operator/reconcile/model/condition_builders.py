@@ -9,7 +9,9 @@ from .artifact import unexpected_bytes
 from .degraded import backends_ready, backends_unasked, build_backend_degraded, uses_told
 from .failures import MEANINGS, explain
 from .idle import idle_reason
+from .named_tree import explain_source
 from .revision_state import RevisionState
+from .told_size import told_size
 from .upstream import build_source_drifted
 
 
@@ -38,13 +40,10 @@ def build_available(model: ModelDeployment, pods: int) -> Condition:
 
 
 def build_source_resolved(state: RevisionState) -> Condition:
-    """Return SourceResolved; pods ask the hub again for the files, and may be refused."""
+    """Return SourceResolved; pods ask for the files again, and may be refused."""
     if failed := _failed(state, ConditionType.SOURCE_RESOLVED):
         return failed
-    source, facts = state.model.spec.model.source.hugging_face, state.revision.source
-    message = (
-        f"{source.repo} at {source.revision} is commit {facts.commit}: {facts.file_count} files, {facts.total_bytes} bytes"
-    )
+    message = explain_source(state.model.spec.model.source, state.revision.source, *told_size(state))
     return _set(state, ConditionType.SOURCE_RESOLVED, True, Reason.RESOLVED, message)
 
 

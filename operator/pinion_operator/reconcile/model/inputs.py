@@ -17,6 +17,8 @@ SHAPING = {"model", "storage", "runtime", "warmup", "auth", "probes", "pod", "te
 LIVE_OF_MODEL = ("name", "expected")  # of spec.model: pods read them in live.json
 _OF_THE_CLAIM = ("size", "reclaimPolicy")  # of spec.storage.cache.pvc: they shape no pod
 NAME_DIGITS = 10
+# Of each kind of source what acts through the source digest alone.
+_ACT_THROUGH_DIGEST = {"huggingFace": ("revision", "allowPatterns", "ignorePatterns"), "ipfs": ("cid", "path")}
 _FOLLOWING = ("revisionPolicy", "trackIntervalSeconds")  # of the source: what becomes of a branch that moves
 
 
@@ -62,9 +64,9 @@ def revision_name(spec: ModelDeploymentSpec, source_digest: str, *, namespace_ba
     `restart`: what asks for another revision though nothing else differs.
     """
     inputs = _shaping(spec)
-    source = inputs["model"]["source"]["huggingFace"]
-    for name in ("revision", "allowPatterns", "ignorePatterns"):  # they act through the source digest alone
-        source.pop(name, None)
+    for kind, source in inputs["model"]["source"].items():
+        for name in _ACT_THROUGH_DIGEST[kind]:
+            source.pop(name, None)
     what = {"spec": inputs, "namespaceBackends": namespace_backends, "sourceDigest": source_digest}
     return _hash(what | ({"restart": restart} if restart else {}))[:NAME_DIGITS]
 
@@ -91,7 +93,7 @@ def _shaping(spec: ModelDeploymentSpec, *, first_form: bool = False) -> dict[str
 
 def _without_following(source: dict[str, Any]) -> dict[str, Any]:
     for name in _FOLLOWING:
-        source["huggingFace"].pop(name, None)
+        source.get("huggingFace", {}).pop(name, None)
     return source
 
 

@@ -1,10 +1,19 @@
 """From the spec, the defaults of today and the source to a new revision: the pod's configuration and its template."""
 
-from pinion_contract.config import HubTokenRule, HuggingFaceSource, Peers, RuntimeConfig, Warmup, config_digest
+from pinion_contract.config import (
+    HubTokenRule,
+    HuggingFaceSource,
+    IpfsSource,
+    Peers,
+    RuntimeConfig,
+    Warmup,
+    config_digest,
+)
 from pinion_contract.names import API_KEYS_PATH, HUB_TOKEN_PATH, PEERS_PATH
 
 from ...api.ipfsbackend import IpfsBackend
 from ...api.modeldeployment import ModelDeployment
+from ...api.source import Source
 from ...resources.model_names import config_map_name, peers_host, peers_secret_name
 from ...resources.pod_settings import TOKEN_KEY, PodSettings
 from ...resources.pod_volumes import HOSTS_KEY
@@ -14,6 +23,7 @@ from .annotations import restart_wish
 from .backend_messages import claim_of, readable, secret_of, to_message
 from .backends import Choice
 from .cache import cache_claim, is_for_one_pod
+from .named_tree import root_of
 from .observed import Observed
 from .pod_overrides import overrides_of
 from .revision import Revision, cache_limit_bytes
@@ -52,28 +62,11 @@ def render_revision(seen: Observed, scope: Scope, source: SourceFacts, name: str
 
 def _config(seen: Observed, model: ModelDeployment, choice: Choice, source: SourceFacts, name: str) -> RuntimeConfig:
     spec, meta = model.spec, model.metadata
-    wanted = spec.model.source.hugging_face
     return RuntimeConfig(
         namespace=meta.namespace,
         deployment=meta.name,
         revision=name,
-        source=HuggingFaceSource(
-            repo=wanted.repo,
-            revision=wanted.revision,
-            commit=source.commit,
-            endpoint=wanted.endpoint or seen.hub_endpoint,
-            allow_patterns=wanted.allow_patterns,
-            ignore_patterns=wanted.ignore_patterns,
-            selection_rule=source.selection_rule,
-            source_digest=source.source_digest,
-            token_file=HUB_TOKEN_FILE if wanted.token_secret_ref else "",
-            token_rule=HubTokenRule(
-                secret=wanted.token_secret_ref.name if wanted.token_secret_ref else "",
-                hosts_file=HUB_HOSTS_FILE if wanted.token_secret_ref else "",
-                default_endpoint=seen.hub_endpoint,
-            ),
-            allow_local_addresses=seen.allow_local_addresses or not wanted.endpoint,
-        ),
+        source=_source(seen, spec.model.source, source),
         backends=tuple(
             to_message(backend, allow_local_addresses=seen.allow_local_addresses) for backend in _chosen(seen, choice)
         ),
@@ -91,10 +84,35 @@ def _config(seen: Observed, model: ModelDeployment, choice: Choice, source: Sour
     )
 
 
+def _source(seen: Observed, said: Source, source: SourceFacts) -> HuggingFaceSource | IpfsSource:
+    wanted = said.hugging_face
+    if wanted is None:
+        assert said.ipfs is not None, "the schema wants one of the two"
+        return IpfsSource(cid=root_of(said.ipfs), path=said.ipfs.path)
+    return HuggingFaceSource(
+        repo=wanted.repo,
+        revision=wanted.revision,
+        commit=source.commit,
+        endpoint=wanted.endpoint or seen.hub_endpoint,
+        allow_patterns=wanted.allow_patterns,
+        ignore_patterns=wanted.ignore_patterns,
+        selection_rule=source.selection_rule,
+        source_digest=source.source_digest,
+        token_file=HUB_TOKEN_FILE if wanted.token_secret_ref else "",
+        token_rule=HubTokenRule(
+            secret=wanted.token_secret_ref.name if wanted.token_secret_ref else "",
+            hosts_file=HUB_HOSTS_FILE if wanted.token_secret_ref else "",
+            default_endpoint=seen.hub_endpoint,
+        ),
+        allow_local_addresses=seen.allow_local_addresses or not wanted.endpoint,
+    )
+
+
 def _pod_settings(
     seen: Observed, model: ModelDeployment, choice: Choice, source: SourceFacts, name: str, config_map: str
 ) -> PodSettings:
-    spec, token = model.spec, model.spec.model.source.hugging_face.token_secret_ref
+    spec, hub = model.spec, model.spec.model.source.hugging_face
+    token = hub.token_secret_ref if hub else None
     backends = _chosen(seen, choice)
     return PodSettings(
         deployment=model.metadata.name,

@@ -10,6 +10,7 @@ from .annotations import is_paused
 from .backends import Choice, choose_backends
 from .idle import idle_reason
 from .inputs import InputHashes, hash_inputs
+from .named_tree import tree_facts
 from .revision import Revision, find_revision, find_source, revisions_of
 from .source import SourceFacts
 
@@ -24,7 +25,7 @@ class Scope:
     revisions: tuple[Revision, ...]  # those that are kept, newest first
     orphans: tuple[Revision, ...]  # those that a predecessor of this name has left, untouched
     current: Revision | None  # the one that answers the inputs
-    source: SourceFacts | None  # what the same words about the source led to before
+    source: SourceFacts | None  # what the same words about the source led to before, or say by themselves
     refused: str = ""  # why no revision may be made of the spec; those that are kept go on
 
     @property
@@ -58,6 +59,6 @@ def build_scope(
         revisions=revisions,
         orphans=revisions_of(child for child in orphans if is_untouched(child)),
         current=find_revision(model, inputs, choice, revisions),
-        source=find_source(inputs, revisions),
+        source=find_source(inputs, revisions) or tree_facts(model.spec),
         refused=refused,
     )

@@ -15,6 +15,7 @@ from .backends import explain_wait
 from .cache import is_for_one_pod, too_many_pods, too_small, unusable_cache
 from .children import adoptable_children, wanted_deployment
 from .inputs import revision_name
+from .named_tree import explain_nobody, explain_source
 from .observed import Observed
 from .readiness import AT_REST, REFUSED, SOON, Readiness, stalled
 from .rendering import render_revision
@@ -35,6 +36,7 @@ def decide_source(seen: Observed, scope: Scope) -> Plan:
         if _is_asked_again(scope.model):  # the last answer stands until there is another
             return Plan(after=ASKING_AGAIN)
         hub = scope.model.spec.model.source.hugging_face
+        assert hub is not None, "what is named by CID is its own answer"
         message = f"asking for the commit of {hub.repo} at {hub.revision}, and its files"
         return early_plan(seen, scope, waiting(Reason.RESOLVING, message, "Resolving", ASKING_AGAIN))
     return decide_facts(seen, scope, source)
@@ -54,6 +56,11 @@ def decide_facts(seen: Observed, scope: Scope, source: SourceFacts) -> Plan:
     if message := too_small(seen, model, source.total_bytes):
         pinned = _condition(model, ConditionType.ARTIFACT_PINNED, Reason.INSUFFICIENT_STORAGE, message)
         return early_plan(seen, scope, stalled(Reason.INSUFFICIENT_STORAGE, message, None), resolved, pinned)
+    if message := explain_nobody(model, choice):
+        state = Reconciling(Reason.PROGRESSING, message)
+        readiness = Readiness(False, Reason.DEPENDENCY_NOT_READY, message, state, "Pending", AT_REST)
+        pinned = _condition(model, ConditionType.ARTIFACT_PINNED, Reason.NO_BACKEND, message)
+        return early_plan(seen, scope, readiness, resolved, pinned)
     if not choice.can_start:
         message = explain_wait(choice, seen.backends)
         state = Reconciling(Reason.PROGRESSING, message)
@@ -148,8 +155,7 @@ def waiting(reason: Reason, message: str, phase: Phase, after: float) -> Readine
 
 
 def _resolved(model: ModelDeployment, source: SourceFacts) -> Condition:
-    hub = model.spec.model.source.hugging_face
-    message = f"{hub.repo} at {hub.revision} is commit {source.commit}: {source.file_count} files, {source.total_bytes} bytes"
+    message = explain_source(model.spec.model.source, source)
     return condition(ConditionType.SOURCE_RESOLVED, True, Reason.RESOLVED, message, generation=model.metadata.generation)
 
 

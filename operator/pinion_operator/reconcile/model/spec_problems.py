@@ -5,6 +5,7 @@ import json
 from ...api.modeldeployment import ModelDeploymentSpec
 from ..custom_code import CustomCode
 from .custom_code import refuse_custom_code
+from .named_tree import refuse_root
 
 # What is passed through to Kubernetes has no bound in the schema. It stands in each revision, Deployment, ReplicaSet and pod;
 # and the whole object must fit into the annotation in which `kubectl apply` keeps it, with these characters as six.
@@ -14,7 +15,7 @@ _ESCAPED = "<>&"
 
 def refuse_spec(spec: ModelDeploymentSpec, allowed: CustomCode, default_image: str) -> str:
     """Return why no revision may be made of the spec, "" when one may."""
-    return _too_large(spec) or refuse_custom_code(spec, allowed, default_image)
+    return refuse_root(spec) or _too_large(spec) or refuse_custom_code(spec, allowed, default_image)
 
 
 def _too_large(spec: ModelDeploymentSpec) -> str:

@@ -27,6 +27,7 @@ from .artifact import Artifact, is_cid, remembered_artifact
 from .condition_builders import build_available
 from .failures import LONGEST
 from .idle import wanted_replicas
+from .named_tree import shown_source
 from .observed import Observed, Pod
 from .pods import is_ready
 from .readiness import Readiness
@@ -34,6 +35,7 @@ from .revision import Revision, wants_restart
 from .revision_state import RevisionState
 from .scope import Scope
 from .sizing import effective_resources
+from .told_size import told_size
 from .transfer import sum_transfers, throttle
 from .upstream import upstream_commit
 from .workload import deployment_of
@@ -70,6 +72,7 @@ def full_status(
 ) -> ModelDeploymentStatus:
     """Return the status while the revision is the one that runs or is about to; `kept` are all that stay, newest first."""
     seen, model, revision, artifact, workload = state.seen, state.model, state.revision, state.artifact, state.workload
+    size_bytes, file_count = told_size(state)
     transfer = throttle(model.status.transfer, sum_transfers(workload.current), seen.progress_age)
     return ModelDeploymentStatus(
         **_common(seen, model, readiness, (build_available(model, workload.available), *others)),
@@ -83,8 +86,8 @@ def full_status(
             cid=artifact.cid,
             manifest_cid=artifact.manifest_cid,
             source_digest=revision.source.source_digest,
-            size_bytes=revision.source.total_bytes,
-            file_count=revision.source.file_count,
+            size_bytes=size_bytes,
+            file_count=file_count,
             **_served(state),
         ),
         transfer=transfer,
@@ -139,6 +142,7 @@ def _common(seen: Observed, model: ModelDeployment, readiness: Readiness, others
         "replicas": (deployment or {}).get("status", {}).get("replicas", 0),
         "selector": f"{DEPLOYMENT_LABEL}={model.metadata.name}",
         "url": service_url(seen.obj),
+        "source": shown_source(model.spec.model.source),
         "serving": tuple(ServingStatus(cid=cid, replicas=count) for cid, count in sorted(counts.items())[:MAX_ITEMS]),
     }
 

@@ -1,6 +1,7 @@
 """Where the branch is by now, against what is served: followed, or told."""
 
 import re
+from typing import TypeGuard
 
 from ...api.base import Condition
 from ...api.source import HuggingFaceSource
@@ -15,15 +16,15 @@ from .source import SourceFacts
 _COMMIT = re.compile("[0-9a-fA-F]{40}", re.ASCII)
 
 
-def can_move(source: HuggingFaceSource) -> bool:
-    """Return whether the revision may lead to another commit one day."""
-    return _COMMIT.fullmatch(source.revision) is None
+def can_move(source: HuggingFaceSource | None) -> TypeGuard[HuggingFaceSource]:
+    """Return whether the revision may lead to another commit one day; None: it is named by its CID."""
+    return source is not None and _COMMIT.fullmatch(source.revision) is None
 
 
 def follow(seen: Observed, scope: Scope, revision: Revision) -> SourceFacts | None:
     """Return what to serve instead of the revision because its branch has moved; None: the same bytes, or none are followed."""
     source, upstream = scope.model.spec.model.source.hugging_face, seen.upstream
-    if source.revision_policy != "Track" or not can_move(source) or upstream is None or idle_reason(scope.model):
+    if not can_move(source) or source.revision_policy != "Track" or upstream is None or idle_reason(scope.model):
         return None
     if scope.refused:  # it would take another revision
         return None

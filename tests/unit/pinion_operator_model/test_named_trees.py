@@ -1,0 +1,119 @@
+"""A source that is named by its CID alone: no hub is asked, something must deliver it, and one block has one name."""
+
+from typing import Any
+
+import pytest
+
+from pinion_contract.config import IpfsSource, RuntimeConfig
+from pinion_contract.status import Failure, FailureReason, Phase
+from pinion_ipfs.content.cid import Cid
+from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
+from tests.support.model_world import CID, OTHER_CID, World
+
+V0 = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"
+V1 = str(Cid.parse(V0))
+
+
+def named(cid: str = CID, path: str = "", **spec: Any) -> World:
+    source = {"ipfs": {"cid": cid, **({"path": path} if path else {})}}
+    world = World(model={"source": source, **spec.pop("model", {})}, **spec)
+    world.resolution = None  # a hub that was asked would have answered
+    return world
+
+
+def said(world: World) -> dict[str, str]:
+    return {one.type: f"{one.status}/{one.reason}" for one in told(world).conditions}
+
+
+def told(world: World) -> ModelDeploymentStatus:
+    return ModelDeploymentStatus.model_validate(world.obj["status"])
+
+
+def message(world: World, type_: str) -> str:
+    return next(one.message for one in told(world).conditions if one.type == type_)
+
+
+def served(world: World) -> World:
+    world.settle()
+    world.pod("pod-0", status=world.says(model={"size_bytes": 90, "file_count": 3}))
+    world.settle()
+    world.roll_out().settle()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("cid", "path", "address"),
+    [(CID, "", CID), (CID, "models/one", f"{CID}/models/one"), (V0, "", V1)],
+)
+def test_the_cid_is_the_digest_and_pods_are_told_it(cid: str, path: str, address: str) -> None:
+    world = named(cid, path).backend("ipfs")
+    assert not world.scope.needs_source
+    world.settle()
+    source = RuntimeConfig.model_validate_json(world.revision.config).source
+    assert source == IpfsSource(cid=address.partition("/")[0], path=path)
+    assert (world.revision.source.source_digest, world.revision.source.commit) == (address, "")
+    assert told(world).source == f"ipfs://{address}"
+    assert said(world)["SourceResolved"] == "True/Resolved"
+    assert "no hub is asked: pods list its files" in message(world, "SourceResolved")
+    assert "SourceDrifted" not in said(world)
+
+
+def test_what_pods_say_of_its_size_is_told_and_remembered() -> None:
+    world = served(named().backend("ipfs"))
+    assert said(world)["Ready"] == "True/Serving"
+    model = told(world).model
+    assert model is not None
+    assert (model.cid, model.commit, model.size_bytes, model.file_count) == (CID, "", 90, 3)
+    assert message(world, "SourceResolved").endswith("no hub is asked: 3 files, 90 bytes")
+    world.change(suspend=True).no_pods().settle()
+    assert (told(world).model or model).size_bytes == 90
+
+
+def test_without_anything_that_could_deliver_it_the_deployment_waits_and_says_for_what() -> None:
+    world = named()
+    world.settle()
+    assert (said(world)["Ready"], said(world)["ArtifactPinned"]) == ("False/DependencyNotReady", "False/NoBackend")
+    assert "Reconciling" in said(world)
+    assert f"ipfs://{CID} has no hub to come from, and namespace ml has no IpfsBackend" in told(world).message
+    assert not world.children
+    served(world.backend("ipfs"))
+    assert said(world)["Ready"] == "True/Serving"
+
+
+def test_a_volume_of_its_own_may_have_it_already() -> None:
+    world = named(storage={"cache": {"type": "PVC", "pvc": {"size": "1Gi"}}})
+    world.settle()
+    assert world.revision.backends == ()
+
+
+def test_a_backend_that_lacks_it_is_waited_for() -> None:
+    world = named().backend("ipfs")
+    world.settle()
+    failure = Failure(
+        stage=Phase.RESOLVING, reason=FailureReason.BACKEND_UNAVAILABLE, message=f"{CID}: not there", retrying=True
+    )
+    world.pod("pod-0", status=world.failed(failure)).settle()
+    assert said(world)["Reconciling"] == "True/ProgressingWithRetry"
+    assert f"{CID}: not there" in told(world).message + message(world, "Reconciling")
+
+
+def test_another_cid_rolls_out_and_the_same_block_in_another_spelling_does_not() -> None:
+    world = served(named(V0).backend("ipfs"))
+    first = world.revision.name
+    world.change(model={"source": {"ipfs": {"cid": V1}}}).settle()
+    assert world.revision.name == first
+    world.change(model={"source": {"ipfs": {"cid": OTHER_CID}}}).settle()
+    assert world.revision.name != first
+
+
+def test_a_text_that_only_looks_like_a_cid_is_refused() -> None:
+    world = named("Qm" + "z" * 44).backend("ipfs")
+    world.settle()
+    assert said(world)["Stalled"] == "True/InvalidSpec"
+    assert "spec.model.source.ipfs.cid" in told(world).message
+
+
+def test_no_hub_token_is_mounted() -> None:
+    world = named().backend("ipfs")
+    world.settle()
+    assert "hub-token" not in str(world.deployment)
