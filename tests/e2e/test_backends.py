@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
+from devcluster.paths import REPOSITORY
 from tests.support.cluster import Cluster, condition, wait_until
 from tests.support.journeys import MINILM, Object, kubo_backend, minilm
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 NAMESPACE = "backends"
+EXAMPLE = REPOSITORY / "examples/by-cid/model.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,27 @@ def test_a_trustless_gateway_gives_what_it_has_by_cid(cluster: Cluster, namespac
     model, sources, asked = serve(cluster, "by-cid", "gateway", cid)
     assert (sources, asked) == ({"Backend"}, 0)
     assert model["status"]["serving"] == [{"cid": cid, "replicas": 1}]
+
+
+def test_a_model_is_served_by_its_cid_alone(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(kubo_backend("ipfs"), namespace)
+    kept, _, _ = serve(cluster, "kept", "ipfs")
+    cid = kept["status"]["model"]["cid"]
+    before = cluster.hub_bytes(MINILM)
+    _, wish = [one for one in yaml.safe_load_all(EXAMPLE.read_text()) if one["metadata"]["name"] != "gateway"]
+    wish["spec"]["model"]["source"]["ipfs"]["cid"] = cid
+    wish["spec"]["storage"]["backendRefs"] = [{"name": "ipfs"}]
+    wish["metadata"]["name"] = "named"
+    cluster.apply(wish, namespace)
+    cluster.kubectl("wait", "-n", namespace, "mdep/named", "--for=condition=Ready", "--timeout=300s")
+    model = cluster.get("mdep", "named", namespace)["status"]
+    assert (model["source"], model["model"]["cid"], model["model"].get("commit", "")) == (f"ipfs://{cid}", cid, "")
+    assert model["model"]["sizeBytes"] == kept["status"]["model"]["sizeBytes"]
+    assert model["serving"] == [{"cid": cid, "replicas": 2}]
+    sources = {source["type"] for source in model["transfer"]["sources"] if source["bytes"]}
+    assert sources <= {"Backend", "Peer"}
+    assert f"ipfs://{cid}" in cluster.kubectl("get", "mdep", "named", "-n", namespace)
+    assert cluster.hub_bytes(MINILM) == before
 
 
 def test_one_serves_and_one_waits_for_the_backend_and_both_serve_on_without_it(cluster: Cluster, namespace: str) -> None:

@@ -24,8 +24,17 @@ OURS = "pinion.dev/v1alpha1"
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    return found
+    """Return what stands between fences of a language; a line of three backticks alone opens one or closes any."""
+    found: list[tuple[str, list[str]]] = []
+    inside = False
+    for line in page.read_text().splitlines(keepends=True):
+        if line.startswith("```"):
+            inside = not inside
+            if inside:
+                found.append((line.removeprefix("```").strip(), []))
+        elif inside:
+            found[-1][1].append(line)
+    return ["".join(lines) for named, lines in found if named == language]
 
 
 def documents() -> dict[str, dict[str, Any]]:
