@@ -10,6 +10,8 @@ from ..content.cid import RAW, Cid
 from ..content.dag_pb import decode_node
 from ..content.unixfs_pb import FileData, decode_data
 from ..errors import BlockMismatch, ContentError, ContentMissing, DigestMismatch, UnsupportedDag
+from ..hub.identity import RepoId
+from ..hub.listing import HubFile
 from ..hub.manifest import Manifest, read_manifest
 from ..hub.trees import tree_commit, tree_repo
 from ..peers.client import Peer
@@ -74,7 +76,7 @@ class TreePeers:
                 continue
             started = time.monotonic()
             try:
-                left = await self._from(offer, tree, chosen, left, on_bytes, block_get)
+                await self._from(offer, tree, chosen, left, on_bytes, block_get)
             except ContentError as error:
                 self._ban(error, offer, time.monotonic() - started)
         return left
@@ -91,34 +93,44 @@ class TreePeers:
         offer: Offer,
         tree: Tree,
         chosen: Sequence[TreeFile],
-        missing: Sequence[TreeFile],
+        left: list[TreeFile],
         on_bytes: Callable[[str, int], None],
         block_get: BlockGet,
-    ) -> list[TreeFile]:
+    ) -> None:
+        """Take files out of `left` one by one, as they are here and proven."""
         manifest = await self._manifest(offer, tree, chosen)
+        self._store.put_manifest(manifest, lasting=False)  # what a peer says is for this fetch alone
         hubs = {entry.hub.path: entry.hub for entry in manifest.files}
         files = PeerFiles(self._store, manifest.repo, manifest.listing, on_bytes, self._on_wrong)
-        wanted = {hubs[file.path].etag: hubs[file.path] for file in missing}
         # The manifest's root is that of the chosen files, laid out by us; that it is of this tree was compared by their names.
         laid_out = replace(offer, revision=replace(offer.revision, cid=manifest.root))
-        await files.bring([laid_out], list(wanted.values()))
-        self.attempts.extend(files.attempts)
-        left: list[TreeFile] = []
-        for file in missing:
-            hub = hubs[file.path]
+        while left:
+            file, hub = left[0], hubs[left[0].path]
             if await asyncio.to_thread(self._store.adopt, manifest.repo, hub) is None:
-                left.append(file)
-                continue
-            nodes = await _nodes_of(tree, file, offer.peer, block_get)
-            leaves = leaves_of(file.cid, file.size, nodes.get)
-            wrong = await asyncio.to_thread(first_wrong, self._store.blob(manifest.repo, hub), leaves)
-            if wrong is not None:
-                await asyncio.to_thread(self._store.quarantine, manifest.repo, hub)
-                what = f"{file.path} from {offer.peer.name}: other bytes than {file.cid}"
-                raise DigestMismatch(what, source=offer.peer.name, path=file.path, block=wrong)
-            interior = {cid: block for cid, block in nodes.items() if block is not None}
-            self._records.put_file(file.cid, FileRecord(hub.etag, file.size, interior))
-        return left
+                await files.bring([laid_out], [hub])
+                if files.attempts:  # it gives no more
+                    self.attempts.extend(files.attempts)
+                    self._banned.add(offer.peer.name)
+                    return
+            try:
+                await self._prove(tree, file, hub, manifest.repo, offer.peer, block_get)
+            except ContentError:
+                on_bytes(offer.peer.name, -file.size)
+                raise
+            left.pop(0)
+
+    async def _prove(self, tree: Tree, file: TreeFile, hub: HubFile, repo: RepoId, peer: Peer, block_get: BlockGet) -> None:
+        """Compare a file's bytes with the leaves of its CID, and take note of it; raise DigestMismatch for other bytes."""
+        nodes = await _nodes_of(tree, file, peer, block_get)
+        leaves = leaves_of(file.cid, file.size, nodes.get)
+        wrong = await asyncio.to_thread(first_wrong, self._store.blob(repo, hub), leaves)
+        if wrong is not None:
+            await asyncio.to_thread(self._store.quarantine, repo, hub)
+            raise DigestMismatch(
+                f"{file.path} from {peer.name}: other bytes than {file.cid}", source=peer.name, path=file.path, block=wrong
+            )
+        interior = {cid: block for cid, block in nodes.items() if block is not None}
+        self._records.put_file(file.cid, FileRecord(hub.etag, file.size, interior))
 
     async def _manifest(self, offer: Offer, tree: Tree, chosen: Sequence[TreeFile]) -> Manifest:
         """Return what the peer says of just the chosen files; raise DigestMismatch when it speaks of others."""

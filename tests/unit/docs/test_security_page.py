@@ -31,6 +31,12 @@ HELD_BY = {
         "integration/pinion_runtime_content/test_serve_fallback.py::test_none_waits_for_the_pin",
         "integration/pinion_runtime_server/test_serve_embeddings.py::test_status_tells_what_is_served",
     ),
+    "a model that its CID names": (
+        "integration/pinion_ipfs/test_fetch_trees.py::test_a_tree_is_fetched_verified_and_pinned_whoever_laid_it_out",
+        "integration/pinion_ipfs/test_fetch_trees.py::test_a_backend_that_gives_wrong_bytes_is_left_and_the_next_one_goes_on",
+        "integration/pinion_ipfs_peers/test_trees_of_peers.py::test_bytes_of_a_peer_count_once_they_have_the_cids_of_the_tree",
+        "unit/pinion_ipfs_store/test_laid_out.py::test_records_are_hashed_when_they_are_read_and_a_damaged_one_is_none",
+    ),
     "somebody serves under a name": (
         "integration/pinion_ipfs/test_fetch_origin.py::test_the_wrong_expected_cid_is_refused",
         "integration/pinion_runtime_server/test_serve_failures.py::test_other_bytes_than_expected",
