@@ -86,6 +86,6 @@ def test_what_kubo_makes_comes_back(ipfs_offline: IpfsRepo, files: dict[str, byt
 def test_our_shards_are_kubos(ipfs_offline: IpfsRepo, files: dict[str, bytes]) -> None:
     with on_disk(files) as root:
         tree = layout_directory(root)
-        theirs = ipfs_offline.add(root, "--only-hash", "--max-directory-links=1")
+        theirs = ipfs_offline.add(root, "--max-directory-links=1")  # with --only-hash Kubo leaves this option aside
     cid, _ = build_shards((Link(layout.cid, name, layout.dag_size) for name, layout in tree.files.items()), {})
     assert str(cid) == theirs

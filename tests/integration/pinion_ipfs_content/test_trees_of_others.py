@@ -34,6 +34,7 @@ MAKERS: dict[str, Sequence[str]] = {
     "trickle": ("--trickle", "--chunker=size-65536", "--max-file-links=2"),
     "chunks by content": ("--chunker=buzhash",),
     "sharded": ("--max-directory-links=1", "--cid-version=1"),
+    "small files within their CIDs": ("--inline", "--inline-limit=64"),
 }
 
 
