@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 import pinion_ipfs as ipfs
+from pinion_ipfs.backends.kubo_cli import KuboCli
+from pinion_ipfs.backends.kubo_rpc import KuboRpc
+from pinion_ipfs.routing.kubo import KuboEither
 from tests.support.backends import Places
 from tests.support.hub import Hub
 
@@ -94,3 +97,12 @@ def test_a_folder_goes_to_each_backend_and_is_given_up_again(places: Places, tmp
         assert {stored.cid, stored.manifest_cid} <= set(pinned)
         assert manager.remove(stored.cid).unpinned == (name,)
         assert not {stored.cid, stored.manifest_cid} & set(ipfs.pin_ls(backend=places.makers()[name]()))
+
+
+def test_a_kubo_reached_in_two_ways_gives_a_pin_up_by_the_one_that_works(places: Places, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(os.urandom(9))
+    program = KuboCli("kubo_cli", str(places.repo.binary), repository=places.repo.path)
+    stored = ipfs.ModelManager(tmp_path / "hf", backend=program).store_model_to_ipfs(tmp_path / "config.json")
+    either = KuboEither(KuboRpc("kubo_rpc", "http://127.0.0.1:9"), program)
+    assert ipfs.ModelManager(tmp_path / "hf", backend=either).remove(stored.cid).unpinned == ("kubo_cli",)
+    assert stored.cid not in ipfs.pin_ls(backend=program)
