@@ -1,4 +1,4 @@
-"""A model of so many files that its manifest is more than a block, or that it can have no address."""
+"""A model of so many files that its manifest, or one of its folders, is more than a block."""
 
 from pathlib import Path
 
@@ -11,22 +11,18 @@ from pinion_ipfs.backends.kubo_rpc import KuboRpc
 from pinion_ipfs.content.car import car_size, car_stream
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.content.unixfs import FileHasher, layout_tree
-from pinion_ipfs.errors import UnsupportedDag
 from pinion_ipfs.fetching.fetcher import FetchRequest
 from pinion_ipfs.fetching.pinning import pin_in
 from pinion_ipfs.hub.identity import Commit
 from pinion_ipfs.hub.listing import HubFile
 from pinion_ipfs.hub.manifest import Manifest, ManifestFile, blocks_of, read_manifest
-from pinion_ipfs.hub.revisions import RepoId, list_files, resolve_commit
+from pinion_ipfs.hub.revisions import RepoId, resolve_commit
 from pinion_ipfs.net.streams import in_thread
 from pinion_ipfs.peers.library import Library, Shelf, StoredTree
 from pinion_ipfs.store import Store
-from pinion_operator.api.source import HuggingFaceSource
-from pinion_operator.probes.hub import Access, probe_source
-from pinion_operator.reconcile.model.source import Unresolved
 from tests.support.fetching import make_fetching, make_request
 from tests.support.hub import Hub
-from tests.support.kubo import Kubo
+from tests.support.kubo import IpfsRepo, Kubo
 
 
 def small_tree(folder: Path) -> CarSource:
@@ -105,17 +101,12 @@ async def test_what_the_list_tells_of_files_is_not_asked_again(hub: Hub, tmp_pat
     assert (stats["file_gets"], stats["file_heads"]) == (len(files), 1), "the head of what may come by Xet"
 
 
-async def test_what_can_have_no_address_is_refused_when_it_is_listed(hub: Hub, tmp_path: Path) -> None:
+@pytest.mark.kubo
+async def test_a_folder_with_more_names_than_one_block_holds_has_the_address_that_kubo_gives_it(
+    hub: Hub, ipfs_offline: IpfsRepo, tmp_path: Path
+) -> None:
     hub.add_repo("many/in-one-folder", {f"many/{'x' * 200}{number}": b"1" for number in range(1200)})
     repo = RepoId.parse("many/in-one-folder")
     commit = await resolve_commit(repo, "main", endpoint=hub.endpoint)
-    says = "many/in-one-folder: directory 'many/' with 1200 entries"
-    with pytest.raises(UnsupportedDag, match=says):
-        await make_fetching(tmp_path).fetcher.resolve(FetchRequest(repo, "main", commit, hub.endpoint))
-    seen = await probe_source(HuggingFaceSource(repo=str(repo)), Access(hub.endpoint), 0)
-    assert isinstance(seen, Unresolved)
-    assert seen.final
-    assert says in seen.message
-    assert hub.repo_stats(str(repo))["file_gets"] + hub.repo_stats(str(repo))["file_heads"] == 0
-    fewer = await list_files(repo, commit, endpoint=hub.endpoint, allow_patterns=["*1"])
-    assert len(fewer.files) < 1200
+    snapshot = await make_fetching(tmp_path).run(FetchRequest(repo, "main", commit, hub.endpoint))
+    assert str(snapshot.cid) == ipfs_offline.add(snapshot.path)

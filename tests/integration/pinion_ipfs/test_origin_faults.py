@@ -210,6 +210,7 @@ async def test_a_volume_without_free_space_is_refused_and_one_that_tells_no_size
             with pytest.raises(InsufficientStorage, match=r"free space: needs \d+ bytes, 0 are available"):
                 await one.run(request)
             assert hub.repo_stats(repo).get("file_gets", 0) == 0
+        await one.fetcher.close()  # until then no collection may have what was fetched: a lock on the volume says so
 
 
 async def test_a_strangers_endpoint_on_this_machine_is_not_asked(hub: Hub, tmp_path: Path) -> None:
