@@ -8,7 +8,7 @@ from pathlib import Path
 
 from huggingface_hub import constants, get_token, is_offline_mode
 
-from ..backends.base import Capability
+from ..backends.base import Backend, Capability
 from ..errors import ContentError, ContentMissing, PinFailed, ReplicationFailed, StoreInaccessible, UnsupportedDag
 from ..fetching.fetcher import Fetcher
 from ..fetching.folder import FolderChoice, list_folder
@@ -17,7 +17,6 @@ from ..functions.receipts import tell
 from ..hub.identity import RepoId
 from ..hub.revisions import resolve_commit
 from ..program.arguments import UsageError, token_problem
-from ..routing.choice import KUBO_CLI, KUBO_RPC
 from ..routing.kubo import KuboEither
 from ..routing.router import Router
 from ..store import Note, PinRecord, Store
@@ -97,12 +96,9 @@ async def remove_model(router: Router, store: Store, which: str, *, force: bool)
 
 async def _unpin(router: Router, record: PinRecord) -> dict[str, str]:
     """Return why backends could not be asked."""
-    able = {backend.name: backend for backend in router.able(Capability.PIN)}
     failed: dict[str, str] = {}
-    # A Kubo that is reached in two ways is called by the one that was taken last.
-    either = next((backend for backend in able.values() if isinstance(backend, KuboEither)), None)
     for name in record.backends:
-        backend = able.get(name) or (either if name in (KUBO_RPC, KUBO_CLI) else None)
+        backend = _holder(router.able(Capability.PIN), name)
         if backend is None:
             failed[name] = "not among the backends of this call"
             continue
@@ -114,6 +110,15 @@ async def _unpin(router: Router, record: PinRecord) -> dict[str, str]:
         except ContentError as error:
             failed[name] = str(error)
     return failed
+
+
+def _holder(able: Sequence[Backend], name: str) -> Backend | None:
+    """Return the backend that a record names; of a Kubo that is reached in two ways the one that made the pin."""
+    for backend in able:
+        found = backend.way_of(name) if isinstance(backend, KuboEither) else backend
+        if found is not None and found.name == name:
+            return found
+    return None
 
 
 def _from_path(store: Store, path: Path, source: Source) -> Snapshot:

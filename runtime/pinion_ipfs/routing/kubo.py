@@ -23,6 +23,7 @@ class KuboEither:
     """Each operation goes by the API where that answers, else by the program; receipts name the way that was taken last.
 
     An API that answers and refuses, as one that wants another token, answers: the program is not asked in its stead.
+    What deletes or lets be deleted, `unpin` and `gc`, goes by the API alone: the program may have another repository.
     """
 
     capabilities = KuboRpc.capabilities & KuboCli.capabilities
@@ -36,6 +37,10 @@ class KuboEither:
     def name(self) -> str:
         """Return the name of the way that was taken last."""
         return self._way.name
+
+    def way_of(self, name: str) -> KuboRpc | KuboCli | None:
+        """Return the way that has a name, as receipts and pin records have it."""
+        return next((way for way in (self._api, self._program) if way.name == name), None)
 
     async def version(self) -> str:
         """Return the version of the Kubo that answers."""
@@ -77,8 +82,8 @@ class KuboEither:
         await self._go(lambda way: way.pin(cid))
 
     async def unpin(self, cid: Cid) -> None:
-        """Give up our pin."""
-        await self._go(lambda way: way.unpin(cid))
+        """Give up our pin, by the API alone."""
+        await self._only_api().unpin(cid)
 
     async def pin_ls(self) -> frozenset[Cid]:
         """Return the roots of all recursive pins."""
@@ -95,22 +100,27 @@ class KuboEither:
                 yield piece
 
     async def gc(self, order: GcOrder) -> Collected:
-        """Have it delete what is not pinned."""
-        return await self._go(lambda way: way.gc(order))
+        """Have it delete what is not pinned, by the API alone."""
+        return await self._only_api().gc(order)
 
     async def close(self) -> None:
         """Release connections."""
         await self._api.close()
         await self._program.close()
 
+    def _only_api(self) -> KuboRpc:
+        """Return the API, down or not; the next operation looks anew which way there is."""
+        self._way, self._looked_at = self._api, float("-inf")
+        return self._api
+
     async def _go(self, call: Callable[[KuboRpc | KuboCli], Awaitable[T]]) -> T:
         way = await self._choose()
         try:
             return await call(way)
         except BackendUnavailable as error:
-            if not await self._is_lost(way, error):
+            if (other := await self._instead_of(way, error)) is None:
                 raise
-        return await call(self._way)
+        return await call(other)
 
     async def _stream(self, open_stream: Callable[[KuboRpc | KuboCli], AsyncIterator[bytes]]) -> AsyncGenerator[bytes]:
         """Yield a stream; where the API is lost on the way, the program goes on at that byte."""
@@ -121,23 +131,23 @@ class KuboEither:
                     done += len(piece)
                     yield piece
         except BackendUnavailable as error:
-            if not await self._is_lost(way, error):
+            if (other := await self._instead_of(way, error)) is None:
                 raise
         else:
             return
-        async with aclosing(cast("AsyncGenerator[bytes]", open_stream(self._way))) as pieces:
+        async with aclosing(cast("AsyncGenerator[bytes]", open_stream(other))) as pieces:
             async for piece in pieces:
                 rest = piece[done:]
                 done -= len(piece) - len(rest)
                 if rest:
                     yield rest
 
-    async def _is_lost(self, way: KuboRpc | KuboCli, error: BackendUnavailable) -> bool:
-        """Tell whether an error means that the way is gone, and there is the other one."""
+    async def _instead_of(self, way: KuboRpc | KuboCli, error: BackendUnavailable) -> KuboCli | None:
+        """Return the program where an error means that the API is gone."""
         if way is self._program or isinstance(error, ContentMissing | BackendUnauthorized):
-            return False
+            return None
         self._looked_at = float("-inf")
-        return await self._choose() is not way
+        return self._program if await self._choose() is self._program else None
 
     async def _choose(self) -> KuboRpc | KuboCli:
         if time.monotonic() - self._looked_at > AGAIN_SECONDS:
