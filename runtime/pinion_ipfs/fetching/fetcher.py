@@ -29,7 +29,7 @@ from ..hub.revisions import DEFAULT_TIMEOUT, list_files
 from ..peers.turns import Sharing
 from ..progress import Progress, ProgressMeter, SourceBytes
 from ..routing.router import Router
-from ..store import BlobRecord, PinRecord, Store
+from ..store import BlobRecord, Note, PinRecord, Store
 from ..store.offline import list_whole
 from .pinning import bring_car, missing_pins, pin_everywhere
 from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
@@ -207,7 +207,11 @@ class Fetcher:
         if pins and not receipt.pinned_in:
             raise PinFailed(f"{snapshot.cid}: " + "; ".join(f"{pin.backend}: {pin.error}" for pin in pins))
         owner = snapshot.request.owner
-        record = PinRecord(owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit, receipt.pinned_in)
+        before = await asyncio.to_thread(self._store.pins.get, owner)
+        kept = before if before is not None and before.cid == snapshot.cid else None
+        backends = tuple(dict.fromkeys((*(kept.backends if kept else ()), *receipt.pinned_in)))
+        identity = (owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit)
+        record = PinRecord(*identity, backends, kept.note if kept else Note())
         await asyncio.to_thread(self._store.pin, record)
         return receipt
 

@@ -59,6 +59,7 @@ class RemovedModel:
     still_pinned: tuple[str, ...]  # backends that were not asked with success: only with force
     kept_for: tuple[str, ...]
     bytes_until_collection: int
+    found_pinned: tuple[str, ...] = ()  # backends that had it pinned before it was stored: those pins stay
 
     def __str__(self) -> str:
         for_whom = f", kept for {', '.join(self.kept_for)}" if self.kept_for else ""

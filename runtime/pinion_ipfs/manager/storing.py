@@ -24,6 +24,7 @@ from ..store.in_use import in_use
 from ..store.offline import find_commit
 from ..store.trees import store_files
 from .catalogue import find_record, model_of, others_of, owner_of
+from .found import Found, look, read_found, write_found
 from .models import RemovedModel, StoredModel
 
 MAIN = "main"
@@ -56,7 +57,7 @@ async def store_model(router: Router, store: Store, source: Source, note: Note |
         else:
             snapshot = await _from_hub(fetcher, store, source.what, source)
         async with in_use(store.uses.of_repository(snapshot.repo.folder)):  # no collection takes it before it is pinned
-            stored = await _pin(fetcher, store, snapshot, note)
+            stored = await _pin(router, fetcher, store, snapshot, note)
     finally:
         fetcher.release()
     if len(stored.backends) < least and least > 1:
@@ -66,12 +67,27 @@ async def store_model(router: Router, store: Store, source: Source, note: Note |
     return stored
 
 
-async def _pin(fetcher: Fetcher, store: Store, snapshot: Snapshot, note: Note | None) -> StoredModel:
-    owner = owner_of(snapshot.cid)
+async def _pin(router: Router, fetcher: Fetcher, store: Store, snapshot: Snapshot, note: Note | None) -> StoredModel:
+    owner, cids = owner_of(snapshot.cid), frozenset((snapshot.cid, snapshot.manifest_cid))
     before = await asyncio.to_thread(store.pins.get, owner)
-    receipt = await fetcher.pin(replace(snapshot, request=replace(snapshot.request, owner=owner)))
-    kept = before.note if note is None and before is not None else note or Note()
-    record = PinRecord(owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit, receipt.pinned_in, kept)
+    found = await asyncio.to_thread(read_found, store, snapshot.cid)
+    ours = before.backends if before is not None else ()
+    pinned = await look(router.able(Capability.WRITE, Capability.PIN), cids)
+    looked = {name: cids if has is None else has for name, has in pinned.items() if name not in ours}
+    # Before the pins: what ends in between leaves a pin of ours rather than take one of others away.
+    await asyncio.to_thread(write_found, store, snapshot.cid, {**found, **looked})
+    try:
+        receipt = await fetcher.pin(replace(snapshot, request=replace(snapshot.request, owner=owner)))
+    except BaseException:
+        write_found(store, snapshot.cid, found)
+        raise
+    # Where it was pinned by another call it still is, unless that was seen to be gone.
+    kept = [name for name in ours if (has := pinned.get(name)) is None or snapshot.cid in has]
+    backends = tuple(dict.fromkeys((*kept, *receipt.pinned_in)))
+    was_there = {name: found.get(name, frozenset()) if name in ours else looked.get(name, cids) for name in backends}
+    await asyncio.to_thread(write_found, store, snapshot.cid, was_there)
+    said = before.note if note is None and before is not None else note or Note()
+    record = PinRecord(owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit, backends, said)
     await asyncio.to_thread(store.pin, record)
     return replace(await asyncio.to_thread(model_of, store, [record]), pins=receipt.pins)
 
@@ -79,31 +95,40 @@ async def _pin(fetcher: Fetcher, store: Store, snapshot: Snapshot, note: Note | 
 async def remove_model(router: Router, store: Store, which: str, *, force: bool) -> RemovedModel:
     """Forget the manager's record of a model, and give its pins up where nobody else keeps it here.
 
-    Raise PinFailed, with the record kept, when a backend that has the pin can't be asked; with `force` it is forgotten all the
-    same. Raise ContentMissing for what the manager does not keep.
+    A pin that was there before stays. Raise PinFailed, with a record of where it is still pinned, when a backend that has the
+    pin can't be asked; with `force` it is forgotten all the same. Raise ContentMissing for what the manager does not keep.
     """
     record = await asyncio.to_thread(find_record, store, which)
     others = await asyncio.to_thread(others_of, store, record)
-    failed: dict[str, str] = {} if others else await _unpin(router, record)
+    found = await asyncio.to_thread(read_found, store, record.cid)
+    failed: dict[str, str] = {} if others else await _unpin(router, record, found)
+    left = tuple(name for name in record.backends if record.cid in found.get(name, ()))
+    unpinned = () if others else tuple(name for name in record.backends if name not in failed and name not in left)
     if failed and not force:
         told = "; ".join(f"{name}: {why}" for name, why in failed.items())
-        raise PinFailed(f"{record.cid}: still pinned: {told}; force=True forgets the model all the same")
+        gone = f"; given up in {', '.join(unpinned)}" if unpinned else ""
+        still = tuple(name for name in record.backends if name in failed or name in left)
+        await asyncio.to_thread(store.pin, replace(record, backends=still))
+        raise PinFailed(f"{record.cid}: still pinned: {told}{gone}; force=True forgets the model all the same")
     model = await asyncio.to_thread(model_of, store, [record])
     await asyncio.to_thread(store.unpin, record.owner)
-    unpinned = () if others else tuple(name for name in record.backends if name not in failed)
-    return RemovedModel(model.cid, model.name, unpinned, tuple(failed), others, model.size_bytes)
+    await asyncio.to_thread(write_found, store, record.cid, {})
+    return RemovedModel(model.cid, model.name, unpinned, tuple(failed), others, model.size_bytes, left)
 
 
-async def _unpin(router: Router, record: PinRecord) -> dict[str, str]:
-    """Return why backends could not be asked."""
+async def _unpin(router: Router, record: PinRecord, found: Found) -> dict[str, str]:
+    """Give up what was not pinned before; return why backends could not be asked."""
     failed: dict[str, str] = {}
     for name in record.backends:
+        ours = [cid for cid in (record.cid, record.manifest_cid) if cid not in found.get(name, ())]
+        if not ours:
+            continue
         backend = _holder(router.able(Capability.PIN), name)
         if backend is None:
             failed[name] = "not among the backends of this call"
             continue
         try:
-            for cid in (record.cid, record.manifest_cid):
+            for cid in ours:
                 await backend.unpin(cid)
         except ContentMissing:
             continue  # it has lost the pin already
