@@ -22,8 +22,9 @@ from ..content.extract import extract_events
 from ..content.tree import layout_path
 from ..content.unixfs import FileHasher, FileLayout, TreeLayout
 from ..content.verify import walk_dag
-from ..errors import ContentMissing
+from ..errors import ContentError, ContentMissing
 from ..net.streams import in_thread
+from ..routing.attempts import SourceFailed
 from ..routing.replication import Replication
 from ..routing.router import Router
 from ..store.files import partial_name
@@ -56,7 +57,9 @@ async def add_bytes(router: Router, data: bytes, wanted: Replication | None, ope
     if wanted is None:
         await router.run(operation, Capability.ADD, add, cid=expected, count=int)
     else:
-        await router.replicate(operation, router.able(Capability.ADD), add, expected, wanted)
+        # One that has no pins may take it where one place is enough, and is no replica then.
+        able = router.able(Capability.ADD) if wanted.most == 1 else router.able(Capability.ADD, Capability.PIN)
+        await router.replicate(operation, able, add, expected, wanted)
     return str(expected)
 
 
@@ -145,9 +148,22 @@ async def pin(router: Router, cid: Cid, wanted: Replication) -> None:
         return 0
 
     async def bring(backend: Backend) -> int:
-        gathered = Gathered("pin", cid)  # the reads of a copy are told as part of this pin
-        source = await source_of_blocks(cid, _block_get(router, gathered))
-        sent = await backend.dag_import(source)
+        read = _block_get(router, Gathered("pin", cid))  # the reads of a copy are told as part of this pin
+        failed: list[ContentError] = []
+
+        async def block_get(wanted: Cid) -> bytes:
+            try:
+                return await read(wanted)
+            except ContentError as error:
+                failed.append(error)
+                raise
+
+        try:
+            sent = await backend.dag_import(await source_of_blocks(cid, block_get))
+        except ContentError as error:  # a backend may say in its own words that the stream ended
+            if failed:
+                raise SourceFailed(f"the source of the copy: {failed[0]}") from error
+            raise
         await keep(backend)
         return sent
 

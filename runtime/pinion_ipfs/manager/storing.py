@@ -18,6 +18,7 @@ from ..hub.identity import RepoId
 from ..hub.revisions import resolve_commit
 from ..program.arguments import UsageError, token_problem
 from ..routing.kubo import KuboEither
+from ..routing.places import count_places
 from ..routing.router import Router
 from ..store import Note, PinRecord, Store
 from ..store.in_use import in_use
@@ -60,9 +61,11 @@ async def store_model(router: Router, store: Store, source: Source, note: Note |
             stored = await _pin(router, fetcher, store, snapshot, note)
     finally:
         fetcher.release()
-    if len(stored.backends) < least and least > 1:
+    keeping = [backend for backend in router.able(Capability.WRITE, Capability.PIN) if backend.name in stored.backends]
+    apart = len(stored.backends) - len(keeping) + await asyncio.to_thread(count_places, keeping)
+    if apart < least and least > 1:
         failed = [f"{pin.backend}: {pin.error}" for pin in stored.pins if not pin.pinned]
-        told = "; ".join((f"{len(stored.backends)} of at least {least} backends keep it", *failed))
+        told = "; ".join((f"{apart} of at least {least} backends keep it", *failed))
         raise ReplicationFailed(f"{stored.cid}: {told}", pinned_in=stored.backends)
     return stored
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from ..backends.base import Attempt, Backend, Receipt, Replica
+from ..backends.base import Attempt, Backend, Capability, Receipt, Replica
 from ..backends.breaker import Circuit
 from ..content.cid import Cid
 from ..errors import (
@@ -24,6 +24,10 @@ _OF_A_STORE = (StorageFilled, StoreInaccessible)  # of one place: another may ha
 FALLBACK_ERRORS = (BackendUnavailable, BlockMismatch, MalformedCar, PinFailed, *_OF_A_STORE)
 
 
+class SourceFailed(ContentError):
+    """Who gave the bytes of a copy failed on the way; the backend that was to get it did nothing wrong."""
+
+
 class Attempts:
     """One operation on backends, in their order."""
 
@@ -38,9 +42,11 @@ class Attempts:
         self.served: list[str] = []
         self.lacking: list[Backend] = []
 
-    def let_through(self) -> Iterator[Backend]:
-        """Yield the backends that may be asked now; of the others it is noted that they failed too often."""
+    def let_through(self, wanted: Callable[[Backend], bool] = lambda backend: True) -> Iterator[Backend]:
+        """Yield the wanted backends that may be asked now; of others that are wanted it is noted that they failed too often."""
         for backend in self._able:
+            if not wanted(backend):
+                continue
             if self._circuit(backend).allow():
                 yield backend
             else:
@@ -61,13 +67,16 @@ class Attempts:
             self._note(backend, str(error), type(error).__name__, time.monotonic() - started)
             if isinstance(error, ContentMissing):
                 self.lacking.append(backend)
+        except SourceFailed as error:
+            circuit.release()
+            self._note(backend, str(error), type(error).__name__, time.monotonic() - started)
         except BaseException:
             circuit.release()
             raise
         else:
             circuit.record(None)
             self.served.append(backend.name)
-            self._replicas[self._place(backend)] = Replica(backend.name)
+            self._keep(backend, Replica(backend.name))
 
     def receipt(self, count: int, error: str = "", *, replicated: bool = False) -> Receipt:
         """Return what is told of the operation."""
@@ -100,10 +109,11 @@ class Attempts:
 
     def _note(self, backend: Backend, error: str, kind: str, seconds: float) -> None:
         self._failures.append(Attempt(backend.name, error, kind, seconds))
-        self._replicas[self._place(backend)] = Replica(backend.name, error)
+        self._keep(backend, Replica(backend.name, error))
 
-    def _place(self, backend: Backend) -> int:
-        return next(place for place, each in enumerate(self._able) if each is backend)
+    def _keep(self, backend: Backend, line: Replica) -> None:
+        if Capability.PIN in backend.capabilities:  # what takes content and has no pins keeps no copy
+            self._replicas[next(place for place, each in enumerate(self._able) if each is backend)] = line
 
     def _what(self) -> str:
         return f"{self._operation} {self._cid}" if self._cid else self._operation

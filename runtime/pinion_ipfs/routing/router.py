@@ -1,5 +1,6 @@
 """The router: an ordered list of backends, fallback for each operation, a receipt for each."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -11,6 +12,7 @@ from ..backends.collecting import Collected, GcOrder
 from ..content.cid import Cid
 from ..errors import BackendUnavailable, ContentError, ReplicationFailed
 from .attempts import FALLBACK_ERRORS, Attempts
+from .places import Place, count_places, places_of
 from .replication import ONE, Replication
 
 __all__ = ["FALLBACK_ERRORS", "Router"]
@@ -34,7 +36,7 @@ class Router:
         breakers: Mapping[str, BreakerSettings] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.backends = tuple(backends)
+        self.backends = tuple({id(backend): backend for backend in backends}.values())
         self._on_operation = on_operation
         settings = breakers or {}
         self._circuits = {id(backend): Circuit(settings.get(backend.name), clock) for backend in self.backends}
@@ -111,20 +113,26 @@ class Router:
         `bring` is called of those that lack the content, once another has it. `call` and `bring` return bytes. Raise
         ReplicationFailed for fewer than are wanted at least; where none did it, the error that a single one would raise.
         """
-        if able and len(able) < wanted.least:
+        if able and (most := await asyncio.to_thread(count_places, list(able))) < wanted.least:
             names = ", ".join(backend.name for backend in able)
-            raise ReplicationFailed(f"{operation} {cid}: at least {wanted.least} backends are wanted, and {names} can do it")
+            same = f", which are {'one place' if most == 1 else f'{most} places'}" if most < len(able) else ""
+            raise ReplicationFailed(
+                f"{operation} {cid}: at least {wanted.least} backends are wanted, and {names} can do it{same}"
+            )
         attempts = Attempts(operation, able, self._circuit, cid)
         done = 0
-        for backend in attempts.let_through():
+        held: set[Place] = set()  # a place that has it is not asked again by another name: it would count twice
+        for backend in attempts.let_through(lambda each: held.isdisjoint(places_of(each))):
             with attempts.at(backend):
                 done += await call(backend)
+                held |= places_of(backend)
             if len(attempts.served) >= wanted.most:
                 break
         for backend in tuple(attempts.lacking) if attempts.served and bring else ():
-            if len(attempts.served) < wanted.most and bring:
+            if len(attempts.served) < wanted.most and bring and held.isdisjoint(places_of(backend)):
                 with attempts.at(backend):
                     done += await bring(backend)
+                    held |= places_of(backend)
         if len(attempts.served) < wanted.least:
             failure = attempts.too_few(wanted.least)
             self._on_operation(attempts.receipt(done, str(failure), replicated=True))

@@ -133,3 +133,91 @@ def test_what_is_no_number_in_the_variable(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("IPFS_REPLICATION", "all")
     with pytest.raises(ipfs.UsageError, match="IPFS_REPLICATION: a number of backends"):
         ipfs.pin("bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am", backend=InMemory())
+
+
+ONE_PLACE: dict[str, Callable[[ipfs.HfCache, Path], list[object]]] = {
+    "the same object": lambda cache, path: [cache, cache],
+    "the same folder": lambda cache, path: [cache, ipfs.HfCache("another name", path / "one")],
+    "the same folder by a link": lambda cache, path: [cache, ipfs.HfCache("linked", linked(path))],
+    "the same name": lambda cache, path: ["hf_cache", "hf_cache"],
+    "the same API": lambda cache, path: [ipfs.KuboRpc(name, f"http://127.0.0.1:9{end}") for name, end in (("a", ""), ("b", "/"))],
+    "the same repository": lambda cache, path: [ipfs.KuboCli(name, repository=path / "repo") for name in ("a", "b")],
+}
+
+
+def linked(path: Path) -> Path:
+    (path / "link").symlink_to(path / "one")
+    return path / "link"
+
+
+@pytest.mark.parametrize("make", ONE_PLACE.values(), ids=ONE_PLACE.keys())
+def test_one_place_that_is_named_twice_is_one_copy(
+    make: Callable[[ipfs.HfCache, Path], list[object]], caches: list[ipfs.HfCache], tmp_path: Path
+) -> None:
+    with pytest.raises(ipfs.ReplicationFailed, match=r"at least 2 backends are wanted, and [^ ]+ can do it|which are one place"):
+        ipfs.add_bytes(b"data", backend=make(caches[0], tmp_path), replication=2)
+
+
+def test_of_one_place_and_another_both_get_a_copy(caches: list[ipfs.HfCache], tmp_path: Path) -> None:
+    again = ipfs.HfCache("again", tmp_path / "one")
+    cid = ipfs.add_bytes(b"data", backend=[caches[0], again, caches[1]], replication=2)
+    (receipt,) = ipfs.get_last_receipts()
+    assert [(each.backend, each.done) for each in receipt.replicas] == [("one", True), ("two", True)]
+    ipfs.pin(cid, backend=[caches[0], again, caches[2]], replication=2)
+    (receipt,) = ipfs.get_last_receipts()
+    assert [(each.backend, each.done) for each in receipt.replicas] == [("one", True), ("three", True)]
+
+
+def test_what_a_backend_without_pins_takes_is_no_replica() -> None:
+    given = ReadsAndAdds()
+    ipfs.add_bytes(b"data", backend=given)
+    (receipt,) = ipfs.get_last_receipts()
+    assert (receipt.backend, receipt.replicas) == ("ReadsAndAdds", ())
+    with pytest.raises(ipfs.ReplicationFailed, match="at least 2 backends"):
+        ipfs.add_bytes(b"data", backend=[given, InMemory()], replication=2)
+
+
+class ReadsAndAdds:
+    """Has no pins."""
+
+    def __init__(self) -> None:
+        self._kept = InMemory()
+
+    def add_bytes(self, data: bytes, *, pin: bool = True) -> str:
+        return self._kept.block_put(data)
+
+    def block_get(self, cid: str) -> bytes:
+        return self._kept.block_get(cid)
+
+
+class Dies(InMemory):
+    """Gives a block so often, then no more; its own pin takes two."""
+
+    left = 2
+
+    def block_put(self, data: bytes, *, codec: str = "raw") -> str:
+        if not self.left:
+            raise RuntimeError("the source has died")
+        return super().block_put(data, codec=codec)
+
+    def block_get(self, cid: str) -> bytes:
+        if not self.left:
+            raise RuntimeError("the source has died")
+        self.left -= 1
+        return super().block_get(cid)
+
+
+@pytest.mark.parametrize("reads", [2, 3], ids=["before the import", "during the import"])
+def test_a_source_that_dies_during_a_copy_is_named_and_not_the_target(caches: list[ipfs.HfCache], reads: int) -> None:
+    source, target = Dies(), caches[0]
+    cid, source.left = source.add_bytes(b"data", pin=False), reads
+    with pytest.raises(ipfs.ReplicationFailed, match="the source of the copy: .*the source has died"):
+        ipfs.pin(cid, backend=[source, target], replication=2)
+    (receipt,) = [each for each in ipfs.get_last_receipts() if each.replicas]
+    assert [(each.backend, each.kind) for each in receipt.attempts] == [("one", "ContentMissing"), ("one", "SourceFailed")]
+    for _ in range(9):
+        source.left = reads
+        with pytest.raises(ipfs.ContentError):
+            ipfs.pin(cid, backend=[source, target], replication=2)
+    ipfs.add_bytes(b"other", backend=[source, target])  # the target's circuit is closed
+    assert ipfs.get_last_receipts()[0].backend == "one"
