@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .backends.base import Backend, Capability, CarSource, DagStat, Health, Receipt
+    from .backends.base import Backend, Capability, CarSource, DagStat, Health, Receipt, Replica
     from .backends.collecting import Collected
     from .backends.gateway import Gateway
     from .backends.hf_cache import HfCache
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         InvalidCid,
         PinFailed,
         ReplicationFailed,
+        UnreadableSource,
     )
     from .functions.arguments import MAX_BYTES, ContentTooLarge
     from .functions.blocking import (
@@ -103,6 +104,7 @@ __all__ = [
     "Stat",
     "Store",
     "StoredModel",
+    "UnreadableSource",
     "UsageError",
     "add_bytes",
     "add_path",
@@ -134,7 +136,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "backends.base": ("Backend", "Capability", "CarSource", "DagStat", "Health", "Receipt"),
+    "backends.base": ("Backend", "Capability", "CarSource", "DagStat", "Health", "Receipt", "Replica"),
     "backends.collecting": ("Collected",),
     "backends.gateway": ("Gateway",),
     "backends.hf_cache": ("HfCache",),
@@ -150,6 +152,7 @@ _MODULES = {
         "InvalidCid",
         "PinFailed",
         "ReplicationFailed",
+        "UnreadableSource",
     ),
     "functions.arguments": (
         "MAX_BYTES",

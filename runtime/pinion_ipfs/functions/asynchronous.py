@@ -1,5 +1,6 @@
 """The functions for programs on a loop of their own: the same names, and the same backends as the synchronous ones."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -122,7 +123,7 @@ async def dag_import_file(
 ) -> str:
     """Add what a CAR in a file holds, whatever its size, and return its root."""
     wanted = wanted_replication(replication, deps, pin=pin)
-    read = ReadCar.of_file(Path(path))
+    read = await asyncio.to_thread(ReadCar.of_file, Path(path))
     return await bring(backend, deps, lambda router: operations.dag_import(router, read, wanted))
 
 

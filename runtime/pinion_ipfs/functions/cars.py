@@ -1,5 +1,6 @@
 """CARs that a caller gives, read as a whole before any backend is asked: a wrong one is the caller's mistake alone."""
 
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ..content.car_index import MAX_BLOCKS, CarIndex
 from ..content.car_reader import read_car
 from ..content.cid import DAG_PB, Cid
 from ..content.dag_pb import decode_node
-from ..content.errors import MalformedCar, TruncatedCar
+from ..content.errors import MalformedCar, TruncatedCar, UnreadableSource
 from ..content.unixfs import TreeLayout
 from ..net.streams import in_thread
 
@@ -32,7 +33,9 @@ class ReadCar:
 
     @classmethod
     def of_file(cls, path: Path) -> "ReadCar":
-        """Read a CAR in a file, as often as a backend asks for it."""
+        """Read a CAR in a file, as often as a backend asks for it; raise UnreadableSource for what can't be read twice."""
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):  # a directory is refused where it is opened
+            raise UnreadableSource(f"{path}: no regular file, which can be read more than once")
         return cls(lambda: in_thread(lambda: _read(path)), CarIndex(path))
 
     async def source(self) -> CarSource:

@@ -63,7 +63,7 @@ class ModelManager:
         return replace(found, receipts=tuple(call.receipts))
 
     async def list(self) -> tuple[StoredModel, ...]:
-        """Return every model that somebody keeps in the store."""
+        """Return every model of which the store has a pin record."""
         return await asyncio.to_thread(self._calls.found, "list")
 
     async def search(self, text: str) -> tuple[StoredModel, ...]:

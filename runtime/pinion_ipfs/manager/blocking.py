@@ -73,7 +73,7 @@ class ModelManager:
         return replace(found, receipts=tuple(call.receipts))
 
     def list(self) -> tuple[StoredModel, ...]:
-        """Return every model that somebody keeps in the store: of the manager, of fetches, of deployments."""
+        """Return every model of which the store has a pin record, whoever made it; what was fetched alone is not among them."""
         return self._calls.found("list")
 
     def search(self, text: str) -> tuple[StoredModel, ...]:

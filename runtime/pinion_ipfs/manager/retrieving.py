@@ -5,17 +5,20 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from threading import Event
+from typing import cast
 
 from ..backends.base import Attempt, Receipt
 from ..content.cid import Cid
-from ..content.tree import layout_path
-from ..content.unixfs import FileLayout, TreeLayout, layout_tree
+from ..content.compare import Difference, LocalTree, differences
+from ..content.tree import Listing, list_directory
+from ..content.unixfs import FileLayout, layout_files, layout_tree
 from ..errors import ContentError, ContentMissing, DigestMismatch
 from ..functions.operations import get_to_path
-from ..functions.receipts import tell
+from ..functions.receipts import Gathered, collecting, tell
 from ..hub.manifest import Manifest, ManifestFile
 from ..routing.router import Router
 from ..store import Store
@@ -34,15 +37,15 @@ async def retrieve_model(router: Router, store: Store, cid: Cid, target: Path, r
     `receipts` are those that this call's router has told by now; the last one says which backends served.
     Raises FileExistsError, FileNotFoundError for a folder above that is not there, and what backends raise.
     """
-    if (here := await asyncio.to_thread(_found_there, cid, target)) is not None:
+    if (here := await _found_there(router, cid, target)) is not None:
         return RetrievedModel(str(cid), target, *here, TARGET)
     built = partial_name(target)
     try:
         if not (served_by := await _from_store(store, cid, built)):
             await get_to_path(router, cid, built)
             served_by = receipts[-1].backend
-        files, size = await asyncio.to_thread(_measure, built)
         await asyncio.to_thread(_publish, built, target)
+        files, size = await asyncio.to_thread(_measure, target)  # by its own name: a file has that of its place
     finally:
         await asyncio.to_thread(_remove, built)
     return RetrievedModel(str(cid), target, files, size, served_by)
@@ -100,21 +103,46 @@ def _check(right: bool, problem: str) -> None:
         raise DigestMismatch(problem, source=STORE)
 
 
-def _found_there(cid: Cid, target: Path) -> tuple[tuple[str, ...], int] | None:
+async def _found_there(router: Router, cid: Cid, target: Path) -> tuple[tuple[str, ...], int] | None:
     """Return the files and bytes of a target that holds the model; None for one to be written; raise FileExistsError."""
+    if (there := await asyncio.to_thread(_read_target, cid, target)) is None:
+        return None
+    found, tree = there
+    if found != cid and not await _is_same(router, cid, tree):
+        raise FileExistsError(errno.EEXIST, f"it is there, and holds {found}, not {cid}", str(target))
+    return await asyncio.to_thread(_measure, target)
+
+
+def _read_target(cid: Cid, target: Path) -> tuple[Cid, LocalTree] | None:
+    """Return a target's CID under the profile, and what lies there; None for one to be written; raise FileExistsError."""
     target.parent.stat()
     if not os.path.lexists(target):
         return None
     if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
         return None
     try:
-        layout = layout_path(target)
+        listing = list_directory(target) if target.is_dir() else Listing({"": target})
+        layouts = dict(zip(listing.files, layout_files(list(listing.files.values())), strict=True))
+        found = layouts[""].cid if "" in layouts else layout_tree(layouts, listing.directories).root
     except (OSError, ContentError) as error:
         raise FileExistsError(errno.EEXIST, f"it is there, and can't be compared with {cid}: {error}", str(target)) from error
-    found = layout.root if isinstance(layout, TreeLayout) else layout.cid
-    if found != cid:
-        raise FileExistsError(errno.EEXIST, f"it is there, and holds {found}, not {cid}", str(target))
-    return _measure(target)
+    return found, LocalTree(listing.files, layouts, frozenset(listing.directories))
+
+
+async def _is_same(router: Router, cid: Cid, tree: LocalTree) -> bool:
+    """Tell whether a target holds the bytes of a model of another layout than the profile's, by the nodes that backends have."""
+    gathered = Gathered(_OPERATION, cid)
+
+    async def block_get(wanted: Cid) -> bytes:
+        with collecting(gathered.take):
+            return await router.block_get(wanted)
+
+    try:
+        with gathered.told():
+            async with aclosing(cast("AsyncGenerator[Difference]", differences(cid, tree, block_get))) as different:
+                return not [each async for each in different]
+    except (OSError, ContentError):  # nobody can tell
+        return False
 
 
 def _measure(path: Path) -> tuple[tuple[str, ...], int]:

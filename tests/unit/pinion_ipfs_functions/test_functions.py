@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 import pinion_ipfs as ipfs
+from pinion_ipfs import aio
 from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.content.unixfs import layout_leaves
@@ -209,3 +210,19 @@ def test_a_stream_that_is_left_early_ends(cache: HfCache) -> None:
         assert len(piece) == MIB
         break
     assert ipfs.has(cid, backend=cache)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["a pipe", "a device"])
+async def test_a_car_in_what_is_no_regular_file_is_refused_at_once(
+    make: Callable[[Path], None], cache: HfCache, tmp_path: Path
+) -> None:
+    make(tmp_path / "car")
+    with pytest.raises(ipfs.UnreadableSource, match=r"car: .*no regular file"):
+        ipfs.dag_import_file(tmp_path / "car", backend=cache)
+    with pytest.raises(ipfs.UnreadableSource, match=r"car: .*no regular file"):
+        await aio.dag_import_file(tmp_path / "car", backend=cache)
+
+
+def test_a_replica_is_what_a_receipt_has(cache: HfCache) -> None:
+    ipfs.add_bytes(b"data", backend=cache)
+    assert ipfs.get_last_receipts()[0].replicas == (ipfs.Replica("cache"),)

@@ -16,6 +16,7 @@ from pinion_ipfs.content.tree import layout_directory
 from pinion_ipfs.hub.identity import Commit, RepoId
 from pinion_ipfs.store.pins import PinRecord
 from tests.support.blocking_backends import InMemory
+from tests.support.cars import car_of, directory, node
 
 FILES = {
     "config.json": b"{}",
@@ -172,6 +173,23 @@ def test_a_target_is_empty_or_holds_the_model_or_is_refused(world: World) -> Non
     with pytest.raises(FileExistsError, match=f"not {stored.cid}"):
         world.here.retrieve_model_from_ipfs(stored.cid, world.tmp / "empty")
     assert read(world.tmp / "empty") == FILES | {"config.json": b"[]"}
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["a folder", "a file"])
+def test_a_target_that_holds_a_model_of_another_layout_is_left_as_it_is(world: World, single: bool) -> None:
+    file = node(b"\x08\x02\x12\x02{}\x18\x02")  # as `ipfs add` makes it of a small file: its bytes lie in dag-pb
+    root = file if single else directory(("config.json", file))
+    cid = ipfs.dag_import(car_of(root[0], *dict.fromkeys((root, file))), backend=world.shared)
+    target = world.tmp / "foreign"
+    first = world.here.retrieve_model_from_ipfs(cid, target)
+    again = world.here.retrieve_model_from_ipfs(cid, target)
+    assert (first.served_by, again.served_by, again.files, again.size_bytes) == ("shared", "target", first.files, 2)
+    (target if single else target / "config.json").write_bytes(b"[]")
+    with pytest.raises(FileExistsError, match=f"not {cid}"):
+        world.here.retrieve_model_from_ipfs(cid, target)
+    nobody = ipfs.ModelManager(world.tmp / "nobody", backend=InMemory())
+    with pytest.raises(FileExistsError, match=f"not {cid}"):
+        nobody.retrieve_model_from_ipfs(cid, target)
 
 
 @pytest.mark.parametrize("target", ["missing/below", "mine/config.json", "mine"])
