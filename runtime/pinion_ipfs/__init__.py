@@ -96,6 +96,7 @@ __all__ = [
     "PinFailed",
     "Receipt",
     "RemovedModel",
+    "Replica",
     "ReplicationFailed",
     "RetrievedModel",
     "Router",

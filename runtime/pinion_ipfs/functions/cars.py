@@ -34,7 +34,9 @@ class ReadCar:
     @classmethod
     def of_file(cls, path: Path) -> "ReadCar":
         """Read a CAR in a file, as often as a backend asks for it; raise UnreadableSource for what can't be read twice."""
-        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):  # a directory is refused where it is opened
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(
+            mode
+        ):  # a directory is refused where it is opened
             raise UnreadableSource(f"{path}: no regular file, which can be read more than once")
         return cls(lambda: in_thread(lambda: _read(path)), CarIndex(path))
 

@@ -130,7 +130,7 @@ def _read_target(cid: Cid, target: Path) -> tuple[Cid, LocalTree] | None:
 
 
 async def _is_same(router: Router, cid: Cid, tree: LocalTree) -> bool:
-    """Tell whether a target holds the bytes of a model of another layout than the profile's, by the nodes that backends have."""
+    """Tell whether a target holds the bytes of a model of another layout than the profile's, by its nodes in backends."""
     gathered = Gathered(_OPERATION, cid)
 
     async def block_get(wanted: Cid) -> bytes:

@@ -125,14 +125,14 @@ class Router:
         for backend in attempts.let_through(lambda each: held.isdisjoint(places_of(each))):
             with attempts.at(backend):
                 done += await call(backend)
-                held |= places_of(backend)
+                held.update(places_of(backend))
             if len(attempts.served) >= wanted.most:
                 break
         for backend in tuple(attempts.lacking) if attempts.served and bring else ():
             if len(attempts.served) < wanted.most and bring and held.isdisjoint(places_of(backend)):
                 with attempts.at(backend):
                     done += await bring(backend)
-                    held |= places_of(backend)
+                    held.update(places_of(backend))
         if len(attempts.served) < wanted.least:
             failure = attempts.too_few(wanted.least)
             self._on_operation(attempts.receipt(done, str(failure), replicated=True))

@@ -140,7 +140,9 @@ ONE_PLACE: dict[str, Callable[[ipfs.HfCache, Path], list[object]]] = {
     "the same folder": lambda cache, path: [cache, ipfs.HfCache("another name", path / "one")],
     "the same folder by a link": lambda cache, path: [cache, ipfs.HfCache("linked", linked(path))],
     "the same name": lambda cache, path: ["hf_cache", "hf_cache"],
-    "the same API": lambda cache, path: [ipfs.KuboRpc(name, f"http://127.0.0.1:9{end}") for name, end in (("a", ""), ("b", "/"))],
+    "the same API": lambda cache, path: [
+        ipfs.KuboRpc(name, f"http://127.0.0.1:9{end}") for name, end in (("a", ""), ("b", "/"))
+    ],
     "the same repository": lambda cache, path: [ipfs.KuboCli(name, repository=path / "repo") for name in ("a", "b")],
 }
 
@@ -154,7 +156,9 @@ def linked(path: Path) -> Path:
 def test_one_place_that_is_named_twice_is_one_copy(
     make: Callable[[ipfs.HfCache, Path], list[object]], caches: list[ipfs.HfCache], tmp_path: Path
 ) -> None:
-    with pytest.raises(ipfs.ReplicationFailed, match=r"at least 2 backends are wanted, and [^ ]+ can do it|which are one place"):
+    with pytest.raises(
+        ipfs.ReplicationFailed, match=r"at least 2 backends are wanted, and [^ ]+ can do it|which are one place"
+    ):
         ipfs.add_bytes(b"data", backend=make(caches[0], tmp_path), replication=2)
 
 
@@ -211,7 +215,7 @@ class Dies(InMemory):
 def test_a_source_that_dies_during_a_copy_is_named_and_not_the_target(caches: list[ipfs.HfCache], reads: int) -> None:
     source, target = Dies(), caches[0]
     cid, source.left = source.add_bytes(b"data", pin=False), reads
-    with pytest.raises(ipfs.ReplicationFailed, match="the source of the copy: .*the source has died"):
+    with pytest.raises(ipfs.ReplicationFailed, match=r"the source of the copy: .*the source has died"):
         ipfs.pin(cid, backend=[source, target], replication=2)
     (receipt,) = [each for each in ipfs.get_last_receipts() if each.replicas]
     assert [(each.backend, each.kind) for each in receipt.attempts] == [("one", "ContentMissing"), ("one", "SourceFailed")]
