@@ -159,13 +159,18 @@ def test_more_than_fits_in_a_line_is_counted(stored: Store, folder: Path, capsys
     assert capsys.readouterr().err.endswith("and 10 more (--json tells all)\n")
 
 
-def test_when_nobody_has_the_tree_the_two_addresses_are_all_that_can_be_said(
-    store: Store, folder: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("kubo", "code"), [("", ExitCode.NOT_FOUND), ("http://127.0.0.1:1", ExitCode.UNREACHABLE)])
+def test_when_nobody_gives_the_tree_the_folder_may_be_right(
+    kubo: str, code: ExitCode, store: Store, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = make_tree({"other": b""}).root
-    answer = told(capsys, folder, other)
-    assert (answer["expected"], answer["actual"], answer["differences"]) == (str(other), str(ROOT), [])
-    assert "which file is wrong can't be told" in answer["message"]
+    if kubo:
+        monkeypatch.setenv("KUBO_API", kubo)
+    other = "QmPvPWXSpGcuJvJf6NjrCn1YJ6Cp3eSsyHVU5FaHyyRLvg"  # what `ipfs add` makes by its own defaults
+    answer = told(capsys, folder, other, code)
+    assert (answer["expected"], answer["actual"], answer["differences"]) == (str(Cid.parse(other)), str(ROOT), [])
+    assert "can't be told" in answer["message"]
+    assert "Mismatch" not in answer["error"]
+    assert bool(kubo) != ("name a Kubo" in answer["message"])
 
 
 def test_of_a_file_whose_nodes_nobody_has_the_address_is_told(
@@ -177,10 +182,13 @@ def test_of_a_file_whose_nodes_nobody_has_the_address_is_told(
     put(store, root, below)
     shutil.rmtree(folder / "a/b")
     (folder / "config.json").unlink()
-    (found,) = told(capsys, folder, root[0])["differences"]
+    (found,) = told(capsys, folder, root[0], ExitCode.NOT_FOUND)["differences"]
     assert (found["path"], found["kind"]) == ("a/weights", "Unknown")
     assert (found["expected"], found["actual"]) == (str(weights.cid), str(layout_bytes(WEIGHTS).cid))
     assert str(weights.cid) in found["reason"]
+    (folder / "a/weights").unlink()
+    (found,) = told(capsys, folder, root[0])["differences"]  # what is not there is not right, whatever it should be
+    assert (found["path"], found["kind"]) == ("a/weights", "Missing")
 
 
 def chunked(data: bytes, size: int) -> list[Block]:
