@@ -28,6 +28,10 @@ class SourceFailed(ContentError):
     """Who gave the bytes of a copy failed on the way; the backend that was to get it did nothing wrong."""
 
 
+class WrongEverywhere(BlockMismatch, BackendUnavailable):
+    """Backends answer, and whoever has the block gives other bytes; `source` names those who do."""
+
+
 class Attempts:
     """One operation on backends, in their order."""
 
@@ -96,7 +100,19 @@ class Attempts:
         told = "; ".join(map(_told, self._failures))
         if len(self._errors) == len(self._failures) and all(isinstance(error, ContentMissing) for error in self._errors):
             return ContentMissing(f"{what}: {told}")
-        return BackendUnavailable(f"{what}: {told}")
+        return self._mismatch() or BackendUnavailable(f"{what}: {told}")
+
+    def _mismatch(self) -> ContentError | None:
+        """Return the error to raise where all that came was wrong, and nobody failed to answer; None otherwise."""
+        wrong = [error for error in self._errors if isinstance(error, BlockMismatch)]
+        lacking = [attempt for attempt in self._failures if attempt.kind == ContentMissing.__name__]
+        if not wrong or len(wrong) + len(lacking) < len(self._failures):
+            return None
+        first, sources = wrong[0], ", ".join(dict.fromkeys(error.source for error in wrong))
+        what = "; ".join((self._what(), *map(_told, lacking)))
+        return WrongEverywhere(
+            what, expected=first.expected, actual=first.actual, source=sources, path=first.path, block=first.block
+        )
 
     def too_few(self, least: int) -> ContentError:
         """Return the error to raise where fewer than `least` backends have pinned."""

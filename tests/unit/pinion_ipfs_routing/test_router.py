@@ -87,6 +87,24 @@ async def test_a_wrong_block_is_never_given_out(tmp_path: Path, caches: tuple[Hf
     assert receipts[0].attempts[0].kind == "BlockMismatch"
 
 
+async def test_wrong_bytes_wherever_there_are_any_are_a_mismatch(
+    refused: str, tmp_path: Path, caches: tuple[HfCache, HfCache]
+) -> None:
+    for cache in caches:
+        cid = await cache.block_put(b"the right bytes", codec=RAW)
+        (tmp_path / cache.name / "pinion/blocks" / str(cid)).write_bytes(b"the wrong bytes")
+    with pytest.raises(BlockMismatch, match=f"^block_get {cid}: expected {cid}, got .* [(]from a, b[)]$"):
+        await Router([*caches]).block_get(cid)
+    (tmp_path / "b/pinion/blocks" / str(cid)).unlink()
+    with pytest.raises(BlockMismatch, match=f"^block_get {cid}; b: {cid} is not in the store: expected .* [(]from a[)]$"):
+        await Router([*caches]).block_get(cid)
+    router = Router([*caches, Gateway("dead", refused)])  # who does not answer may have the right ones
+    with pytest.raises(BackendUnavailable) as caught:
+        await router.block_get(cid)
+    assert not isinstance(caught.value, BlockMismatch)
+    await router.close()
+
+
 async def test_a_callers_mistake_does_not_fall_back(caches: tuple[HfCache, HfCache]) -> None:
     receipts: list[Receipt] = []
     router = Router([*caches], receipts.append)
