@@ -2,19 +2,25 @@
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from ..backends.base import Backend, Capability
 from ..backends.hf_cache import HfCache
 from ..content.cid import Cid
-from ..errors import ContentMissing, OwnerTaken, PinOfOthers, StoreInaccessible
-from ..program.printable import printable_name
+from ..errors import ContentMissing, OwnerTaken, PinOfOthers
+from ..manager.catalogue import OWNERS
+from ..program.printable import printable, printable_name
 from ..routing.choice import HF_CACHE
 from ..routing.router import Router
 from ..store import Store
 from ..store.pins import PinRecord
 from .composing import open_router
+from .exit_codes import ExitCode
+from .failing import PROGRAM
+from .giving_up import GivenUp, give_up, told_of
+from .holding import ask_each, closed_store, not_writable
 from .interrupting import run
 from .output import show
 
@@ -33,22 +39,24 @@ def pin(options: argparse.Namespace) -> int:
 
 
 def unpin(options: argparse.Namespace) -> int:
-    """Give up a pin: an owner's, else those without an owner, in every backend that has one."""
+    """Give up a pin: an owner's, else those without an owner, in every backend that has one; tell what stays, and where."""
     cid: Cid = options.cid
-    where = (
-        _unpin_of_owner(cid, options.owner) if options.owner else run(_with_router(options, lambda router: _unpin(router, cid)))
-    )
-    show(
-        options,
-        f"{cid} is no longer pinned in {', '.join(where)}",
-        {"cid": str(cid), "owner": options.owner, "backends": where},
-    )
-    return 0
+    if options.owner:
+        _unpin_of_owner(cid, options.owner)
+        given_up = GivenUp((HF_CACHE,))
+    else:
+        given_up = run(_with_router(options, lambda router: give_up(router, cid)))
+    facts: dict[str, object] = {"cid": str(cid), "owner": options.owner, "backends": list(given_up.backends)}
+    stayed = [{"backend": name, "reason": why} for name, why in (*given_up.owned, *given_up.stayed)]
+    unanswered = [{"backend": name, "error": why} for name, why in given_up.silent.items()]
+    lines = [f"{cid} is no longer pinned in {', '.join(given_up.backends)}", *map(printable, told_of(given_up))]
+    show(options, "\n".join(lines), facts | {"stayed": stayed, "unanswered": unanswered})
+    return ExitCode.UNREACHABLE if given_up.silent else ExitCode.REFUSED if given_up.stayed else ExitCode.DONE
 
 
 def pins(options: argparse.Namespace) -> int:
-    """Print the pins of the local store with their owners, and those of backends that keep pins."""
-    facts = run(_with_router(options, _all_pins))
+    """Print the pins of the local store with their owners, and those of backends; UNREACHABLE when one did not answer."""
+    facts, silent = run(_with_router(options, _all_pins))
     lines = (
         f"{fact['cid']}  {fact['repo'] or '-'}{'@' if fact['commit'] else ''}{fact['commit']}  "
         f"{printable_name(fact['owner']) or '-'}  {','.join(fact['backends']) or '-'}"
@@ -56,7 +64,9 @@ def pins(options: argparse.Namespace) -> int:
     )
     if facts or options.json:
         show(options, "\n".join(lines), facts)
-    return 0
+    for name, why in silent.items():
+        print(f"{PROGRAM}: {name} does not say what it has pinned: {printable(why)}", file=sys.stderr)
+    return ExitCode.UNREACHABLE if silent else ExitCode.DONE
 
 
 async def _with_router(options: argparse.Namespace, work: Callable[[Router], Awaitable[_T]]) -> _T:
@@ -70,30 +80,16 @@ async def _pin(router: Router, cid: Cid) -> str:
         await backend.pin(cid)
         return backend.name
 
+    if not router.able(Capability.PIN) and (closed := closed_store(router, Capability.PIN)):
+        raise closed
     return await router.run("pin", Capability.PIN, keep, cid=cid)
-
-
-async def _unpin(router: Router, cid: Cid) -> list[str]:
-    held = [backend for backend in router.able(Capability.PIN) if cid in await backend.pin_ls()]
-    if not held:
-        asked = ", ".join(backend.name for backend in router.able(Capability.PIN))
-        raise ContentMissing(f"{cid} is not pinned; asked: {asked or 'nobody, for no backend keeps pins'}")
-    given_up: list[str] = []
-    stayed: list[str] = []
-    for backend in held:
-        await backend.unpin(cid)
-        (stayed if cid in await backend.pin_ls() else given_up).append(backend.name)
-    if not given_up:
-        owners = [record.owner for record in Store.default().pins.all() if cid in (record.cid, record.manifest_cid)]
-        told = f"owners have it pinned: {', '.join(owners)}; name one by --owner" if owners else "the pin was not made by us"
-        raise PinOfOthers(f"{cid} stays pinned in {', '.join(stayed)}: {told}")
-    return given_up
 
 
 def _pin_for_owner(cid: Cid, owner: str) -> str:
     store = Store.default()
+    _check_owner(owner)
     if not store.writable:
-        raise StoreInaccessible(f"{store.side} can't be written by this user: no pin")
+        raise not_writable(store)
     found = next(((at, manifest) for at, manifest in store.manifests() if manifest.root == cid), None)
     if found is None:
         raise ContentMissing(f"{cid} is no model of the local store, and only those have pins with owners")
@@ -111,17 +107,30 @@ async def _check_whole(store: Store, cid: Cid) -> None:
     await HfCache(HF_CACHE, store).stat(cid)
 
 
-def _unpin_of_owner(cid: Cid, owner: str) -> list[str]:
+def _unpin_of_owner(cid: Cid, owner: str) -> None:
     store = Store.default()
+    _check_owner(owner)
     record = store.pins.get(owner)
     if record is None or record.cid != cid:
         raise ContentMissing(f"{cid} is not pinned for {owner}" + (f", who has {record.cid}" if record else ""))
+    if record.backends:
+        raise PinOfOthers(
+            f"{cid} is pinned for {owner} in {', '.join(record.backends)} too, by a pod or another program: delete its "
+            "ModelDeployment, with which these pins are given up, or let that program give them up"
+        )
+    if not store.writable:
+        raise not_writable(store)
     store.unpin(owner)
-    return [HF_CACHE]
 
 
-async def _all_pins(router: Router) -> list[dict[str, Any]]:
-    """Return a fact for each record of the store, then one for each further CID."""
+def _check_owner(owner: str) -> None:
+    """Raise PinOfOthers for the model manager's own names: its records go with pins in other backends."""
+    if owner.startswith(OWNERS):
+        raise PinOfOthers(f"{owner} is a name of the model manager: pinion_ipfs.ModelManager stores and removes what it keeps")
+
+
+async def _all_pins(router: Router) -> tuple[list[dict[str, Any]], Mapping[str, str]]:
+    """Return a fact for each record of the store, then one for each further CID; and who did not answer, and why."""
     records = await asyncio.to_thread(Store.default().pins.all)
     facts: list[dict[str, Any]] = [
         {
@@ -134,10 +143,11 @@ async def _all_pins(router: Router) -> list[dict[str, Any]]:
         }
         for record in records
     ]
-    owned = {cid for record in records for cid in (record.cid, record.manifest_cid)}
+    asked = await ask_each(router)
     holders: dict[str, list[str]] = {}
-    for backend in router.able(Capability.PIN):
-        for cid in await backend.pin_ls() - owned:
+    for backend, pinned in asked.pins:
+        told = {cid for record in records if backend.name in record.backends for cid in (record.cid, record.manifest_cid)}
+        for cid in pinned - told:
             holders.setdefault(str(cid), []).append(backend.name)
     empty = {"manifestCid": "", "repo": "", "commit": "", "owner": ""}
-    return facts + [{"cid": cid, **empty, "backends": names} for cid, names in sorted(holders.items())]
+    return facts + [{"cid": cid, **empty, "backends": names} for cid, names in sorted(holders.items())], asked.silent

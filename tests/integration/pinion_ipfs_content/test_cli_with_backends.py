@@ -122,6 +122,13 @@ def test_pins_and_a_folder_compared_with_what_a_kubo_has(kubo: Kubo, model: Path
     assert cid not in kubo.ipfs("pin", "ls", "--type=recursive", "--quiet").split()
     kubo.ipfs("pin", "add", cid)
     assert "the pin was not made by us" in program("unpin", cid, status=ExitCode.REFUSED)
+    program("add", "--store", model)
+    program("pin", cid)
+    program("pin", cid, "--owner", "me")
+    held = [(pin["owner"], pin["backends"]) for pin in json.loads(program("pins", "--json")) if pin["cid"] == cid]
+    assert held == [("me", []), ("", ["hf_cache", "kubo_rpc"])]
+    done = json.loads(program.output("unpin", "--json", cid, status=ExitCode.REFUSED))
+    assert (done["backends"], [each["backend"] for each in done["stayed"]]) == (["hf_cache"], ["hf_cache", "kubo_rpc"])
     (model / "weights/a").write_bytes(FILES["weights/a"][:-1])
     told = json.loads(program.output("verify", "--json", model, cid, status=ExitCode.MISMATCH))
     assert [(found["path"], found["block"], found["offset"]) for found in told["differences"]] == [

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,13 @@ def test_a_pin_without_an_owner(stored: Store, capsys: pytest.CaptureFixture[str
     assert ask(capsys, "pin", CID) == {"cid": CID, "owner": "", "backend": "hf_cache"}
     (pin,) = ask(capsys, "pins")
     assert (pin["cid"], pin["owner"], pin["backends"]) == (CID, "", ["hf_cache"])
-    assert ask(capsys, "unpin", CID) == {"cid": CID, "owner": "", "backends": ["hf_cache"]}
+    assert ask(capsys, "unpin", CID) == {
+        "cid": CID,
+        "owner": "",
+        "backends": ["hf_cache"],
+        "stayed": [],
+        "unanswered": [],
+    }
     assert ask(capsys, "pins") == []
     assert ask(capsys, "unpin", CID, code=ExitCode.NOT_FOUND)["error"] == "ContentMissing"
 
@@ -94,6 +101,52 @@ def test_pins_of_owners(stored: Store, capsys: pytest.CaptureFixture[str]) -> No
     assert [pin["owner"] for pin in ask(capsys, "pins")] == ["you"]
     ask(capsys, "unpin", CID, "--owner", "me", code=ExitCode.NOT_FOUND)
     assert "you, who has" in ask(capsys, "unpin", OTHER, "--owner", "you", code=ExitCode.NOT_FOUND)["message"]
+
+
+def test_a_pin_without_an_owner_goes_while_owners_keep_theirs(stored: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(capsys, "pin", CID)
+    ask(capsys, "pin", CID, "--owner", "me")
+    assert [(pin["cid"], pin["owner"]) for pin in ask(capsys, "pins")] == [(CID, "me"), (CID, "")]
+    told = ask(capsys, "unpin", CID)
+    assert told["backends"] == ["hf_cache"]
+    assert told["stayed"] == [{"backend": "hf_cache", "reason": "owners have it pinned: me; name one by --owner"}]
+    ask(capsys, "pin", CID)
+    assert main(["unpin", CID]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{CID} is no longer pinned in hf_cache",
+        "stays pinned in hf_cache: owners have it pinned: me; name one by --owner",
+    ]
+    assert [(pin["cid"], pin["owner"]) for pin in ask(capsys, "pins")] == [(CID, "me")]
+
+
+def test_owners_that_are_not_the_users(stored: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("pin", "unpin"):
+        refused = ask(capsys, command, CID, "--owner", f"models/{CID}", code=ExitCode.REFUSED)
+        assert refused["error"] == "PinOfOthers"
+        assert "ModelManager" in refused["message"]
+    ask(capsys, "pin", CID, "--owner", "me")
+    record = stored.pins.get("me")
+    assert record
+    stored.pin(replace(record, owner="uid/revision", backends=("kubo",)))
+    refused = ask(capsys, "unpin", CID, "--owner", "uid/revision", code=ExitCode.REFUSED)
+    assert "in kubo too" in refused["message"]
+    assert "delete its ModelDeployment" in refused["message"]
+    assert [pin["owner"] for pin in ask(capsys, "pins")] == ["me", "uid/revision"]
+
+
+def test_a_kubo_that_does_not_answer_hides_nothing_and_is_named(
+    stored: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask(capsys, "pin", CID, "--owner", "me")
+    ask(capsys, "pin", OTHER)
+    monkeypatch.setenv("KUBO_API", "http://127.0.0.1:1")
+    assert main(["pins", "--json"]) == ExitCode.UNREACHABLE
+    told = capsys.readouterr()
+    assert [(pin["cid"], pin["owner"]) for pin in json.loads(told.out)] == [(CID, "me"), (OTHER, "")]
+    assert told.err.startswith("pinion-ipfs: kubo_rpc does not say what it has pinned: ")
+    done = ask(capsys, "unpin", OTHER, code=ExitCode.UNREACHABLE)
+    assert (done["backends"], [each["backend"] for each in done["unanswered"]]) == (["hf_cache"], ["kubo_rpc"])
+    assert "may be pinned in kubo_rpc" in ask(capsys, "unpin", OTHER, code=ExitCode.UNREACHABLE)["message"]
 
 
 def test_an_owner_has_one_pin(stored: Store, capsys: pytest.CaptureFixture[str]) -> None:
