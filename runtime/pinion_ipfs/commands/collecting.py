@@ -3,13 +3,15 @@
 import argparse
 from typing import Any
 
-from ..backends.base import Capability
+from ..backends.base import Backend, Capability
 from ..backends.collecting import Collected, GcOrder
 from ..program.arguments import UsageError
 from ..program.printable import printable, printable_name
 from ..routing.choice import HF_CACHE, LIST
+from ..routing.router import FALLBACK_ERRORS
 from .composing import open_router
 from .exit_codes import ExitCode
+from .holding import closed_store
 from .interrupting import run
 from .output import show
 
@@ -37,12 +39,23 @@ async def _collect(options: argparse.Namespace, order: GcOrder) -> list[Collecte
     async with open_router(options) as router:
         able = router.able(Capability.GC)
         chosen = [each for each in able if options.everywhere or each.name == HF_CACHE]
+        closed = closed_store(router, Capability.GC)
+        if not chosen and closed:
+            raise closed
         if not chosen:
             raise UsageError(f"gc: {LIST}, or a switch, leaves the local store out, and nothing else collects")
-        if len(chosen) == 1:
+        if len(chosen) == 1 and not closed:
             return [await chosen[0].gc(order)]  # its own error says more than that of all
-        told = await router.gc(order)  # one of each backend, in their order
-        return [done for backend, done in zip(router.backends, told, strict=True) if backend in able]
+        lines = [Collected(HF_CACHE, dry_run=order.dry_run, error=str(closed))] if closed else []
+        return lines + [await _told_of(backend, order) for backend in able]
+
+
+async def _told_of(backend: Backend, order: GcOrder) -> Collected:
+    """Collect in one of several backends: its error is a line of its own."""
+    try:
+        return await backend.gc(order)
+    except FALLBACK_ERRORS as error:
+        return Collected(backend.name, dry_run=order.dry_run, error=str(error))
 
 
 def _text(done: Collected) -> str:
