@@ -9,13 +9,13 @@ from . import interrupting, standard_streams, without_effect
 from .environment import check_backends
 from .exit_codes import ExitCode
 from .failing import fail
-from .parser import Command, asks_for_json, make_parser
+from .parser import Command, json_stream, make_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: an ExitCode, or 130 or 143 when a signal ended it."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = make_parser(as_json=asks_for_json(given)).parse_args(given)
+    options = make_parser(json_to=json_stream(given)).parse_args(given)
     command: Command = options.command
     try:
         without_effect.check(options)

@@ -18,7 +18,12 @@ def show(options: argparse.Namespace, text: str, facts: object) -> None:
 
 def facts_stream(options: argparse.Namespace) -> TextIO:
     """Return where results and errors in JSON go: standard output, or standard error where content takes that."""
-    pours = options.name == "cat" or (options.name == "export" and options.output is None)
+    return stream_of(options.name, to_file=options.name != "export" or options.output is not None)
+
+
+def stream_of(command: str, *, to_file: bool) -> TextIO:
+    """Return the same for a command by its name; `export` writes to standard output unless it writes `to_file`."""
+    pours = command == "cat" or (command == "export" and not to_file)
     return sys.stderr if pours else sys.stdout
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from ..hub.xet_choice import CHOICES as XET_CHOICES
 from ..hub.xet_choice import HELP as XET_HELP
@@ -17,6 +17,7 @@ from . import local
 from .arguments import byte_count, cid, content, instance, owner, repository, revision
 from .environment import check_store
 from .failing import PROGRAM, USAGE, error_object
+from .output import stream_of
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -24,34 +25,40 @@ Command = Callable[[argparse.Namespace], int]
 class CommandParser(Parser):
     """A parser that complains in JSON where results were asked for in JSON."""
 
-    def __init__(self, *arguments: Any, as_json: bool = False, **options: Any) -> None:
+    def __init__(self, *arguments: Any, json_to: TextIO | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._as_json = as_json
+        self._json_to = json_to
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, and end with status 2."""
-        if self._as_json:
-            print(json.dumps(error_object(USAGE, message)))
+        if self._json_to:
+            print(json.dumps(error_object(USAGE, message)), file=self._json_to)
             self.exit(2)
         super().error(message)
 
 
-def asks_for_json(arguments: Sequence[str]) -> bool:
-    """Tell whether a command line that may be wrong asks for JSON; argparse takes what an option begins with."""
-    return any(len(word) > len("--") and "--json".startswith(word) for word in arguments)
+def json_stream(arguments: Sequence[str]) -> TextIO | None:
+    """Return where a command line that may be wrong wants errors in JSON, None where it wants words.
+
+    argparse takes what an option begins with.
+    """
+    if not any(len(word) > len("--") and "--json".startswith(word) for word in arguments):
+        return None
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    return stream_of(command, to_file=any(word.startswith(("-o", "--o")) for word in arguments))
 
 
-def make_parser(*, as_json: bool = False) -> argparse.ArgumentParser:
+def make_parser(*, json_to: TextIO | None = None) -> argparse.ArgumentParser:
     """Return the parser of all commands; each sets `name`, and `command` to what runs it."""
     parser = CommandParser(
-        PROGRAM, as_json=as_json, description="Address, export, unpack, verify, fetch, keep and read content."
+        PROGRAM, json_to=json_to, description="Address, export, unpack, verify, fetch, keep and read content."
     )
     parser.add_argument("--version", action=ShowVersion, program=PROGRAM)
     parser.add_argument("--completion", action=ShowCompletion, program=PROGRAM)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=CommandParser)
 
     def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, as_json=as_json, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        command = commands.add_parser(name, json_to=json_to, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
         command.set_defaults(command=run, name=name)
         return command

@@ -55,7 +55,7 @@ def test_each_code_has_a_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["ls", "no-cid"], ["nope"], [], ["verify", "x", "y", "z"], ["cat", CID, "--port", "1"]], ids=str
+    "words", [["ls", "no-cid"], ["nope"], [], ["verify", "x", "y", "z"], ["export", "-o", "x.car", "y", "z"]], ids=str
 )
 def test_a_wrong_use_in_json(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -64,6 +64,16 @@ def test_a_wrong_use_in_json(words: list[str], capsys: pytest.CaptureFixture[str
     told = capsys.readouterr()
     assert json.loads(told.out)["error"] == "Usage"
     assert told.err == ""
+
+
+@pytest.mark.parametrize("words", [["cat", "no-cid"], ["cat", CID, "--port", "1"], ["cat", ""], ["export", "x", "y"]], ids=str)
+def test_nor_does_it_go_where_content_goes(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--json"])
+    assert ended.value.code == ExitCode.USAGE
+    told = capsys.readouterr()
+    assert json.loads(told.err)["error"] == "Usage"
+    assert told.out == ""
 
 
 WITHOUT_EFFECT = {
