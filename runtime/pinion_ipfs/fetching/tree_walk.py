@@ -59,6 +59,7 @@ class _Walk:
         self.files: dict[str, TreeFile] = {}
         self.nodes: dict[Cid, bytes] = {}
         self._entries = 1
+        self._listed: dict[Cid, list[Link]] = {}  # directories of any level: one may have many names
 
     async def descend(self, root: Cid, path: str) -> Cid:
         """Return the folder's CID."""
@@ -75,15 +76,14 @@ class _Walk:
         """Find every file below a folder, level by level."""
         level = [("", folder)]
         for _ in range(MAX_DEPTH + 1):
-            listed = await _each([partial(self._entries_of, cid, path) for path, cid in level])
-            found = [
-                (f"{path}/{link.name}" if path else str(link.name), link)
-                for (path, _), links in zip(level, listed, strict=True)
-                for link in links
-            ]
-            self._entries += len(found)
-            if self._entries > self._max_entries:
-                raise UnsupportedDag(f"more than {self._max_entries} files and directories")
+            new = {cid: path for path, cid in reversed(level) if cid not in self._listed}
+            await _each([partial(self._list, cid, path) for cid, path in new.items()])
+            found: list[tuple[str, Link]] = []
+            for path, cid in level:
+                links = self._listed[cid]
+                if new.pop(cid, None) is None:  # listing it has counted its entries under its first name
+                    self._count(len(links))
+                found += [(f"{path}/{link.name}" if path else str(link.name), link) for link in links]
             kinds = await _each([partial(self._entry, path, link) for path, link in found])
             level = [(path, link.cid) for (path, link), is_folder in zip(found, kinds, strict=True) if is_folder]
             if not level:
@@ -105,9 +105,12 @@ class _Walk:
         self.files[path] = TreeFile(path, size, cid)
         return False
 
-    async def _entries_of(self, cid: Cid, path: str) -> list[Link]:
-        """Return the entries of a directory, basic or sharded, each name checked."""
-        links = await list_links(cid, partial(self._node, path), max_entries=self._max_entries)
+    async def _list(self, cid: Cid, path: str) -> None:
+        """Take note of the entries of a directory, basic or sharded, each name checked."""
+        # What is left of the budget: a directory that alone is past it is not listed to its end.
+        left = self._max_entries - self._entries
+        links = await list_links(cid, partial(self._node, path), max_entries=left)
+        self._count(len(links))
         seen: set[str] = set()
         for link in links:
             name = link.name or ""
@@ -115,7 +118,13 @@ class _Walk:
             if name in seen:
                 raise UnsupportedDag(f"{path or 'the root'}: the name {name!r} comes twice")
             seen.add(name)
-        return links
+        self._listed[cid] = links
+
+    def _count(self, entries: int) -> None:
+        """Count entries; raise UnsupportedDag once there are too many, before more directories are read."""
+        self._entries += entries
+        if self._entries > self._max_entries:
+            raise UnsupportedDag(f"more than {self._max_entries} files and directories")
 
     async def _node(self, path: str, cid: Cid) -> bytes:
         if cid in self.nodes:

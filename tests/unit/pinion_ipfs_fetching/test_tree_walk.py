@@ -1,5 +1,6 @@
 """Listing a tree from its nodes alone: paths, sizes, what is refused, and that no leaf is asked for."""
 
+import tracemalloc
 from collections.abc import Mapping
 
 import pytest
@@ -93,3 +94,24 @@ async def test_a_raw_leaf_whose_link_tells_no_size_is_asked_itself() -> None:
     root, block = directory(Link(LEAF, "a", None))
     found = await walk_tree(root, "", giving({root: block, LEAF: b"x"}))
     assert found.files["a"].size == 1
+
+
+async def test_many_names_of_one_directory_are_refused_before_they_are_in_memory() -> None:
+    below, block = directory(*(Link(LEAF, f"{number:04}", 1) for number in range(200)))
+    root, root_block = directory(*(Link(below, f"{number:04}", 1) for number in range(200)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsupportedDag, match="more than 1000 files and directories"):
+            await walk_tree(root, "", giving({root: root_block, below: block}), max_entries=1000)
+        assert tracemalloc.get_traced_memory()[1] < 2 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+async def test_one_directory_under_several_names_has_its_files_under_each() -> None:
+    below, block = directory(Link(LEAF, "x", 1))
+    root, root_block = directory(Link(below, "a", 1), Link(below, "b", 1))
+    found = await walk_tree(root, "", giving({root: root_block, below: block}), max_entries=5)
+    assert set(found.files) == {"a/x", "b/x"}
+    with pytest.raises(UnsupportedDag, match="more than 4 files and directories"):
+        await walk_tree(root, "", giving({root: root_block, below: block}), max_entries=4)
