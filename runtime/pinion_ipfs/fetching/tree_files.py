@@ -33,6 +33,7 @@ from ..hub.trees import tree_file
 from ..routing.router import Router
 from ..store import BlobRecord, Store
 from ..store.files import make_folders, partial_name
+from ..store.laid_out import check_leaves, check_nodes
 from ..store.tree_records import FileRecord, TreeRecords
 from .tree_walk import TreeFile
 
@@ -117,6 +118,7 @@ class _Writing:
         self._file, self._backend, self._on_bytes = file, backend, on_bytes
         self._layout, self._sha256 = FileHasher(), hashlib.sha256()
         self._nodes: dict[Cid, bytes] = {}
+        self._nodes_bytes = self._leaves = 0
         self._partial: Path = partial_name(store.staging / "tree")
         self._stream: BinaryIO | None = None
         self._written = 0
@@ -155,9 +157,13 @@ class _Writing:
                         said = f"{event.size} bytes, where the entry says {self._file.size}"
                         raise UnsupportedDag(f"{root} has {said}")
                     if isinstance(event, FilePiece):
+                        self._leaves += 1
+                        check_leaves(self._leaves, self._file.size)
                         await asyncio.to_thread(self._write, event.data)
-                if wanted.codec == DAG_PB and decode_node(block).links:
+                if wanted.codec == DAG_PB and wanted not in self._nodes and decode_node(block).links:
                     self._nodes[wanted] = block
+                    self._nodes_bytes += len(block)
+                    check_nodes(self._nodes_bytes)
             await blocks.finish()
 
     def _open(self) -> None:

@@ -9,8 +9,13 @@ from ..content.dag_pb import decode_node, encode_node
 from ..content.errors import UnsupportedDag
 from ..content.unixfs_pb import DataType, FileData, decode_data
 from ..content.varint import encode_varint
+from ..content.verify import MAX_FILE_DEPTH, MAX_FILE_LINKS
 
 MAX_LEAF = 2 * 1024 * 1024  # bytes: the most that IPFS nodes exchange as one block
+MAX_LEAVES = 2_000_000  # of one file: 488 GiB in leaves of 256 KiB
+FREE_LEAVES = 100_000  # of a file of any size; where there are more, they hold MIN_AVERAGE_LEAF on average
+MIN_AVERAGE_LEAF = 1024  # bytes
+MAX_FILE_NODES_BYTES = 128 * 1024 * 1024  # of the different nodes above one file's leaves: some 50 bytes for each leaf
 _TYPE, _DATA, _FILE_SIZE = 0x08, 0x12, 0x18
 _LEAF_TYPES = (DataType.FILE, DataType.RAW)  # of dag-pb leaves: today's and that of old programs
 
@@ -41,16 +46,31 @@ class Leaf:
         return [data] if self.cid.codec == RAW else _dag_pb_leaves(data)
 
 
+def check_leaves(count: int, size: int) -> None:
+    """Raise UnsupportedDag when a file of `size` bytes has more leaves than are read."""
+    most = max(FREE_LEAVES, min(size // MIN_AVERAGE_LEAF, MAX_LEAVES))
+    if count > most:
+        raise UnsupportedDag(f"a file of {size} bytes in more than {most} leaves")
+
+
+def check_nodes(total: int) -> None:
+    """Raise UnsupportedDag when the nodes above a file's leaves have more bytes than are held."""
+    if total > MAX_FILE_NODES_BYTES:
+        raise UnsupportedDag(f"nodes of more than {MAX_FILE_NODES_BYTES} bytes above the leaves of one file")
+
+
 def leaves_of(cid: Cid, size: int, node: Callable[[Cid], bytes | None]) -> tuple[Leaf, ...]:
     """Return a file's leaves in order; `node` gives its interior nodes, None for what is a leaf.
 
-    Raise UnsupportedDag when the nodes don't add up to `size` bytes, or a leaf is larger than a block may be.
+    Raise UnsupportedDag when the nodes don't add up to `size` bytes, a leaf is larger than a block may be, or there are more
+    leaves, levels or links than are read; and for what the verifying walk refuses in a file. It takes its time: blocking.
     """
     found: list[Leaf] = []
-    wanted = [(cid, size)]  # a stack: the next one is last
+    wanted = [(cid, size, 1)]  # a stack: the next one is last
     left = size
     while wanted:
-        here, count = wanted.pop()
+        here, count, depth = wanted.pop()
+        check_leaves(len(found), size)
         block = None if here.codec == RAW else here.inline or node(here)
         if block is None:
             if count > min(MAX_LEAF, left):
@@ -58,13 +78,23 @@ def leaves_of(cid: Cid, size: int, node: Callable[[Cid], bytes | None]) -> tuple
             left -= count
             found.append(Leaf(here, count))
             continue
-        links, data = decode_node(block).links, decode_data(decode_node(block).data)
+        decoded = decode_node(block)
+        links, data = decoded.links, decode_data(decoded.data)
         if not isinstance(data, FileData) or data.size != count or len(links) != len(data.block_sizes):
             raise UnsupportedDag(f"{cid}: {here} is no node of {count} bytes")
+        if depth > MAX_FILE_DEPTH or len(links) > MAX_FILE_LINKS:
+            most = f"{MAX_FILE_DEPTH} levels or {MAX_FILE_LINKS} links"
+            raise UnsupportedDag(f"{cid}: a file of more than {most} in a node")
+        if not all(data.block_sizes):
+            raise UnsupportedDag(f"{cid}: a part of 0 bytes inside a file")  # of which a few could make a tree without end
+        if any(link.name for link in links):
+            raise UnsupportedDag(f"{cid}: a named link inside a file")
         if data.data:  # before what is below it
             left -= len(data.data)
             found.append(Leaf(Cid.of_block(RAW, data.data), len(data.data), of_node=True))
-        wanted.extend((link.cid, below) for link, below in zip(reversed(links), reversed(data.block_sizes), strict=True))
+        parts = zip(reversed(links), reversed(data.block_sizes), strict=True)
+        wanted.extend((link.cid, below, depth + 1) for link, below in parts)
+    check_leaves(len(found), size)
     if left:
         raise UnsupportedDag(f"{cid}: {left} of {size} bytes are in no leaf")
     return tuple(found)

@@ -9,9 +9,20 @@ from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.content.dag_pb import Link, encode_node
 from pinion_ipfs.content.unixfs_pb import encode_file_data
 from pinion_ipfs.content.varint import encode_varint
+from pinion_ipfs.content.verify import MAX_FILE_DEPTH, MAX_FILE_LINKS
 from pinion_ipfs.errors import UnsupportedDag
 from pinion_ipfs.store import Store
-from pinion_ipfs.store.laid_out import MAX_LEAF, Leaf, first_wrong, leaves_of
+from pinion_ipfs.store.laid_out import (
+    FREE_LEAVES,
+    MAX_FILE_NODES_BYTES,
+    MAX_LEAF,
+    MAX_LEAVES,
+    Leaf,
+    check_leaves,
+    check_nodes,
+    first_wrong,
+    leaves_of,
+)
 from pinion_ipfs.store.tree_records import FileRecord, TreeRecords
 
 SIZES = (1000, 1000, 1000, 17)
@@ -61,6 +72,56 @@ def test_nodes_that_do_not_add_up_are_refused() -> None:
     for size, nodes, message in ((11, {root: block}, "no node of 11 bytes"), (MAX_LEAF + 1, {}, "a leaf of")):
         with pytest.raises(UnsupportedDag, match=message):
             leaves_of(root, size, nodes.get)
+
+
+def test_parts_of_0_bytes_are_refused_before_they_multiply() -> None:
+    here, _ = leaf_of(b"", "raw")
+    nodes: dict[Cid, bytes] = {}
+    for _ in range(4):
+        here, block = node_over([(here, 0)] * 15)
+        nodes[here] = block
+    root, block = node_over([(leaf_of(b"x", "raw")[0], 1), (here, 0)])
+    with pytest.raises(UnsupportedDag, match="a part of 0 bytes"):
+        leaves_of(root, 1, {root: block, **nodes}.get)
+
+
+def test_more_levels_or_links_than_the_walk_reads_are_refused() -> None:
+    leaf, _ = leaf_of(b"x", "raw")
+    here, nodes = leaf, {}
+    for _ in range(MAX_FILE_DEPTH):
+        here, block = node_over([(here, 1)])
+        nodes[here] = block
+    assert leaves_of(here, 1, nodes.get) == (Leaf(leaf, 1),)
+    deeper, block = node_over([(here, 1)])
+    wide, wide_block = node_over([(leaf, 1)] * (MAX_FILE_LINKS + 1))
+    for root, size in ((deeper, 1), (wide, MAX_FILE_LINKS + 1)):
+        with pytest.raises(UnsupportedDag, match=f"more than {MAX_FILE_DEPTH} levels or {MAX_FILE_LINKS} links"):
+            leaves_of(root, size, {**nodes, deeper: block, wide: wide_block}.get)
+
+
+def test_a_large_file_in_tiny_leaves_is_refused() -> None:
+    leaf, _ = leaf_of(b"x", "raw")
+    inner, inner_block = node_over([(leaf, 1)] * 8000)
+    root, block = node_over([(inner, 8000)] * 6000)
+    with pytest.raises(UnsupportedDag, match=f"a file of 48000000 bytes in more than {FREE_LEAVES} leaves"):
+        leaves_of(root, 48_000_000, {root: block, inner: inner_block}.get)
+
+
+@pytest.mark.parametrize(("count", "size"), [
+    (FREE_LEAVES, 1),
+    (FREE_LEAVES + 1, (FREE_LEAVES + 1) * 1024),
+    (MAX_LEAVES, 2**50),
+])  # fmt: skip
+def test_the_bounds_of_leaves(count: int, size: int) -> None:
+    check_leaves(count, size)
+    with pytest.raises(UnsupportedDag, match="in more than"):
+        check_leaves(count + 1, size)
+
+
+def test_the_bound_of_nodes() -> None:
+    check_nodes(MAX_FILE_NODES_BYTES)
+    with pytest.raises(UnsupportedDag, match="nodes of more than"):
+        check_nodes(MAX_FILE_NODES_BYTES + 1)
 
 
 def test_records_are_hashed_when_they_are_read_and_a_damaged_one_is_none(tmp_path: Path) -> None:
