@@ -12,12 +12,14 @@ from typing import Any
 
 from ..content.car import section_bytes
 from ..content.cid import Cid
-from ..content.errors import ContentError
+from ..content.errors import ContentError, UnsupportedDag
 from ..content.varint import decode_varint
+from ..errors import StorageFilled
 from .files import read_record, write_atomically
 from .store import Store
 
 MAX_NODES_BYTES = 48 * 1024 * 1024  # of one record; of a larger tree they are asked for again
+MAX_KEPT_BYTES = 256 * 1024 * 1024  # of all records of a tree that are in memory alone
 _VERSION = 1
 
 
@@ -66,7 +68,7 @@ class TreeRecords:
         return FileRecord(sha256, size, nodes) if known and isinstance(sha256, str) and type(size) is int else None
 
     def put_file(self, cid: Cid, record: FileRecord) -> None:
-        """Keep what is known of a file."""
+        """Keep what is known of a file; raise StorageFilled, or UnsupportedDag, when there is no room for it anywhere."""
         self._write(str(cid), {"sha256": record.sha256, "size": record.size}, record.nodes)
 
     def remove_file(self, cid: Cid) -> None:
@@ -81,11 +83,21 @@ class TreeRecords:
     def _write(self, key: str, header: dict[str, Any], nodes: Mapping[Cid, bytes]) -> None:
         data = json.dumps(header | {"version": _VERSION}, sort_keys=True).encode() + b"\n"
         data += b"".join(section_bytes(cid, block) for cid, block in nodes.items())
+        failed: OSError | None = None
         if self._store.writable and len(data) <= MAX_NODES_BYTES:
-            self._store.secure(self._folder)
-            write_atomically(self._path(key), data, durable=False)
-        else:
-            self._kept[key] = data
+            try:
+                self._store.secure(self._folder)
+                write_atomically(self._path(key), data, durable=False)
+            except OSError as error:  # a full volume: what is known now is of use all the same
+                failed = error
+            else:
+                self._kept.pop(key, None)
+                return
+        if sum(map(len, self._kept.values())) - len(self._kept.get(key, b"")) + len(data) > MAX_KEPT_BYTES:
+            if failed is not None:
+                raise StorageFilled(key, needed_bytes=len(data), available_bytes=self._store.free_bytes()) from failed
+            raise UnsupportedDag(f"{key}: nodes above leaves of more than {MAX_KEPT_BYTES} bytes that can't be written")
+        self._kept[key] = data
 
     def _read(self, key: str) -> tuple[dict[str, Any], dict[Cid, bytes]] | None:
         try:

@@ -10,7 +10,7 @@ from pinion_ipfs.content.dag_pb import Link, encode_node
 from pinion_ipfs.content.unixfs_pb import encode_file_data
 from pinion_ipfs.content.varint import encode_varint
 from pinion_ipfs.content.verify import MAX_FILE_DEPTH, MAX_FILE_LINKS
-from pinion_ipfs.errors import UnsupportedDag
+from pinion_ipfs.errors import StorageFilled, UnsupportedDag
 from pinion_ipfs.store import Store
 from pinion_ipfs.store.laid_out import (
     FREE_LEAVES,
@@ -23,7 +23,7 @@ from pinion_ipfs.store.laid_out import (
     first_wrong,
     leaves_of,
 )
-from pinion_ipfs.store.tree_records import FileRecord, TreeRecords
+from pinion_ipfs.store.tree_records import MAX_KEPT_BYTES, FileRecord, TreeRecords
 
 SIZES = (1000, 1000, 1000, 17)
 
@@ -138,3 +138,21 @@ def test_records_are_hashed_when_they_are_read_and_a_damaged_one_is_none(tmp_pat
     assert (again.nodes(), again.file(root)) == ({}, None)
     records.remove_file(root)
     assert len(list((tmp_path / "pinion/trees").iterdir())) == 1
+
+
+def test_records_that_cannot_be_written_are_kept_in_memory_up_to_a_bound(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.prepare()
+    (tmp_path / "pinion/trees").touch()  # no folder: each write fails, as on a full volume
+    records = TreeRecords(store, "d" * 64)
+    cid, _ = leaf_of(b"x", "raw")
+    root, block = node_over([(cid, 1)])
+    records.put_nodes({root: block})
+    records.put_file(root, FileRecord("a" * 64, 1, {root: block}))
+    assert (records.nodes(), records.file(root)) == ({root: block}, FileRecord("a" * 64, 1, {root: block}))
+    part = bytes(MAX_KEPT_BYTES // 6)
+    large = {Cid.of_block(RAW, part): part}
+    for number in range(5):
+        records.put_file(Cid.of_block(RAW, bytes([number])), FileRecord("a" * 64, 1, large))
+    with pytest.raises(StorageFilled):
+        records.put_file(cid, FileRecord("a" * 64, 1, large))
