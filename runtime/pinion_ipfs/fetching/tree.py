@@ -94,14 +94,14 @@ class TreeFetcher:
 
         self._tree = tree = await walk_tree(request.root, request.path, block)
         self.expect(request)
-        if tree.nodes.keys() != kept.keys() and sum(map(len, tree.nodes.values())) < MAX_NODES_BYTES:
-            await asyncio.to_thread(self._records.put_nodes, tree.nodes)
         files = [HubFile(file.path, file.size, _UNKNOWN_OID) for file in tree.files.values()]
         allow, ignore = request.allow_patterns, request.ignore_patterns
         listing = select(files, allow_patterns=allow, ignore_patterns=ignore, where=str(request))
         base = adapters.base_in_config(await self._small(tree, adapters.CONFIG, block))
         quantized = quantization.in_config(await self._small(tree, quantization.CONFIG, block))
         await asyncio.to_thread(self._check_space, tree, listing)
+        if tree.nodes.keys() != kept.keys() and sum(map(len, tree.nodes.values())) < MAX_NODES_BYTES:
+            await asyncio.to_thread(self._records.put_nodes, tree.nodes)
         return replace(listing, source_digest=request.digest, base_model=base, quantization=quantized)
 
     def expect(self, request: TreeRequest) -> None:

@@ -9,17 +9,25 @@ from ..backends.base import Attempt
 from ..content.cid import RAW, Cid
 from ..content.dag_pb import decode_node
 from ..content.unixfs_pb import FileData, decode_data
-from ..errors import BlockMismatch, ContentError, ContentMissing, DigestMismatch, UnsupportedDag
+from ..errors import (
+    BlockMismatch,
+    ContentError,
+    ContentMissing,
+    DigestMismatch,
+    InsufficientStorage,
+    StoreCorrupted,
+    UnsupportedDag,
+)
 from ..hub.identity import RepoId
 from ..hub.listing import HubFile
 from ..hub.manifest import Manifest, read_manifest
-from ..hub.trees import tree_commit, tree_repo
+from ..hub.trees import tree_commit, tree_file, tree_repo
 from ..peers.client import Peer
 from ..peers.files import PeerFiles
 from ..peers.offers import Offer
 from ..peers.turns import Sharing
 from ..store import Store
-from ..store.laid_out import first_wrong, leaves_of
+from ..store.laid_out import check_nodes, first_wrong, leaves_of
 from ..store.tree_records import FileRecord, TreeRecords
 from .tree_request import TreeRequest
 from .tree_walk import Tree, TreeFile
@@ -77,6 +85,8 @@ class TreePeers:
             started = time.monotonic()
             try:
                 await self._from(offer, tree, chosen, left, on_bytes, block_get)
+            except InsufficientStorage:  # no peer's doing
+                raise
             except ContentError as error:
                 self._ban(error, offer, time.monotonic() - started)
         return left
@@ -104,33 +114,49 @@ class TreePeers:
         files = PeerFiles(self._store, manifest.repo, manifest.listing, on_bytes, self._on_wrong)
         # The manifest's root is that of the chosen files, laid out by us; that it is of this tree was compared by their names.
         laid_out = replace(offer, revision=replace(offer.revision, cid=manifest.root))
-        while left:
-            file, hub = left[0], hubs[left[0].path]
-            if await asyncio.to_thread(self._store.adopt, manifest.repo, hub) is None:
-                await files.bring([laid_out], [hub])
-                if files.attempts:  # it gives no more
-                    self.attempts.extend(files.attempts)
-                    self._banned.add(offer.peer.name)
-                    return
+        for file in tuple(left):
+            hub = hubs[file.path]
+            if await asyncio.to_thread(self._store.adopt, manifest.repo, hub) is not None:
+                if await self._prove(tree, file, hub, manifest.repo, offer.peer, block_get) is None:
+                    left.remove(file)
+                    continue
+                if await asyncio.to_thread(self._is_sound, manifest.repo, hub):
+                    continue  # the right bytes of another file, as this peer calls them: of no use, and nothing came from it
+            await files.bring([laid_out], [hub])
+            if files.attempts:  # it gives no more
+                self.attempts.extend(files.attempts)
+                self._banned.add(offer.peer.name)
+                return
             try:
-                await self._prove(tree, file, hub, manifest.repo, offer.peer, block_get)
+                wrong = await self._prove(tree, file, hub, manifest.repo, offer.peer, block_get)
+                if wrong is not None:
+                    await asyncio.to_thread(self._store.quarantine, manifest.repo, hub)
+                    what = f"{file.path} from {offer.peer.name}: other bytes than {file.cid}"
+                    raise DigestMismatch(what, source=offer.peer.name, path=file.path, block=wrong)
             except ContentError:
                 on_bytes(offer.peer.name, -file.size)
                 raise
-            left.pop(0)
+            left.remove(file)
 
-    async def _prove(self, tree: Tree, file: TreeFile, hub: HubFile, repo: RepoId, peer: Peer, block_get: BlockGet) -> None:
-        """Compare a file's bytes with the leaves of its CID, and take note of it; raise DigestMismatch for other bytes."""
+    async def _prove(
+        self, tree: Tree, file: TreeFile, hub: HubFile, repo: RepoId, peer: Peer, block_get: BlockGet
+    ) -> int | None:
+        """Compare a blob with the leaves of a file's CID: take note of it when it is right, else return the first wrong leaf."""
         nodes = await _nodes_of(tree, file, peer, block_get)
-        leaves = leaves_of(file.cid, file.size, nodes.get)
+        leaves = await asyncio.to_thread(leaves_of, file.cid, file.size, nodes.get)
         wrong = await asyncio.to_thread(first_wrong, self._store.blob(repo, hub), leaves)
-        if wrong is not None:
-            await asyncio.to_thread(self._store.quarantine, repo, hub)
-            raise DigestMismatch(
-                f"{file.path} from {peer.name}: other bytes than {file.cid}", source=peer.name, path=file.path, block=wrong
-            )
-        interior = {cid: block for cid, block in nodes.items() if block is not None}
-        self._records.put_file(file.cid, FileRecord(hub.etag, file.size, interior))
+        if wrong is None:
+            interior = {cid: block for cid, block in nodes.items() if block is not None}
+            await asyncio.to_thread(self._records.put_file, file.cid, FileRecord(hub.etag, file.size, interior))
+        return wrong
+
+    def _is_sound(self, repo: RepoId, hub: HubFile) -> bool:
+        """Tell whether a blob holds what its name says; one that has rotted is taken out."""
+        try:
+            self._store.verify_blobs(repo, [hub])
+        except StoreCorrupted:
+            return False
+        return True
 
     async def _manifest(self, offer: Offer, tree: Tree, chosen: Sequence[TreeFile]) -> Manifest:
         """Return what the peer says of just the chosen files; raise DigestMismatch when it speaks of others."""
@@ -140,7 +166,8 @@ class TreePeers:
         manifest = await read_manifest(cid, offer.peer.block_get)
         said = {entry.hub.path: entry.hub.size for entry in manifest.files}
         is_its = (manifest.repo, manifest.commit) == (tree_repo(tree.cid), tree_commit(tree.cid))
-        if not is_its or said != {file.path: file.size for file in chosen}:
+        named = all(entry.hub == tree_file(entry.hub.path, entry.hub.size, entry.sha256) for entry in manifest.files)
+        if not is_its or not named or said != {file.path: file.size for file in chosen}:
             raise DigestMismatch(f"manifest {cid} from {offer.peer.name} is of other files", source=offer.peer.name)
         return manifest
 
@@ -158,14 +185,19 @@ async def _nodes_of(tree: Tree, file: TreeFile, peer: Peer, block_get: BlockGet)
     Of such leaves one in each node is asked for: in the layouts that programs make, its neighbours are leaves too.
     """
     nodes: dict[Cid, bytes | None] = {}
+    held = 0
     wanted = [] if file.cid.codec == RAW else [file.cid]
     while wanted:
         cid = wanted.pop()
+        if cid in nodes:
+            continue
         block = tree.nodes.get(cid)
         if block is None:
             block = await _interior(cid, peer, block_get)
         links = decode_node(block).links if block is not None else ()
         nodes[cid] = block if links else None
+        held += len(block) if block is not None and links else 0
+        check_nodes(held)
         if len(nodes) > _MAX_NODES:
             raise UnsupportedDag(f"{file.path}: more than {_MAX_NODES} nodes")
         below = [link.cid for link in links if link.cid.codec != RAW and link.cid.inline is None and link.cid not in nodes]
