@@ -1,6 +1,7 @@
-"""A proxy in front of a real gateway that spoils CAR streams: flips a bit, cuts the stream, or goes silent."""
+"""A proxy in front of a real gateway that spoils CAR streams: flips a bit, cuts the stream, goes silent, or adds a block."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,12 +9,14 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import web
 
+FOREIGN = bytes((69, 0x01, 0x55, 0x13, 64)) + hashlib.sha512(b"x").digest() + b"x"  # a section of a CAR
+
 
 @dataclass
 class Fault:
     """What happens at byte `at` of a CAR; blocks (`format=raw`) pass."""
 
-    kind: str  # "flip", "cut" or "silence"
+    kind: str  # "flip", "cut" or "silence"; "foreign": a block by sha2-512 behind the header, wherever `at` is
     at: int
     requests: int = 0
 
@@ -31,8 +34,11 @@ async def faulty_gateway(upstream: str, fault: Fault) -> AsyncIterator[str]:
                 return response
             fault.requests += 1
             done = 0
+            if fault.kind == "foreign":
+                header = await answer.content.readexactly(1)
+                await response.write(header + await answer.content.readexactly(header[0]) + FOREIGN)
             async for chunk in answer.content.iter_chunked(65536):
-                if done <= fault.at < done + len(chunk):
+                if fault.kind != "foreign" and done <= fault.at < done + len(chunk):
                     place = fault.at - done
                     if fault.kind == "flip":
                         chunk = chunk[:place] + bytes([chunk[place] ^ 1]) + chunk[place + 1 :]

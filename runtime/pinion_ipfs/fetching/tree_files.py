@@ -4,8 +4,8 @@ import asyncio
 import errno
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -143,11 +143,13 @@ class _Writing:
         walk = DagWalk(root, Limits(max_bytes=self._file.size))
         # Both are async generators: aclosing ends the request when the walk refuses what it reads.
         async with aclosing(cast(Any, self._backend.dag_export(root))) as chunks, aclosing(read_car(chunks)) as reader:
-            chosen_root(await reader.roots(), root)
+            with self._told_by_backend():
+                chosen_root(await reader.roots(), root)
             blocks = WalkedBlocks(reader, repeats=self._backend.block_get)
             while wanted := walk.wanted:
                 try:
-                    block = await blocks.next(wanted, self._file.path)
+                    with self._told_by_backend():
+                        block = await blocks.next(wanted, self._file.path)
                 except BlockMismatch as error:
                     error.source = error.source or self._backend.name
                     error.path, error.block = self._file.path, walk.place[1]
@@ -164,7 +166,16 @@ class _Writing:
                     self._nodes[wanted] = block
                     self._nodes_bytes += len(block)
                     check_nodes(self._nodes_bytes)
-            await blocks.finish()
+            with self._told_by_backend():
+                await blocks.finish()
+
+    @contextmanager
+    def _told_by_backend(self) -> Iterator[None]:
+        """Tell what a stream has and we don't read from what the DAG itself has: another backend may do better."""
+        try:
+            yield
+        except UnsupportedDag as error:
+            raise MalformedCar(f"{self._backend.name}: {error}") from error
 
     def _open(self) -> None:
         make_folders(self._partial.parent)

@@ -152,7 +152,7 @@ async def test_a_folder_of_a_tree_is_a_tree_of_its_own(kubo: Kubo, tmp_path: Pat
         assert raised.value.retryable
 
 
-@pytest.mark.parametrize("kind", ["flip", "cut"])
+@pytest.mark.parametrize("kind", ["flip", "cut", "foreign"])
 async def test_a_backend_that_gives_wrong_bytes_is_left_and_the_next_one_goes_on(kind: str, kubo: Kubo, tmp_path: Path) -> None:
     request = TreeRequest(Cid.parse(kubo.add(make_tree(tmp_path / "model"), "--pin=false")))
     async with faulty_gateway(kubo.gateway_url, Fault(kind, 2 * MIB)) as url:
