@@ -99,6 +99,9 @@ PATH_RULES = rules(
 )
 
 
+MAX_PATH = 900  # characters: `ipfs://CID/path` is told in the status, where a text has 1024 at most
+
+
 class IpfsSource(ApiModel):
     """A directory that its CID names, whoever made it. No hub is asked: IpfsBackends and other pods deliver it.
 
@@ -108,7 +111,7 @@ class IpfsSource(ApiModel):
 
     cid: Annotated[str, Field(max_length=128, json_schema_extra=ROOT_RULES)]
     """The CID of the directory, v1 in base32 or v0. Other bytes are never served."""
-    path: Annotated[str, Field(max_length=1024, json_schema_extra=PATH_RULES)] = ""
+    path: Annotated[str, Field(max_length=MAX_PATH, json_schema_extra=PATH_RULES)] = ""
     """A folder below it that holds the model. Empty: the directory itself."""
 
 

@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from pinion_contract.config import IpfsSource, RuntimeConfig
 from pinion_contract.status import Failure, FailureReason, Phase
 from pinion_ipfs.content.cid import Cid
 from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
-from tests.support.model_world import CID, OTHER_CID, World
+from pinion_operator.api.source import MAX_PATH, IpfsSource as SpecSource
+from tests.support.model_world import CID, MANIFEST_CID, OTHER_CID, World
 
 V0 = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"
 V1 = str(Cid.parse(V0))
@@ -117,3 +119,38 @@ def test_no_hub_token_is_mounted() -> None:
     world = named().backend("ipfs")
     world.settle()
     assert "hub-token" not in str(world.deployment)
+
+
+def test_the_root_is_known_from_the_start_and_nobody_teaches_another() -> None:
+    world = named().backend("ipfs")
+    world.known_cids = {CID: OTHER_CID}
+    world.settle()
+    assert (world.live.cid, world.live.manifest_cid) == (CID, "")
+    world.pod("pod-0", status=world.says(model={"cid": OTHER_CID, "manifest_cid": OTHER_CID})).settle()
+    assert (world.live.cid, world.live.manifest_cid) == (CID, "")
+    world.no_pods().pod("pod-0", status=world.says()).settle()
+    assert (world.live.cid, world.live.manifest_cid) == (CID, MANIFEST_CID)
+
+
+def test_a_folder_is_known_from_its_own_pods_alone() -> None:
+    world = named(path="models/one").backend("ipfs")
+    world.known_cids = {f"{CID}/models/one": OTHER_CID}
+    world.settle()
+    assert world.live.cid == ""
+    world.pod("pod-0", status=world.says(model={"cid": OTHER_CID})).settle()
+    assert world.live.cid == OTHER_CID
+
+
+def test_the_longest_path_has_a_status() -> None:
+    path = "a" * MAX_PATH
+    world = served(named(V0, path).backend("ipfs"))
+    assert told(world).source == f"ipfs://{V1}/{path}"
+    assert said(world)["Ready"] == "True/Serving"
+    with pytest.raises(ValidationError, match="at most 900 characters"):
+        SpecSource(cid=CID, path=path + "a")
+
+
+def test_where_no_backend_is_ready_no_hub_is_said_to_serve() -> None:
+    world = served(named().backend("ipfs"))
+    world.backend_is("ipfs", ready=False).settle()
+    assert message(world, "BackendDegraded") == "none of ipfs is Ready: other pods and the pods' own stores serve"

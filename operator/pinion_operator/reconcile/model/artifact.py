@@ -1,4 +1,7 @@
-"""The CID of a revision: learned once from the pod that computed it, then remembered in the status and the live ConfigMap."""
+"""The CID of a revision: learned once from the pod that computed it, then remembered in the status and the live ConfigMap.
+
+Of a tree that its CID names it is in the spec, and nobody teaches another; of a folder below that its own pods tell it.
+"""
 
 import re
 from dataclasses import dataclass
@@ -93,6 +96,8 @@ def _same_bytes(seen: Observed, scope: Scope, revision: Revision) -> tuple[str, 
             cid, manifest_cid, _ = _remembered(seen, scope.model, other)
             if cid:  # a manifest names repository and commit beside the files
                 return cid, manifest_cid if other.source.commit == revision.source.commit else ""
+    if _is_tree(revision):  # no hub has told of its files: another object's status is no more than somebody's word
+        return "", ""
     return seen.known_cids.get(revision.source.source_digest, ""), ""
 
 
@@ -101,6 +106,18 @@ def _tells_manifest(claim: PodStatus, cid: str) -> bool:
 
 
 def _remembered(seen: Observed, model: ModelDeployment, revision: Revision) -> tuple[str, str, bool]:
+    found, root = _written(seen, model, revision), revision.source.source_digest
+    if _is_tree(revision) and "/" not in root and found[0] != root:
+        return root, "", False
+    return found
+
+
+def _is_tree(revision: Revision) -> bool:
+    """Return whether its digest is the address of a tree: the CID of a root, and a path below it where one is named."""
+    return not revision.source.commit and is_cid(revision.source.source_digest.partition("/")[0])
+
+
+def _written(seen: Observed, model: ModelDeployment, revision: Revision) -> tuple[str, str, bool]:
     for known in model.status.revisions:
         if known.name == revision.name and known.cid:
             return known.cid, known.manifest_cid, known.pinned

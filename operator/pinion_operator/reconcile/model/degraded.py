@@ -41,7 +41,10 @@ def build_backend_degraded(state: RevisionState) -> Condition | None:
     ready, unasked = backends_ready(state.seen, revision), backends_unasked(state.seen, revision)
     usable = next((name for name in revision.backends if name in (*ready, *unasked)), None)
     if usable is None:
-        message = f"none of {', '.join(revision.backends)} is Ready: the hub, other pods and the pods' own stores serve"
+        others = "other pods and the pods' own stores serve"
+        if revision.source.commit:  # a tree that its CID names has no hub
+            others = f"the hub, {others}"
+        message = f"none of {', '.join(revision.backends)} is Ready: {others}"
         return condition(type_, True, Reason.NO_BACKEND_AVAILABLE, message, generation=generation)
     if usable != preferred:
         message = f"{preferred} is not Ready: {f'pods turn to {usable}' if usable in unasked else f'{usable} serves'}"
