@@ -91,6 +91,8 @@ class _Work:
             candidates = [*self._revisions(pins), *(self._files(pins) if alone else ())]
             if not alone and self._inventory.blocks:
                 kept.append(Kept("single blocks", "somebody writes or pins some of them"))
+            elif pins.unreadable and self._inventory.blocks:
+                kept.append(Kept("single blocks", f"{pins.unreadable} is pinned and can't be read: they may be below it"))
             for candidate in sorted(candidates, key=lambda each: each.used) if used > high else ():
                 if used - freed <= low:
                     break
@@ -111,7 +113,8 @@ class _Work:
                 yield _Candidate(revision.name, self._inventory.used(revision), partial(self._take, revision))
 
     def _files(self, pins: Pins) -> Iterator[_Candidate]:
-        for path in (*self._inventory.blocks, *self._inventory.taken_out):
+        blocks = () if pins.unreadable else self._inventory.blocks
+        for path in (*blocks, *self._inventory.taken_out):
             if path.name not in pins.blocks:
                 yield _Candidate(path.name, last_used(path), partial(self._unlink, [path]))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..content.cid import DAG_PB, RAW, Cid
 from ..content.dag_pb import decode_node
 from ..content.unixfs import layout_tree
-from ..errors import ContentError, InvalidRepository
+from ..errors import ContentError, InvalidRepository, UnsupportedDag
 from ..hub.identity import Commit
 from ..hub.manifest import Manifest, blocks_of
 from .index import StoreIndex
@@ -105,11 +105,13 @@ class Pins:
     def __init__(self, store: Store, inventory: Inventory) -> None:
         folder = store.side / "cid-pins"
         self.cids: set[Cid] = set()
+        self.unreadable: Cid | None = None  # what is pinned by its CID, and below which nobody can tell what lies
         self._held: set[tuple[str, str]] = set()
         for path in _files(folder, "b*"):
             with suppress(ContentError, ValueError):
                 if is_believed(path):
                     self.cids.add(Cid.parse(path.name))
+        single = set(self.cids)
         for record in store.pins.all():
             self.cids |= {record.cid, record.manifest_cid}
             self._held.add((record.repo.folder, str(record.commit)))
@@ -121,8 +123,11 @@ class Pins:
         index = StoreIndex(store)
         index.refresh()
         whole = {cid for revision in inventory.revisions for cid in revision.cids}
-        self.blocks = frozenset(str(cid) for cid in self._below(index, self.cids))
-        self._parts = frozenset(self._below(index, self.cids - whole))
+        below, unreadable = self._below(index, self.cids)
+        self.blocks = frozenset(map(str, below))
+        self._parts = self._below(index, self.cids - whole)[0]
+        if unreadable:  # what owners hold besides is a revision, which stays as such
+            self.unreadable = min(self._below(index, single)[1], key=str, default=None)
 
     def reason(self, revision: Revision) -> str:
         """Return why a revision is pinned, '' when it is not."""
@@ -132,19 +137,30 @@ class Pins:
             return "something in it is pinned"
         return ""
 
-    def _below(self, index: StoreIndex, roots: set[Cid]) -> Iterator[Cid]:
+    def _below(self, index: StoreIndex, roots: set[Cid]) -> tuple[frozenset[Cid], frozenset[Cid]]:
+        """Return the CIDs of DAGs, and those of their nodes that can't be read."""
         seen: set[Cid] = set()
+        unreadable: set[Cid] = set()
         wanted = list(roots)
         while wanted:
             cid = wanted.pop()
             if cid in seen:
                 continue
             seen.add(cid)
-            yield cid
             if cid.codec == DAG_PB:
-                with suppress(OSError, ContentError):
-                    block = index.block(cid) or (self._store.side / "blocks" / str(cid)).read_bytes()
-                    wanted.extend(link.cid for link in decode_node(block).links)
+                try:
+                    wanted.extend(link.cid for link in decode_node(self._node(index, cid)).links)
+                except (OSError, ContentError):
+                    unreadable.add(cid)
+        return frozenset(seen), frozenset(unreadable)
+
+    def _node(self, index: StoreIndex, cid: Cid) -> bytes:
+        block = cid.inline if cid.inline is not None else index.block(cid)
+        if block is None:
+            block = (self._store.side / "blocks" / str(cid)).read_bytes()
+        if cid.of_other(block) != cid:
+            raise UnsupportedDag(f"{cid}: other bytes")
+        return block
 
     def _cids_in(self, revision: Revision) -> Iterator[Cid]:
         for manifest in revision.manifests.values():
