@@ -5,7 +5,7 @@ import errno
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -87,14 +87,26 @@ class HfCache:
         """Keep one block; a manifest is kept as such."""
         if len(data) > _MAX_BLOCK:
             raise ContentError(f"{self.name}: {len(data)} bytes are more than one block of {_MAX_BLOCK}")
+        self._check_writable()
         cid = Cid.of_block(codec, data)
-        if codec == RAW and (manifest := _manifest(data)):
-            await self._write(lambda: self._store.put_manifest(manifest))
-            return cid
-        await self._write(lambda: write_atomically(self._block(cid), data))
-        if codec == DAG_PB:
-            await self._write(lambda: self._assemble(cid))
+        async with in_use(self._store.uses.of_blocks()):
+            if codec == RAW and (manifest := _manifest(data)):
+                await self._write(lambda: self._store.put_manifest(manifest))
+                return cid
+            await self._write(lambda: write_atomically(self._block(cid), data))
+            if codec == DAG_PB:
+                await self._write(lambda: self._assemble(cid))
         return cid
+
+    @asynccontextmanager
+    async def keeping(self, manifest: bytes) -> AsyncIterator[None]:
+        """Keep collections away from single blocks and a manifest's repository: what is put meanwhile can be pinned."""
+        found = _manifest(manifest)
+        async with AsyncExitStack() as uses:
+            await uses.enter_async_context(in_use(self._store.uses.of_blocks()))
+            if found:
+                await uses.enter_async_context(in_use(self._store.uses.of_repository(found.repo.folder)))
+            yield
 
     async def block_get(self, cid: Cid) -> bytes:
         """Return one verified block."""

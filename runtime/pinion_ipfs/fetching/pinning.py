@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Set
+from typing import Protocol, runtime_checkable
 
 from ..backends.base import Attempt, Backend, Capability, CarSource, Receipt
 from ..content.car import car_size, car_stream
@@ -15,6 +16,14 @@ from ..routing.router import Router
 from .request import BackendPin, OpenSnapshot
 
 Bring = Callable[[Backend], Awaitable[int]]  # brings a DAG into a backend, and returns the bytes that were sent
+
+
+@runtime_checkable
+class _Keeping(Protocol):
+    """A backend that can keep collections of garbage away while something is brought and pinned; a Kubo can't."""
+
+    def keeping(self, manifest: bytes) -> contextlib.AbstractAsyncContextManager[None]:
+        """Hold what is there, and what comes, with the repository of the manifest."""
 
 
 def bring_car(snapshot: OpenSnapshot, tree: TreeLayout) -> Bring:
@@ -69,13 +78,14 @@ async def pin_in(
     try:
         pinned = {root, manifest_cid} <= await backend.pin_ls()
         if not pinned or not await _whole(backend, manifest_cid) or not await _whole(backend, root):
-            for cid, block in blocks_of(manifest).items():  # first: it tells a cache where the files belong
-                await backend.block_put(block, codec=cid.codec)
-            if not await _whole(backend, root):
-                imported = await bring(backend)
-                await backend.stat(root)  # the answer to an import tells nothing: only a walk of what is there does
-            await backend.pin(root)
-            await backend.pin(manifest_cid)
+            async with backend.keeping(manifest) if isinstance(backend, _Keeping) else contextlib.nullcontext():
+                for cid, block in blocks_of(manifest).items():  # first: it tells a cache where the files belong
+                    await backend.block_put(block, codec=cid.codec)
+                if not await _whole(backend, root):
+                    imported = await bring(backend)
+                    await backend.stat(root)  # the answer to an import tells nothing: only a walk of what is there does
+                await backend.pin(root)
+                await backend.pin(manifest_cid)
     except ContentError as error:
         seconds = time.monotonic() - started
         attempt = Attempt(backend.name, str(error), type(error).__name__, seconds)

@@ -1,17 +1,27 @@
 """Single blocks of a store: what a collection leaves below a pin."""
 
+import asyncio
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pinion_ipfs.backends.base import Backend, CarSource
 from pinion_ipfs.backends.hf_cache import HfCache
-from pinion_ipfs.content.cid import DAG_PB, Cid
+from pinion_ipfs.content.car import car_size, car_stream
+from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.content.dag_pb import Link, encode_node
+from pinion_ipfs.content.unixfs import layout_files, layout_tree
 from pinion_ipfs.content.unixfs_pb import encode_file_data
+from pinion_ipfs.fetching.pinning import pin_in
+from pinion_ipfs.hub.identity import Commit, RepoId
+from pinion_ipfs.hub.manifest import Manifest, ManifestFile
+from pinion_ipfs.net.streams import in_thread
 from pinion_ipfs.store import Store
 from pinion_ipfs.store.collection import Collection, collect
 from pinion_ipfs.store.files import write_atomically
+from tests.support.hub_files import make_hub_file
 
 DIRECTORY = b"\x08\x01"
 LEAF = b"a leaf"
@@ -67,3 +77,56 @@ async def test_below_a_pinned_node_that_cannot_be_read_may_be_any_block(store: S
     write_atomically(store.side / "blocks" / str(root), encode_node([Link(leaf, "leaf", len(LEAF))], DIRECTORY))
     await cache.unpin(root)
     assert set(now(store).removed) == {str(root), str(leaf)}
+
+
+async def test_a_block_waits_for_a_collection_under_way(store: Store) -> None:
+    cache = HfCache("cache", store)
+    with store.uses.alone_with_blocks() as alone:
+        assert alone
+        putting = asyncio.create_task(cache.block_put(LEAF, codec=RAW))
+        assert await asyncio.wait([putting], timeout=0.2) == (set(), {putting})
+    assert await cache.block_get(await putting) == LEAF
+
+
+async def test_what_is_brought_block_by_block_stays_until_it_is_pinned(store: Store) -> None:
+    cache = HfCache("cache", store)
+    leaf = Cid.of_block(RAW, LEAF)
+    node = encode_node([Link(leaf, "leaf", len(LEAF))], DIRECTORY)
+    manifest = manifest_of(Cid.of_block(DAG_PB, node), {})
+
+    async def bring(backend: Backend) -> int:
+        await backend.block_put(LEAF, codec=RAW)
+        assert now(store).removed == ()
+        await backend.block_put(node, codec=DAG_PB)
+        assert now(store).removed == ()
+        return len(LEAF + node)
+
+    pin = await pin_in(cache, Cid.of_block(DAG_PB, node), bring, manifest.cid, manifest.encode(), lambda receipt: None)
+    assert (pin.pinned, pin.error) == (True, "")
+    assert now(store).removed == ()
+    assert (await cache.stat(leaf)).blocks == 1
+
+
+async def test_a_snapshot_stays_from_its_import_until_it_is_pinned(store: Store, tmp_path: Path) -> None:
+    cache = HfCache("cache", store)
+    (tmp_path / "leaf").write_bytes(LEAF)
+    layout = layout_files([tmp_path / "leaf"])[0]
+    tree = layout_tree({"leaf": layout})
+    car = CarSource(tree, car_size(tree), lambda: in_thread(lambda: car_stream(tree, lambda _: (tmp_path / "leaf").open("rb"))))
+    manifest = manifest_of(tree.root, {"leaf": LEAF})
+
+    async def bring(backend: Backend) -> int:
+        done = await backend.dag_import(car)
+        assert now(store).removed == ()
+        return done
+
+    pin = await pin_in(cache, tree.root, bring, manifest.cid, manifest.encode(), lambda receipt: None)
+    assert (pin.pinned, pin.error) == (True, "")
+
+
+def manifest_of(root: Cid, files: dict[str, bytes]) -> Manifest:
+    entries = tuple(
+        ManifestFile(make_hub_file(path, data, lfs=True), hashlib.sha256(data).hexdigest(), Cid.of_block(RAW, data))
+        for path, data in files.items()
+    )
+    return Manifest(RepoId.parse("org/one"), Commit.parse("a" * 40), root, entries)
