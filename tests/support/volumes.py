@@ -41,6 +41,16 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def bound(folder: Path, place: Path) -> Iterator[None]:
+    """Mount a folder at a second place."""
+    subprocess.run(["mount", "--bind", folder, place], check=True, timeout=30)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", place], check=True, timeout=30)
+
+
+@contextmanager
 def small_volume(folder: Path, size: str) -> Iterator[Path]:
     """Mount a volume of `size` bytes (`8m`) at `folder`."""
     folder.mkdir(exist_ok=True)

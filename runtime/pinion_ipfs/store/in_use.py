@@ -19,8 +19,8 @@ _BLOCKS, _PINS = "blocks.lock", "pins.lock"
 class Uses:
     """The locks of a store, in a folder beside its cache. Blocking.
 
-    Whoever fetches or pins holds one in common; a collection takes what nobody holds. Where a filesystem has no locks, or the
-    folder can't be written, users go on without, and nothing is collected.
+    Whoever fetches or pins holds one in common; a collection takes what nobody holds. Where a filesystem has no locks, users go
+    on without, and nothing is collected. Who can only read holds a lock that is there already, else none.
     """
 
     def __init__(self, folder: Path, *, wait_seconds: float = _WAIT_SECONDS) -> None:
@@ -72,9 +72,8 @@ class Uses:
     @contextmanager
     def _held(self, name: str) -> Iterator[None]:
         try:
-            make_folders(self._folder)
-            descriptor = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
-        except OSError:  # a volume that can't be written, from which nothing is collected either
+            descriptor = self._open_shared(self._folder / name)
+        except OSError:  # no such lock yet, and none can be made: a collection elsewhere can't be told of this use
             yield
             return
         try:
@@ -85,6 +84,13 @@ class Uses:
             with suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked may have the descriptor too
             os.close(descriptor)
+
+    def _open_shared(self, lock: Path) -> int:
+        try:
+            make_folders(self._folder)
+            return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
+        except OSError:  # can't be written here; others may collect on the same volume
+            return os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[bool]:

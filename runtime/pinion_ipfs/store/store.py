@@ -419,7 +419,7 @@ class Store:
     # Pins
 
     def pin(self, record: PinRecord) -> None:
-        """Write an owner's pin, and a ref that keeps `hf cache prune` away; from a read-only volume nothing is ever deleted."""
+        """Write an owner's pin, and a ref that keeps `hf cache prune` away; who can't write to the volume can't pin."""
         if not self.writable:
             return
         self.secure(self.side / "pins")

@@ -23,6 +23,7 @@ from pinion_ipfs.store.blobs import hash_blob
 from pinion_ipfs.store.collection import Collection, collect
 from pinion_ipfs.store.files import write_atomically
 from tests.support.hub_files import make_hub_file
+from tests.support.volumes import as_user, bound, read_only
 
 A, B = Commit.parse("a" * 40), Commit.parse("b" * 40)
 SHARED = b"the same in each"
@@ -270,11 +271,58 @@ def test_files_that_were_taken_out_go_too(store: Store) -> None:
     assert not size(store.side / "quarantine")
 
 
-def test_limits_that_are_none_and_a_store_that_cannot_be_written(store: Store, tmp_path: Path) -> None:
+def test_limits_that_are_none(store: Store) -> None:
     with pytest.raises(ValueError, match="0 <= low <= high"):
         collect(store, high=1, low=2)
-    (tmp_path / "file").touch()
-    if os.geteuid():
-        (tmp_path / "hf").chmod(0o500)
-        with pytest.raises(StoreInaccessible):
-            collect(store)
+
+
+def test_a_user_who_cannot_write_collects_nothing(shared_folder: Path) -> None:
+    store = Store(shared_folder / "hf")
+    put(store_of(shared_folder), "org/one", A, age=1000)
+    with as_user(65532), pytest.raises(StoreInaccessible, match="can't be written by this user: nothing is collected"):
+        now(store)
+    assert names(store) == {"org/one@a"}
+
+
+@contextmanager
+def read_only_view(folder: Path) -> Iterator[Path]:
+    """Yield the same folder, mounted read-only elsewhere."""
+    view = folder.with_name("view")
+    view.mkdir()
+    with bound(folder, view), read_only(view):
+        yield view
+
+
+@contextmanager
+def other_users_view(folder: Path) -> Iterator[Path]:
+    with as_user(65532):
+        yield folder
+
+
+@pytest.mark.parametrize("view", [read_only_view, other_users_view])
+def test_who_can_only_read_keeps_collections_away_too(
+    shared_folder: Path, view: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    store = store_of(shared_folder)
+    manifest = put(store, "org/one", A)
+    put(store, "org/two", A)
+    with store.uses.of_repository(manifest.repo.folder), store.uses.of_blocks():
+        pass  # as who fetches it does
+    write_atomically(store.side / "blocks" / str(Cid.of_block(RAW, b"block")), b"block")
+    with view(store.hf_home) as place:
+        reader = Store(place)
+        assert not reader.writable
+        with reader.uses.of_repository(manifest.repo.folder), reader.uses.of_blocks(), as_user(0):
+            done = now(store)
+    assert done.removed == (f"org/two@{A}",)
+    assert [(each.name, each.reason) for each in done.kept] == [
+        ("single blocks", "somebody writes or pins some of them"),
+        (f"org/one@{A}", "a process fetches or pins something of its repository"),
+    ]
+    assert len(now(store).removed) == 2
+
+
+def store_of(folder: Path) -> Store:
+    store = Store(folder / "hf")
+    store.prepare()
+    return store
