@@ -143,9 +143,9 @@ class _Work:
         # Links first, for none may lead to nothing; the manifest last, for what is left of a killed collection is found by it.
         links.sort(key=lambda link: link.name != "config.json")
         sidecars = [inventory.sidecar(blob) for blob in blobs]
-        manifests = [inventory.manifest_file(cid) for cid in revision.manifests]
+        records = inventory.records(revision)
         if self._dry_run:
-            return self._unlink([*links, *blobs, *sidecars, *manifests])
+            return self._unlink([*links, *blobs, *sidecars, *records])
         snapshot = inventory.snapshot(revision)
         freed = self._unlink(links)
         _prune({parent for link in links for parent in link.parents if parent.is_relative_to(snapshot)})
@@ -156,7 +156,7 @@ class _Work:
         others = {blob for blob, users in still.users.items() if users - {(revision.folder, revision.commit)}}
         freed += self._unlink([blob for blob in blobs if blob not in others])
         freed += self._unlink([inventory.sidecar(blob) for blob in blobs if blob not in others])
-        freed += self._unlink(manifests)
+        freed += self._unlink(records)
         repository = self._store.cache_dir / revision.folder
         if not any(path for path in repository.rglob("*") if path.is_symlink() or not path.is_dir()):
             _prune({repository, *repository.rglob("*")})

@@ -12,6 +12,7 @@ from ..content.unixfs import layout_tree
 from ..errors import ContentError, InvalidRepository, UnsupportedDag
 from ..hub.identity import Commit
 from ..hub.manifest import Manifest, blocks_of
+from .foreign import foreign_paths, marker
 from .index import StoreIndex
 from .ownership import is_believed
 from .store import REF_NAMESPACE, Store
@@ -26,6 +27,9 @@ class Revision:
     manifests: dict[Cid, Manifest] = field(default_factory=dict)
     paths: frozenset[str] = frozenset()
     etags: frozenset[str] = frozenset()
+    foreign: frozenset[str] = (
+        frozenset()
+    )  # of one of ours: blobs of files that were there before, which only a sidecar of ours has
 
     @property
     def name(self) -> str:
@@ -43,13 +47,14 @@ class Inventory:
 
     def __init__(self, store: Store, *, of_others: bool) -> None:
         self._store = store
-        self.revisions = _ours(store)
-        foreign = _of_others(store, {(each.folder, each.commit) for each in self.revisions})
+        ours = _ours(store, of_others)
+        self.revisions = [each for each in ours if each.paths or not each.foreign]
+        foreign = _of_others(store, {(each.folder, each.commit) for each in ours})
         self.users: dict[Path, set[tuple[str, str]]] = {}  # of each blob the revisions that need it
         for revision in (*self.revisions, *foreign):
             for blob in self.blobs(revision):
                 self.users.setdefault(blob, set()).add((revision.folder, revision.commit))
-        for revision in self.revisions:  # another program may have put more into a snapshot of ours
+        for revision in ours:  # another program may have put more into a snapshot of ours
             for blob in _linked(self.snapshot(revision)):
                 self.users.setdefault(blob, set()).add((revision.folder, revision.commit))
         self.revisions += foreign if of_others else []
@@ -72,6 +77,14 @@ class Inventory:
         """Return where a manifest is."""
         return self._store.side / "manifests" / f"{cid}.json"
 
+    def records(self, revision: Revision) -> list[Path]:
+        """Return what tells of a revision besides its blobs' own sidecars: it goes last."""
+        theirs = [self._store.cache_dir / revision.folder / "blobs" / etag for etag in sorted(revision.foreign)]
+        mine = {(revision.folder, revision.commit)}
+        sidecars = [self.sidecar(blob) for blob in theirs if self.users.get(blob, mine) <= mine]
+        noted = [marker(self._store.side, revision.folder, revision.commit)] if revision.manifests else []
+        return [*sidecars, *noted, *(self.manifest_file(cid) for cid in revision.manifests)]
+
     def used(self, revision: Revision) -> float:
         """Return when a revision was last used, in seconds since the epoch: by its own files, else by those it shares."""
         blobs = self.blobs(revision)
@@ -87,7 +100,7 @@ class Inventory:
         """Return the bytes that all of it takes, each file counted once."""
         files = {*self.blocks, *self.taken_out}
         for revision in self.revisions:
-            files.update(self.manifest_file(cid) for cid in revision.manifests)
+            files.update(self.records(revision))
             for blob in self.blobs(revision):
                 files |= {blob, self.sidecar(blob)}
             files.update(self.snapshot(revision) / path for path in revision.paths)
@@ -183,7 +196,8 @@ def last_used(path: Path, *, read: bool = False) -> float:
     return max(info.st_mtime, info.st_atime) if read else info.st_mtime
 
 
-def _ours(store: Store) -> list[Revision]:
+def _ours(store: Store, of_others: bool) -> list[Revision]:
+    """Return what came here by us; of files that were there before only `of_others` has their paths and blobs."""
     found: dict[tuple[str, str], dict[Cid, Manifest]] = {}
     for cid, manifest in store.manifests():
         if not (store.side / "manifests" / f"{cid}.json").is_file():
@@ -191,9 +205,11 @@ def _ours(store: Store) -> list[Revision]:
         found.setdefault((manifest.repo.folder, str(manifest.commit)), {})[cid] = manifest
     revisions = []
     for (folder, commit), manifests in sorted(found.items()):
+        theirs = frozenset() if of_others else foreign_paths(marker(store.side, folder, commit))
         files = [file.hub for manifest in manifests.values() for file in manifest.files]
-        paths, etags = frozenset(file.path for file in files), frozenset(file.etag for file in files)
-        revisions.append(Revision(folder, commit, manifests, paths, etags))
+        foreign = frozenset(file.etag for file in files if file.path in theirs)
+        paths, etags = frozenset(file.path for file in files) - theirs, frozenset(file.etag for file in files) - foreign
+        revisions.append(Revision(folder, commit, manifests, paths, etags, foreign))
     return revisions
 
 

@@ -23,6 +23,7 @@ from ..hub.manifest import Manifest, cid_of
 from ..hub.trees import tree_root
 from .blobs import BlobRecord, hash_blob
 from .files import make_folders, move, partial_name, read_record, sweeping, write_atomically
+from .foreign import marker, note_foreign
 from .in_use import Uses
 from .ownership import is_believed, is_guarded, secure
 from .pins import PinRecord, PinRecords, quote_owner
@@ -384,9 +385,11 @@ class Store:
     # Manifests
 
     def put_manifest(self, manifest: Manifest, *, lasting: bool = True) -> Cid:
-        """Keep a manifest under its CID, on disk or for this process alone, and return the CID."""
+        """Keep a manifest under its CID, on disk or for this process alone, and return the CID; note what others had there."""
         data = manifest.encode()
         cid = cid_of(data)
+        if lasting and self.writable:
+            self._note_foreign(manifest)
         self._keep(self._manifest_path(cid), data, lasting=lasting)
         return cid
 
@@ -412,6 +415,14 @@ class Store:
                 continue  # not of ours, or of a program that came after us
             if manifest:
                 yield cid, manifest
+
+    def _note_foreign(self, manifest: Manifest) -> None:
+        snapshot = self.snapshot_path(manifest.repo, manifest.commit)
+        noted = marker(self.side, manifest.repo.folder, snapshot.name)
+        if snapshot.is_dir() or noted.exists():
+            self.secure(noted.parent)
+            mine = (each for _, each in self.manifests() if (each.repo, each.commit) == (manifest.repo, manifest.commit))
+            note_foreign(noted, snapshot, {file.hub.path for each in mine for file in each.files})
 
     def _manifest_path(self, cid: Cid) -> Path:
         return self.side / "manifests" / f"{cid}.json"
