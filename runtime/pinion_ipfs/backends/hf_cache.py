@@ -12,9 +12,10 @@ from typing import TypeVar
 
 from ..content.car import section_bytes
 from ..content.car_header import encode_header
-from ..content.car_reader import read_car
+from ..content.car_reader import MAX_BLOCK, read_car
 from ..content.cid import DAG_PB, RAW, Cid
 from ..content.dag_pb import decode_node
+from ..content.leaves import CHUNK
 from ..content.reading import read_file
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, StorageFilled, UnsupportedDag
 from ..hub.manifest import MAX_BYTES, Manifest, blocks_of, cid_of
@@ -30,7 +31,6 @@ from .base import Capability, CarSource, DagStat, Health
 from .collecting import MAX_NAMED, Collected, GcOrder
 
 _PROBE = b"pinion probe\n"
-_MAX_BLOCK = 1024 * 1024
 _MANIFEST = b'{"commit":'
 _READING = frozenset({Capability.READ, Capability.EXPORT})
 _WRITING = _READING | {Capability.ADD, Capability.WRITE, Capability.PIN, Capability.GC}
@@ -77,16 +77,16 @@ class HfCache:
         return Health(self.name, not reason, time.monotonic() - started, checks, reason)
 
     async def add_bytes(self, data: bytes, *, pin: bool = True) -> Cid:
-        """Keep a file of one block; larger content is imported."""
+        """Keep a file of one leaf at most (1 MiB); larger content is imported, so that its layout is ours."""
+        self._check_size(data, CHUNK)
         cid = await self.block_put(data, codec=RAW)
         if pin:
             await self.pin(cid)
         return cid
 
     async def block_put(self, data: bytes, *, codec: int) -> Cid:
-        """Keep one block; a manifest is kept as such."""
-        if len(data) > _MAX_BLOCK:
-            raise ContentError(f"{self.name}: {len(data)} bytes are more than one block of {_MAX_BLOCK}")
+        """Keep one block of 2 MiB at most; a manifest is kept as such."""
+        self._check_size(data, MAX_BLOCK)
         self._check_writable()
         cid = Cid.of_block(codec, data)
         async with in_use(self._store.uses.of_blocks()):
@@ -267,8 +267,12 @@ class HfCache:
         except OSError as error:
             if error.errno in _FULL:
                 free = await asyncio.to_thread(self._store.free_bytes)
-                raise StorageFilled(self.name, needed_bytes=_MAX_BLOCK, available_bytes=free) from error
+                raise StorageFilled(self.name, needed_bytes=MAX_BLOCK, available_bytes=free) from error
             raise BackendUnavailable(f"{self.name}: {error.strerror}: {error.filename}") from error
+
+    def _check_size(self, data: bytes, most: int) -> None:
+        if len(data) > most:
+            raise ContentError(f"{self.name}: {len(data)} bytes are more than one block of {most}")
 
     def _check_writable(self) -> None:
         if not self._writable:
@@ -294,7 +298,7 @@ class HfCache:
             links = decode_node(block(root)).links
         except UnsupportedDag:
             return
-        if not 1 < len(links) <= MAX_BYTES // _MAX_BLOCK or not all(link.cid.codec == RAW for link in links):
+        if not 1 < len(links) <= MAX_BYTES // CHUNK or not all(link.cid.codec == RAW for link in links):
             return
         try:
             if not block(links[0].cid).startswith(_MANIFEST):

@@ -1,4 +1,4 @@
-"""Single blocks of a store: what a collection leaves below a pin."""
+"""Single blocks of a store: how large they may be, and what a collection leaves below a pin."""
 
 import asyncio
 import hashlib
@@ -10,10 +10,12 @@ import pytest
 from pinion_ipfs.backends.base import Backend, CarSource
 from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.content.car import car_size, car_stream
+from pinion_ipfs.content.car_reader import MAX_BLOCK
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.content.dag_pb import Link, encode_node
 from pinion_ipfs.content.unixfs import layout_files, layout_tree
 from pinion_ipfs.content.unixfs_pb import encode_file_data
+from pinion_ipfs.errors import ContentError
 from pinion_ipfs.fetching.pinning import pin_in
 from pinion_ipfs.hub.identity import Commit, RepoId
 from pinion_ipfs.hub.manifest import Manifest, ManifestFile
@@ -25,6 +27,7 @@ from tests.support.hub_files import make_hub_file
 
 DIRECTORY = b"\x08\x01"
 LEAF = b"a leaf"
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -130,3 +133,19 @@ def manifest_of(root: Cid, files: dict[str, bytes]) -> Manifest:
         for path, data in files.items()
     )
     return Manifest(RepoId.parse("org/one"), Commit.parse("a" * 40), root, entries)
+
+
+@pytest.mark.parametrize(("size", "codec"), [(MAX_BLOCK, RAW), (MAX_BLOCK, DAG_PB), (MIB + 14, DAG_PB)])
+async def test_a_block_may_be_as_large_as_those_that_nodes_exchange(store: Store, size: int, codec: int) -> None:
+    cache = HfCache("cache", store)
+    block = bytes(size)
+    assert await cache.block_get(await cache.block_put(block, codec=codec)) == block
+    with pytest.raises(ContentError, match="2097153 bytes are more than one block of 2097152"):
+        await cache.block_put(bytes(MAX_BLOCK + 1), codec=codec)
+
+
+async def test_a_file_of_more_than_a_leaf_is_no_block(store: Store) -> None:
+    cache = HfCache("cache", store)
+    assert await cache.add_bytes(bytes(MIB)) == Cid.of_block(RAW, bytes(MIB))
+    with pytest.raises(ContentError, match="1048577 bytes are more than one block of 1048576"):
+        await cache.add_bytes(bytes(MIB + 1))
