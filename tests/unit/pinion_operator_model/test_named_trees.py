@@ -9,7 +9,8 @@ from pinion_contract.config import IpfsSource, RuntimeConfig
 from pinion_contract.status import Failure, FailureReason, Phase
 from pinion_ipfs.content.cid import Cid
 from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
-from pinion_operator.api.source import MAX_PATH, IpfsSource as SpecSource
+from pinion_operator.api.source import MAX_PATH
+from pinion_operator.api.source import IpfsSource as SpecSource
 from tests.support.model_world import CID, MANIFEST_CID, OTHER_CID, World
 
 V0 = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"
