@@ -101,7 +101,7 @@ class TreeFetcher:
         quantized = quantization.in_config(await self._small(tree, quantization.CONFIG, block))
         await asyncio.to_thread(self._check_space, tree, listing)
         if tree.nodes.keys() != kept.keys() and sum(map(len, tree.nodes.values())) < MAX_NODES_BYTES:
-            await asyncio.to_thread(self._records.put_nodes, tree.nodes)
+            await asyncio.to_thread(self._records.put_nodes, tree.nodes, root=tree.cid)
         return replace(listing, source_digest=request.digest, base_model=base, quantization=quantized)
 
     def expect(self, request: TreeRequest) -> None:

@@ -88,7 +88,7 @@ class _Work:
         with self._store.uses.alone_with_blocks() as alone:
             pins = Pins(self._store, self._inventory)
             kept += [Kept(each.name, reason) for each in self._inventory.revisions if (reason := pins.reason(each))]
-            candidates = [*self._revisions(pins), *(self._files(pins) if alone else ())]
+            candidates = [*self._revisions(pins), *self._left_records(), *(self._files(pins) if alone else ())]
             if not alone and self._inventory.blocks:
                 kept.append(Kept("single blocks", "somebody writes or pins some of them"))
             elif pins.unreadable and self._inventory.blocks:
@@ -118,6 +118,16 @@ class _Work:
             if path.name not in pins.blocks:
                 yield _Candidate(path.name, last_used(path), partial(self._unlink, [path]))
 
+    def _left_records(self) -> Iterator[_Candidate]:
+        for path, folder in self._inventory.left_records.items():
+            yield _Candidate(path.name, last_used(path), partial(self._take_record, path, folder))
+
+    def _take_record(self, path: Path, folder: str) -> "int | str":
+        if not folder:
+            return self._unlink([path])
+        with self._store.uses.alone_with_repository(folder) as alone:
+            return self._unlink([path]) if alone else "a process fetches or pins something of its repository"
+
     def _take(self, revision: Revision) -> "int | str":
         """Remove a revision while nobody else uses its repository; return the bytes that this frees, or why it stays."""
         with self._store.uses.alone_with_repository(revision.folder) as alone:
@@ -137,7 +147,10 @@ class _Work:
             if self._dry_run:
                 for blob in inventory.blobs(revision):
                     inventory.users.get(blob, set()).discard(mine)
-            return self._remove(inventory, revision, links, blobs)
+            freed = self._remove(inventory, revision, links, blobs)
+            if self._dry_run:
+                inventory.forget_records(revision)
+            return freed
 
     def _remove(self, inventory: Inventory, revision: Revision, links: list[Path], blobs: list[Path]) -> int:
         # Links first, for none may lead to nothing; the manifest last, for what is left of a killed collection is found by it.

@@ -4,6 +4,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 
 from ..content.cid import DAG_PB, RAW, Cid
@@ -12,10 +13,12 @@ from ..content.unixfs import layout_tree
 from ..errors import ContentError, InvalidRepository, UnsupportedDag
 from ..hub.identity import Commit
 from ..hub.manifest import Manifest, blocks_of
+from ..hub.trees import NAMESPACE, tree_commit, tree_repo
 from .foreign import foreign_paths, marker
 from .index import StoreIndex
 from .ownership import is_believed
 from .store import REF_NAMESPACE, Store
+from .tree_records import header_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Inventory:
                 self.users.setdefault(blob, set()).add((revision.folder, revision.commit))
         self.revisions += foreign if of_others else []
         self.blocks = _files(store.side / "blocks", "b*")
+        self._of_trees, self.left_records = self._tree_records()
         self.taken_out = [path for folder in _folders(store.side / "quarantine") for path in _files(folder, "*")]
 
     def snapshot(self, revision: Revision) -> Path:
@@ -83,7 +87,38 @@ class Inventory:
         mine = {(revision.folder, revision.commit)}
         sidecars = [self.sidecar(blob) for blob in theirs if self.users.get(blob, mine) <= mine]
         noted = [marker(self._store.side, revision.folder, revision.commit)] if revision.manifests else []
-        return [*sidecars, *noted, *(self.manifest_file(cid) for cid in revision.manifests)]
+        kept = [path for path, users in self._of_trees.items() if users <= mine and users]
+        return [*sidecars, *noted, *kept, *(self.manifest_file(cid) for cid in revision.manifests)]
+
+    def forget_records(self, revision: Revision) -> None:
+        """Let a revision that is to go need no record of a tree any more."""
+        for users in self._of_trees.values():
+            users.discard((revision.folder, revision.commit))
+
+    def _tree_records(self) -> tuple[dict[Path, set[tuple[str, str]]], dict[Path, str]]:
+        """Return which revisions need each record of a tree; and those that nobody does, with the repository they were of."""
+        by_name: dict[str, set[tuple[str, str]]] = {}
+        for blob, users in self.users.items():
+            by_name.setdefault(blob.name, set()).update(users)
+        needed: dict[Path, set[tuple[str, str]]] = {}
+        left: dict[Path, str] = {}
+        for path in _files(self._store.side / "trees", "*.nodes"):
+            header = header_of(path)
+            with suppress(ContentError, ValueError):
+                if isinstance(root := header.get("root"), str):
+                    cid = Cid.parse(root)
+                    repo, commit = tree_repo(cid), tree_commit(cid)
+                    if self._store.snapshot_path(repo, commit).exists():
+                        needed[path] = {(repo.folder, str(commit))}
+                    else:
+                        left[path] = repo.folder
+                elif isinstance(sha256 := header.get("sha256"), str):
+                    needed[path] = set(by_name.get(sha256, ()))
+                    if not needed[path] and not any(
+                        self._store.cache_dir.glob(f"models--{NAMESPACE}--*/blobs/{escape(sha256)}")
+                    ):
+                        left[path] = ""
+        return needed, left
 
     def used(self, revision: Revision) -> float:
         """Return when a revision was last used, in seconds since the epoch: by its own files, else by those it shares."""
@@ -98,7 +133,9 @@ class Inventory:
 
     def size(self) -> int:
         """Return the bytes that all of it takes, each file counted once."""
-        files = {*self.blocks, *self.taken_out}
+        files = {*self.blocks, *self.taken_out, *self.left_records}
+        ours = {(revision.folder, revision.commit) for revision in self.revisions}
+        files.update(path for path, users in self._of_trees.items() if users & ours)  # also what several of them need
         for revision in self.revisions:
             files.update(self.records(revision))
             for blob in self.blobs(revision):

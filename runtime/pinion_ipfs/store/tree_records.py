@@ -5,6 +5,7 @@ is verified. So a root CID vouches for all that was found below it, in whosever 
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from .store import Store
 MAX_NODES_BYTES = 48 * 1024 * 1024  # of one record; of a larger tree they are asked for again
 MAX_KEPT_BYTES = 256 * 1024 * 1024  # of all records of a tree that are in memory alone
 _VERSION = 1
+_LONGEST_HEADER = 4096  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,17 @@ class FileRecord:
     sha256: str
     size: int
     nodes: Mapping[Cid, bytes]
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """Return what a record says of itself, `root` or `sha256`, without reading its nodes; nothing for a damaged one."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as stream:
+            header = json.loads(stream.readline(_LONGEST_HEADER))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return header if isinstance(header, dict) else {}
 
 
 class TreeRecords:
@@ -53,9 +66,9 @@ class TreeRecords:
                 nodes.update(record.nodes)
         return nodes
 
-    def put_nodes(self, nodes: Mapping[Cid, bytes]) -> None:
-        """Keep the nodes of a listing."""
-        self._write(self._digest, {}, nodes)
+    def put_nodes(self, nodes: Mapping[Cid, bytes], *, root: Cid) -> None:
+        """Keep the nodes of the listing of a folder, whose CID is `root`."""
+        self._write(self._digest, {"root": str(root)}, nodes)
 
     def file(self, cid: Cid) -> FileRecord | None:
         """Return what is known of a file."""

@@ -52,7 +52,7 @@ def stored(store: Store, tree: TreeLayout, folder: Path, request: TreeRequest, *
     repo, layouts, entries = tree_repo(tree.root), {}, []
     records = TreeRecords(store, request.digest)
     nodes = {**tree.nodes, **{cid: block for layout in tree.files.values() for cid, block in layout.nodes}}
-    records.put_nodes(nodes)
+    records.put_nodes(nodes, root=tree.root)
     for path in sorted(tree.files):
         data = (folder / path).read_bytes()
         staged, sha256 = (

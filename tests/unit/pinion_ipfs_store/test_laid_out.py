@@ -128,7 +128,7 @@ def test_records_are_hashed_when_they_are_read_and_a_damaged_one_is_none(tmp_pat
     cid, _ = leaf_of(b"x", "raw")
     root, block = node_over([(cid, 1)])
     records = TreeRecords(Store(tmp_path), "d" * 64)
-    records.put_nodes({root: block})
+    records.put_nodes({root: block}, root=root)
     records.put_file(root, FileRecord("a" * 64, 1, {root: block}))
     again = TreeRecords(Store(tmp_path), "d" * 64)
     assert again.nodes() == again.all_nodes() == {root: block}
