@@ -141,7 +141,7 @@ class TreePeers:
     async def _prove(
         self, tree: Tree, file: TreeFile, hub: HubFile, repo: RepoId, peer: Peer, block_get: BlockGet
     ) -> int | None:
-        """Compare a blob with the leaves of a file's CID: note it when right, else return the first wrong leaf."""
+        """Compare a blob with the leaves of a file's CID: note it when it is right, else return the first wrong leaf."""
         nodes = await _nodes_of(tree, file, peer, block_get)
         leaves = await asyncio.to_thread(leaves_of, file.cid, file.size, nodes.get)
         wrong = await asyncio.to_thread(first_wrong, self._store.blob(repo, hub), leaves)
