@@ -9,6 +9,8 @@ from ..content.cid import Cid
 from ..content.unixfs import TreeLayout
 from .collecting import Collected, GcOrder
 
+Places = frozenset[tuple[str, str]]  # what is behind a backend: kind of place, and which folder, repository, API or object
+
 
 class Capability(StrEnum):
     """What a backend can do; the router asks only those that can."""

@@ -27,7 +27,7 @@ from ..store.in_use import in_use
 from ..store.index import StoreIndex
 from ..store.ownership import is_believed
 from ..store.store import Store
-from .base import Capability, CarSource, DagStat, Health
+from .base import Capability, CarSource, DagStat, Health, Places
 from .collecting import MAX_NAMED, Collected, GcOrder
 
 _PROBE = b"pinion probe\n"
@@ -58,6 +58,11 @@ class HfCache:
     def capabilities(self) -> frozenset[Capability]:
         """Return what this folder lets this process do, as last looked at."""
         return _WRITING if self._writable else _READING
+
+    @property
+    def places(self) -> Places:
+        """Return the store's folder."""
+        return frozenset({("folder", str(self._store.side.resolve()))})
 
     async def probe(self) -> Health:
         """Write, read and compare one block; where only reading is possible, read the folder."""

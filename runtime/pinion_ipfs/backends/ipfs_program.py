@@ -30,6 +30,11 @@ class IpfsProgram:
             self._environment["IPFS_PATH"] = str(repository)
         self._importing = 0
 
+    @property
+    def repository(self) -> str:
+        """Return the folder of the repository, links followed."""
+        return os.path.realpath(self._environment.get("IPFS_PATH") or Path.home() / ".ipfs")
+
     async def call(
         self,
         command: str,

@@ -11,7 +11,7 @@ from ..content.cid import RAW, Cid
 from ..content.export import export_dag
 from ..content.reading import read_file
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, MalformedCar, PinFailed
-from .base import Capability, CarSource, DagStat, Health
+from .base import Capability, CarSource, DagStat, Health, Places
 from .collecting import MAX_NAMED, NO_DRY_RUN, Collected, GcOrder
 from .http import MAX_BLOCK
 from .ipfs_program import IpfsProgram
@@ -54,6 +54,11 @@ class KuboCli:
     async def version(self) -> str:
         """Return the program's version."""
         return await self._json("version", lambda answer: str(answer["Version"]), offline=False)
+
+    @property
+    def places(self) -> Places:
+        """Return the repository."""
+        return frozenset({("repository", self._ipfs.repository)})
 
     async def probe(self) -> Health:
         """Add, cat and compare."""

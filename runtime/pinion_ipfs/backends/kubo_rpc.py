@@ -23,7 +23,7 @@ from ..errors import (
     PinFailed,
 )
 from ..net.addresses import AddressPolicy
-from .base import Capability, CarSource, DagStat, Health
+from .base import Capability, CarSource, DagStat, Health, Places
 from .collecting import MAX_NAMED, NO_DRY_RUN, Collected, GcOrder
 from .http import HttpClient, Token, read_block
 from .kubo_words import (
@@ -77,6 +77,11 @@ class KuboRpc:
         answer = await self._json("version")
         with self._expecting("version"):
             return str(answer["Version"])
+
+    @property
+    def places(self) -> Places:
+        """Return the API; which repository is behind it only the daemon knows."""
+        return frozenset({("api", self._http.base_url)})
 
     async def probe(self) -> Health:
         """Add, cat and compare; with a token that may not add, put and get a block instead. `checks` says which."""

@@ -16,10 +16,8 @@ from ..errors import (
     ContentError,
     DigestMismatch,
     InsufficientStorage,
-    PinFailed,
     StoreCorrupted,
     StoreInaccessible,
-    UnreadableSource,
 )
 from ..findings import Finding, findings_of
 from ..hub.identity import RepoId
@@ -29,9 +27,9 @@ from ..hub.revisions import DEFAULT_TIMEOUT, list_files
 from ..peers.turns import Sharing
 from ..progress import Progress, ProgressMeter, SourceBytes
 from ..routing.router import Router
-from ..store import BlobRecord, Note, PinRecord, Store
+from ..store import BlobRecord, Store
 from ..store.offline import list_whole
-from .pinning import bring_car, missing_pins, pin_everywhere
+from .pinning import bring_car, confirm, keep_record, missing_pins, pin_everywhere
 from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
 from .sources import Sources
 
@@ -201,18 +199,8 @@ class Fetcher:
         tree = await asyncio.to_thread(self._tree, snapshot.repo, [file.hub for file in manifest.files])
         bring, encoded = bring_car(snapshot, tree), manifest.encode()
         pins = await pin_everywhere(self._router, tree.root, bring, snapshot.manifest_cid, encoded, self._on_operation)
-        if any(pin.kind == UnreadableSource.__name__ for pin in pins):
-            await self.verify(snapshot)  # raises: our own files are what is wrong
-        receipt = PinReceipt(snapshot.cid, snapshot.manifest_cid, pins)
-        if pins and not receipt.pinned_in:
-            raise PinFailed(f"{snapshot.cid}: " + "; ".join(f"{pin.backend}: {pin.error}" for pin in pins))
-        owner = snapshot.request.owner
-        before = await asyncio.to_thread(self._store.pins.get, owner)
-        kept = before if before is not None and before.cid == snapshot.cid else None
-        backends = tuple(dict.fromkeys((*(kept.backends if kept else ()), *receipt.pinned_in)))
-        identity = (owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit)
-        record = PinRecord(*identity, backends, kept.note if kept else Note())
-        await asyncio.to_thread(self._store.pin, record)
+        receipt = await confirm(snapshot, pins, lambda: self.verify(snapshot))
+        await asyncio.to_thread(keep_record, self._store, snapshot.request.owner, snapshot, receipt)
         return receipt
 
     async def missing_pins(self, snapshot: Snapshot) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from ..backends.breaker import BreakerSettings, CircuitState
 from ..content.cid import Cid
 from ..content.tree import list_directory
 from ..content.unixfs import FileHasher, FileLayout, TreeLayout, layout_files, layout_tree
-from ..errors import CidMismatch, DigestMismatch, PinFailed, StoreInaccessible, UnreadableSource
+from ..errors import CidMismatch, DigestMismatch, StoreInaccessible, UnreadableSource
 from ..hub import adapters, quantization
 from ..hub.listing import HubFile, Listing, select
 from ..hub.manifest import Manifest, ManifestFile
@@ -27,7 +27,7 @@ from ..hub.trees import tree_file
 from ..progress import Progress, ProgressMeter
 from ..routing.router import Router
 from ..store.files import write_atomically
-from .pinning import bring_car, missing_pins, pin_everywhere
+from .pinning import bring_car, confirm, missing_pins, pin_everywhere
 from .request import PinReceipt
 
 _READ = 1024 * 1024
@@ -133,12 +133,7 @@ class FolderFetcher:
         """Pin in every backend that can; one confirmed pin is enough. Raises PinFailed when none confirms."""
         bring, manifest = bring_car(snapshot, snapshot.tree), snapshot.manifest.encode()
         pins = await pin_everywhere(self._router, snapshot.cid, bring, snapshot.manifest_cid, manifest, self._on_operation)
-        if any(pin.kind == UnreadableSource.__name__ for pin in pins):
-            await self.verify(snapshot)  # raises: our own files are what is wrong
-        receipt = PinReceipt(snapshot.cid, snapshot.manifest_cid, pins)
-        if pins and not receipt.pinned_in:
-            raise PinFailed(f"{snapshot.cid}: " + "; ".join(f"{pin.backend}: {pin.error}" for pin in pins))
-        return receipt
+        return await confirm(snapshot, pins, lambda: self.verify(snapshot))
 
     async def missing_pins(self, snapshot: FolderSnapshot) -> tuple[str, ...]:
         """Return the backends that could pin the snapshot, answer, and have not."""

@@ -9,13 +9,27 @@ from ..backends.base import Attempt, Backend, Capability, CarSource, Receipt
 from ..content.car import car_size, car_stream
 from ..content.cid import Cid
 from ..content.unixfs import TreeLayout
-from ..errors import ContentError, ContentMissing, PinFailed
+from ..errors import ContentError, ContentMissing, PinFailed, UnreadableSource
+from ..hub.identity import Commit, RepoId
 from ..hub.manifest import blocks_of
 from ..net.streams import in_thread
 from ..routing.router import Router
-from .request import BackendPin, OpenSnapshot
+from ..store import Note, PinRecord, Store
+from .request import BackendPin, OpenSnapshot, PinReceipt
 
 Bring = Callable[[Backend], Awaitable[int]]  # brings a DAG into a backend, and returns the bytes that were sent
+
+
+class StoredSnapshot(OpenSnapshot, Protocol):
+    """A snapshot that lies in a store, by the names that it has there."""
+
+    @property
+    def repo(self) -> RepoId:
+        """Return the repository."""
+
+    @property
+    def commit(self) -> Commit:
+        """Return the commit."""
 
 
 @runtime_checkable
@@ -57,6 +71,28 @@ async def pin_everywhere(
         router.note(backend, None if pin.pinned else PinFailed(pin.error))
         pins.append(pin)
     return tuple(pins)
+
+
+async def confirm(snapshot: OpenSnapshot, pins: tuple[BackendPin, ...], verify: Callable[[], Awaitable[object]]) -> PinReceipt:
+    """Return where a snapshot is pinned; one confirmed pin is enough.
+
+    Raise PinFailed when no backend confirms, and what `verify` raises when one found our own files unreadable.
+    """
+    if any(pin.kind == UnreadableSource.__name__ for pin in pins):
+        await verify()
+    receipt = PinReceipt(snapshot.cid, snapshot.manifest_cid, pins)
+    if pins and not receipt.pinned_in:
+        raise PinFailed(f"{snapshot.cid}: " + "; ".join(f"{pin.backend}: {pin.error}" for pin in pins))
+    return receipt
+
+
+def keep_record(store: Store, owner: str, snapshot: StoredSnapshot, receipt: PinReceipt) -> None:
+    """Write an owner's pin record; backends that an earlier one names for the same CID stay in it, with its note. Blocking."""
+    before = store.pins.get(owner)
+    kept = before if before is not None and before.cid == snapshot.cid else None
+    backends = tuple(dict.fromkeys((*(kept.backends if kept else ()), *receipt.pinned_in)))
+    identity = (owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit)
+    store.pin(PinRecord(*identity, backends, kept.note if kept else Note()))
 
 
 async def missing_pins(router: Router, cids: Set[Cid]) -> tuple[str, ...]:

@@ -23,10 +23,8 @@ from ..errors import (
     ContentError,
     DigestMismatch,
     InsufficientStorage,
-    PinFailed,
     StoreCorrupted,
     StoreInaccessible,
-    UnreadableSource,
     UnsupportedDag,
 )
 from ..findings import Finding, findings_of
@@ -37,11 +35,11 @@ from ..hub.trees import tree_commit, tree_file, tree_repo
 from ..peers.turns import Sharing
 from ..progress import Progress, ProgressMeter
 from ..routing.router import Router
-from ..store import PinRecord, Store
+from ..store import Store
 from ..store.laid_out import Leaf, first_wrong, leaves_of
 from ..store.tree_records import MAX_NODES_BYTES, FileRecord, TreeRecords
 from .fetcher import space_of
-from .pinning import Bring, bring_car, missing_pins, pin_everywhere
+from .pinning import Bring, bring_car, confirm, keep_record, missing_pins, pin_everywhere
 from .request import PinReceipt
 from .sources import PEERS
 from .tree_blocks import forward
@@ -162,14 +160,8 @@ class TreeFetcher:
         """
         encoded, bring = snapshot.manifest.encode(), await asyncio.to_thread(self._bring_to, snapshot)
         pins = await pin_everywhere(self._router, snapshot.cid, bring, snapshot.manifest_cid, encoded, self._on_operation)
-        if any(pin.kind == UnreadableSource.__name__ for pin in pins):
-            await self.verify(snapshot)  # raises: our own files are what is wrong
-        receipt = PinReceipt(snapshot.cid, snapshot.manifest_cid, pins)
-        if pins and not receipt.pinned_in:
-            raise PinFailed(f"{snapshot.cid}: " + "; ".join(f"{pin.backend}: {pin.error}" for pin in pins))
-        owner = snapshot.request.owner
-        record = PinRecord(owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit, receipt.pinned_in)
-        await asyncio.to_thread(self._store.pin, record)
+        receipt = await confirm(snapshot, pins, lambda: self.verify(snapshot))
+        await asyncio.to_thread(keep_record, self._store, snapshot.request.owner, snapshot, receipt)
         return receipt
 
     async def missing_pins(self, snapshot: TreeSnapshot) -> tuple[str, ...]:

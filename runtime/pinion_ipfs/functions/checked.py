@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from ..backends.base import Backend, Capability, CarSource, DagStat, Health
+from ..backends.base import Backend, Capability, CarSource, DagStat, Health, Places
 from ..backends.collecting import Collected, GcOrder
 from ..content.cid import RAW, Cid
 from ..content.export import export_dag
 from ..content.reading import read_file
 from ..errors import BackendUnavailable, BlockMismatch
+from ..routing.places import places_of
 
 
 def check_block(name: str, cid: Cid, block: bytes) -> bytes:
@@ -36,6 +37,11 @@ class Checked:
     def capabilities(self) -> frozenset[Capability]:
         """Return what it says that it can do."""
         return self.inner.capabilities
+
+    @property
+    def places(self) -> Places:
+        """Return what is behind the one that is checked."""
+        return places_of(self.inner)
 
     async def probe(self) -> Health:
         """Let it make its round trip."""

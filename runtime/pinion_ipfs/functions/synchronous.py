@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from ..backends.base import Capability, CarSource, DagStat, Health
+from ..backends.base import Capability, CarSource, DagStat, Health, Places
 from ..backends.collecting import Collected, GcOrder
 from ..content.car_reader import read_car
 from ..content.cid import DAG_PB, RAW, Cid
@@ -15,6 +15,7 @@ from ..content.dag_pb import decode_node
 from ..content.export import export_dag
 from ..content.reading import read_file
 from ..errors import BackendUnavailable, ContentError, ContentMissing, InvalidCid
+from ..routing.places import places_of
 from .arguments import MAX_BLOCK
 from .checked import check_block
 from .threads import in_daemon_thread
@@ -48,6 +49,11 @@ class Synchronous:
     def capabilities(self) -> frozenset[Capability]:
         """Return what its methods are good for."""
         return frozenset(each for each, names in _METHODS.items() if any(self._offers(name) for name in names))
+
+    @property
+    def places(self) -> Places:
+        """Return the object itself."""
+        return places_of(self.given)
 
     async def probe(self) -> Health:
         """Add random bytes, read them back and compare; where it only reads, look for bytes that nobody has."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeVar, cast
 
-from ..backends.base import CarSource, DagStat, Health
+from ..backends.base import CarSource, DagStat, Health, Places
 from ..backends.collecting import Collected, GcOrder
 from ..backends.kubo_cli import KuboCli
 from ..backends.kubo_rpc import KuboRpc
@@ -60,6 +60,11 @@ class KuboEither:
         async with aclosing(self._stream(lambda way: way.cat(cid))) as pieces:
             async for piece in pieces:
                 yield piece
+
+    @property
+    def places(self) -> Places:
+        """Return the API, and the repository of the program."""
+        return self._api.places | self._program.places
 
     async def block_put(self, data: bytes, *, codec: int) -> Cid:
         """Store one block."""

@@ -12,7 +12,7 @@ from ..backends.collecting import Collected, GcOrder
 from ..content.cid import Cid
 from ..errors import BackendUnavailable, ContentError, ReplicationFailed
 from .attempts import FALLBACK_ERRORS, Attempts
-from .places import Place, count_places, places_of
+from .places import count_places, places_of
 from .replication import ONE, Replication
 
 __all__ = ["FALLBACK_ERRORS", "Router"]
@@ -121,7 +121,7 @@ class Router:
             )
         attempts = Attempts(operation, able, self._circuit, cid)
         done = 0
-        held: set[Place] = set()  # a place that has it is not asked again by another name: it would count twice
+        held: set[tuple[str, str]] = set()  # a place that has it is not asked again by another name: it would count twice
         for backend in attempts.let_through(lambda each: held.isdisjoint(places_of(each))):
             with attempts.at(backend):
                 done += await call(backend)
