@@ -98,5 +98,6 @@ class Checked:
         return await self.inner.gc(order)
 
     async def close(self) -> None:
-        """Release what it holds."""
-        await self.inner.close()
+        """Release what it holds; somebody else's may hold nothing, and have no word for it."""
+        if (close := getattr(self.inner, "close", None)) is not None:
+            await close()

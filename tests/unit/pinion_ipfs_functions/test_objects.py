@@ -13,6 +13,7 @@ from pinion_ipfs.backends.base import Capability
 from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.content.cid import Cid
 from pinion_ipfs.errors import BackendUnavailable, StorageFilled
+from pinion_ipfs.functions.checked import Checked
 from pinion_ipfs.functions.synchronous import Synchronous
 from tests.support.blocking_backends import LIARS, WRONG_READS, InMemory
 
@@ -106,6 +107,7 @@ def test_an_async_one_is_checked_too(tmp_path: Path) -> None:
     with pytest.raises(ipfs.BackendUnavailable, match="expected"):
         ipfs.cat(cid, backend=Async())
     assert ipfs.cat(cid, backend=[Async(), HfCache("cache", tmp_path)]) == DATA
+    asyncio.run(Checked(Async()).close())  # it has no such method, and nothing breaks
 
 
 def test_where_one_is_full_another_takes_it() -> None:
