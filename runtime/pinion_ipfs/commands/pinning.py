@@ -24,6 +24,7 @@ from .holding import ask_each, closed_store, not_writable
 from .interrupting import run
 from .output import show
 
+_ELSEWHERE = "a pod or another program pinned it there, which gives it up: of a ModelDeployment with its end"
 _T = TypeVar("_T")
 
 
@@ -42,8 +43,8 @@ def unpin(options: argparse.Namespace) -> int:
     """Give up a pin: an owner's, else those without an owner, in every backend that has one; tell what stays, and where."""
     cid: Cid = options.cid
     if options.owner:
-        _unpin_of_owner(cid, options.owner)
-        given_up = GivenUp((HF_CACHE,))
+        elsewhere = _unpin_of_owner(cid, options.owner)
+        given_up = GivenUp((HF_CACHE,), owned=tuple((name, _ELSEWHERE) for name in elsewhere))
     else:
         given_up = run(_with_router(options, lambda router: give_up(router, cid)))
     facts: dict[str, object] = {"cid": str(cid), "owner": options.owner, "backends": list(given_up.backends)}
@@ -107,20 +108,17 @@ async def _check_whole(store: Store, cid: Cid) -> None:
     await HfCache(HF_CACHE, store).stat(cid)
 
 
-def _unpin_of_owner(cid: Cid, owner: str) -> None:
+def _unpin_of_owner(cid: Cid, owner: str) -> tuple[str, ...]:
+    """Give up an owner's record; return the backends that it names, where a pod or another program has pinned the model."""
     store = Store.default()
     _check_owner(owner)
     record = store.pins.get(owner)
     if record is None or record.cid != cid:
         raise ContentMissing(f"{cid} is not pinned for {owner}" + (f", who has {record.cid}" if record else ""))
-    if record.backends:
-        raise PinOfOthers(
-            f"{cid} is pinned for {owner} in {', '.join(record.backends)} too, by a pod or another program: delete its "
-            "ModelDeployment, with which these pins are given up, or let that program give them up"
-        )
     if not store.writable:
         raise not_writable(store)
     store.unpin(owner)
+    return record.backends
 
 
 def _check_owner(owner: str) -> None:

@@ -128,10 +128,11 @@ def test_owners_that_are_not_the_users(stored: Store, capsys: pytest.CaptureFixt
     record = stored.pins.get("me")
     assert record
     stored.pin(replace(record, owner="uid/revision", backends=("kubo",)))
-    refused = ask(capsys, "unpin", CID, "--owner", "uid/revision", code=ExitCode.REFUSED)
-    assert "in kubo too" in refused["message"]
-    assert "delete its ModelDeployment" in refused["message"]
     assert [pin["owner"] for pin in ask(capsys, "pins")] == ["me", "uid/revision"]
+    told = ask(capsys, "unpin", CID, "--owner", "uid/revision")
+    assert [each["backend"] for each in told["stayed"]] == ["kubo"]
+    assert "of a ModelDeployment with its end" in told["stayed"][0]["reason"]
+    assert [pin["owner"] for pin in ask(capsys, "pins")] == ["me"], "what outlives its ModelDeployment could never be collected"
 
 
 def test_a_kubo_that_does_not_answer_hides_nothing_and_is_named(
