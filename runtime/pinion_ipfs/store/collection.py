@@ -87,7 +87,7 @@ class _Work:
         kept: list[Kept] = []
         with self._store.uses.alone_with_blocks() as alone:
             pins = Pins(self._store, self._inventory)
-            kept += [Kept(each.name, reason) for each in self._inventory.revisions if (reason := pins.reason(each))]
+            kept += [Kept(each.name, reason) for each in self._inventory.known if (reason := pins.reason(each))]
             candidates = [*self._revisions(pins), *self._left_records(), *(self._files(pins) if alone else ())]
             if not alone and self._inventory.blocks:
                 kept.append(Kept("single blocks", "somebody writes or pins some of them"))

@@ -51,7 +51,7 @@ class Inventory:
     def __init__(self, store: Store, *, of_others: bool) -> None:
         self._store = store
         ours = _ours(store, of_others)
-        self.revisions = [each for each in ours if each.paths or not each.foreign]
+        self.revisions = [each for each in ours if each.paths or not each.foreign]  # what may go
         foreign = _of_others(store, {(each.folder, each.commit) for each in ours})
         self.users: dict[Path, set[tuple[str, str]]] = {}  # of each blob the revisions that need it
         for revision in (*self.revisions, *foreign):
@@ -61,6 +61,7 @@ class Inventory:
             for blob in _linked(self.snapshot(revision)):
                 self.users.setdefault(blob, set()).add((revision.folder, revision.commit))
         self.revisions += foreign if of_others else []
+        self.known = [*ours, *(foreign if of_others else [])]  # also those of ours of which all was there before
         self.blocks = _files(store.side / "blocks", "b*")
         self._of_trees, self.left_records = self._tree_records()
         self.taken_out = [path for folder in _folders(store.side / "quarantine") for path in _files(folder, "*")]
@@ -165,14 +166,14 @@ class Pins:
         for record in store.pins.all():
             self.cids |= {record.cid, record.manifest_cid}
             self._held.add((record.repo.folder, str(record.commit)))
-        for revision in inventory.revisions:
+        for revision in inventory.known:
             refs = store.cache_dir / revision.folder / "refs" / REF_NAMESPACE
             if any(_text(ref) == revision.commit for ref in _files(refs, "*")):
                 self._held.add((revision.folder, revision.commit))
         self._store = store
         index = StoreIndex(store)
         index.refresh()
-        whole = {cid for revision in inventory.revisions for cid in revision.cids}
+        whole = {cid for revision in inventory.known for cid in revision.cids}
         below, unreadable = self._below(index, self.cids)
         self.blocks = frozenset(map(str, below))
         self._parts = self._below(index, self.cids - whole)[0]
