@@ -124,9 +124,19 @@ class _Work:
 
     def _take_record(self, path: Path, folder: str) -> "int | str":
         if not folder:
-            return self._unlink([path])
+            return self._take_left(path)
         with self._store.uses.alone_with_repository(folder) as alone:
-            return self._unlink([path]) if alone else "a process fetches or pins something of its repository"
+            return self._take_left(path) if alone else "a process fetches or pins something of its repository"
+
+    def _take_left(self, path: Path) -> "int | str":
+        # Looked at again: a fetch may have laid out meanwhile what it is of.
+        if path not in Inventory(self._store, of_others=self._foreign).left_records:
+            return "a tree needs it by now"
+        return self._take_file(path)
+
+    def _take_file(self, path: Path) -> "int | str":
+        """Remove a file, unless it was used since the collection looked at it first."""
+        return "used a moment ago" if last_used(path) > self._before else self._unlink([path])
 
     def _take(self, revision: Revision) -> "int | str":
         """Remove a revision while nobody else uses its repository; return the bytes that this frees, or why it stays."""

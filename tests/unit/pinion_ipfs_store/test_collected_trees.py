@@ -11,6 +11,7 @@ from pinion_ipfs.store import Store
 from pinion_ipfs.store.collection import Collection, collect
 from pinion_ipfs.store.tree_records import FileRecord, TreeRecords
 from pinion_ipfs.store.trees import StoredTree, store_files
+from tests.support.collecting import collecting
 
 
 @pytest.fixture
@@ -90,6 +91,27 @@ def test_records_that_outlived_their_tree_go(store: Store) -> None:
         assert (left(store), len(done.removed)) == (["a" * 64 + ".nodes"], 1)
     assert now(store).removed == ("a" * 64 + ".nodes",)
     assert (len(names), left(store)) == (2, [])
+
+
+def test_records_of_a_tree_that_is_laid_out_meanwhile_stay(store: Store) -> None:
+    stored = put(store, "a", {"weights": b"weights"})
+    repository = store.cache_dir / stored.manifest.repo.folder
+    away = store.hf_home / "away"
+    manifest = store.side / "manifests" / f"{stored.manifest_cid}.json"
+    other = put(store, "b", {"other": b"other"})
+    names = [name for name in left(store) if name.startswith("a") or stored.manifest.files[0].sha256 in record(store, name)]
+    data = manifest.read_bytes()
+    manifest.unlink()
+    repository.rename(away)
+    with collecting(store, other.manifest.repo.folder) as running:
+        away.rename(repository)
+        manifest.write_bytes(data)
+    assert running.result().removed == (name_of(other),)
+    assert (len(names), left(store)) == (2, names)
+
+
+def record(store: Store, name: str) -> str:
+    return (store.side / "trees" / name).read_bytes().decode(errors="replace")
 
 
 def test_a_file_that_was_brought_and_is_of_no_tree_yet_keeps_its_record(store: Store) -> None:
