@@ -152,7 +152,7 @@ class _Work:
             mine = (revision.folder, revision.commit)
             blobs = [blob for blob in inventory.blobs(revision) if inventory.users.get(blob, {mine}) <= {mine}]
             links = [inventory.snapshot(revision) / path for path in revision.paths]
-            if not open_inodes().isdisjoint(_inodes((*inventory.blobs(revision), *links))):
+            if not open_inodes().isdisjoint(_inodes((*inventory.blobs(revision), *inventory.theirs(revision), *links))):
                 return "a process has a file of it open"
             if self._dry_run:
                 for blob in inventory.blobs(revision):

@@ -74,6 +74,13 @@ class Inventory:
         """Return where a revision's blobs are, or would be."""
         return [self._store.cache_dir / revision.folder / "blobs" / etag for etag in sorted(revision.etags)]
 
+    def theirs(self, revision: Revision) -> list[Path]:
+        """Return the files that other programs have in a revision's snapshot: they stay, but who uses one uses the revision."""
+        snapshot = self.snapshot(revision)
+        blobs = [self._store.cache_dir / revision.folder / "blobs" / etag for etag in sorted(revision.foreign)]
+        files = (path for path in snapshot.rglob("*") if not _is_folder(path))
+        return [*blobs, *(_behind(path, snapshot) for path in files if str(path.relative_to(snapshot)) not in revision.paths)]
+
     def sidecar(self, blob: Path) -> Path:
         """Return what lies beside the cache for a blob."""
         return self._store.side / "sidecars" / blob.parent.parent.name / blob.name
@@ -123,7 +130,7 @@ class Inventory:
 
     def used(self, revision: Revision) -> float:
         """Return when a revision was last used, in seconds since the epoch: by its own files, else by those it shares."""
-        blobs = self.blobs(revision)
+        blobs = [*self.blobs(revision), *self.theirs(revision)]
         own = [blob for blob in blobs if len(self.users.get(blob, ())) < 2] or blobs
         marks = [last_used(self.manifest_file(cid)) for cid in revision.manifests]
         # Other programs leave no note: of a blob, and of nothing that is read here, the time of access counts too.
@@ -266,9 +273,16 @@ def _of_others(store: Store, ours: set[tuple[str, str]]) -> list[Revision]:
 def _linked(snapshot: Path) -> Iterator[Path]:
     """Yield the blobs to which a snapshot's links lead."""
     for path in snapshot.rglob("*"):
-        with suppress(OSError):
-            if path.is_symlink():
-                yield snapshot.parent.parent / "blobs" / path.readlink().name
+        if (blob := _behind(path, snapshot)) != path:
+            yield blob
+
+
+def _behind(path: Path, snapshot: Path) -> Path:
+    """Return the blob to which a link of a snapshot leads; a file that is no link is itself what it is."""
+    with suppress(OSError):
+        if path.is_symlink():
+            return snapshot.parent.parent / "blobs" / path.readlink().name
+    return path
 
 
 def _text(path: Path) -> str:

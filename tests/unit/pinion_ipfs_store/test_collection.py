@@ -1,5 +1,6 @@
 """What a collection takes from a store, in which order, and what it leaves: pinned, used, held, open, not ours."""
 
+import json
 import mmap
 import os
 import subprocess
@@ -22,6 +23,7 @@ from pinion_ipfs.store import PinRecord, Store
 from pinion_ipfs.store.blobs import hash_blob
 from pinion_ipfs.store.collection import Collection, collect
 from pinion_ipfs.store.files import write_atomically
+from pinion_ipfs.store.foreign import marker
 from tests.support.hub_files import make_hub_file
 from tests.support.volumes import as_user, bound, read_only
 
@@ -205,6 +207,53 @@ def test_what_a_process_has_open_stays(store: Store, how: Callable[[Path], Abstr
         assert done.removed == ()
         assert [each.reason for each in done.kept] == ["a process has a file of it open"]
     assert now(store).removed == (f"org/one@{A}",)
+
+
+def brought_by_others(store: Store, manifest: Manifest, *paths: str) -> None:
+    """Make it look as if another program had files of a model here before ours came."""
+    write_atomically(marker(store.side, manifest.repo.folder, str(manifest.commit)), json.dumps(paths).encode())
+
+
+@pytest.mark.parametrize("pin", [pinned_by_record, pinned_by_cid])
+def test_a_pinned_revision_of_others_keeps_itself_and_no_other_that_shares_a_file(
+    store: Store, pin: Callable[[Store, Manifest], None]
+) -> None:
+    theirs, ours = put(store, "org/one", A), put(store, "org/one", B)
+    brought_by_others(store, theirs, *(file.hub.path for file in theirs.files))
+    pin(store, theirs)
+    done = now(store)
+    assert done.removed == (f"org/one@{B}",)
+    assert [(each.name, each.reason) for each in done.kept] == [(f"org/one@{A}", "pinned")]
+    store.verify_blobs(theirs.repo, [file.hub for file in theirs.files])
+    assert ours.root != theirs.root
+
+
+def put_with_file_of_others(store: Store) -> Path:
+    """Lay a model out of which only the configuration is another program's; return that file's blob."""
+    manifest = put(store, "org/one", A, age=1000)
+    brought_by_others(store, manifest, "config.json")
+    return (store.snapshot_path(manifest.repo, A) / "config.json").resolve()
+
+
+@pytest.mark.parametrize("how", [opened, mapped])
+def test_a_revision_stays_while_a_file_of_others_in_it_is_open(
+    store: Store, how: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    blob = put_with_file_of_others(store)
+    with how(blob):
+        done = now(store)
+        assert (done.removed, [each.reason for each in done.kept]) == ((), ["a process has a file of it open"])
+    assert now(store).removed == (f"org/one@{A}",)
+    assert blob.exists()
+
+
+def test_a_revision_stays_for_a_while_after_a_file_of_others_in_it_was_read(store: Store) -> None:
+    blob = put_with_file_of_others(store)
+    os.utime(blob, (time.time(), blob.stat().st_mtime))
+    assert [each.reason for each in collect(store).kept] == ["used a moment ago"]
+    os.utime(blob, (time.time() - 1000, blob.stat().st_mtime))
+    assert collect(store).removed == (f"org/one@{A}",)
+    assert blob.exists()
 
 
 HOLDS = """
