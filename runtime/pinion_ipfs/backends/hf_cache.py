@@ -94,10 +94,11 @@ class HfCache:
         self._check_size(data, MAX_BLOCK)
         self._check_writable()
         cid = Cid.of_block(codec, data)
-        async with in_use(self._store.uses.of_blocks()):
-            if codec == RAW and (manifest := _manifest(data)):
+        if codec == RAW and (manifest := _manifest(data)):
+            async with in_use(self._store.uses.of_repository(manifest.repo.folder)):
                 await self._write(lambda: self._store.put_manifest(manifest))
-                return cid
+            return cid
+        async with in_use(self._store.uses.of_blocks()):
             await self._write(lambda: write_atomically(self._block(cid), data))
             if codec == DAG_PB:
                 await self._write(lambda: self._assemble(cid))
@@ -312,7 +313,8 @@ class HfCache:
         except FileNotFoundError:
             return
         if cid_of(data) == root and (manifest := _manifest(data)):
-            self._store.put_manifest(manifest)
+            with self._store.uses.of_repository(manifest.repo.folder):
+                self._store.put_manifest(manifest)
             for cid in blocks_of(data):
                 self._block(cid).unlink(missing_ok=True)
 

@@ -16,6 +16,7 @@ from .store import REF_NAMESPACE, Store
 
 IDLE_SECONDS = 60.0  # what was used less long ago stays: who has just brought it may not have pinned it yet
 _FETCHING_SECONDS = 3600.0  # an unfinished file of the hub's own library that is older was left behind
+_BLOCKS_USED = "somebody writes or pins some of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +86,28 @@ class _Work:
         used, freed = self._inventory.size(), 0
         removed: list[str] = []
         kept: list[Kept] = []
+        # A look only: who writes a block waits while one is removed, and not for a whole collection.
         with self._store.uses.alone_with_blocks() as alone:
-            pins = Pins(self._store, self._inventory)
-            kept += [Kept(each.name, reason) for each in self._inventory.known if (reason := pins.reason(each))]
-            candidates = [*self._revisions(pins), *self._left_records(), *(self._files(pins) if alone else ())]
-            if not alone and self._inventory.blocks:
-                kept.append(Kept("single blocks", "somebody writes or pins some of them"))
-            elif pins.unreadable and self._inventory.blocks:
-                kept.append(Kept("single blocks", f"{pins.unreadable} is pinned and can't be read: they may be below it"))
-            for candidate in sorted(candidates, key=lambda each: each.used) if used > high else ():
-                if used - freed <= low:
-                    break
-                if candidate.used > self._before:
-                    kept.append(Kept(candidate.name, "used a moment ago"))
-                    continue
-                outcome = candidate.remove()
-                if isinstance(outcome, str):
-                    kept.append(Kept(candidate.name, outcome))
-                else:
-                    freed += outcome
-                    removed.append(candidate.name)
+            pass
+        pins = Pins(self._store, self._inventory)
+        kept += [Kept(each.name, reason) for each in self._inventory.known if (reason := pins.reason(each))]
+        candidates = [*self._revisions(pins), *self._left_records(), *(self._files(pins) if alone else ())]
+        if not alone and self._inventory.blocks:
+            kept.append(Kept("single blocks", _BLOCKS_USED))
+        elif pins.unreadable and self._inventory.blocks:
+            kept.append(Kept("single blocks", f"{pins.unreadable} is pinned and can't be read: they may be below it"))
+        for candidate in sorted(candidates, key=lambda each: each.used) if used > high else ():
+            if used - freed <= low:
+                break
+            if candidate.used > self._before:
+                kept.append(Kept(candidate.name, "used a moment ago"))
+                continue
+            outcome = candidate.remove()
+            if isinstance(outcome, str):
+                kept.append(Kept(candidate.name, outcome))
+            else:
+                freed += outcome
+                removed.append(candidate.name)
         return Collection(used, freed, tuple(removed), tuple(kept), self._dry_run)
 
     def _revisions(self, pins: Pins) -> Iterator[_Candidate]:
@@ -116,7 +119,11 @@ class _Work:
         blocks = () if pins.unreadable else self._inventory.blocks
         for path in (*blocks, *self._inventory.taken_out):
             if path.name not in pins.blocks:
-                yield _Candidate(path.name, last_used(path), partial(self._unlink, [path]))
+                yield _Candidate(path.name, last_used(path), partial(self._take_block, path))
+
+    def _take_block(self, path: Path) -> "int | str":
+        with self._store.uses.alone_with_blocks() as alone:
+            return self._take_file(path) if alone else _BLOCKS_USED
 
     def _left_records(self) -> Iterator[_Candidate]:
         for path, folder in self._inventory.left_records.items():

@@ -23,6 +23,8 @@ from pinion_ipfs.net.streams import in_thread
 from pinion_ipfs.store import Store
 from pinion_ipfs.store.collection import Collection, collect
 from pinion_ipfs.store.files import write_atomically
+from pinion_ipfs.store.trees import store_files
+from tests.support.collecting import collecting
 from tests.support.hub_files import make_hub_file
 
 DIRECTORY = b"\x08\x01"
@@ -82,7 +84,20 @@ async def test_below_a_pinned_node_that_cannot_be_read_may_be_any_block(store: S
     assert set(now(store).removed) == {str(root), str(leaf)}
 
 
-async def test_a_block_waits_for_a_collection_under_way(store: Store) -> None:
+async def test_a_probe_and_a_block_wait_for_no_whole_collection(store: Store) -> None:
+    cache = HfCache("cache", store)
+    again, stray = await cache.add_bytes(LEAF, pin=False), await cache.add_bytes(b"nobody's", pin=False)
+    (store.hf_home / "file").write_bytes(b"file")
+    stored = store_files(store, {"file": store.hf_home / "file"})
+    with collecting(store, stored.manifest.repo.folder) as running:
+        async with asyncio.timeout(10):
+            assert (await cache.probe()).usable
+            assert await cache.add_bytes(LEAF, pin=False) == again
+    assert str(stray) in running.result().removed
+    assert await cache.block_get(again) == LEAF
+
+
+async def test_a_block_waits_while_one_is_removed(store: Store) -> None:
     cache = HfCache("cache", store)
     with store.uses.alone_with_blocks() as alone:
         assert alone
