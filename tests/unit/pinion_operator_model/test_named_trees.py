@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pinion_contract.config import IpfsSource, RuntimeConfig
-from pinion_contract.status import Failure, FailureReason, Phase
+from pinion_contract.status import BackendUse, Failure, FailureReason, Phase
 from pinion_ipfs.content.cid import Cid
 from pinion_operator.api.modeldeployment_status import ModelDeploymentStatus
 from pinion_operator.api.source import MAX_PATH
@@ -15,6 +15,7 @@ from tests.support.model_world import CID, MANIFEST_CID, OTHER_CID, World
 
 V0 = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"
 V1 = str(Cid.parse(V0))
+PATHS = ["", "models/one"]
 
 
 def named(cid: str = CID, path: str = "", **spec: Any) -> World:
@@ -34,6 +35,12 @@ def told(world: World) -> ModelDeploymentStatus:
 
 def message(world: World, type_: str) -> str:
     return next(one.message for one in told(world).conditions if one.type == type_)
+
+
+def running(world: World) -> tuple[int, int]:
+    """Return how many pods there are to be, and how many more a rollout may start at once."""
+    spec = world.deployment["spec"]
+    return spec["replicas"], spec["strategy"]["rollingUpdate"]["maxSurge"]
 
 
 def served(world: World) -> World:
@@ -140,6 +147,43 @@ def test_a_folder_is_known_from_its_own_pods_alone() -> None:
     assert world.live.cid == ""
     world.pod("pod-0", status=world.says(model={"cid": OTHER_CID})).settle()
     assert world.live.cid == OTHER_CID
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("fallback", ["Automatic", "None"])
+def test_one_pod_fetches_and_the_others_follow_when_they_can_have_it_from_elsewhere(path: str, fallback: str) -> None:
+    world = named(path=path, replicas=8, rollout={"maxSurge": 3}, storage={"fallback": fallback}).backend("ipfs")
+    world.settle()
+    assert running(world) == (1, 1)
+    world.pod("pod-0", status=world.fetching(50)).settle()
+    assert running(world) == (1, 1)
+    world.pod("pod-0", status=world.says(phase=Phase.PINNING, backend=BackendUse())).settle()
+    assert running(world) == ((8, 3) if fallback == "Automatic" else (1, 1)), "verified, and in no backend yet"
+    world.pod("pod-0", status=world.says()).settle()
+    assert running(world) == (8, 3)
+    world.restart().no_pods().settle()
+    assert (running(world), world.live.cid) == ((8, 3), CID), "remembered"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_another_revision_of_the_same_tree_is_not_fetched_from_afar_again(path: str) -> None:
+    world = served(named(path=path, replicas=3, rollout={"maxSurge": 3}).backend("ipfs"))
+    assert running(world) == (3, 3)
+    first = world.revision.name
+    world.change(runtime={"dtype": "bfloat16"}).settle()
+    assert world.revision.name != first
+    assert (running(world), world.live.cid, world.live.manifest_cid) == ((3, 3), CID, MANIFEST_CID)
+    world.change(model={"source": {"ipfs": {"cid": OTHER_CID}}}).settle()
+    assert (running(world), world.live.cid, world.live.manifest_cid) == ((3, 1), OTHER_CID, ""), "nobody has brought these yet"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_pod_whose_bytes_are_wrong_lets_no_other_start(path: str) -> None:
+    world = named(path=path, replicas=3).backend("ipfs")
+    world.settle()
+    failure = Failure(stage=Phase.LOADING, reason=FailureReason.DIGEST_MISMATCH, message="rotten", retrying=True)
+    world.pod("pod-0", status=world.says(phase=Phase.LOADING, failure=failure)).settle()
+    assert running(world) == (1, 1)
 
 
 def test_the_longest_path_has_a_status() -> None:

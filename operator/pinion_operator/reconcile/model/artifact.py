@@ -1,6 +1,7 @@
 """The CID of a revision: learned once from the pod that computed it, then remembered in the status and the live ConfigMap.
 
-Of a tree that its CID names it is in the spec, and nobody teaches another; of a folder below that its own pods tell it.
+Of a tree that its CID names it is in the spec, and nobody teaches another; of a folder below that its own pods tell it. That
+a CID is known says which bytes are right; whether more pods may have them from elsewhere is told apart from it.
 """
 
 import re
@@ -31,9 +32,10 @@ _WRONG_BYTES = {FailureReason.CID_MISMATCH, FailureReason.DIGEST_MISMATCH}
 class Artifact:
     """What is known of a revision's bytes."""
 
-    cid: str = ""  # "" = nobody has computed it yet
+    cid: str = ""  # "" = nobody has computed it yet, and the spec does not name it
     manifest_cid: str = ""
     pinned: bool = False  # a backend has confirmed it
+    shared: bool = False  # a pod has verified these bytes, and the next can have them from there or from a backend
 
 
 def known_artifact(seen: Observed, scope: Scope, revision: Revision) -> Artifact:
@@ -46,15 +48,16 @@ def known_artifact(seen: Observed, scope: Scope, revision: Revision) -> Artifact
         if pod.status and revision_of(pod) == revision.name and not is_leaving(pod) and _may_teach(pod.status, revision)
     ]
     expected = model.spec.model.expected
+    right = _root(revision) or (expected.cid if expected else "")
     if not cid:
         cid, manifest_cid = _same_bytes(seen, scope, revision)
-        if expected is not None and cid != expected.cid:
+        if right and cid != right:
             cid, manifest_cid = "", ""
     if not cid:
         for claim in claims:
             # A CID counts once the next pod can read it: pinned in a backend, or from this pod where that is allowed.
             safe = claim.backend.pinned_in or not revision.backends or model.spec.storage.fallback == "Automatic"
-            if is_cid(claim.model.cid) and safe and (expected is None or claim.model.cid == expected.cid):
+            if is_cid(claim.model.cid) and safe and (not right or claim.model.cid == right):
                 cid, manifest_cid = claim.model.cid, claim.model.manifest_cid if is_cid(claim.model.manifest_cid) else ""
                 break
     if cid and not manifest_cid:
@@ -62,7 +65,7 @@ def known_artifact(seen: Observed, scope: Scope, revision: Revision) -> Artifact
     about = [claim for claim in claims if claim.model.cid == cid != ""]
     confirmed = any(claim.backend.pinned_in for claim in about)
     denied = any(claim.phase in _BEHIND_PINNING and not claim.backend.pinned_in for claim in about)
-    return Artifact(cid, manifest_cid, confirmed or (pinned and not denied))
+    return Artifact(cid or _root(revision), manifest_cid, confirmed or (pinned and not denied), shared=bool(cid))
 
 
 def unexpected_bytes(artifact: Artifact, model: ModelDeployment) -> str:
@@ -78,7 +81,8 @@ def unexpected_bytes(artifact: Artifact, model: ModelDeployment) -> str:
 
 def remembered_artifact(seen: Observed, model: ModelDeployment, revision: Revision) -> Artifact:
     """Return what is remembered of a revision without asking its pods."""
-    return Artifact(*_remembered(seen, model, revision))
+    cid, manifest_cid, pinned = _remembered(seen, model, revision)
+    return Artifact(cid or _root(revision), manifest_cid, pinned, shared=bool(cid))
 
 
 def is_cid(text: str) -> bool:
@@ -106,10 +110,16 @@ def _tells_manifest(claim: PodStatus, cid: str) -> bool:
 
 
 def _remembered(seen: Observed, model: ModelDeployment, revision: Revision) -> tuple[str, str, bool]:
-    found, root = _written(seen, model, revision), revision.source.source_digest
-    if _is_tree(revision) and "/" not in root and found[0] != root:
-        return root, "", False
-    return found
+    """Return what pods have told: the root that the spec names is written down before any of them has verified it."""
+    found, root = _written(seen, model, revision), _root(revision)
+    told = found[0] == root and (found[1] or found[2])
+    return found if not root or told else ("", "", False)
+
+
+def _root(revision: Revision) -> str:
+    """Return the CID that the spec itself gives to the files, "" where pods compute it."""
+    digest = revision.source.source_digest
+    return digest if _is_tree(revision) and "/" not in digest else ""
 
 
 def _is_tree(revision: Revision) -> bool:

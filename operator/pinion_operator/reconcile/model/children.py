@@ -35,14 +35,14 @@ from .workload import deployment_of
 
 
 def _replicas_now(seen: Observed, model: ModelDeployment, revision: Revision, artifact: Artifact) -> int:
-    """Return how many pods may run now: while nobody knows the CID, one fetches and the others wait for it.
+    """Return how many pods may run now: while no pod has verified the bytes, one fetches and the others wait for it.
 
     Pods that run already stay: in the middle of a rollout the old revision serves while the first new pod fetches.
     """
     wanted = min(wanted_replicas(model), 1) if revision.one_pod else wanted_replicas(model)
     if starved_pod(seen, revision) and not any(is_ready(pod) for pod in seen.pods):
         return 0  # each new pod would fetch the model in vain, and be evicted
-    if artifact.cid:
+    if artifact.shared:
         return wanted
     have = deployment_of(seen, model)
     return min(wanted, max(1, have["spec"].get("replicas", 1) if have else 1))
