@@ -1,4 +1,4 @@
-"""A proxy in front of a real gateway that spoils CAR streams: flips a bit, cuts the stream, goes silent, or adds a block."""
+"""A proxy in front of a real gateway that spoils CAR streams (a flipped bit, a cut, silence, a foreign block) or blocks."""
 
 import asyncio
 import hashlib
@@ -14,23 +14,28 @@ FOREIGN = bytes((69, 0x01, 0x55, 0x13, 64)) + hashlib.sha512(b"x").digest() + b"
 
 @dataclass
 class Fault:
-    """What happens at byte `at` of a CAR; blocks (`format=raw`) pass."""
+    """What happens at byte `at` of a CAR; blocks (`format=raw`) pass. Of kind "block" it is the other way round."""
 
-    kind: str  # "flip", "cut" or "silence"; "foreign": a block by sha2-512 behind the header, wherever `at` is
+    kind: str  # "flip", "cut", "silence"; "foreign": a block by sha2-512 behind the header, wherever `at` is; "block": a flip
     at: int
     requests: int = 0
 
 
 @asynccontextmanager
 async def faulty_gateway(upstream: str, fault: Fault) -> AsyncIterator[str]:
-    """Yield the URL of a proxy to `upstream` with one fault in every CAR."""
+    """Yield the URL of a proxy to `upstream` with one fault in every CAR, or every block."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         async with aiohttp.ClientSession() as session, session.get(f"{upstream}{request.path_qs}") as answer:
             response = web.StreamResponse(status=answer.status)
             await response.prepare(request)
-            if request.query.get("format") != "car":
-                await response.write(await answer.read())
+            is_car = request.query.get("format") == "car"
+            if not is_car or fault.kind == "block":
+                body = bytearray(await answer.read())
+                if not is_car and fault.kind == "block":
+                    fault.requests += 1
+                    body[fault.at] ^= 1
+                await response.write(body)
                 return response
             fault.requests += 1
             done = 0

@@ -19,6 +19,8 @@ from ..content.dag_pb import decode_node
 from ..content.reading import read_file
 from ..content.unixfs import layout_tree
 from ..errors import (
+    BackendUnavailable,
+    BlockMismatch,
     CidMismatch,
     ContentError,
     DigestMismatch,
@@ -82,7 +84,7 @@ class TreeFetcher:
         """Walk the tree and choose its files; nothing of them is fetched but what tells whether they can be served.
 
         Raises CidMismatch for another folder than the expected one, SourceNotFound, UnsupportedDag, InsufficientStorage, and
-        BackendUnavailable when nobody gives a node.
+        BackendUnavailable when nobody gives a node, or the right one.
         """
         self._peers.begin()
         kept = await asyncio.to_thread(self._records.nodes)
@@ -183,7 +185,14 @@ class TreeFetcher:
     async def _block(self, cid: Cid) -> bytes:
         """Return a verified block: peers are asked first, as for files."""
         block = await self._peers.block(cid)
-        return block if block is not None else await self._router.block_get(cid)
+        return block if block is not None else await self._of_backends(cid)
+
+    async def _of_backends(self, cid: Cid) -> bytes:
+        """Return a verified block; raise BackendUnavailable also where all that came was wrong: no byte of the tree is."""
+        try:
+            return await self._router.block_get(cid)
+        except BlockMismatch as error:
+            raise BackendUnavailable(str(error)) from error
 
     async def _small(self, tree: Tree, path: str, block: Callable[[Cid], Awaitable[bytes]]) -> bytes:
         """Return what a small file at the top holds, nothing when it is not there or not small."""
@@ -312,7 +321,7 @@ class TreeFetcher:
         tree = layout_tree(layouts)
         if tree.root == snapshot.cid:
             return bring_car(snapshot, tree)
-        return partial(forward, snapshot, self._router.block_get)
+        return partial(forward, snapshot, self._of_backends)
 
     def _check_space(self, tree: Tree, listing: Listing) -> None:
         self._store.check_names(listing.files)

@@ -152,6 +152,22 @@ async def test_a_folder_of_a_tree_is_a_tree_of_its_own(kubo: Kubo, tmp_path: Pat
         assert raised.value.retryable
 
 
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "others lack it"])
+async def test_a_wrong_node_says_nothing_of_the_tree_but_of_who_gave_it(others: bool, kubo: Kubo, tmp_path: Path) -> None:
+    request = TreeRequest(Cid.parse(kubo.add(make_tree(tmp_path / "model"), "--pin=false")))
+    fault = Fault("block", 4)
+    async with faulty_gateway(kubo.gateway_url, fault) as url:
+        sources: list[Backend] = [Gateway("faulty", url)]
+        sources += [HfCache("empty", tmp_path / "empty")] if others else []
+        async with fetching(tmp_path / "home", request, sources) as one:
+            with pytest.raises(BackendUnavailable, match=rf"{request.root}.*from faulty") as raised:
+                await one.fetcher.resolve(request)
+    assert fault.requests == 1
+    assert (raised.value.reason, raised.value.retryable) == ("BackendUnavailable", True)
+    assert not isinstance(raised.value, CidMismatch)
+    assert ("empty" in str(raised.value)) == others
+
+
 @pytest.mark.parametrize("kind", ["flip", "cut", "foreign"])
 async def test_a_backend_that_gives_wrong_bytes_is_left_and_the_next_one_goes_on(kind: str, kubo: Kubo, tmp_path: Path) -> None:
     request = TreeRequest(Cid.parse(kubo.add(make_tree(tmp_path / "model"), "--pin=false")))
