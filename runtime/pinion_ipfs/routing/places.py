@@ -1,22 +1,16 @@
 """Where a backend keeps its content, as far as that is known without asking it: two with a place in common are one copy."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, cast
 
 from ..backends.base import Backend, Places
 
 
-@runtime_checkable
-class _Placed(Protocol):
-    """A backend that knows what is behind it."""
-
-    @property
-    def places(self) -> Places:
-        """Return its folder, repository or API."""
-
-
 def places_of(backend: object) -> Places:
     """Return the folder, repository or API that is behind a backend; for any other the object itself. May look at the disk."""
-    return backend.places if isinstance(backend, _Placed) else frozenset({("object", str(id(backend)))})
+    if isinstance(getattr(type(backend), "places", None), property):  # somebody else's object may answer to any name
+        places: Places = cast(Any, backend).places
+        return places
+    return frozenset({("object", str(id(backend)))})
 
 
 def count_places(backends: list[Backend]) -> int:

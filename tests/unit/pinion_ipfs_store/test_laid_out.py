@@ -147,7 +147,7 @@ def test_records_that_cannot_be_written_are_kept_in_memory_up_to_a_bound(tmp_pat
     records = TreeRecords(store, "d" * 64)
     cid, _ = leaf_of(b"x", "raw")
     root, block = node_over([(cid, 1)])
-    records.put_nodes({root: block})
+    records.put_nodes({root: block}, root=root)
     records.put_file(root, FileRecord("a" * 64, 1, {root: block}))
     assert (records.nodes(), records.file(root)) == ({root: block}, FileRecord("a" * 64, 1, {root: block}))
     part = bytes(MAX_KEPT_BYTES // 6)
