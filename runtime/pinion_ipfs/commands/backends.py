@@ -6,13 +6,10 @@ import os
 from collections.abc import Callable
 
 from ..backends.base import Backend, Health
-from ..backends.breaker import CircuitState
 from ..backends.gateway import Gateway
-from ..errors import BackendUnavailable
 from ..program.printable import printable
 from ..routing.choice import HF_CACHE, IPFS_KIT, KUBO, KUBO_CLI, KUBO_RPC, LIST, choose_backends
 from ..routing.finding import find_ipfs_kit, find_kubo_cli, find_kubo_rpc, local_store
-from ..routing.router import Router
 from .environment import check_authorities
 from .exit_codes import ExitCode
 from .interrupting import run
@@ -42,9 +39,9 @@ def facts_of_backends(options: argparse.Namespace) -> list[dict[str, object]]:
     chosen = [each for name in choose_backends(os.environ) for each in ((KUBO_RPC, KUBO_CLI) if name == KUBO else (name,))]
     asked = dict.fromkeys([*chosen, *([KUBO_RPC] if options.kubo_api else []), "gateway"])
     made = {name: known[name][0]() for name in asked}
-    healths, circuits = run(_probe_all([backend for backend in made.values() if backend]))
-    facts = [_fact(name, made[name], healths.get(name), known[name][1], circuits.get(name, "")) for name in asked]
-    return facts + [{**_fact(name, None, None, _LEFT_OUT, ""), "state": LEFT_OUT} for name in known if name not in asked]
+    healths = run(_probe_all([backend for backend in made.values() if backend]))
+    facts = [_fact(name, made[name], healths.get(name), known[name][1]) for name in asked]
+    return facts + [{**_fact(name, None, None, _LEFT_OUT), "state": LEFT_OUT} for name in known if name not in asked]
 
 
 def line_of(fact: dict[str, object]) -> str:
@@ -54,11 +51,10 @@ def line_of(fact: dict[str, object]) -> str:
     return f"{fact['name']:<10} {fact['state']:<14} {printable(told)}"
 
 
-def _fact(name: str, backend: Backend | None, health: Health | None, why_not: str, circuit: str) -> dict[str, object]:
+def _fact(name: str, backend: Backend | None, health: Health | None, why_not: str) -> dict[str, object]:
     return {
         "name": name,
         "state": NOT_CONFIGURED if health is None else USABLE if health.usable else UNUSABLE,
-        "circuit": circuit,
         "reason": why_not if health is None else health.reason,
         "version": health.version if health else "",
         "checks": list(health.checks) if health else [],
@@ -66,12 +62,9 @@ def _fact(name: str, backend: Backend | None, health: Health | None, why_not: st
     }
 
 
-async def _probe_all(made: list[Backend]) -> tuple[dict[str, Health], dict[str, CircuitState]]:
-    router = Router(made)
+async def _probe_all(made: list[Backend]) -> dict[str, Health]:
     try:
-        healths = await asyncio.gather(*(backend.probe() for backend in made))
-        for backend, health in zip(made, healths, strict=True):
-            router.note(backend, None if health.usable else BackendUnavailable(health.reason))
-        return {health.backend: health for health in healths}, router.circuits()
+        return {health.backend: health for health in await asyncio.gather(*(backend.probe() for backend in made))}
     finally:
-        await router.close()
+        for backend in made:
+            await backend.close()
