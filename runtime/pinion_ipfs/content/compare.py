@@ -21,7 +21,7 @@ from .names import MAX_DEPTH, check_name
 from .unixfs import FileLayout
 from .unixfs_pb import FileData, decode_data
 from .varint import encode_varint
-from .verify import MAX_FILE_DEPTH
+from .verify import check_file_node
 
 
 class Kind(StrEnum):
@@ -179,14 +179,14 @@ async def _file_difference(
 async def _node(cid: Cid, block_get: BlockGet) -> tuple[Node, FileData]:
     node = decode_node(await block_get(cid))
     data = decode_data(node.data)
-    if not isinstance(data, FileData) or len(data.block_sizes) != len(node.links):
-        raise UnsupportedDag(f"{cid}: not a node of a file, with a size for each link")
+    if not isinstance(data, FileData):
+        raise UnsupportedDag(f"{cid}: not a node of a file")
     return node, data
 
 
 async def _leaves(root: Cid, block_get: BlockGet) -> AsyncIterator[_Leaf]:
     """Yield the leaves of a file in order."""
-    wanted: list[tuple[Cid, int | None, int]] = [(root, None, 0)]
+    wanted: list[tuple[Cid, int | None, int]] = [(root, None, 1)]
     offset = 0
     while wanted:
         cid, size, depth = wanted.pop()
@@ -194,9 +194,8 @@ async def _leaves(root: Cid, block_get: BlockGet) -> AsyncIterator[_Leaf]:
             yield _Leaf(cid, offset, size)
             offset += size or 0
             continue
-        if depth > MAX_FILE_DEPTH:
-            raise UnsupportedDag(f"{cid}: a file of more than {MAX_FILE_DEPTH} levels")
         node, data = await _node(cid, block_get)
+        check_file_node(node, data, size=data.size if size is None else size, depth=depth)
         if data.data or not node.links:
             yield _Leaf(cid, offset, len(data.data), node)
             offset += len(data.data)

@@ -123,6 +123,25 @@ async def walk_dag(root: Cid, block_get: BlockGet, *, limits: Limits | None = No
             yield event
 
 
+def check_file_node(node: Node, data: FileData, *, size: int, depth: int) -> None:
+    """Raise UnsupportedDag for a node of a file that is not read: nodes that pass can't make a tree without end.
+
+    `size` is what its parent says, `depth` 1 for the root of the file.
+    """
+    if data.size != size:
+        raise UnsupportedDag(f"a node of {data.size} bytes, where its parent says {size}")
+    if depth > MAX_FILE_DEPTH:
+        raise UnsupportedDag(f"a file of more than {MAX_FILE_DEPTH} levels")
+    if len(node.links) != len(data.block_sizes) or len(node.links) > MAX_FILE_LINKS:
+        raise UnsupportedDag(
+            f"a file node with {len(node.links)} links and {len(data.block_sizes)} sizes: both the same, up to {MAX_FILE_LINKS}"
+        )
+    if any(link.name for link in node.links):
+        raise UnsupportedDag("a named link inside a file")
+    if not all(data.block_sizes):
+        raise UnsupportedDag("a part of 0 bytes inside a file")
+
+
 @dataclass(slots=True)
 class _File:
     """A file under way."""
@@ -247,20 +266,8 @@ class DagWalk:
 
     def _file_node(self, want: _Want, node: Node, data: FileData) -> list[Event]:
         file = want.file or self._begin(want, data.size)
-        if want.file and data.size != want.size:
-            raise UnsupportedDag(f"a node of {data.size} bytes, where its parent says {want.size}")
         depth = want.depth + 1 if want.file else 1
-        if depth > MAX_FILE_DEPTH:
-            raise UnsupportedDag(f"a file of more than {MAX_FILE_DEPTH} levels")
-        if len(node.links) != len(data.block_sizes) or len(node.links) > MAX_FILE_LINKS:
-            raise UnsupportedDag(
-                f"a file node with {len(node.links)} links and {len(data.block_sizes)} sizes: "
-                f"both the same, up to {MAX_FILE_LINKS}"
-            )
-        if any(link.name for link in node.links):
-            raise UnsupportedDag("a named link inside a file")
-        if not all(data.block_sizes):
-            raise UnsupportedDag("a part of 0 bytes inside a file")  # of which a few could make a tree without end
+        check_file_node(node, data, size=want.size if want.file else data.size, depth=depth)
         parts = zip(node.links, data.block_sizes, strict=True)
         below = [_Want(link.cid, file.path, depth, file, size) for link, size in parts]
         self._wanted.extend(reversed(below))

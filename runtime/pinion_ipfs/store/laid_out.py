@@ -9,7 +9,7 @@ from ..content.dag_pb import decode_node, encode_node
 from ..content.errors import UnsupportedDag
 from ..content.unixfs_pb import DataType, FileData, decode_data
 from ..content.varint import encode_varint
-from ..content.verify import MAX_FILE_DEPTH, MAX_FILE_LINKS
+from ..content.verify import check_file_node
 
 MAX_LEAF = 2 * 1024 * 1024  # bytes: the most that IPFS nodes exchange as one block
 MAX_LEAVES = 2_000_000  # of one file: 488 GiB in leaves of 256 KiB
@@ -80,15 +80,12 @@ def leaves_of(cid: Cid, size: int, node: Callable[[Cid], bytes | None]) -> tuple
             continue
         decoded = decode_node(block)
         links, data = decoded.links, decode_data(decoded.data)
-        if not isinstance(data, FileData) or data.size != count or len(links) != len(data.block_sizes):
-            raise UnsupportedDag(f"{cid}: {here} is no node of {count} bytes")
-        if depth > MAX_FILE_DEPTH or len(links) > MAX_FILE_LINKS:
-            most = f"{MAX_FILE_DEPTH} levels or {MAX_FILE_LINKS} links"
-            raise UnsupportedDag(f"{cid}: a file of more than {most} in a node")
-        if not all(data.block_sizes):
-            raise UnsupportedDag(f"{cid}: a part of 0 bytes inside a file")  # of which a few could make a tree without end
-        if any(link.name for link in links):
-            raise UnsupportedDag(f"{cid}: a named link inside a file")
+        if not isinstance(data, FileData):
+            raise UnsupportedDag(f"{cid}: {here} is no node of a file")
+        try:
+            check_file_node(decoded, data, size=count, depth=depth)
+        except UnsupportedDag as error:
+            raise UnsupportedDag(f"{cid}: {error}") from error
         if data.data:  # before what is below it
             left -= len(data.data)
             found.append(Leaf(Cid.of_block(RAW, data.data), len(data.data), of_node=True))

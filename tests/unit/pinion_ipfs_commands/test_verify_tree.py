@@ -261,3 +261,26 @@ def test_a_wrong_use(words: list[str], complaint: str, tmp_path: Path, capsys: p
 def test_a_raw_block_of_several_mib_is_hashed_as_one(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "big").write_bytes(WEIGHTS)
     assert told(capsys, tmp_path / "big", Cid.of_block(RAW, WEIGHTS), 0)["files"] == 1
+
+
+def node_over(*parts: tuple[Cid, int]) -> Block:
+    """Return a node of a file over parts of the sizes that it says."""
+    block = encode_node([Link(cid, "", size) for cid, size in parts], encode_file_data([size for _, size in parts]))
+    return Cid.of_block(DAG_PB, block), block
+
+
+@pytest.mark.parametrize("said", [0, 1])
+def test_a_tree_without_end_is_refused_before_it_is_walked(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], said: int
+) -> None:
+    write_files(tmp_path / "model", {"x": b"x"})
+    inner = node_over()  # says 0 bytes, whatever those above it say: 15 ** 6 leaves of nothing
+    blocks = [leaf(b"x"), inner]
+    for _ in range(6):
+        inner = node_over(*[(inner[0], said)] * 15)
+        blocks.append(inner)
+    top = node_over((leaf(b"x")[0], 1), (inner[0], said * 15))
+    root = directory(("x", top))
+    put(store, *blocks, top, root)
+    assert main(["verify", str(tmp_path / "model"), str(root[0])]) not in (ExitCode.DONE, ExitCode.MISMATCH)
+    assert "UnsupportedDag" in capsys.readouterr().err
