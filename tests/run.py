@@ -40,8 +40,9 @@ STAGES: list[dict[str, list[str]]] = [
     {
         # Each of the two waits for half of its time, and they share nothing but the machine.
         "integration": ["tests/integration", "-m", "not cluster", "-n", "2", "--dist", "loadfile"],
-        # There is one cluster per machine: its own tests first, which start and stop it, then those of what runs on it.
-        "e2e": ["tests/integration/devcluster", "tests/e2e", "-m", "cluster"],
+        # There is one cluster per machine: its own tests first, which start and stop it, then those of what runs on it. After a
+        # few failures it is the cluster that is broken: all that follow would wait to their limits, and say nothing new.
+        "e2e": ["tests/integration/devcluster", "tests/e2e", "-m", "cluster", "-v", "--maxfail=5"],
     },
 ]
 
@@ -49,6 +50,7 @@ STAGES: list[dict[str, list[str]]] = [
 CHAOS = {"chaos": ["tests/chaos", "-m", "chaos", "--timeout=7200"]}
 
 _LONGEST_REASON = 300  # characters
+_PROGRESS_SECONDS = 60.0
 
 
 @dataclass
@@ -77,7 +79,10 @@ class Count:
 
 @dataclass
 class Step:
-    """One command that runs, and where its output goes: here, or into a file that is printed when all have ended."""
+    """One command that runs, and where its output goes: here, or into a file that is printed when all have ended.
+
+    Of that file the line it has come to is told every minute: a run that is ended from outside shows where it was.
+    """
 
     name: str
     command: list[str]
@@ -87,14 +92,19 @@ class Step:
     def start(self) -> None:
         """Start it."""
         print(f"\n=== {self.name}{': beside the first; its output follows at the end' if self.log else ''}", flush=True)
-        self.started = time.monotonic()
+        self.started = self.told = time.monotonic()
         with self.log.open("wb") if self.log else contextlib.nullcontext() as output:
             self.process = subprocess.Popen(self.command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT if output else None)
 
     def has_ended(self) -> bool:
         """Tell whether it has, and keep how long it took."""
+        now = time.monotonic()
         if not self.took and self.process.poll() is not None:
-            self.took = time.monotonic() - self.started
+            self.took = now - self.started
+        if self.log and not self.took and now > self.told + _PROGRESS_SECONDS:
+            self.told = now
+            lines = self.log.read_text(errors="replace").splitlines() or ["no output yet"]
+            print(f"\n... {self.name} after {now - self.started:.0f} s: {lines[-1]}", flush=True)
         return self.took > 0
 
     def report(self) -> bool:
