@@ -11,6 +11,7 @@ from devcluster.control import ControlPlane
 from pinion_ipfs.backends.kubo_words import PIN_NAME
 from pinion_operator.resources.kubo_secret import Credentials
 from pinion_operator.resources.kubo_statefulset import mounted_secret
+from tests.support import administrator
 from tests.support.operator_process import OperatorProcess, Operators
 from tests.support.waiting import wait_until
 
@@ -42,8 +43,7 @@ class World:
         self.kubectl("apply", "-f", "-", input=json.dumps(obj))
 
     def get(self, kind: str, name: str) -> dict[str, Any] | None:
-        text = self.kubectl("get", kind, name, "--ignore-not-found", "--output=json")
-        return json.loads(text) if text else None
+        return administrator.find(self.control_plane.kubeconfig, kind, name, self.namespace)
 
     def set_status(self, kind: str, name: str, status: dict[str, Any]) -> None:
         patch = json.dumps({"status": status})

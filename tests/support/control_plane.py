@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from devcluster.control import ControlPlane
+from tests.support import administrator
 
 
 @pytest.fixture(scope="session")
@@ -21,4 +22,4 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     name = f"test-{secrets.token_hex(4)}"
     control_plane.create_namespace(name)
     yield name
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+    administrator.delete_namespace(control_plane.kubeconfig, name)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from devcluster.control import ControlPlane
+from tests.support import administrator
 from tests.support.waiting import wait_until
 
 CHILDREN = "deployments,services,configmaps,serviceaccounts,controllerrevisions,pods"
-MINE = "--selector=pinion.dev/deployment"
+MINE = "pinion.dev/deployment"
 
 
 @dataclass
@@ -40,12 +41,11 @@ class Models:
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """Return one object."""
-        obj: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
-        return obj
+        return administrator.get(self.control_plane.kubeconfig, kind, name, self.namespace)
 
     def children(self, name: str) -> dict[tuple[str, str], dict[str, Any]]:
         """Return what carries the deployment's label, by kind and name."""
-        found = json.loads(self.kubectl("get", CHILDREN, f"{MINE}={name}", "-o", "json"))["items"]
+        found = administrator.get_all(self.control_plane.kubeconfig, CHILDREN, self.namespace, f"{MINE}={name}")
         return {(child["kind"], child["metadata"]["name"]): child for child in found}
 
     def mounted(self, name: str, volume: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import administrator
 from tests.support.operator_process import OperatorProcess, Operators
 from tests.support.waiting import wait_until
 
@@ -35,8 +36,8 @@ class Small:
 
     def get(self, what: str, name: str) -> dict[str, Any]:
         """Return an object, {} when there is none."""
-        found = self.kubectl("get", what, name, "--ignore-not-found", "--show-managed-fields", "-o", "json")
-        return dict(json.loads(found)) if found else {}
+        kubeconfig = self.operators.control_plane.kubeconfig
+        return administrator.find(kubeconfig, what, name, self.operators.namespace, managed_fields=True) or {}
 
     def ready(self, name: str) -> str:
         """Return status/reason of Ready when the status is about the present generation."""

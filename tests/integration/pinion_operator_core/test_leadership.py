@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from tests.support import administrator
 from tests.support.api_proxy import Fault
 from tests.support.operator_process import OperatorProcess, Operators, grant
 from tests.support.small import SMALL, Small
@@ -138,7 +139,7 @@ def test_two_namespaces_of_one_operator_and_the_whole_cluster(operators: Operato
         plane.kubectl("-n", other, "delete", "ipfsbackend", "one", "--timeout=50s")
         running.stop()  # before its rights go: namespaces of other tests may still be on their way out
     finally:
-        plane.kubectl("delete", "namespace", other, "--wait=false")
+        administrator.delete_namespace(plane.kubeconfig, other)
         plane.kubectl("delete", "clusterrole,clusterrolebinding", f"{own}-small", "--ignore-not-found")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
+from tests.support import administrator
 from tests.support.api_proxy import Fault
 from tests.support.definitions import wait_established
 from tests.support.operator_process import PROJECT, OperatorProcess, grant
@@ -128,7 +129,7 @@ def test_one_namespace_of_several(small: Small) -> None:
         wait_ready_again(operator)
         grant(plane, own, namespaces=[own])
     finally:
-        plane.kubectl("delete", "namespace", bare, "--wait=false")
+        administrator.delete_namespace(plane.kubeconfig, bare)
 
 
 @pytest.fixture

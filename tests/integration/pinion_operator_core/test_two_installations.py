@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from devcluster.control import ControlPlane
+from tests.support import administrator
 from tests.support.audit import turns, writes
 from tests.support.operator_process import OperatorProcess, Operators, grant
 from tests.support.small import SMALL, Small
@@ -68,7 +69,7 @@ def installations(small: Small, control_plane: ControlPlane, tmp_path: Path) -> 
     finally:
         second.close()
         small.operators.stop_all()
-        control_plane.kubectl("delete", "namespace", other, "--wait=false")
+        administrator.delete_namespace(control_plane.kubeconfig, other)
         control_plane.kubectl("delete", "clusterrole,clusterrolebinding", f"{first}-small", "--ignore-not-found")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from devcluster.control import ControlPlane
 from pinion_contract.config import LiveConfig, RuntimeConfig
+from tests.support import administrator
 from tests.support.hub import Hub
 from tests.support.journeys import kubo_backend
 from tests.support.model_objects import Models
@@ -72,7 +73,7 @@ def test_the_longest_names_give_valid_children(control_plane: ControlPlane, oper
     models.apply_object(kubo_backend(backend))
     wait_until(lambda: models.kubectl("get", "pods", "--selector=pinion.dev/backend", "-o", "name"), "a pod of the backend")
     models.kubectl("delete", "mdep,ipfsb", "--all", "--timeout=50s")
-    control_plane.kubectl("delete", "namespace", namespace, "--wait=false")
+    administrator.delete_namespace(control_plane.kubeconfig, namespace)
 
 
 def test_the_operators_pull_policy_reaches_pods_of_both_kinds(
