@@ -6,18 +6,18 @@ from tests.support.decoders import Decoders, generate, load, prompt_of, request,
 
 pytestmark = pytest.mark.model
 
-SLOTS, ALONE = "transformers/slots", "transformers/one-at-a-time"
+SLOTS, APART, ALONE = "slots", "slots with passes for prompts", "one-at-a-time"
 TOKENS = 12
 PROMPTS = [prompt_of(4, seed=1), prompt_of(40, seed=2), prompt_of(200, seed=3)]
 
 
 @pytest.mark.parametrize(
-    ("name", "engine"),
+    ("name", "way"),
     [
         ("llama", SLOTS),
         ("qwen2", SLOTS),
         ("qwen3", SLOTS),
-        ("gemma2", SLOTS),
+        ("gemma2", APART),
         ("gemma3_text", SLOTS),
         ("mistral with a window", SLOTS),
         ("mistral with a long window", SLOTS),
@@ -27,8 +27,8 @@ PROMPTS = [prompt_of(4, seed=1), prompt_of(40, seed=2), prompt_of(200, seed=3)]
         ("gpt_neox", SLOTS),
         ("olmo2", SLOTS),
         ("granite", SLOTS),
-        ("falcon", SLOTS),
-        ("falcon with alibi", SLOTS),
+        ("falcon", APART),
+        ("falcon with alibi", APART),
         ("gpt_neo", ALONE),
         ("bloom", ALONE),
         ("mamba", ALONE),
@@ -36,12 +36,14 @@ PROMPTS = [prompt_of(4, seed=1), prompt_of(40, seed=2), prompt_of(200, seed=3)]
         ("openai-gpt", ALONE),
     ],
 )
-def test_a_prompt_has_one_answer(decoders: Decoders, name: str, engine: str) -> None:
+def test_a_prompt_has_one_answer(decoders: Decoders, name: str, way: str) -> None:
     """Alone, together, in another order, and joining late: prompts of 4, 40 and 200 tokens."""
     folder = decoders.make(name)
     decoder = load(folder)
-    assert decoder.capabilities.engine == engine
-    assert bool(decoder.capabilities.engine_reason) is (engine == ALONE)
+    reason = decoder.capabilities.engine_reason
+    assert decoder.capabilities.engine == f"transformers/{ALONE if way == ALONE else SLOTS}"
+    assert bool(reason) is (way != SLOTS)
+    assert reason.startswith("prompts are computed in passes of their own: ") is (way == APART)
     expected = [generate(folder, prompt, TOKENS) for prompt in PROMPTS]
     alone = [run(decoder, request(1, prompt, TOKENS, owner="alone"))[1].tokens for prompt in PROMPTS]
     assert alone == expected
@@ -56,6 +58,6 @@ def test_a_prompt_has_one_answer(decoders: Decoders, name: str, engine: str) -> 
 def test_half_precision_is_served_in_slots(decoders: Decoders, dtype: str) -> None:
     """It is checked in float32, and computes in its own precision afterwards."""
     decoder = load(decoders.make("llama", dtype=dtype))
-    assert (decoder.capabilities.engine, decoder.capabilities.dtype) == (SLOTS, dtype)
+    assert (decoder.capabilities.engine, decoder.capabilities.dtype) == (f"transformers/{SLOTS}", dtype)
     answers = run(decoder, *(request(key, prompt, TOKENS) for key, prompt in enumerate(PROMPTS)))
     assert [len(answers[key].tokens) for key in range(3)] == [TOKENS] * 3

@@ -61,11 +61,11 @@ def of_the_first_row(rule: Rule, positions: Tensor, width: int) -> Tensor:
     return visible_keys(rule, positions[:1].expand_as(positions), width)
 
 
-@pytest.mark.parametrize("name", ["llama", "gemma2", "gpt2"])
+@pytest.mark.parametrize(("name", "packed"), [("llama", True), ("llama", False), ("gemma2", False), ("gpt2", True)])
 @pytest.mark.parametrize("visible", [everything, one_more, one_less, of_the_first_row])
-def test_a_wrong_mask_is_seen(decoders: Decoders, name: str, visible: Any) -> None:
+def test_a_wrong_mask_is_seen(decoders: Decoders, name: str, packed: bool, visible: Any) -> None:
     with pytest.raises(CannotShare, match="logits of sequences that are computed together differ by"):
-        check_slots(model_of(decoders.make(name)), IDS, POSITIONS, TOLERANCE, visible)
+        check_slots(model_of(decoders.make(name)), IDS, POSITIONS, TOLERANCE, visible, packed=packed)
 
 
 @pytest.mark.parametrize("name", ["mistral with a window", "mistral with a long window", "gemma3_text"])
@@ -81,8 +81,8 @@ def test_a_window_that_is_left_out_is_seen(decoders: Decoders, name: str) -> Non
 class BrokenSlots(Slots):
     """Slots with one mistake."""
 
-    def __init__(self, model: Any, mistake: str) -> None:
-        super().__init__(model, 3, 80)
+    def __init__(self, model: Any, mistake: str, *, packed: bool = True) -> None:
+        super().__init__(model, 3, 80, packed=packed)
         self.mistake = mistake
         self.used: set[str] = set()
 
@@ -112,29 +112,41 @@ class BrokenSlots(Slots):
 @pytest.mark.parametrize(
     "mistake", ["a prefix taken too long", "rows that move without their keys", "logits of the longest", ""]
 )
-def test_each_thing_that_sequences_go_through_is_looked_at(decoders: Decoders, mistake: str) -> None:
+@pytest.mark.parametrize("packed", [True, False])
+def test_each_thing_that_sequences_go_through_is_looked_at(decoders: Decoders, mistake: str, packed: bool) -> None:
     model = model_of(decoders.make("llama"))
     wanted = samples(model, IDS, 16, POSITIONS)
-    slots = BrokenSlots(model, mistake)
+    slots = BrokenSlots(model, mistake, packed=packed)
     difference = worst_difference(wanted, replay(slots, wanted, 500))
     assert slots.used == ({mistake} if mistake else set())
     assert (difference > TOLERANCE) is bool(mistake)
 
 
-def test_passes_have_few_shapes(decoders: Decoders) -> None:
+@pytest.mark.parametrize("packed", [True, False])
+def test_passes_have_few_shapes(decoders: Decoders, packed: bool) -> None:
     """Torch keeps compiled code for each shape it ever saw: some hundred MiB for prompts and answers of all lengths."""
-    model, shapes = model_of(decoders.make("llama")), set()
+    model = model_of(decoders.make("llama"))
+    tokens, widths = set(), set()
 
     def visible(rule: Rule, positions: Tensor, width: int) -> Tensor:
-        shapes.add((positions.shape[1], width))
+        widths.add(width)
         return visible_keys(rule, positions, width)
 
-    slots = Slots(model, 3, POSITIONS, visible)
+    def note(layer: Any, given: tuple[Tensor, ...]) -> None:
+        tokens.add(tuple(given[0].shape[:2]))
+
+    model.model.layers[0].mlp.register_forward_pre_hook(note)
+    slots = Slots(model, 3, POSITIONS, visible, packed=packed)
     for window in (5, 16, 43):
         wanted = samples(model, IDS, window, POSITIONS)
+        tokens.clear()  # of generate
         assert worst_difference(wanted, replay(slots, wanted, 500)) <= TOLERANCE
-    assert {tokens for tokens, _ in shapes} == {1, 16}
-    assert {width for _, width in shapes} <= set(range(32, POSITIONS + 1, 32))
+        if packed:
+            assert {one[0] for one in tokens} == {1}
+            assert {one[1] for one in tokens} <= {1, 2, 3, 16, 32}
+        else:
+            assert {one[1] for one in tokens} == {1, 16}
+    assert widths <= set(range(32, POSITIONS + 1, 32))
 
 
 def test_a_layer_that_keeps_nothing_is_seen(decoders: Decoders) -> None:
@@ -149,6 +161,7 @@ def test_a_layer_that_keeps_nothing_is_seen(decoders: Decoders) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
+        ("gemma2", "prompts are computed in passes of their own: TypeError: "),
         ("gpt_neo", "logits of sequences that are computed together differ by"),
         ("bloom", "forward takes no cache, or no positions"),
         ("lfm2", "it has layers of types conv"),

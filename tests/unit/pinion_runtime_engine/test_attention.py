@@ -7,8 +7,11 @@ import pytest
 import torch
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import causal_mask_function
 
 from pinion_runtime.engines.transformers.generation.attention import attend
+from pinion_runtime.engines.transformers.generation.masks import PASS, PartMasks, visible_keys
+from pinion_runtime.engines.transformers.generation.packing import Line, pack
 
 pytestmark = pytest.mark.model
 
@@ -50,3 +53,39 @@ def test_a_bias_of_positions_is_left_to_transformers() -> None:
     wanted, _ = sdpa_attention_forward(module, query, key, key, None, position_bias=bias)
     found, _ = attend(module, query, key, key, None, position_bias=bias)
     assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("shared", [4, 2])
+def test_the_parts_of_a_packed_pass_do_not_see_each_other(dtype: torch.dtype, shared: int) -> None:
+    """Two answers, the piece of a prompt and the whole of another: each as if it were alone."""
+    random = torch.Generator().manual_seed(6)
+    lines = [Line(0, 20, [1]), Line(1, 9, [1]), Line(3, 16, [1] * 14), Line(4, 0, [1] * 32)]
+    now = pack(lines, 64, torch.device("cpu"), visible_keys, packed=True).now
+    query = torch.randn(1, HEADS, len(now.rows), WIDTH, generator=random).to(dtype)
+    key, value = (torch.randn(5, shared, 64, WIDTH, generator=random).to(dtype) for _ in range(2))
+    masks = PartMasks(tuple(now.mask(part, causal_mask_function, may_skip=True) for part in now.parts))
+    module: Any = SimpleNamespace(num_key_value_groups=HEADS // shared, is_causal=True)
+    token = PASS.set(now)
+    try:
+        found, _ = attend(module, query, key, value, masks, scaling=0.3)
+    finally:
+        PASS.reset(token)
+    assert found.shape == (1, len(now.rows), HEADS, WIDTH)
+    for place, (row, position) in enumerate(zip(now.rows.tolist(), now.positions.tolist(), strict=True)):
+        seen = slice(0, position + 1)
+        wanted, _ = sdpa_attention_forward(
+            module,
+            query[:, :, place : place + 1],
+            key[row : row + 1, :, seen],
+            value[row : row + 1, :, seen],
+            None,
+            scaling=0.3,
+        )
+        torch.testing.assert_close(found[:, place : place + 1], wanted, rtol=0.02, atol=0.02)
+
+
+def test_a_packed_pass_has_no_bias_of_positions() -> None:
+    query = torch.randn(1, 4, 1, 16)
+    with pytest.raises(ValueError, match="no bias of positions"):
+        attend(SimpleNamespace(), query, query, query, PartMasks((None,)), position_bias=query)  # type: ignore[arg-type] # no module is asked

@@ -124,12 +124,12 @@ def test_a_budget_is_divided_among_prompts(pending: list[int], budget: int, fed:
 
 
 def settle(step: float, base: float, per_token: float, rounds: int = 40) -> tuple[int, float]:
-    """Return the size that a machine of these times leads to, and the time of such a piece."""
+    """Return the size that a machine of these times leads to, and what such a piece adds to a step."""
     chunk = ChunkSize()
     for _ in range(rounds):
-        chunk.decoded(step)
+        chunk.stepped(0, step, answered=1)
         tokens = chunk.tokens(answered=1, begun=1)
-        chunk.prefilled(tokens, base + per_token * tokens)
+        chunk.stepped(tokens, step + base + per_token * tokens, answered=1)
     tokens = chunk.tokens(answered=1, begun=1)
     return tokens, base + per_token * tokens
 
@@ -144,7 +144,7 @@ def settle(step: float, base: float, per_token: float, rounds: int = 40) -> tupl
         pytest.param(0.01, 0.0, 0.0004, id="passes that cost nothing by themselves"),
     ],
 )
-def test_a_piece_takes_at_most_two_steps_time_and_not_much_less(step: float, base: float, per_token: float) -> None:
+def test_a_piece_makes_a_step_at_most_three_times_as_long_and_not_much_less(step: float, base: float, per_token: float) -> None:
     tokens, seconds = settle(step, base, per_token)
     assert seconds <= 2 * step
     assert tokens % 16 == 0
@@ -173,9 +173,28 @@ def test_who_comes_counts_as_much_as_who_is_answered(answered: int, begun: int, 
 
 def test_one_wrong_measurement_halves_a_piece_at_most() -> None:
     chunk = ChunkSize()
-    chunk.decoded(0.01)
-    chunk.prefilled(64, 30.0)
+    chunk.stepped(0, 0.01, answered=1)
+    chunk.stepped(64, 30.0, answered=1)
     assert chunk.tokens(answered=1, begun=1) == 32
+
+
+@pytest.mark.parametrize(
+    ("answered", "tokens"), [(0, MOST), (1, FIRST - 1), (7, FIRST - 7), (16, FIRST), (20, FIRST - 4), (100, FIRST - 4)]
+)
+def test_a_piece_and_the_answers_beside_it_are_a_multiple_together(answered: int, tokens: int) -> None:
+    assert ChunkSize().tokens(answered=answered, begun=1, packed=True) == tokens
+
+
+@pytest.mark.parametrize("answered", range(1, 40))
+def test_a_prompt_goes_on_beside_any_number_of_answers(answered: int) -> None:
+    assert ChunkSize(most=LEAST).tokens(answered=answered, begun=1, packed=True) > 0
+
+
+def test_steps_of_prompts_alone_say_nothing_of_what_answers_wait_for() -> None:
+    chunk = ChunkSize()
+    chunk.stepped(0, 0.01, answered=1)
+    chunk.stepped(MOST, 30.0, answered=0)
+    assert chunk.tokens(answered=1, begun=1) == FIRST
 
 
 # --- the shape of the cache

@@ -1,4 +1,4 @@
-"""Attention of one query a row in half precision on a CPU, as torch computes it fastest.
+"""Attention of packed passes, part by part; and of one query a row in half precision on a CPU, as torch computes it fastest.
 
 For a single query torch leaves its fast matrix products for products of vectors, which take three to seven times as long. Heads
 that share keys are queries of one head, so they go in as such; where none are shared, the query goes in twice.
@@ -11,6 +11,8 @@ from torch import Tensor
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from .masks import PASS, PartMasks
+
 _HALF = (torch.bfloat16, torch.float16)
 
 
@@ -19,12 +21,17 @@ def attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor | PartMasks | None,
     dropout: float = 0.0,
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Return (rows, tokens, heads, width) of queries (rows, heads, tokens, width) and keys (rows, shared heads, ...)."""
+    """Return (rows, tokens, heads, width) of queries (rows, heads, tokens, width) and keys (rows, shared heads, ...).
+
+    In a packed pass queries are one row of all tokens, and keys and values the whole slab.
+    """
+    if isinstance(attention_mask, PartMasks):
+        return _attend_parts(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs), None
     rows, heads, tokens, width = query.shape
     shared = key.shape[1]
     each = attention_mask is not None and attention_mask.shape[1] != 1  # a mask of its own for every head
@@ -40,6 +47,24 @@ def attend(
         queries = queries.expand(rows, shared, 2, width)
     out = torch.nn.functional.scaled_dot_product_attention(queries, key, value, attn_mask=attention_mask, scale=scaling)
     return out[:, :, : heads // shared].reshape(rows, 1, heads, value.shape[-1]), None
+
+
+def _attend_parts(
+    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: PartMasks, **kwargs: Any
+) -> Tensor:
+    now = PASS.get()
+    if now is None or kwargs.get("position_bias") is not None:
+        raise ValueError("attention of several sequences knows no bias of positions, and nothing outside of a pass")
+    found = []
+    done = 0
+    for part, mask in zip(now.parts, attention_mask.masks, strict=True):
+        rows, tokens = part.positions.shape
+        queries = query[0, :, done : done + rows * tokens].view(-1, rows, tokens, query.shape[-1]).transpose(0, 1)
+        keys, values = (one[part.start : part.stop, :, : part.width] for one in (key, value))
+        out, _ = attend(module, queries, keys, values, mask, **kwargs)
+        found.append(out.reshape(1, rows * tokens, *out.shape[2:]))
+        done += rows * tokens
+    return found[0] if len(found) == 1 else torch.cat(found, 1)
 
 
 # For the whole process, since models look attention up by its name.

@@ -93,7 +93,9 @@ def generate(model: Any, prompt: list[int], count: int) -> Sample:
     return Sample(prompt, out.sequences[0, len(prompt) :].tolist(), logits)
 
 
-def check_slots(model: Any, ids: Many[int], longest: int, tolerance: float, visible: Visible = visible_keys) -> int:
+def check_slots(
+    model: Any, ids: Many[int], longest: int, tolerance: float, visible: Visible = visible_keys, *, packed: bool = True
+) -> int:
     """Raise CannotShare, with what was found, unless slots compute what `generate` does.
 
     Returns how many numbers are kept of a token.
@@ -105,7 +107,7 @@ def check_slots(model: Any, ids: Many[int], longest: int, tolerance: float, visi
     with short_windows(model.config) as window:
         wanted = samples(model, ids, window, longest)
         length = max(len(sample.prompt) + len(sample.tokens) for sample in wanted)
-        slots = Slots(model, _ROWS, length, visible)
+        slots = Slots(model, _ROWS, length, visible, packed=packed)
         found = replay(slots, wanted, logits_width(model))
     if silent := slots.slab.silent_layers:
         raise CannotShare(f"layers {', '.join(map(str, silent))} keep nothing in the cache")

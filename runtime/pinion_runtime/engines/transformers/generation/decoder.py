@@ -141,18 +141,19 @@ class TransformersDecoder:
             raise EngineLoadError(f"a context of {length} tokens has no room for a prompt and an answer")
         wide = dtype != torch.float32 and 2 * half_bytes(model) < self._free_bytes()
         tolerance = ROUNDING[torch.float32] if wide else ROUNDING.get(dtype, ROUNDING[torch.float32])
-        values, masked, alone = 0, False, ""
+        values, masked, alone, apart = 0, False, "", ""
         with in_float32(model, wanted=wide):
             check_causal(model, ids, length)
             try:
-                values = check_slots(model, ids, length, tolerance)
+                values, apart = _check_slots(model, ids, length, tolerance)
             except CannotShare as error:
                 masked, alone = check_one_at_a_time(model, ids, length, tolerance), str(error)
         plain = self._reorder(model, dtype, ids[:length])
         if alone:
             return OneAtATime(model, masked=masked), Capacity(length, 1), alone, plain
         capacity = plan(own, spec.context_length, spec.max_sequences, values * dtype.itemsize, self._free_bytes())
-        return Slots(model, capacity.max_sequences, capacity.context_length), capacity, "", plain
+        slots = Slots(model, capacity.max_sequences, capacity.context_length, packed=not apart)
+        return slots, capacity, apart, plain
 
     def _reorder(self, model: Any, dtype: torch.dtype, ids: list[int]) -> str:
         texts = torch.tensor([ids[:_REORDERED], ids[:_REORDERED][::-1]], device=self._device)
@@ -169,6 +170,15 @@ class TransformersDecoder:
         else:
             free = available_memory(measure_memory().resident_bytes)
         return int(free * _CACHE_SHARE)
+
+
+def _check_slots(model: Any, ids: list[int], longest: int, tolerance: float) -> tuple[int, str]:
+    """Return how many numbers slots keep of a token, and why passes can't be packed, "" where they can; raises CannotShare."""
+    try:
+        return check_slots(model, ids, longest, tolerance), ""
+    except CannotShare as error:
+        reason = f"prompts are computed in passes of their own: {error}"
+    return check_slots(model, ids, longest, tolerance, packed=False), reason
 
 
 def _load_error(failure: Failure) -> EngineLoadError:

@@ -88,18 +88,33 @@ class Generation:
 
     @torch.inference_mode()
     def step(self) -> list[Step]:
-        """Choose a token for every running sequence, then compute a piece of the prompts of those that have begun."""
+        """Choose a token for every running sequence, and compute a piece of the prompts of those that have begun."""
         self._expire()
         self._admit()
         answered = [sequence for sequence in self._running if sequence.tokens]
-        if answered:
-            started = time.perf_counter()
-            for group in self._strategy.groups(answered):
-                self._compute(group, [1] * len(group))
-            self._chunk.decoded(time.perf_counter() - started)
-        self._prefill()
+        counts = {id(one): 1 for one in answered} | self._pieces(len(answered))
+        fed = [sequence for sequence in self._running if not sequence.tokens and id(sequence) in counts]
+        lengths = np.array([counts[id(sequence)] for sequence in fed], dtype=np.int32)
+        batches = [[fed[place] for place in places] for places, _ in (group_by_length(lengths, _ANY) if fed else ())]
+        started = time.perf_counter()
+        for group in self._strategy.groups(answered, batches):
+            self._compute(group, [counts[id(sequence)] for sequence in group])
+        if counts:
+            self._chunk.stepped(int(lengths.sum()), time.perf_counter() - started, answered=len(answered))
         steps, self._steps = self._steps, []
         return steps
+
+    def _pieces(self, answered: int) -> dict[int, int]:
+        """Return how many tokens of the prompts that have begun are computed, by the sequences' identity."""
+        begun = [sequence for sequence in self._running if not sequence.tokens]
+        if not begun:
+            return {}
+        pending = [sequence.pending for sequence in begun]
+        if self._strategy.whole_prompts:
+            budget = max(pending)
+        else:
+            budget = self._chunk.tokens(answered=answered, begun=len(begun), packed=self._strategy.packed)
+        return {id(one): tokens for one, tokens in zip(begun, divide(pending, budget), strict=True) if tokens}
 
     def _expire(self) -> None:
         now = time.monotonic()
@@ -119,23 +134,6 @@ class Generation:
             self._strategy.start(sequence)
             self._running.append(sequence)
         self._waiting.extendleft(reversed(held))
-
-    def _prefill(self) -> None:
-        begun = [sequence for sequence in self._running if not sequence.tokens]
-        if not begun:
-            return
-        answered = [sequence for sequence in self._running if sequence.tokens]
-        pending = [sequence.pending for sequence in begun]
-        budget = max(pending) if self._strategy.whole_prompts else self._chunk.tokens(answered=len(answered), begun=len(begun))
-        counts = {id(one): fed for one, fed in zip(begun, divide(pending, budget), strict=True) if fed}
-        fed = [sequence for sequence in begun if id(sequence) in counts]
-        lengths = np.array([counts[id(sequence)] for sequence in fed], dtype=np.int32)
-        batches = [[fed[place] for place in places] for places, _ in group_by_length(lengths, _ANY)]
-        groups = self._strategy.groups(answered, batches)
-        started = time.perf_counter()
-        for group in groups[len(groups) - len(batches) :]:
-            self._compute(group, [counts[id(sequence)] for sequence in group])
-        self._chunk.prefilled(int(lengths.sum()), time.perf_counter() - started)
 
     def _compute(self, group: Many[Sequence], counts: Many[int]) -> None:
         """Compute a group in one pass; where that raises each alone, so that only the one at fault fails."""

@@ -1,4 +1,6 @@
-"""Which keys a query sees where every row of a pass stands at a position of its own: asked of the model's own rule.
+"""What a pass computes, and which keys its queries see where every row stands at a position of its own.
+
+Which keys is asked of the model's own rule.
 
 transformers hands a mask function the model's rule (causal, sliding, in chunks). Called with the positions of each row it gives
 the mask of that row: no window and no layer type is guessed.
@@ -27,8 +29,8 @@ def visible_keys(rule: Rule, positions: Tensor, width: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """One forward pass over neighbouring rows of the slab."""
+class Part:
+    """Neighbouring rows of the slab of which a pass computes equally many tokens."""
 
     start: int
     stop: int
@@ -36,7 +38,6 @@ class Pass:
     first: tuple[int, ...]  # the position of each row's first query
     padded: bool
     width: int  # keys that are looked at
-    visible: Visible = visible_keys
 
     @property
     def plainly_causal(self) -> bool:
@@ -47,8 +48,40 @@ class Pass:
             and not self.padded  # padding stands where the last token does, and may not look past it
             and self.width == self.first[0] + tokens
             and (tokens == 1 or self.first[0] == 0)
-            and self.visible is visible_keys
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One forward pass: the tokens of its parts, one part after the other and row after row.
+
+    Packed, the model has them as one row of tokens, of which attention alone knows whose they are; else it has the rows of the
+    only part.
+    """
+
+    parts: tuple[Part, ...]
+    packed: bool
+    rows: Tensor  # (tokens of all parts,): the row of the slab that each is written to
+    positions: Tensor  # the same, and where in the row
+    visible: Visible = visible_keys
+
+    @property
+    def width(self) -> int:
+        """Return how many keys its furthest query looks at."""
+        return max(part.width for part in self.parts)
+
+    def mask(self, part: Part, rule: Rule, *, may_skip: bool) -> Tensor | None:
+        """Return (rows, 1, tokens, width) of one part; None where attention needs none."""
+        if may_skip and rule is causal_mask_function and self.visible is visible_keys and part.plainly_causal:
+            return None
+        return self.visible(rule, part.positions, part.width)
+
+
+@dataclass(frozen=True, slots=True)
+class PartMasks:
+    """The masks of a packed pass, one for each part. A model that does more with a mask than hand it on fails with it."""
+
+    masks: tuple[Tensor | None, ...]
 
 
 PASS: ContextVar[Pass | None] = ContextVar("slots", default=None)
@@ -62,10 +95,11 @@ def _of_rows(plain: Callable[..., Any], *, as_bias: bool) -> Callable[..., Any]:
         if now is None:
             return plain(*args, mask_function=mask_function, **kwargs)
         may_skip = kwargs.get("allow_is_causal_skip", True) and not as_bias
-        if may_skip and mask_function is causal_mask_function and now.plainly_causal:
-            return None
-        seen = now.visible(mask_function, now.positions, now.width)
-        if not as_bias:
+        masks = tuple(now.mask(part, mask_function, may_skip=may_skip) for part in now.parts)
+        if now.packed:
+            return PartMasks(masks)
+        (seen,) = masks
+        if seen is None or not as_bias:
             return seen
         dtype = kwargs.get("dtype", torch.float32)
         return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, torch.finfo(dtype).min)

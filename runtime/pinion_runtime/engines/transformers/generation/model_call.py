@@ -32,9 +32,15 @@ class ModelCall:
         self._takes_use_cache = "use_cache" in taken or anything
 
     def logits(
-        self, ids: Tensor, at: Sequence[int], *, positions: Tensor | None = None, mask: Tensor | None = None, cache: Any = None
+        self,
+        ids: Tensor,
+        at: Sequence[tuple[int, int]],
+        *,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+        cache: Any = None,
     ) -> tuple[Tensor, Any]:
-        """Return (rows, vocabulary) after the token `at[row]` of each row of `ids` (rows, tokens), and the model's cache."""
+        """Return (len(at), vocabulary) after those tokens of `ids` (rows, tokens), and the model's cache."""
         given: dict[str, Any] = {}
         if self._takes_use_cache:
             given["use_cache"] = bool(self.cache_name)
@@ -44,10 +50,11 @@ class ModelCall:
             given["position_ids"] = positions
         if mask is not None and self._takes_mask:
             given["attention_mask"] = mask
-        kept = sorted(set(at))
+        kept = sorted({token for _, token in at})
         if self._takes_choice:
             given["logits_to_keep"] = torch.tensor(kept, device=ids.device)
         out = self.model(input_ids=ids, **given)
-        places = [kept.index(place) for place in at] if self._takes_choice else list(at)
-        logits = out.logits[torch.arange(len(ids), device=ids.device), torch.tensor(places, device=ids.device)]
+        where = {token: place for place, token in enumerate(kept)} if self._takes_choice else {token: token for token in kept}
+        rows, places = [row for row, _ in at], [where[token] for _, token in at]
+        logits = out.logits[torch.tensor(rows, device=ids.device), torch.tensor(places, device=ids.device)]
         return logits, next((out[name] for name in _CACHES if name in out), None)

@@ -15,6 +15,7 @@ class OneAtATime:
 
     name = "one-at-a-time"
     capacity = 1
+    packed = False
     whole_prompts = True  # states of some models can be continued by one token only
 
     def __init__(self, model: Any, *, masked: bool = True) -> None:
@@ -49,7 +50,7 @@ class OneAtATime:
         text = [*sequence.prompt, *sequence.tokens]
         logits, self._cache = self._call.logits(
             torch.tensor([text[start:end]], device=self._device),
-            [end - start - 1],
+            [(0, end - start - 1)],
             positions=torch.arange(start, end, device=self._device)[None],
             mask=torch.ones((1, end), dtype=torch.long, device=self._device) if self._masked else None,
             cache=self._cache,

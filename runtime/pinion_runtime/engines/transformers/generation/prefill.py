@@ -13,34 +13,33 @@ _STEPS = 32  # whose median is taken
 
 
 class ChunkSize:
-    """Sizes the pieces of prefill by the measured time of both kinds of passes."""
+    """Sizes the pieces of prefill by the measured time of steps with them and of steps without."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._steps: deque[float] = deque(maxlen=_STEPS)
         self._tokens = min(FIRST, most)
 
-    def tokens(self, *, answered: int, begun: int) -> int:
+    def tokens(self, *, answered: int, begun: int, packed: bool = False) -> int:
         """Return how many tokens of `begun` prompts may be computed now, while as many sequences as `answered` wait for that.
 
         More prompts than answers get as much more: of eight that come at once, the first would else make the others wait long.
+        A packed pass has a token of each of `answered` beside them: all together are a multiple then.
         """
         if not answered:
             return self._most
-        return min(self._most, self._tokens * max(answered, begun) // answered // _MULTIPLE * _MULTIPLE)
+        found = min(self._most, self._tokens * max(answered, begun) // answered // _MULTIPLE * _MULTIPLE)
+        return found - answered % _MULTIPLE if packed and found > answered % _MULTIPLE else found
 
-    def decoded(self, seconds: float) -> None:
-        """Take note of the time of a step of all running sequences."""
-        self._steps.append(seconds)
-
-    def prefilled(self, tokens: int, seconds: float) -> None:
-        """Take note of the time of a piece of prefill."""
-        if not self._steps or tokens < LEAST:
+    def stepped(self, tokens: int, seconds: float, *, answered: int) -> None:
+        """Take note of the time of a step, `tokens` of which were of prompts and `answered` the next ones of answers."""
+        if not tokens:
+            self._steps.append(seconds)
+        if not self._steps or tokens < LEAST or not answered:
             return
         step = median(self._steps)
-        # A pass costs something before its first token, which a step of few sequences shows: half of that is certain.
-        per_token = max(seconds - step / 2, seconds / 4) / tokens
-        fits = (_PREFILL_PER_STEP * step - step / 2) / per_token
+        per_token = max(seconds - step, seconds / 8) / tokens
+        fits = _PREFILL_PER_STEP * step / per_token
         fits = min(max(fits, self._tokens / 2), self._tokens * 2)  # one measurement may be wrong
         self._tokens = int(min(max(fits, LEAST), self._most)) // _MULTIPLE * _MULTIPLE
 

@@ -37,19 +37,22 @@ class SlabLayer(CacheLayerMixin):  # type: ignore[misc] # transformers has no ty
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Write the keys and values of the pass at hand; return what its queries may look at."""
         now = PASS.get()
-        if now is None or key_states.shape[0] != len(now.positions) or key_states.shape[2] != now.positions.shape[1]:
+        rows, _, tokens, _ = key_states.shape
+        if now is None or rows != (1 if now.packed else len(now.parts[0].positions)) or rows * tokens != len(now.rows):
             raise CannotShare(f"a layer writes keys of shape {tuple(key_states.shape)} where one for each token is expected")
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         self.writes += 1
-        keys, values = self.keys[now.start : now.stop], self.values[now.start : now.stop]
-        if len(keys) == 1 and not now.padded:
-            span = slice(now.first[0], now.first[0] + key_states.shape[2])
-            keys[0, :, span], values[0, :, span] = key_states[0], value_states[0]
+        part = now.parts[0]
+        if rows == 1 and len(now.parts) == 1 and part.stop - part.start == 1 and not part.padded:
+            span = slice(part.first[0], part.first[0] + tokens)
+            self.keys[part.start, :, span], self.values[part.start, :, span] = key_states[0], value_states[0]
         else:
-            place = (torch.arange(len(keys), device=keys.device)[:, None], slice(None), now.positions)
-            keys[place], values[place] = key_states.transpose(1, 2), value_states.transpose(1, 2)
-        return keys[:, :, : now.width], values[:, :, : now.width]
+            place = (now.rows, slice(None), now.positions)
+            self.keys[place], self.values[place] = (one.transpose(1, 2).flatten(0, 1) for one in (key_states, value_states))
+        if now.packed:
+            return self.keys, self.values
+        return self.keys[part.start : part.stop, :, : part.width], self.values[part.start : part.stop, :, : part.width]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return how many keys are looked at, and the position of the first."""
@@ -59,7 +62,7 @@ class SlabLayer(CacheLayerMixin):  # type: ignore[misc] # transformers has no ty
     def get_seq_length(self) -> int:
         """Return how many keys the pass at hand looks at beside its own: some models make a bias for as many and its tokens."""
         now = PASS.get()
-        return 0 if now is None else now.width - now.positions.shape[1]
+        return 0 if now is None or now.packed else now.width - now.parts[0].positions.shape[1]
 
     def get_max_length(self) -> int:
         """Return how many tokens a row has room for."""

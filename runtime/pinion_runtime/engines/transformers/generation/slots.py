@@ -1,21 +1,22 @@
-"""Slots: sequences of different lengths go through the model together, each in a row of one slab."""
+"""Slots: sequences of different lengths go through the model together, each in a row of one slab.
+
+Packed, all sequences share one pass, those that are answered and pieces of prompts. A model of which that can't be had computes
+pieces of prompts in passes of their own, and sequences of similar length in a pass.
+"""
 
 from collections.abc import Sequence as Many
 from itertools import count
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .arrangement import exchanges, length_group, side_by_side
-from .masks import PASS, Pass, Visible, visible_keys
+from .masks import PASS, Visible, visible_keys
 from .model_call import ModelCall
+from .packing import Line, pack
 from .prefixes import Place, choose_start
 from .sequences import Sequence
 from .slab import CannotShare, Slab
-
-# Tokens of a piece of a prompt and keys looked at come in multiples: torch and oneDNN keep code for each shape they ever saw.
-_TOKENS, _WIDTHS = 16, 32
 
 
 class _Row:
@@ -42,14 +43,14 @@ class Slots:
     name = "slots"
     whole_prompts = False
 
-    def __init__(self, model: Any, capacity: int, length: int, visible: Visible = visible_keys) -> None:
+    def __init__(self, model: Any, capacity: int, length: int, visible: Visible = visible_keys, *, packed: bool = True) -> None:
         self._call = ModelCall(model)
         if self._call.cache_name not in ("cache", "past_key_values") or not self._call.takes_positions:
             raise CannotShare("forward takes no cache, or no positions")
         layers = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
         if not isinstance(layers, int):
             raise CannotShare("its configuration tells no number of layers")
-        self.capacity, self._visible = capacity, visible
+        self.capacity, self.packed, self._visible = capacity, packed, visible
         self._device = model.device
         self.slab = Slab(layers, capacity, length)
         self._rows = [_Row() for _ in range(capacity)]
@@ -85,39 +86,28 @@ class Slots:
         return True
 
     def groups(self, sequences: Many[Sequence], apart: Many[Many[Sequence]] = ()) -> list[list[Sequence]]:
-        """Return groups of similar length, the longest first, and move rows so that each lies side by side."""
+        """Return groups of similar length, the longest first, or all as one; rows of similar length move side by side."""
         by_length: dict[int, list[Sequence]] = {}
         for sequence in sequences:
             by_length.setdefault(length_group(sequence.computed + 1), []).append(sequence)
-        groups = [*(by_length[key] for key in sorted(by_length, reverse=True)), *apart]
+        groups = [by_length[key] for key in sorted(by_length, reverse=True)]
+        if not self.packed:
+            groups += map(list, apart)
         self._arrange({id(sequence): place for place, group in enumerate(groups) for sequence in group}, len(groups))
-        return [sorted(group, key=self._place) for group in groups]
+        if self.packed:
+            groups = [[*sequences, *(sequence for group in apart for sequence in group)]]
+        return [sorted(group, key=self._place) for group in groups if group]
 
     def compute(self, group: Many[Sequence], counts: Many[int]) -> Tensor:
-        """Compute the next tokens of sequences that lie side by side, in that order."""
-        start = self._place(group[0])
-        most = max(counts) if max(counts) == 1 else -(-max(counts) // _TOKENS) * _TOKENS
-        first = tuple(sequence.computed for sequence in group)
-        ids, positions = [], []
-        for sequence, tokens in zip(group, counts, strict=True):
-            new = sequence.next_tokens(tokens)
-            # Padding repeats the last token at its own position: it writes the same keys again, and nothing else.
-            padding = most - len(new)
-            ids.append(new + new[-1:] * padding)
-            end = sequence.computed + len(new)
-            positions.append([*range(sequence.computed, end), *([end - 1] * padding)])
-        width = max(line[-1] for line in positions) + 1
-        width = min(-(-width // _WIDTHS) * _WIDTHS, self.slab.length)
-        places = torch.tensor(positions, device=self._device)
-        now = Pass(start, start + len(group), places, first, min(counts) < most, width, self._visible)
-        token = PASS.set(now)
+        """Compute the next tokens of sequences in the order of their rows; unpacked they lie side by side."""
+        lines = [
+            Line(self._place(sequence), sequence.computed, sequence.next_tokens(tokens))
+            for sequence, tokens in zip(group, counts, strict=True)
+        ]
+        packing = pack(lines, self.slab.length, self._device, self._visible, packed=self.packed)
+        token = PASS.set(packing.now)
         try:
-            logits, _ = self._call.logits(
-                torch.tensor(ids, device=self._device),
-                [tokens - 1 for tokens in counts],
-                positions=places,
-                cache=self.slab.cache,
-            )
+            logits, _ = self._call.logits(packing.ids, packing.ends, positions=packing.positions, cache=self.slab.cache)
         finally:
             PASS.reset(token)
         for sequence, tokens in zip(group, counts, strict=True):

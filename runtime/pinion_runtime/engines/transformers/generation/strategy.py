@@ -13,6 +13,7 @@ class Strategy(Protocol):
 
     name: str
     capacity: int  # sequences at a time
+    packed: bool  # tokens of all sequences share a pass, however many each has
     whole_prompts: bool  # a prompt is computed in one pass
 
     def start(self, sequence: Sequence) -> None:
@@ -22,7 +23,7 @@ class Strategy(Protocol):
         """Give a sequence a place with all that was computed of another of the same prompt; False where that can't be."""
 
     def groups(self, sequences: Many[Sequence], apart: Many[Many[Sequence]] = ()) -> list[list[Sequence]]:
-        """Return which sequences go through the model together: of `sequences` as is best, and then each of `apart`."""
+        """Return which sequences go through the model together: those of each of `apart`, which have several tokens, do."""
 
     def compute(self, group: Many[Sequence], counts: Many[int]) -> Tensor:
         """Compute the next tokens of a group, `counts` of each; return the logits (sequences, vocabulary) after the last."""
