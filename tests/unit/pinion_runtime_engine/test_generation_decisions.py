@@ -186,8 +186,22 @@ def test_a_piece_and_the_answers_beside_it_are_a_multiple_together(answered: int
 
 
 @pytest.mark.parametrize("answered", range(1, 40))
-def test_a_prompt_goes_on_beside_any_number_of_answers(answered: int) -> None:
-    assert ChunkSize(most=LEAST).tokens(answered=answered, begun=1, packed=True) > 0
+def test_a_piece_that_became_small_grows_again_beside_any_number_of_answers(answered: int) -> None:
+    chunk = ChunkSize()
+    chunk.stepped(0, 0.01, answered=answered)
+    chunk.stepped(FIRST, 30.0, answered=answered)
+    chunk.stepped(FIRST, 30.0, answered=answered)
+    for _ in range(5):
+        tokens = chunk.tokens(answered=answered, begun=1, packed=True)
+        chunk.stepped(tokens, 0.0101, answered=answered)
+    assert chunk.tokens(answered=answered, begun=1, packed=True) > FIRST
+
+
+def test_the_end_of_a_prompt_says_nothing_of_pieces() -> None:
+    chunk = ChunkSize()
+    chunk.stepped(0, 0.01, answered=1)
+    chunk.stepped(3, 0.02, answered=1)
+    assert chunk.tokens(answered=1, begun=1) == FIRST
 
 
 def test_steps_of_prompts_alone_say_nothing_of_what_answers_wait_for() -> None:

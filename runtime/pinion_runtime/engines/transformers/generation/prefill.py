@@ -29,14 +29,15 @@ class ChunkSize:
         if not answered:
             return self._most
         found = min(self._most, self._tokens * max(answered, begun) // answered // _MULTIPLE * _MULTIPLE)
-        return found - answered % _MULTIPLE if packed and found > answered % _MULTIPLE else found
+        beside = answered % _MULTIPLE if packed else 0
+        return found - beside if found - beside >= LEAST // 2 else found - beside + _MULTIPLE
 
     def stepped(self, tokens: int, seconds: float, *, answered: int) -> None:
         """Take note of the time of a step, `tokens` of which were of prompts and `answered` the next ones of answers."""
         if not tokens:
             self._steps.append(seconds)
-        if not self._steps or tokens < LEAST or not answered:
-            return
+        if not self._steps or not answered or tokens < self._tokens // 2:
+            return  # the end of a prompt costs more for each of its few tokens
         step = median(self._steps)
         per_token = max(seconds - step, seconds / 8) / tokens
         fits = _PREFILL_PER_STEP * step / per_token
