@@ -87,17 +87,13 @@ def delete_namespace(kubeconfig: Path, namespace: str) -> None:
 
     The namespace controller lists all that there can be in such a namespace again and again, for as long as it is held.
     """
-    client = _client(kubeconfig.read_text())
-    client.delete(f"api/v1/namespaces/{namespace}").raise_for_status()
-    client.delete(f"api/v1/namespaces/{namespace}/pods", params={"gracePeriodSeconds": "0"}).raise_for_status()
+    _ask(kubeconfig, f"api/v1/namespaces/{namespace}", "DELETE")
+    _ask(kubeconfig, f"api/v1/namespaces/{namespace}/pods", "DELETE", gracePeriodSeconds="0")
     for kind in ("modeldeployments", "ipfsbackends"):
-        with contextlib.suppress(KubectlError):  # its definition is not there
+        with contextlib.suppress(KubectlError):  # its definition is not there, or the object has just gone
             for obj in get_all(kubeconfig, kind, namespace):
-                client.patch(
-                    _resource(kubeconfig, kind).path(namespace, obj["metadata"]["name"]),
-                    json={"metadata": {"finalizers": None}},
-                    headers={"Content-Type": "application/merge-patch+json"},
-                )
+                where = _resource(kubeconfig, kind).path(namespace, obj["metadata"]["name"])
+                _ask(kubeconfig, where, "PATCH", {"metadata": {"finalizers": None}})
 
 
 def _plain(obj: Object) -> Object:
@@ -125,21 +121,22 @@ def _resource(kubeconfig: Path, name: str) -> _Resource:
     return found
 
 
-def _ask(kubeconfig: Path, path: str, **query: str) -> Object:
+def _ask(kubeconfig: Path, path: str, method: str = "GET", change: Object | None = None, **query: str) -> Object:
     client = _client(kubeconfig.read_text())
+    headers = {"Content-Type": "application/merge-patch+json"} if change else None
     for last in (False, True):  # the server may just have closed a connection that nobody used
         try:
-            answer = client.get(path, params=query)
+            answer = client.request(method, path, params=query, json=change, headers=headers)
             break
         except httpx.TransportError as error:
             if last:
-                raise KubectlError(("get", path), f"{type(error).__name__}: {error}") from None
+                raise KubectlError((method, path), f"{type(error).__name__}: {error}") from None
     try:
         found: Object = answer.json()
     except ValueError:  # "404 page not found" of a group that is not there
-        raise KubectlError(("get", path), f"Error from server: {answer.status_code} {answer.text[:200]}") from None
+        raise KubectlError((method, path), f"Error from server: {answer.status_code} {answer.text[:200]}") from None
     if not answer.is_success:
-        raise KubectlError(("get", path), f"Error from server ({found.get('reason')}): {found.get('message')}")
+        raise KubectlError((method, path), f"Error from server ({found.get('reason')}): {found.get('message')}")
     return found
 
 

@@ -30,6 +30,7 @@ _PLAIN = {name: size for name, size in _SIZES.items() if name not in ("num_key_v
 _LAYERS = {"sliding_window": WINDOW, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
 _GPT2 = {"n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": POSITIONS}
 _OPT = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "ffn_dim": 96, "word_embed_proj_dim": 64}
+_LATENT = {"q_lora_rank": 32, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 16}
 _LOCAL = {"num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]], "window_size": WINDOW}
 CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {  # name: (model_type, sizes)
     "llama": ("llama", _SIZES),
@@ -50,6 +51,7 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {  # name: (model_type, 
     "gpt_neo": ("gpt_neo", {"hidden_size": 64, **_LOCAL, "max_position_embeddings": POSITIONS, "intermediate_size": 96}),
     "bloom": ("bloom", {"hidden_size": 64, "n_layer": 3, "n_head": 4}),
     "mamba": ("mamba", {"hidden_size": 64, "num_hidden_layers": 2, "state_size": 8}),
+    "minicpm3": ("minicpm3", _PLAIN | _LATENT),  # keeps less than keys, and expands what it kept
     "lfm2": ("lfm2", _SIZES | {"layer_types": ["conv", "full_attention", "conv"]}),
     "openai-gpt": ("openai-gpt", _GPT2),
     "bert": ("bert", _PLAIN),  # looks at what comes after

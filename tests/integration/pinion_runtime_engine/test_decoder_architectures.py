@@ -29,6 +29,7 @@ PROMPTS = [prompt_of(4, seed=1), prompt_of(40, seed=2), prompt_of(200, seed=3)]
         ("granite", SLOTS),
         ("falcon", APART),
         ("falcon with alibi", APART),
+        ("minicpm3", APART),
         ("gpt_neo", ALONE),
         ("bloom", ALONE),
         ("mamba", ALONE),

@@ -149,6 +149,29 @@ def test_passes_have_few_shapes(decoders: Decoders, packed: bool) -> None:
     assert widths <= set(range(32, POSITIONS + 1, 32))
 
 
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 10_000.0,
+    "original_max_position_embeddings": 128,
+    "short_factor": [1.0] * 8,
+    "long_factor": [4.0] * 8,
+}
+
+
+def test_texts_that_change_those_beside_them_when_they_get_long_are_seen(decoders: Decoders) -> None:
+    """All positions of a pass are turned by the furthest of them; short texts alone do not show it."""
+    model = model_of(decoders.make("llama", rope_parameters=LONGROPE))
+    check_slots(model, IDS, 128, TOLERANCE)
+    with pytest.raises(CannotShare, match="where another text of the same pass is 256 tokens long"):
+        check_slots(model, IDS, POSITIONS, TOLERANCE)
+
+
+def test_the_context_ends_where_the_rope_changes(decoders: Decoders) -> None:
+    found = load(decoders.make("llama", rope_parameters=LONGROPE)).capabilities
+    assert (found.engine, found.context_length) == ("transformers/slots", 128)
+    assert found.engine_reason == "the context ends where its rope changes (longrope): after 128 of 256 tokens"
+
+
 def test_a_layer_that_keeps_nothing_is_seen(decoders: Decoders) -> None:
     """Of a model that has more layers than go through the cache."""
     model = model_of(decoders.make("llama"))
@@ -161,7 +184,8 @@ def test_a_layer_that_keeps_nothing_is_seen(decoders: Decoders) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("gemma2", "prompts are computed in passes of their own: TypeError: "),
+        ("gemma2", "prompts are computed in passes of their own: AttributeError: 'WholeSlab'"),
+        ("minicpm3", "prompts are computed in passes of their own: AttributeError: 'WholeSlab'"),
         ("gpt_neo", "logits of sequences that are computed together differ by"),
         ("bloom", "forward takes no cache, or no positions"),
         ("lfm2", "it has layers of types conv"),

@@ -1,21 +1,30 @@
 """Requests to a decoder: how they end, what they share, and that one never spoils another; the real engine, here."""
 
 from collections.abc import Iterator
+from collections.abc import Sequence as Many
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import AutoModelForCausalLM
 
 from pinion_runtime.engines.protocol import Sampling
 from pinion_runtime.engines.token_bytes import int32_bytes
+from pinion_runtime.engines.transformers.generation.generation import Generation
+from pinion_runtime.engines.transformers.generation.model_call import logits_width
 from pinion_runtime.engines.transformers.generation.prefill import MOST
+from pinion_runtime.engines.transformers.generation.sequences import Sequence
+from pinion_runtime.engines.transformers.generation.slots import Slots
+from pinion_runtime.engines.transformers.loading import is_out_of_memory
 from tests.support.decoders import END, Answers, Decoders, generate, load, make_decoder, prompt_of, request, run
 
 pytestmark = pytest.mark.model
 
 SPOILED = 7  # a token whose embedding is no number
+MARKED = 451  # a token that no prompt has by itself
 KEYS = 100  # of requests lie below
 
 
@@ -278,6 +287,18 @@ def test_what_failed_is_not_used_again(spoiled: Any) -> None:
     assert (answer.cached_tokens, answer.tokens) == (0, expected)
 
 
+def test_what_a_cancelled_prompt_left_spoils_nobody(spoiled: Any) -> None:
+    """It was cancelled between two pieces, before a token showed that it is no number."""
+    short = prompt_of(20, seed=41)
+    expected = run(spoiled, request(1, short, 9, owner="before"))[1].tokens
+    answers = run(spoiled, request(2, prompt_of(20, seed=42), 60, owner="beside"), steps=4)
+    run(spoiled, request(3, [SPOILED, *prompt_of(249, seed=43)], 9, owner="gone"), answers=answers, steps=2)
+    assert spoiled.cancel([3]) == 1
+    run(spoiled, *(request(key, short, 9, owner=f"next {key}") for key in (4, 5)), answers=answers)
+    assert [answers[key].tokens for key in (4, 5)] == [expected] * 2
+    assert not answers.failures
+
+
 def test_a_row_that_fails_in_mid_answer(spoiled: Any) -> None:
     sampling = Sampling(temperature=0.0, logit_bias={SPOILED: 1e6})
     answers = run(spoiled, request(1, prompt_of(20), 9, sampling=sampling), request(2, prompt_of(21), 9))
@@ -287,9 +308,22 @@ def test_a_row_that_fails_in_mid_answer(spoiled: Any) -> None:
     assert spoiled.unfinished == 0
 
 
-def test_a_choice_that_fails_ends_those_of_other_groups_too(spoiled_folder: Path) -> None:
+def generation_of(folder: Path, rows: int, *, packed: bool, slots: type[Slots] = Slots) -> Generation:
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    length = model.config.max_position_embeddings
+    return Generation(
+        slots(model, rows, length, packed=packed),
+        context_length=length,
+        vocabulary_size=logits_width(model),
+        end_ids=(END,),
+        out_of_memory=is_out_of_memory,
+    )
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_choice_that_fails_ends_those_of_other_lengths_too(spoiled_folder: Path, packed: bool) -> None:
     """With this seed one choice ends, another takes its place and is shorter than the one that then fails."""
-    decoder = load(spoiled_folder, max_sequences=2)
+    decoder = generation_of(spoiled_folder, 2, packed=packed)
     stop, go_on = 8, 9
     sampling = Sampling(seed=124, temperature=20.0, logit_bias={SPOILED: 1960.0, stop: 2000.0, go_on: 2040.0})
     prompt = [10 + place % 50 for place in range(250)]
@@ -297,6 +331,30 @@ def test_a_choice_that_fails_ends_those_of_other_groups_too(spoiled_folder: Path
     assert list(answers.failures) == [1]
     lengths = sorted(len(answer.tokens) for answer in answers.choices.values() if not answer.finish)
     assert lengths[0] < 6 < lengths[1], "they were in groups of different lengths"
+    assert decoder.unfinished == 0
+
+
+class MarkedFails(Slots):
+    """Slots whose passes raise where a marked token goes in."""
+
+    def compute(self, group: Many[Sequence], counts: Many[int]) -> Tensor:
+        if any(MARKED in sequence.next_tokens(tokens) for sequence, tokens in zip(group, counts, strict=True)):
+            raise RuntimeError("marked")
+        return super().compute(group, counts)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_pass_that_raises_fails_the_request_at_fault_alone(folder: Path, packed: bool) -> None:
+    """A second piece of its prompt raises, while one is answered and another one's prompt is computed."""
+    good, other = prompt_of(30, seed=31), prompt_of(90, seed=32)
+    bad = [*prompt_of(MOST, seed=33)[:150], MARKED, 9]
+    expected = [generate(folder, prompt, 20) for prompt in (good, other)]
+    decoder = generation_of(folder, 4, packed=packed, slots=MarkedFails)
+    answers = run(decoder, request(1, good, 20), steps=3)
+    run(decoder, request(2, bad, 20, choices=2), request(3, other, 20), answers=answers)
+    assert list(answers.failures) == [2]
+    assert answers.failures[2].startswith("compute_failed: RuntimeError: marked")
+    assert [answers[key].tokens for key in (1, 3)] == expected
     assert decoder.unfinished == 0
 
 

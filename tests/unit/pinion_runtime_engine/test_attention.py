@@ -10,7 +10,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import causal_mask_function
 
 from pinion_runtime.engines.transformers.generation.attention import attend
-from pinion_runtime.engines.transformers.generation.masks import PASS, PartMasks, visible_keys
+from pinion_runtime.engines.transformers.generation.masks import PASS, PartMasks, WholeSlab, visible_keys
 from pinion_runtime.engines.transformers.generation.packing import Line, pack
 
 pytestmark = pytest.mark.model
@@ -68,7 +68,12 @@ def test_the_parts_of_a_packed_pass_do_not_see_each_other(dtype: torch.dtype, sh
     module: Any = SimpleNamespace(num_key_value_groups=HEADS // shared, is_causal=True)
     token = PASS.set(now)
     try:
-        found, _ = attend(module, query, key, value, masks, scaling=0.3)
+        found, _ = attend(module, query, WholeSlab(key), WholeSlab(value), masks, scaling=0.3)
+        for parts in ((key, WholeSlab(value), masks), (WholeSlab(key), value, masks), (WholeSlab(key), WholeSlab(value), None)):
+            with pytest.raises(TypeError, match="go together"):
+                attend(module, query, *parts, scaling=0.3)
+        with pytest.raises(ValueError, match="no bias of positions"):
+            attend(module, query, WholeSlab(key), WholeSlab(value), masks, position_bias=query)
     finally:
         PASS.reset(token)
     assert found.shape == (1, len(now.rows), HEADS, WIDTH)
@@ -83,9 +88,3 @@ def test_the_parts_of_a_packed_pass_do_not_see_each_other(dtype: torch.dtype, sh
             scaling=0.3,
         )
         torch.testing.assert_close(found[:, place : place + 1], wanted, rtol=0.02, atol=0.02)
-
-
-def test_a_packed_pass_has_no_bias_of_positions() -> None:
-    query = torch.randn(1, 4, 1, 16)
-    with pytest.raises(ValueError, match="no bias of positions"):
-        attend(SimpleNamespace(), query, query, query, PartMasks((None,)), position_bias=query)  # type: ignore[arg-type] # no module is asked

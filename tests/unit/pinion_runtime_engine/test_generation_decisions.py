@@ -168,47 +168,66 @@ def test_a_piece_has_bounds(per_token: float, size: int) -> None:
     ],
 )
 def test_who_comes_counts_as_much_as_who_is_answered(answered: int, begun: int, tokens: int) -> None:
-    assert ChunkSize().tokens(answered=answered, begun=begun) == tokens
+    assert knowing(answered).tokens(answered=answered, begun=begun) == tokens
+
+
+def knowing(answered: int, seconds: float = 0.01) -> ChunkSize:
+    """Return one that knows how long a step of so many answers takes."""
+    chunk = ChunkSize()
+    chunk.stepped(0, seconds, answered=answered)
+    return chunk
 
 
 def test_one_wrong_measurement_halves_a_piece_at_most() -> None:
-    chunk = ChunkSize()
-    chunk.stepped(0, 0.01, answered=1)
+    chunk = knowing(1)
     chunk.stepped(64, 30.0, answered=1)
     assert chunk.tokens(answered=1, begun=1) == 32
+    chunk.stepped(32, 0.01 + 32 * 1e-6, answered=1)
+    assert chunk.tokens(answered=1, begun=1) == 64, "the next, which is right, outweighs it"
 
 
 @pytest.mark.parametrize(
     ("answered", "tokens"), [(0, MOST), (1, FIRST - 1), (7, FIRST - 7), (16, FIRST), (20, FIRST - 4), (100, FIRST - 4)]
 )
 def test_a_piece_and_the_answers_beside_it_are_a_multiple_together(answered: int, tokens: int) -> None:
-    assert ChunkSize().tokens(answered=answered, begun=1, packed=True) == tokens
+    assert knowing(answered).tokens(answered=answered, begun=1, packed=True) == tokens
 
 
 @pytest.mark.parametrize("answered", range(1, 40))
 def test_a_piece_that_became_small_grows_again_beside_any_number_of_answers(answered: int) -> None:
-    chunk = ChunkSize()
-    chunk.stepped(0, 0.01, answered=answered)
-    chunk.stepped(FIRST, 30.0, answered=answered)
-    chunk.stepped(FIRST, 30.0, answered=answered)
-    for _ in range(5):
-        tokens = chunk.tokens(answered=answered, begun=1, packed=True)
-        chunk.stepped(tokens, 0.0101, answered=answered)
+    chunk = knowing(answered)
+    for seconds in [30.0] * 10 + [0.0101] * 20:
+        chunk.stepped(chunk.tokens(answered=answered, begun=1, packed=True), seconds, answered=answered)
     assert chunk.tokens(answered=answered, begun=1, packed=True) > FIRST
 
 
 def test_the_end_of_a_prompt_says_nothing_of_pieces() -> None:
-    chunk = ChunkSize()
-    chunk.stepped(0, 0.01, answered=1)
+    chunk = knowing(1)
     chunk.stepped(3, 0.02, answered=1)
     assert chunk.tokens(answered=1, begun=1) == FIRST
 
 
 def test_steps_of_prompts_alone_say_nothing_of_what_answers_wait_for() -> None:
-    chunk = ChunkSize()
-    chunk.stepped(0, 0.01, answered=1)
+    chunk = knowing(1)
     chunk.stepped(MOST, 30.0, answered=0)
     assert chunk.tokens(answered=1, begun=1) == FIRST
+
+
+def test_where_no_step_of_so_many_is_known_one_goes_without_a_piece() -> None:
+    chunk = knowing(1)
+    assert chunk.tokens(answered=40, begun=1) == 0
+    chunk.stepped(0, 0.06, answered=40)
+    chunk.stepped(64, 0.06 + 64 * 0.001, answered=40)
+    assert chunk.tokens(answered=40, begun=1) == 96, "by the steps of forty: 1.6 of them"
+
+
+def test_under_steady_load_a_step_without_a_piece_comes_now_and_then() -> None:
+    chunk = knowing(8)
+    pieces = []
+    for _ in range(300):
+        pieces.append(chunk.tokens(answered=8, begun=1))
+        chunk.stepped(pieces[-1], 0.01 + pieces[-1] * 0.0001, answered=8)
+    assert 3 <= pieces.count(0) <= 6
 
 
 # --- the shape of the cache

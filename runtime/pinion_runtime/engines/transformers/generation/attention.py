@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from .masks import PASS, PartMasks
+from .masks import PASS, PartMasks, WholeSlab
 
 _HALF = (torch.bfloat16, torch.float16)
 
@@ -22,8 +22,8 @@ _HALF = (torch.bfloat16, torch.float16)
 def attend(
     module: torch.nn.Module,
     query: Tensor,
-    key: Tensor,
-    value: Tensor,
+    key: Tensor | WholeSlab,
+    value: Tensor | WholeSlab,
     attention_mask: Tensor | PartMasks | None,
     dropout: float = 0.0,
     scaling: float | None = None,
@@ -33,7 +33,7 @@ def attend(
 
     In a packed pass queries are one row of all tokens, and keys and values the whole slab.
     """
-    if isinstance(attention_mask, PartMasks):
+    if isinstance(attention_mask, PartMasks) or isinstance(key, WholeSlab) or isinstance(value, WholeSlab):
         return _attend_parts(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs), None
     rows, heads, tokens, width = query.shape
     shared = key.shape[1]
@@ -58,17 +58,24 @@ def attend(
 
 
 def _attend_parts(
-    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: PartMasks, **kwargs: Any
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor | WholeSlab,
+    value: Tensor | WholeSlab,
+    masks: Tensor | PartMasks | None,
+    **kwargs: Any,
 ) -> Tensor:
     now = PASS.get()
-    if now is None or kwargs.get("position_bias") is not None:
-        raise ValueError("attention of several sequences knows no bias of positions, and nothing outside of a pass")
+    if not (isinstance(masks, PartMasks) and isinstance(key, WholeSlab) and isinstance(value, WholeSlab)) or now is None:
+        raise TypeError("in a packed pass keys, values and masks of all parts go together")
+    if kwargs.get("position_bias") is not None:
+        raise ValueError("attention in a packed pass knows no bias of positions")
     found = []
     done = 0
-    for part, mask in zip(now.parts, attention_mask.masks, strict=True):
+    for part, mask in zip(now.parts, masks.masks, strict=True):
         rows, tokens = part.positions.shape
         queries = query[0, :, done : done + rows * tokens].view(-1, rows, tokens, query.shape[-1]).transpose(0, 1)
-        keys, values = (one[part.start : part.stop, :, : part.width] for one in (key, value))
+        keys, values = (one.states[part.start : part.stop, :, : part.width] for one in (key, value))
         out, _ = attend(module, queries, keys, values, mask, **kwargs)
         found.append(out.reshape(1, rows * tokens, *out.shape[2:]))
         done += rows * tokens

@@ -66,9 +66,9 @@ def samples(model: Any, ids: Many[int], window: int, longest: int) -> list[Sampl
     """Return texts of the lengths at which masks and caches go wrong, made of `ids`, of at most `longest` tokens."""
     chosen = random.Random(0)
     found: list[Sample] = []
-    # Far past the window, across its border, into a slot that was used, and after a text of which it is the beginning.
-    # The second ends first: the third, whose row is the next, is moved.
-    for length, count in ((2 * window + 3, 6), (window - 2, 6), (1, 6)):
+    # Far past the window, across its border, into a slot that was used, in pieces while others are answered, and after a text
+    # of which it is the beginning. The second ends first: the third, whose row is the next, is moved.
+    for length, count in ((2 * window + 3, 6), (window - 2, 6), (1, 6), (window + 5, 3)):
         prompt = [chosen.choice(ids) for _ in range(max(1, min(length, longest - count)))]
         found.append(generate(model, prompt, min(count, longest - 1)))
     first = found[0]
@@ -101,20 +101,39 @@ def check_slots(
     Returns how many numbers are kept of a token.
     `longest` is how many tokens the model was made for, `visible` how masks are made of the model's rule.
     """
-    kinds = set(getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ())
+    text = model.config.get_text_config(decoder=True)
+    kinds = set(getattr(text, "layer_types", None) or ())
     if not kinds <= _LAYER_TYPES:
         raise CannotShare(f"it has layers of types {', '.join(sorted(kinds - _LAYER_TYPES))}")
+    if getattr(text, "attn_temperature_tuning", None) and longest > (getattr(text, "floor_scale", None) or 0):
+        raise CannotShare(
+            f"its attention changes past {text.floor_scale} tokens, by a count that is the same for all sequences"
+        )
     with short_windows(model.config) as window:
         wanted = samples(model, ids, window, longest)
         length = max(len(sample.prompt) + len(sample.tokens) for sample in wanted)
         slots = Slots(model, _ROWS, length, visible, packed=packed)
         found = replay(slots, wanted, logits_width(model))
+    check_positions(model, ids, longest, tolerance)
     if silent := slots.slab.silent_layers:
         raise CannotShare(f"layers {', '.join(map(str, silent))} keep nothing in the cache")
     difference = worst_difference(wanted, found)
     if not difference <= tolerance:
         raise CannotShare(f"logits of sequences that are computed together differ by {difference:.2g} from those of generate")
     return slots.slab.token_values
+
+
+@torch.inference_mode()
+def check_positions(model: Any, ids: Many[int], longest: int, tolerance: float) -> None:
+    """Raise CannotShare where a text's logits depend on where another one of the same pass stands, up to `longest` tokens."""
+    tokens = min(_AHEAD, longest)
+    given = torch.tensor([list(ids[:tokens])] * 2, device=model.device)
+    near = torch.arange(tokens, device=model.device).expand(2, tokens)
+    far = near + torch.tensor([[0], [longest - tokens]], device=model.device)
+    first, second = (model(input_ids=given, position_ids=where, use_cache=False).logits[0].float() for where in (near, far))
+    difference = _difference(first, second)
+    if not difference <= tolerance:
+        raise CannotShare(f"logits differ by {difference:.2g} where another text of the same pass is {longest} tokens long")
 
 
 def check_one_at_a_time(model: Any, ids: Many[int], longest: int, tolerance: float) -> bool:

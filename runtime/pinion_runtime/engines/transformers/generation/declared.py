@@ -23,6 +23,18 @@ def context_length(config: Any, folder: Path) -> int:
     return int(declared) if isinstance(declared, int | float) and 0 < declared < _NO_LIMIT else _UNDECLARED
 
 
+def longrope_limit(config: Any) -> int:
+    """Return the length past which `longrope` turns all positions otherwise, those computed before included; 0 for no such.
+
+    transformers asks the furthest position of a pass, so that texts of one pass would change each other.
+    """
+    text = config.get_text_config(decoder=True)
+    said = getattr(text, "rope_parameters", None) or {}
+    each = [one for one in (said, *said.values()) if isinstance(one, dict) and one.get("rope_type") == "longrope"]
+    own = getattr(text, "original_max_position_embeddings", None)
+    return min((found for one in each if (found := one.get("original_max_position_embeddings") or own)), default=0)
+
+
 def end_ids(config: Any, folder: Path, vocabulary_size: int) -> tuple[int, ...]:
     """Return the ids that end an answer: those of generation_config.json, else of config.json; raise EngineLoadError."""
     found = _read(folder, "generation_config.json").get("eos_token_id")

@@ -57,6 +57,10 @@ class TransformersDecoder:
             vocabulary_size = logits_width(model)
             end_ids = declared.end_ids(config, files.transformer, vocabulary_size)
             own = declared.context_length(config, files.transformer)
+            rope = ""
+            if 0 < (limit := declared.longrope_limit(config)) < own:
+                rope = f"the context ends where its rope changes (longrope): after {limit} of {own} tokens"
+                own = limit
             ids = [one for one in usable_ids(tokenizer.texts, tokenizer.special_ids) if one < vocabulary_size]
             untied = _untied(model)
             strategy, capacity, *reasons = self._choose_strategy(model, dtype, ids, own, spec)
@@ -81,7 +85,7 @@ class TransformersDecoder:
             threads=torch.get_num_threads(),
             opened_files=self._opened.names(),
             special_ids=tokenizer.special_ids,
-            engine_reason="; ".join(found for found in (*reasons, untied) if found),
+            engine_reason="; ".join(found for found in (*reasons, untied, rope) if found),
             context_length=capacity.context_length,
             max_sequences=capacity.max_sequences,
             vocabulary_size=vocabulary_size,

@@ -95,7 +95,9 @@ class Generation:
         counts = {id(one): 1 for one in answered} | self._pieces(len(answered))
         fed = [sequence for sequence in self._running if not sequence.tokens and id(sequence) in counts]
         lengths = np.array([counts[id(sequence)] for sequence in fed], dtype=np.int32)
-        batches = [[fed[place] for place in places] for places, _ in (group_by_length(lengths, _ANY) if fed else ())]
+        batches = [fed] if fed else []
+        if fed and not self._strategy.packed:
+            batches = [[fed[place] for place in places] for places, _ in group_by_length(lengths, _ANY)]
         started = time.perf_counter()
         for group in self._strategy.groups(answered, batches):
             self._compute(group, [counts[id(sequence)] for sequence in group])

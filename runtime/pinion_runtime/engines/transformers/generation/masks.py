@@ -22,7 +22,8 @@ Visible = Callable[[Rule, Tensor, int], Tensor]
 
 def visible_keys(rule: Rule, positions: Tensor, width: int) -> Tensor:
     """Return (rows, 1, tokens, width), True where the query at `positions` (rows, tokens) sees the key."""
-    rows = torch.arange(len(positions), device=positions.device).view(-1, 1, 1, 1)
+    # Rules look rows up in what the model made for its own rows, of which a packed pass has one: nothing there differs by row.
+    rows = positions.new_zeros((len(positions), 1, 1, 1))
     keys = torch.arange(width, device=positions.device).view(1, 1, 1, -1)
     seen = rule(rows, rows.new_zeros(()), positions[:, None, :, None], keys)
     return seen.expand(len(positions), 1, positions.shape[1], width)
@@ -84,7 +85,17 @@ class PartMasks:
     masks: tuple[Tensor | None, ...]
 
 
-PASS: ContextVar[Pass | None] = ContextVar("slots", default=None)
+@dataclass(frozen=True, slots=True)
+class WholeSlab:
+    """The keys or values of all rows, of which attention takes those of each part.
+
+    A model that does more with them than hand them on fails: some expand what they keep, and would expand all rows.
+    """
+
+    states: Tensor
+
+
+PASS: ContextVar[Pass | None] = ContextVar("pass", default=None)
 
 
 def _of_rows(plain: Callable[..., Any], *, as_bias: bool) -> Callable[..., Any]:

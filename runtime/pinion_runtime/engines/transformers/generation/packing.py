@@ -40,9 +40,9 @@ def pack(lines: Many[Line], length: int, device: torch.device, visible: Visible,
     rows: list[int] = []
     positions: list[int] = []
     ends: list[int] = []
-    parts = []
-    for members in split(lines, counts) if packed else [range(len(lines))]:
-        begin = len(positions)
+    spans: list[tuple[list[int], int]] = []
+    for members in split(lines, counts) if packed else [list(range(len(lines)))]:
+        spans.append((members, len(positions)))
         for member in members:
             line, tokens = lines[member], counts[member]
             # Padding repeats the last token at its own position: it writes the same keys again, and nothing else.
@@ -52,20 +52,23 @@ def pack(lines: Many[Line], length: int, device: torch.device, visible: Visible,
             ids += line.ids + line.ids[-1:] * padding
             rows += [line.place] * tokens
             positions += [*range(line.first, last + 1), *([last] * padding)]
+    where = torch.tensor(positions, device=device)
+    parts = []
+    for members, begin in spans:
         part = [lines[member] for member in members]
+        each = counts[members[0]]
         width = max(line.first + len(line.ids) for line in part)
         parts.append(
             Part(
                 part[0].place,
                 part[-1].place + 1,
-                torch.tensor(positions[begin:], device=device).view(len(part), -1),
+                where[begin : begin + each * len(part)].view(len(part), each),
                 tuple(line.first for line in part),
-                any(counts[member] > len(lines[member].ids) for member in members),
+                any(each > len(line.ids) for line in part),
                 min(-(-width // WIDTHS) * WIDTHS, length),
             )
         )
     each = len(ids) if packed else counts[0]
-    where = torch.tensor(positions, device=device)
     return Packing(
         Pass(tuple(parts), packed, torch.tensor(rows, device=device), where, visible),
         torch.tensor(ids, device=device).view(-1, each),

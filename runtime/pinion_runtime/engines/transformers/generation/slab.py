@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from .masks import PASS
+from .masks import PASS, WholeSlab
 
 
 class CannotShare(Exception):
@@ -34,7 +34,9 @@ class SlabLayer(CacheLayerMixin):  # type: ignore[misc] # transformers has no ty
         )
         self.is_initialized = True
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor] | tuple[WholeSlab, WholeSlab]:
         """Write the keys and values of the pass at hand; return what its queries may look at."""
         now = PASS.get()
         rows, _, tokens, _ = key_states.shape
@@ -51,7 +53,7 @@ class SlabLayer(CacheLayerMixin):  # type: ignore[misc] # transformers has no ty
             place = (now.rows, slice(None), now.positions)
             self.keys[place], self.values[place] = (one.transpose(1, 2).flatten(0, 1) for one in (key_states, value_states))
         if now.packed:
-            return self.keys, self.values
+            return WholeSlab(self.keys), WholeSlab(self.values)
         return self.keys[part.start : part.stop, :, : part.width], self.values[part.start : part.stop, :, : part.width]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
@@ -60,7 +62,10 @@ class SlabLayer(CacheLayerMixin):  # type: ignore[misc] # transformers has no ty
         return (query_length if now is None else now.width), 0
 
     def get_seq_length(self) -> int:
-        """Return how many keys the pass at hand looks at beside its own: some models make a bias for as many and its tokens."""
+        """Return how many keys the pass at hand looks at beside its own: some models make a bias for as many and its tokens.
+
+        Packed there is no such number for all, and a bias is not taken.
+        """
         now = PASS.get()
         return 0 if now is None or now.packed else now.width - now.parts[0].positions.shape[1]
 
@@ -92,10 +97,10 @@ class Slab:
         for tensor in self._tensors():
             tensor[target, :, :tokens] = tensor[source, :, :tokens]
 
-    def clear(self, row: int, tokens: int) -> None:
-        """Put zeros over the first `tokens` of a row: a key that is no number spoils what does not even look at it."""
+    def clear(self, row: int, start: int, stop: int) -> None:
+        """Put zeros over positions of a row: a key that is no number spoils what does not even look at it."""
         for tensor in self._tensors():
-            tensor[row, :, :tokens] = 0
+            tensor[row, :, start:stop] = 0
 
     @property
     def silent_layers(self) -> list[int]:

@@ -27,6 +27,7 @@ class _Row:
         self.left: list[int] = []
         self.owner = ""
         self.used = 0
+        self.unread = False  # no token was chosen by what was left: it may hold what is no number
 
     @property
     def tokens(self) -> list[int]:
@@ -119,14 +120,17 @@ class Slots:
         place = self._place(sequence)
         row = self._rows[place]
         if spoiled:
-            self.slab.clear(place, min(self.slab.length, sequence.computed + sequence.pending))
+            self.slab.clear(place, 0, min(self.slab.length, sequence.computed + sequence.pending))
         row.left = [] if spoiled else sequence.computed_tokens()
+        row.unread = not sequence.tokens
         row.sequence = None
         del self._places[id(sequence)]
         row.used = next(self._clock)
 
     def _take(self, place: int, sequence: Sequence) -> None:
         row = self._rows[place]
+        if row.unread:
+            self.slab.clear(place, sequence.computed, len(row.left))
         self._places[id(sequence)] = place
         row.sequence, row.left, row.owner, row.used = sequence, [], sequence.request.message.owner, next(self._clock)
 

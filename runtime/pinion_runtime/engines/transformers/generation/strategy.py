@@ -23,7 +23,7 @@ class Strategy(Protocol):
         """Give a sequence a place with all that was computed of another of the same prompt; False where that can't be."""
 
     def groups(self, sequences: Many[Sequence], apart: Many[Many[Sequence]] = ()) -> list[list[Sequence]]:
-        """Return which sequences go through the model together: those of each of `apart`, which have several tokens, do."""
+        """Return which sequences go through the model together; each of `apart` are pieces of prompts of similar length."""
 
     def compute(self, group: Many[Sequence], counts: Many[int]) -> Tensor:
         """Compute the next tokens of a group, `counts` of each; return the logits (sequences, vocabulary) after the last."""
