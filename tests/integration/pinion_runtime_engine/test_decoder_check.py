@@ -166,6 +166,15 @@ def test_texts_that_change_those_beside_them_when_they_get_long_are_seen(decoder
         check_slots(model, IDS, POSITIONS, TOLERANCE)
 
 
+def test_attention_that_changes_by_a_count_of_all_sequences_is_refused(decoders: Decoders) -> None:
+    """As Llama 4's does: short texts alone do not show it."""
+    model = model_of(decoders.make("llama"))
+    model.config.attn_temperature_tuning, model.config.floor_scale = True, 128
+    check_slots(model, IDS, 128, TOLERANCE)
+    with pytest.raises(CannotShare, match="its attention changes past 128 tokens"):
+        check_slots(model, IDS, 129, TOLERANCE)
+
+
 def test_the_context_ends_where_the_rope_changes(decoders: Decoders) -> None:
     found = load(decoders.make("llama", rope_parameters=LONGROPE)).capabilities
     assert (found.engine, found.context_length) == ("transformers/slots", 128)

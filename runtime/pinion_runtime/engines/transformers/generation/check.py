@@ -105,10 +105,8 @@ def check_slots(
     kinds = set(getattr(text, "layer_types", None) or ())
     if not kinds <= _LAYER_TYPES:
         raise CannotShare(f"it has layers of types {', '.join(sorted(kinds - _LAYER_TYPES))}")
-    if getattr(text, "attn_temperature_tuning", None) and longest > (getattr(text, "floor_scale", None) or 0):
-        raise CannotShare(
-            f"its attention changes past {text.floor_scale} tokens, by a count that is the same for all sequences"
-        )
+    if getattr(text, "attn_temperature_tuning", None) and longest > (border := getattr(text, "floor_scale", 0)):
+        raise CannotShare(f"its attention changes past {border} tokens, by a count that is the same for all sequences")
     with short_windows(model.config) as window:
         wanted = samples(model, ids, window, longest)
         length = max(len(sample.prompt) + len(sample.tokens) for sample in wanted)

@@ -28,11 +28,9 @@ def longrope_limit(config: Any) -> int:
 
     transformers asks the furthest position of a pass, so that texts of one pass would change each other.
     """
-    text = config.get_text_config(decoder=True)
-    said = getattr(text, "rope_parameters", None) or {}
+    said = getattr(config.get_text_config(decoder=True), "rope_parameters", None) or {}
     each = [one for one in (said, *said.values()) if isinstance(one, dict) and one.get("rope_type") == "longrope"]
-    own = getattr(text, "original_max_position_embeddings", None)
-    return min((found for one in each if (found := one.get("original_max_position_embeddings") or own)), default=0)
+    return min((one["original_max_position_embeddings"] for one in each), default=0)  # transformers always puts it there
 
 
 def end_ids(config: Any, folder: Path, vocabulary_size: int) -> tuple[int, ...]:

@@ -56,15 +56,15 @@ def pack(lines: Many[Line], length: int, device: torch.device, visible: Visible,
     parts = []
     for members, begin in spans:
         part = [lines[member] for member in members]
-        each = counts[members[0]]
+        tokens = counts[members[0]]
         width = max(line.first + len(line.ids) for line in part)
         parts.append(
             Part(
                 part[0].place,
                 part[-1].place + 1,
-                where[begin : begin + each * len(part)].view(len(part), each),
+                where[begin : begin + tokens * len(part)].view(len(part), tokens),
                 tuple(line.first for line in part),
-                any(each > len(line.ids) for line in part),
+                any(tokens > len(line.ids) for line in part),
                 min(-(-width // WIDTHS) * WIDTHS, length),
             )
         )

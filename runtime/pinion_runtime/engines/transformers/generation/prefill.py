@@ -1,4 +1,4 @@
-"""How much of the prompts is computed between two steps of those that are answered already. Pure."""
+"""How much of the prompts is computed in a step of those that are answered already. Pure."""
 
 from collections import deque
 from collections.abc import Sequence
