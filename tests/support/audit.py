@@ -19,6 +19,7 @@ class Written:
     resource: str  # plural, with the subresource
     name: str
     status: int
+    message: str = ""  # of the API server, for a write that it refused
 
 
 def writes(log: Path, namespace: str, *, agent: str = "pinion-operator/", all_resources: bool = False) -> list[Written]:
@@ -34,12 +35,10 @@ def writes(log: Path, namespace: str, *, agent: str = "pinion-operator/", all_re
         if target["resource"] in NO_DECISIONS and not all_resources:
             continue
         resource = "/".join(part for part in (target["resource"], target.get("subresource")) if part)
-        status = entry.get("responseStatus", {}).get("code", 0)
-        found.append(
-            Written(
-                entry["requestReceivedTimestamp"], entry["userAgent"], entry["verb"], resource, target.get("name", ""), status
-            )
-        )
+        came, who, name = entry["requestReceivedTimestamp"], entry["userAgent"], target.get("name", "")
+        answer = entry.get("responseStatus", {})
+        status, message = answer.get("code", 0), answer.get("message", "")
+        found.append(Written(came, who, entry["verb"], resource, name, status, message))
     return sorted(found, key=lambda one: one.at)
 
 

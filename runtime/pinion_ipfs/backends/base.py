@@ -1,6 +1,6 @@
 """What a backend is to the router, and what is said about its work: health, attempts, receipts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -108,9 +108,9 @@ class CarSource:
 
 
 class OpenCar(Protocol):
-    """Starts a CAR stream."""
+    """Starts a CAR stream, which whoever reads it closes."""
 
-    def __call__(self) -> AsyncIterator[bytes]:
+    def __call__(self) -> AsyncGenerator[bytes, None]:
         """Return the stream from its beginning."""
         ...
 

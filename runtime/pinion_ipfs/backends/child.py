@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
 _CHUNK = 65536
@@ -31,7 +31,7 @@ async def run_child(
     *,
     seconds: float,
     most: int,
-    data: AsyncIterator[bytes] | None = None,
+    data: AsyncGenerator[bytes, None] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Ended:
     """Run a program to its end; raise OSError when there is none, TimeoutError after `seconds`, TooMuch over `most` bytes.
@@ -69,22 +69,25 @@ async def run_child(
         for task in (feeding, complaints):
             if task is not None and not task.done():
                 task.cancel()
+        if feeding is not None:
+            await asyncio.wait([feeding])  # it closes the stream that it read
         with contextlib.suppress(TimeoutError):  # somebody who left the session may hold it
             await asyncio.wait_for(_tail(process.stdout), _REST_SECONDS)  # a pipe with something unread in it stays open
         await asyncio.wait_for(process.wait(), _REAP_SECONDS)
 
 
-async def _feed(stdin: asyncio.StreamWriter, data: AsyncIterator[bytes]) -> None:
-    """Write a stream in; a program that reads no further says itself why.
+async def _feed(stdin: asyncio.StreamWriter, data: AsyncGenerator[bytes, None]) -> None:
+    """Write a stream in, and close it; a program that reads no further says itself why.
 
     What the stream raises is raised, and the input stays open: a stream that is cut must not look like one that is whole.
     """
-    async for chunk in data:
-        try:
-            stdin.write(chunk)
-            await stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            return
+    async with contextlib.aclosing(data):
+        async for chunk in data:
+            try:
+                stdin.write(chunk)
+                await stdin.drain()
+            except (BrokenPipeError, ConnectionResetError):
+                return
     stdin.close()
 
 

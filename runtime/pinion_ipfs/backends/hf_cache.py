@@ -19,7 +19,6 @@ from ..content.leaves import CHUNK
 from ..content.reading import read_file
 from ..errors import BackendUnavailable, BlockMismatch, ContentError, ContentMissing, StorageFilled, UnsupportedDag
 from ..hub.manifest import MAX_BYTES, Manifest, blocks_of, cid_of
-from ..net.streams import in_thread
 from ..store.collection import collect
 from ..store.files import write_atomically
 from ..store.importing import import_snapshot
@@ -27,6 +26,7 @@ from ..store.in_use import in_use
 from ..store.index import StoreIndex
 from ..store.ownership import is_believed
 from ..store.store import Store
+from ..threads import in_thread
 from .base import Capability, CarSource, DagStat, Health, Places
 from .collecting import MAX_NAMED, Collected, GcOrder
 
@@ -164,8 +164,9 @@ class HfCache:
         """Yield the CAR of a DAG, depth first with repeats."""
         if not await self.has(cid):
             raise ContentMissing(f"{self.name}: {cid} is not in the store")
-        async for section in in_thread(lambda: self._export(cid)):
-            yield section
+        async with aclosing(in_thread(lambda: self._export(cid))) as sections:
+            async for section in sections:
+                yield section
 
     async def gc(self, order: GcOrder) -> Collected:
         """Free space in the store, what was not used for longest first."""

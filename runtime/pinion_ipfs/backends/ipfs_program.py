@@ -3,14 +3,14 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 from ..errors import BackendBusy, BackendUnavailable, ContentMissing
 from .child import Ended, TooMuch, run_child
 from .kubo_words import says_missing
 
-Input = Callable[[], AsyncIterator[bytes]]
+Input = Callable[[], AsyncGenerator[bytes, None]]
 _LOCKED = "someone else has the lock"
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.02, 0.5  # seconds between two tries for the lock
 _MOST_ANSWER = 1024 * 1024

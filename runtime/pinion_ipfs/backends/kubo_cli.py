@@ -3,7 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -182,12 +183,13 @@ class KuboCli:
         """Stream a CAR in, without pinning; whether it arrived whole is for `stat` to say."""
         sent = 0
 
-        async def counted() -> AsyncIterator[bytes]:
+        async def counted() -> AsyncGenerator[bytes, None]:
             nonlocal sent
             sent = 0
-            async for chunk in car.open():
-                sent += len(chunk)
-                yield chunk
+            async with aclosing(car.open()) as chunks:
+                async for chunk in chunks:
+                    sent += len(chunk)
+                    yield chunk
             if sent != car.size:
                 # The program would take a stream that ends between two blocks for a whole one.
                 raise MalformedCar(f"import of {car.tree.root}: the stream ended after {sent} of {car.size} bytes")
@@ -266,8 +268,8 @@ class KuboCli:
         return BlockMismatch(f"a block in the repository of {self.name}", expected=cid, actual=actual, source=self.name)
 
 
-def _once(data: bytes) -> Callable[[], AsyncIterator[bytes]]:
-    async def stream() -> AsyncIterator[bytes]:
+def _once(data: bytes) -> Callable[[], AsyncGenerator[bytes, None]]:
+    async def stream() -> AsyncGenerator[bytes, None]:
         yield data
 
     return stream

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -248,12 +248,13 @@ class KuboRpc:
         sent = 0
         fault: ContentError | None = None
 
-        async def counted() -> AsyncIterator[bytes]:
+        async def counted() -> AsyncGenerator[bytes, None]:
             nonlocal sent, fault
             try:
-                async for chunk in car.open():
-                    sent += len(chunk)
-                    yield chunk
+                async with aclosing(car.open()) as chunks:
+                    async for chunk in chunks:
+                        sent += len(chunk)
+                        yield chunk
                 if sent != car.size:
                     # The daemon would take a stream that ends between two blocks for a whole one.
                     raise MalformedCar(f"import of {car.tree.root}: the stream ended after {sent} of {car.size} bytes")
@@ -265,14 +266,17 @@ class KuboRpc:
         limit = 60.0 + car.size / SLOWEST_IMPORT
         params = {"pin-roots": "false", "stats": "true", "silent": "true"}
         self._importing += 1
+        stream = counted()
         try:
-            await self._json("dag/import", params, data=_form(counted()), total=limit)
+            await self._json("dag/import", params, data=_form(stream), total=limit)
         except BackendUnavailable as error:
             if fault is not None:
                 raise fault from error
             raise type(error)(f"import of {car.tree.root} after {sent} of {car.size} bytes: {error}") from error
         finally:
             self._importing -= 1
+            with suppress(RuntimeError):  # the request's own task is in the midst of it: cancelled, it closes the stream itself
+                await stream.aclose()
         return sent
 
     async def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:

@@ -17,13 +17,13 @@ from ..content.directories import find_link, list_links
 from ..content.extract import extract_events
 from ..content.unixfs import FileLayout, TreeLayout
 from ..content.verify import walk_dag
-from ..net.streams import in_thread
 from ..program.arguments import UsageError
 from ..program.printable import printable_name
 from ..routing.choice import KUBO, KUBO_CLI, KUBO_RPC, LIST, choose_backends
 from ..routing.finding import find_kubo, find_kubo_cli, find_kubo_rpc
 from ..routing.kubo import KuboEither
 from ..routing.router import Router
+from ..threads import in_thread
 from . import standard_streams
 from .composing import NoEntry, open_router
 from .environment import check_authorities

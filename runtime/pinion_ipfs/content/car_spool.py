@@ -1,12 +1,12 @@
 """Blocks of a stream that came before their turn, in a temporary file without a name: whatever the order, memory stays flat."""
 
-import asyncio
 import os
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..threads import finish_in_thread
 from .car_index import MAX_BLOCKS
 from .cid import Cid
 from .errors import BlockMismatch, MalformedCar
@@ -53,13 +53,13 @@ class BlockSpool:
             )
             error.in_another_order = True
             raise error
-        await asyncio.to_thread(self._write, block)
+        await finish_in_thread(self._write, block)
         self._places[cid.codec, cid.digest] = self._end, len(block)
         self._end += len(block)
 
     async def get(self, cid: Cid) -> bytes:
         """Return a block that was kept, hashed once more; raise BlockMismatch when the disk gives another."""
-        return await asyncio.to_thread(self._read, cid)
+        return await finish_in_thread(self._read, cid)
 
     def close(self) -> None:
         """Give the file's space back."""

@@ -1,6 +1,5 @@
 """Write what the verifying walk yields below one directory, by descriptors: no name and no link can lead out of it."""
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
@@ -8,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..threads import finish_in_thread
 from .car_blocks import BlockGet
 from .car_spool import BlockSpool
 from .cid import Cid
@@ -110,7 +110,7 @@ async def extract_events(walk: AsyncGenerator[Event, None], target: Path) -> int
                 waiting += len(event.data) if isinstance(event, FilePiece) else 0
                 total += event.size if isinstance(event, FileStart) else 0
                 if len(batch) >= _BATCH_EVENTS or waiting >= _BATCH_BYTES:
-                    await asyncio.to_thread(extractor.take_all, batch)
+                    await finish_in_thread(extractor.take_all, batch)
                     batch, waiting = [], 0
-            await asyncio.to_thread(extractor.take_all, batch)
+            await finish_in_thread(extractor.take_all, batch)
     return total

@@ -29,6 +29,7 @@ from ..progress import Progress, ProgressMeter, SourceBytes
 from ..routing.router import Router
 from ..store import BlobRecord, Store
 from ..store.offline import list_whole
+from ..threads import finish_in_thread
 from .pinning import bring_car, confirm, keep_record, missing_pins, pin_everywhere
 from .request import BackendPin, FetchRequest, PinReceipt, Snapshot
 from .sources import Sources
@@ -228,7 +229,7 @@ class Fetcher:
         if repo.folder not in self._uses:
             self._uses[repo.folder] = ExitStack()
             use = self._store.uses.of_repository(repo.folder)
-            await asyncio.to_thread(self._uses[repo.folder].enter_context, use)
+            await finish_in_thread(self._uses[repo.folder].enter_context, use)
 
     async def _withdraw(self) -> None:
         if self._sharing is not None:

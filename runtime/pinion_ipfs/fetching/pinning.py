@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Set
+from collections.abc import AsyncGenerator, Awaitable, Callable, Set
 from typing import Protocol, runtime_checkable
 
 from ..backends.base import Attempt, Backend, Capability, CarSource, Receipt
@@ -12,9 +12,9 @@ from ..content.unixfs import TreeLayout
 from ..errors import ContentError, ContentMissing, PinFailed, UnreadableSource
 from ..hub.identity import Commit, RepoId
 from ..hub.manifest import blocks_of
-from ..net.streams import in_thread
 from ..routing.router import Router
 from ..store import Note, PinRecord, Store
+from ..threads import in_thread
 from .request import BackendPin, OpenSnapshot, PinReceipt
 
 Bring = Callable[[Backend], Awaitable[int]]  # brings a DAG into a backend, and returns the bytes that were sent
@@ -49,7 +49,7 @@ def bring_car(snapshot: OpenSnapshot, tree: TreeLayout) -> Bring:
 def car_source(snapshot: OpenSnapshot, tree: TreeLayout) -> CarSource:
     """Return the CAR of a snapshot on disk."""
 
-    def open_car() -> AsyncIterator[bytes]:
+    def open_car() -> AsyncGenerator[bytes, None]:
         return in_thread(lambda: car_stream(tree, lambda path: snapshot.files[path].open("rb")))
 
     return CarSource(tree, car_size(tree), open_car)

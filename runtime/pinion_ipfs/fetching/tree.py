@@ -40,6 +40,7 @@ from ..routing.router import Router
 from ..store import Store
 from ..store.laid_out import Leaf, first_wrong, leaves_of
 from ..store.tree_records import MAX_NODES_BYTES, FileRecord, TreeRecords
+from ..threads import finish_in_thread
 from .fetcher import space_of
 from .pinning import Bring, bring_car, confirm, keep_record, missing_pins, pin_everywhere
 from .request import PinReceipt
@@ -120,7 +121,7 @@ class TreeFetcher:
         if self._use is None:
             self._use = ExitStack()
             use = self._store.uses.of_repository(tree_repo(tree.cid).folder)
-            await asyncio.to_thread(self._use.enter_context, use)
+            await finish_in_thread(self._use.enter_context, use)
         chosen = [tree.files[file.path] for file in listing.files]
         meter = ProgressMeter(sum(file.size for file in chosen), self._on_progress)
         missing = [file for file in chosen if not await asyncio.to_thread(self._is_here, tree, file, meter)]

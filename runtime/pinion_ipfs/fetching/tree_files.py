@@ -35,6 +35,7 @@ from ..store import BlobRecord, Store
 from ..store.files import make_folders, partial_name
 from ..store.laid_out import check_leaves, check_nodes
 from ..store.tree_records import FileRecord, TreeRecords
+from ..threads import finish_in_thread
 from .tree_walk import TreeFile
 
 _GIVE_UP_ON_BACKEND = (BackendUnavailable, BlockMismatch, MalformedCar, DigestMismatch)
@@ -126,9 +127,9 @@ class _Writing:
     async def run(self) -> None:
         """Write it, hash it, publish it."""
         try:
-            await asyncio.to_thread(self._open)
+            await finish_in_thread(self._open)
             await self._read()
-            await asyncio.to_thread(self._publish)
+            await finish_in_thread(self._publish)
             self._written = 0
         except (BlockMismatch, TruncatedCar) as error:
             error.path = error.path or self._file.path
@@ -161,7 +162,7 @@ class _Writing:
                     if isinstance(event, FilePiece):
                         self._leaves += 1
                         check_leaves(self._leaves, self._file.size)
-                        await asyncio.to_thread(self._write, event.data)
+                        await finish_in_thread(self._write, event.data)
                 if wanted.codec == DAG_PB and wanted not in self._nodes and decode_node(block).links:
                     self._nodes[wanted] = block
                     self._nodes_bytes += len(block)

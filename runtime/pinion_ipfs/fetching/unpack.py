@@ -1,6 +1,5 @@
 """Files from a backend into the store, by CID: every block verified by the walk, every file compared with the hub's names."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..hub.listing import HubFile
 from ..store import Store
 from ..store.blobs import BlobHasher
 from ..store.files import partial_name
+from ..threads import finish_in_thread
 
 _INLINE_BYTES = 32 * 1024  # below this a thread costs more than the write
 
@@ -49,13 +49,13 @@ class Unpacker:
                     async for event in events:
                         match event:
                             case FileStart(path, size):
-                                await asyncio.to_thread(self._start, path, size, left.pop(path, None))
+                                await finish_in_thread(self._start, path, size, left.pop(path, None))
                             case FilePiece(data) if len(data) < _INLINE_BYTES:
                                 self._write(data)
                             case FilePiece(data):
-                                await asyncio.to_thread(self._write, data)
+                                await finish_in_thread(self._write, data)
                             case FileEnd():
-                                await asyncio.to_thread(self._end)
+                                await finish_in_thread(self._end)
                             case DirectoryFound():
                                 pass
                 except (BlockMismatch, TruncatedCar) as error:

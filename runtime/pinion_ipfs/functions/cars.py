@@ -1,7 +1,7 @@
 """CARs that a caller gives, read as a whole before any backend is asked: a wrong one is the caller's mistake alone."""
 
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 from ..backends.base import CarSource
@@ -13,7 +13,7 @@ from ..content.cid import DAG_PB, Cid
 from ..content.dag_pb import decode_node
 from ..content.errors import MalformedCar, TruncatedCar, UnreadableSource
 from ..content.unixfs import TreeLayout
-from ..net.streams import in_thread
+from ..threads import in_thread
 
 _PIECE = 1024 * 1024
 
@@ -78,7 +78,7 @@ async def source_of_blocks(root: Cid, block_get: Callable[[Cid], Awaitable[bytes
     return CarSource(TreeLayout(root, size, {}, {}), size, lambda: _once_each(root, block_get))
 
 
-async def _once_each(root: Cid, block_get: Callable[[Cid], Awaitable[bytes]]) -> AsyncIterator[bytes]:
+async def _once_each(root: Cid, block_get: Callable[[Cid], Awaitable[bytes]]) -> AsyncGenerator[bytes, None]:
     """Yield a CAR, depth first, with each block once: a few that are linked to again and again can't make it endless."""
     yield encode_header(root)
     seen: set[Cid] = set()

@@ -23,11 +23,11 @@ from ..content.tree import layout_path
 from ..content.unixfs import FileHasher, FileLayout, TreeLayout
 from ..content.verify import walk_dag
 from ..errors import ContentError, ContentMissing
-from ..net.streams import in_thread
 from ..routing.attempts import SourceFailed
 from ..routing.replication import Replication
 from ..routing.router import Router
 from ..store.files import partial_name
+from ..threads import in_thread
 from .arguments import MAX_BLOCK, MAX_BYTES, ContentTooLarge
 from .cars import ReadCar, source_of_blocks
 from .checked import check_id

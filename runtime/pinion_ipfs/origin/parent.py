@@ -23,9 +23,7 @@ _XET_LIMITS = {
     "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_LIMIT": "128mb",
     "HF_XET_TELEMETRY_ENABLED": "0",
     # Else it tries for minutes to reach what a mirror has promised: the file comes without it sooner.
-    "HF_XET_CLIENT_CONNECT_TIMEOUT": "5s",
     "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "2",
-    "HF_XET_CLIENT_RETRY_BASE_DELAY": "500ms",
     "HF_XET_CLIENT_RETRY_MAX_DURATION": "10s",
 }
 # What would undo the limits, or send a token that the job doesn't name.
@@ -123,9 +121,22 @@ def child_environment(home: Path, stall_seconds: float = 60.0) -> dict[str, str]
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
             "HF_HUB_DOWNLOAD_TIMEOUT": str(max(1, round(stall_seconds))),
-            "HF_XET_CLIENT_READ_TIMEOUT": f"{max(1, round(stall_seconds / 4))}s",
         }
+        | _xet_times(stall_seconds)
     )
+
+
+def _xet_times(stall_seconds: float) -> dict[str, str]:
+    """Return times with which Xet's three tries at what says nothing end well within the silence that ends the child."""
+    return {
+        "HF_XET_CLIENT_CONNECT_TIMEOUT": _milliseconds(min(5, stall_seconds / 6)),
+        "HF_XET_CLIENT_READ_TIMEOUT": _milliseconds(stall_seconds / 6),
+        "HF_XET_CLIENT_RETRY_BASE_DELAY": _milliseconds(min(0.5, stall_seconds / 32)),
+    }
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{max(1, round(seconds * 1000))}ms"
 
 
 async def _last_line(stream: asyncio.StreamReader) -> str:

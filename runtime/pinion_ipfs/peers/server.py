@@ -7,13 +7,14 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import UnreadableSource
-from ..net.streams import in_thread
 from ..program.arguments import read_token
+from ..threads import in_thread
 from .answers import Answer, Shared, Span, answer, refuse
 from .http import MAX_HEAD, BadRequest, Request, read_request
 
@@ -165,8 +166,9 @@ class ContentServer:
                 await self._send_file(writer, stream, given.span)
         elif given.pieces is not None:
             await self._write(writer, head)
-            async for piece in in_thread(given.pieces):
-                await self._write(writer, piece)
+            async with aclosing(in_thread(given.pieces)) as pieces:
+                async for piece in pieces:
+                    await self._write(writer, piece)
         else:
             await self._write(writer, head + given.body)
 

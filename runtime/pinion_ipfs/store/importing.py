@@ -11,6 +11,7 @@ from ..content.verify import Event, FileEnd, FilePiece, FileStart, Limits, unpac
 from ..errors import DigestMismatch, InsufficientStorage, StorageFilled, StoreInaccessible
 from ..hub.listing import HubFile
 from ..hub.manifest import Manifest
+from ..threads import finish_in_thread
 from .blobs import BlobHasher
 from .files import make_folders, partial_name
 from .store import Store
@@ -34,7 +35,7 @@ async def import_snapshot(store: Store, manifest: Manifest, chunks: AsyncIterato
         async with aclosing(unpack_car(chunks, manifest.root, limits=limits, source=source)) as events:
             try:
                 async for event in events:
-                    await asyncio.to_thread(writer.take, event)
+                    await finish_in_thread(writer.take, event)
             except OSError as error:
                 if error.errno in _FULL:
                     free = await asyncio.to_thread(store.free_bytes)

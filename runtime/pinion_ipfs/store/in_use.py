@@ -1,6 +1,5 @@
 """Who uses a store now: the locks that our processes hold while they fetch or pin, and the files that anybody has open."""
 
-import asyncio
 import errno
 import fcntl
 import os
@@ -10,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, c
 from pathlib import Path
 
 from ..errors import BackendBusy, StoreInaccessible
+from ..threads import finish_in_thread
 from .files import make_folders
 
 _WAIT_SECONDS, _TURN_SECONDS = 30.0, 0.05  # for another collection to end, and between two looks
@@ -119,7 +119,7 @@ class Uses:
 async def in_use(use: AbstractContextManager[None]) -> AsyncIterator[None]:
     """Hold a lock on a loop: it is waited for in a thread, as long as a collection under way has it."""
     with ExitStack() as held:
-        await asyncio.to_thread(held.enter_context, use)
+        await finish_in_thread(held.enter_context, use)
         yield
 
 

@@ -11,6 +11,7 @@ from ..content.unixfs import FileLayout
 from ..errors import BlockMismatch, DigestMismatch
 from ..hub.identity import RepoId
 from ..hub.listing import HubFile
+from ..threads import finish_in_thread
 from . import BlobRecord, Store
 from .files import partial_name
 
@@ -44,14 +45,14 @@ class PartialFile:
                 block=self.next,
             )
         await self._settle()
-        self._writing = asyncio.create_task(asyncio.to_thread(self._write, leaf))
+        self._writing = asyncio.create_task(finish_in_thread(self._write, leaf))
         self.next += 1
         self.done_bytes += len(leaf)
 
     async def finish(self, source: str) -> None:
         """Publish the file; raise DigestMismatch when it is not the one that the hub announced."""
         await self._settle()
-        await asyncio.to_thread(self._publish, source)
+        await finish_in_thread(self._publish, source)
 
     async def close(self) -> None:
         """Throw away what is not finished."""

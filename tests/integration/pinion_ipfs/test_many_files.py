@@ -17,9 +17,9 @@ from pinion_ipfs.hub.identity import Commit
 from pinion_ipfs.hub.listing import HubFile
 from pinion_ipfs.hub.manifest import Manifest, ManifestFile, blocks_of, read_manifest
 from pinion_ipfs.hub.revisions import RepoId, resolve_commit
-from pinion_ipfs.net.streams import in_thread
 from pinion_ipfs.peers.library import Library, Shelf, StoredTree
 from pinion_ipfs.store import Store
+from pinion_ipfs.threads import in_thread
 from tests.support.fetching import make_fetching, make_request
 from tests.support.hub import Hub
 from tests.support.kubo import IpfsRepo, Kubo

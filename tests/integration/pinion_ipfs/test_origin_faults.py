@@ -348,6 +348,18 @@ def test_buffers_of_the_child_are_bounded_whatever_its_user_says() -> None:
     assert environment["HF_HUB_DOWNLOAD_TIMEOUT"] == "17"
 
 
+@pytest.mark.parametrize("stall", [1, 4, 30, 120, 600])
+def test_xet_gives_up_well_before_the_silence_that_ends_the_child(stall: float) -> None:
+    told = child_environment(Path("/tmp/x"), stall)
+    connect, read, wait = (
+        int(told[f"HF_XET_CLIENT_{name}"].removesuffix("ms")) / 1000
+        for name in ("CONNECT_TIMEOUT", "READ_TIMEOUT", "RETRY_BASE_DELAY")
+    )
+    tries = 1 + int(told["HF_XET_CLIENT_RETRY_MAX_ATTEMPTS"])
+    waits = sum(wait * 2**number for number in range(tries - 1))
+    assert tries * max(connect, read) + waits < 0.7 * stall
+
+
 async def test_a_hub_that_takes_requests_and_says_nothing(tmp_path: Path, hub: Hub) -> None:
     make_repo(hub, "faults/silent", 1000)
     hub.order("faults/silent", {"kind": "silent", "on": f"GET {WEIGHTS}"})

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -164,12 +164,30 @@ async def test_a_stream_that_is_cut_is_an_error_and_nothing_hangs_after_it(backe
     assert (await backend.probe()).usable
 
 
+async def test_an_import_that_fails_closes_what_it_read(backend: Backend) -> None:
+    closed = False
+
+    async def wrong() -> AsyncGenerator[bytes, None]:
+        nonlocal closed
+        try:
+            yield b"\x0ano CAR at all"
+            for _ in range(256):
+                yield bytes(MIB)
+        finally:
+            closed = True
+
+    with pytest.raises((MalformedCar, BackendUnavailable)):
+        await backend.dag_import(CarSource(make_tree({"f": b"x"}), 256 * MIB, wrong))
+    assert closed, "it is left to a collection of garbage, which may come in any thread"
+    assert (await backend.probe()).usable
+
+
 async def test_an_import_that_is_given_up_in_the_middle_leaves_a_usable_backend(backend: Backend) -> None:
     files = {"f": os.urandom(2 * MIB + 9)}
     _, car = make_car(files)
     sent, forever = asyncio.Event(), asyncio.Event()
 
-    async def stuck() -> AsyncIterator[bytes]:
+    async def stuck() -> AsyncGenerator[bytes, None]:
         yield car[:MIB]
         sent.set()
         await forever.wait()

@@ -22,7 +22,6 @@ from pinion_ipfs.findings import Finding
 from pinion_ipfs.hub.listing import HubFile
 from pinion_ipfs.hub.manifest import Manifest, ManifestFile
 from pinion_ipfs.hub.trees import tree_commit, tree_file, tree_repo
-from pinion_ipfs.net.streams import in_thread
 from pinion_ipfs.peers.offers import Peers, peers_at
 from pinion_ipfs.peers.process import ContentPort, ContentProcess
 from pinion_ipfs.peers.revision import Revision, State
@@ -30,6 +29,7 @@ from pinion_ipfs.peers.turns import Sharing
 from pinion_ipfs.progress import Progress
 from pinion_ipfs.store import BlobRecord, Store
 from pinion_ipfs.store.tree_records import FileRecord, TreeRecords
+from pinion_ipfs.threads import in_thread
 
 MIB = 1024 * 1024
 

@@ -57,7 +57,10 @@ def test_fields_that_the_crd_lacks_cost_one_try_and_a_line_in_the_log(older: Non
     wait_until(lambda: operator.metric("pinion_operator_reconcile_total") > passes, "another pass")
     plane = small.operators.control_plane
     statuses = [one for one in writes(plane.audit_log, small.operators.namespace) if one.resource == "ipfsbackends/status"]
-    assert [one.status for one in statuses] == [500, 200, 200]
+    # A busy API server may fail a write for reasons of its own: what this is about says which fields it does not know.
+    refused = [one.message for one in statuses if one.status != 200]
+    assert len([message for message in refused if "field not declared in schema" in message]) == 1, refused
+    assert [one.status for one in statuses if one.status == 200] == [200, 200]
     told = [line for line in operator.lines() if "older than this operator" in line["message"]]
     assert [line["unknown_fields"] for line in told] == ["status.conditions[].observedGeneration, status.observedGeneration"]
     assert operator.metric("pinion_operator_reconcile_total", result="ineffective") == 0

@@ -1,9 +1,19 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
 
+from pinion_ipfs.hub.xet_choice import VARIABLE
 from pinion_ipfs.store import Store
+from tests.support.environment import environment
+
+
+@pytest.fixture(autouse=True)
+def choice_of_xet() -> Iterator[None]:
+    """Take back what a command chooses for its process, which here is that of all tests."""
+    with environment(**{VARIABLE: None}):
+        yield
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from pinion_ipfs.errors import ContentError
 from pinion_ipfs.fetching.pinning import pin_in
 from pinion_ipfs.hub.identity import Commit, RepoId
 from pinion_ipfs.hub.manifest import Manifest, ManifestFile
-from pinion_ipfs.net.streams import in_thread
 from pinion_ipfs.store import Store
 from pinion_ipfs.store.collection import Collection, collect
 from pinion_ipfs.store.files import write_atomically
 from pinion_ipfs.store.trees import store_files
+from pinion_ipfs.threads import in_thread
 from tests.support.collecting import collecting
 from tests.support.hub_files import make_hub_file
 
