@@ -130,6 +130,11 @@ class SequenceQueue:
         """Return the whole seconds in which what is in now will have drained, if every answer is as long as it may be."""
         return self._rate.retry_after(sum(max(0, request.tokens - request.answered) for request in self._all.values()))
 
+    def check_room(self) -> None:
+        """Raise QueueFull when no request at all could come in: known before a body is read and its prompt is made ids."""
+        if self._closed is None and len(self._waiting) >= self._max_waiting and self._worker_now(1) is None:
+            raise QueueFull(self.retry_after())
+
     def submit(self, generate: Generate, *, expected_tokens: int = 0) -> Generation:
         """Let a request in; its key is chosen here.
 
@@ -218,23 +223,27 @@ class SequenceQueue:
             raise RequestTooLarge(f"a request of up to {tokens} tokens is larger than the whole queue of {self._max_tokens}")
         if generate.deadline <= now:
             raise DeadlineExceeded("the deadline passed before the request was queued")
-        if not len(self._waiting) and self._worker_for(generate) is not None:
+        if self._worker_now(generate.choices) is not None:
             return
         if len(self._waiting) >= self._max_waiting or self._waiting_tokens + tokens > self._max_tokens:
             raise QueueFull(self.retry_after())
 
-    def _worker_for(self, generate: Generate) -> Worker | None:
+    def _worker_now(self, choices: int) -> Worker | None:
+        """Return an engine that would take a new request at once, before which none waits."""
+        return None if len(self._waiting) else self._worker_for(choices)
+
+    def _worker_for(self, choices: int) -> Worker | None:
         """Return an engine that has room for all choices of a request now: the one with the most room."""
         if self.running_requests >= self._max_running:
             return None
         worker = max(self._credits, key=lambda each: self._credits[each], default=None)
-        return worker if worker is not None and self._credits[worker] >= generate.choices else None
+        return worker if worker is not None and self._credits[worker] >= choices else None
 
     def _pump(self) -> None:
         """Send what is next while there is room for it."""
         while (request := self._waiting.first()) is not None:
             message = request.message
-            worker = self._worker_for(message)
+            worker = self._worker_for(message.choices)
             if worker is None:
                 return
             self._stop_waiting(request)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pinion_contract.config import Limits
 
 from .codings import content_codings, decode, to_utf8
-from .errors import ApiError, Code, shorten
+from .errors import ApiError, Code, queue_full, shorten
 from .http import Request
 from .intake import Body, Intake
 from .interrupt import Interruptible
@@ -147,7 +147,7 @@ class Admission:
             raise ApiError(408, Code.REQUEST_TIMEOUT, message) from None
 
     def _full(self, why: str) -> ApiError:
-        return ApiError(429, Code.QUEUE_FULL, f"{why}; try again later.", retry_after=self._drain.seconds_for(self.requests))
+        return queue_full(why, self._drain.seconds_for(self.requests))
 
 
 def _too_large(limit: int) -> ApiError:

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .app import App
 from .delivery import Delivery
-from .errors import ApiError, Code
+from .errors import ApiError, Code, queue_full
 from .refusal_log import RefusalLog
 
 _VERSIONS = ("1.0", "1.1")  # of those that the parser knows
@@ -141,8 +141,8 @@ class Connection(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._bounds.head_bytes:
             raise self._note(self._too_long())
         if len(self.pipeline) >= MOST_PIPELINED:
-            message = f"More than {MOST_PIPELINED} requests of this connection wait for their answers."
-            raise self._note(ApiError(429, Code.QUEUE_FULL, message, retry_after=1.0))
+            why = f"More than {MOST_PIPELINED} requests of this connection wait for their answers"
+            raise self._note(queue_full(why, 1.0))
         super().on_headers_complete()
         self._in_head, self._in_body, self._progressed = False, True, True
         self._unset_keepalive_if_required()
@@ -243,9 +243,8 @@ class Connection(HttpToolsProtocol):
             if longest.transport.get_write_buffer_size():
                 longest.transport.abort()  # what it was given is not taken either
             return True
-        message = f"All {self._bounds.connections} connections of this port are in use; try again later."
-        self._refusal = ApiError(429, Code.QUEUE_FULL, message, retry_after=1.0)
-        self._port.log.refused(self.client[0] if self.client else "?", message)
+        self._refusal = queue_full(f"All {self._bounds.connections} connections of this port are in use", 1.0)
+        self._port.log.refused(self.client[0] if self.client else "?", self._refusal.message)
         self._write_refusal(self._refusal)
         self._close()
         return False

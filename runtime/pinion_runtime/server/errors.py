@@ -1,5 +1,6 @@
 """Every refusal of the inference port, in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`."""
 
+import random
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -90,6 +91,11 @@ class ApiError(Exception):
 def invalid(message: str, *, param: str | None = None, code: Code = Code.INVALID_REQUEST) -> ApiError:
     """Return a 400 about one field, or about the whole body."""
     return ApiError(400, code, message, param=param)
+
+
+def queue_full(why: str, seconds: float) -> ApiError:
+    """Return the 429 for what may find room in so many seconds; who was refused together is not asked back together."""
+    return ApiError(429, Code.QUEUE_FULL, f"{why}; try again later.", retry_after=seconds * random.uniform(1, 2))
 
 
 def model_not_found(asked: str, served: str) -> ApiError:

@@ -130,6 +130,32 @@ async def test_a_full_queue_takes_what_can_begin_at_once(queue: SequenceQueue) -
         queue.submit(prompt("b"))
 
 
+async def test_that_nothing_can_come_in_is_known_before_it_comes(queue: SequenceQueue) -> None:
+    queue.set_limits(8, 1, 100)
+    peer = SequencePeer(queue, 1)
+    queue.check_room()
+    queue.submit(prompt("a"))
+    queue.check_room()
+    queue.submit(prompt("b"))
+    with pytest.raises(QueueFull):
+        queue.check_room()
+    peer.step("a", 1, finish="stop")  # b begins
+    queue.check_room()
+    queue.set_limits(8, 0, 100)
+    with pytest.raises(QueueFull):
+        queue.check_room()
+    peer.step("b", 1, finish="stop")
+    queue.check_room()  # nothing may wait, and it can begin at once
+
+
+async def test_a_closed_queue_says_why_and_not_that_it_is_full(queue: SequenceQueue) -> None:
+    queue.set_limits(8, 0, 100)
+    queue.close(EngineDied("shutting down"))
+    queue.check_room()
+    with pytest.raises(EngineDied):
+        queue.submit(prompt("a"))
+
+
 async def test_who_leaves_while_waiting_is_not_sent(queue: SequenceQueue) -> None:
     with queue.submit(prompt("gone")):
         queue.submit(prompt("stays"))

@@ -13,7 +13,7 @@ from pinion_contract.config import Limits
 from pinion_runtime.errors import ComputeFailed
 from pinion_runtime.server.admission import Admission, DrainRate
 from pinion_runtime.server.app import App
-from pinion_runtime.server.errors import ApiError, Code
+from pinion_runtime.server.errors import ApiError, Code, queue_full
 from pinion_runtime.server.http import ClientGone, Request, Response, json_response
 from pinion_runtime.server.interrupt import Interruptible
 from pinion_runtime.server.listener import Listener
@@ -273,6 +273,12 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def test_those_who_are_refused_together_are_not_asked_back_together() -> None:
+    told = [int(dict(queue_full("The queue is full", 30).headers())[b"retry-after"]) for _ in range(200)]
+    assert 30 <= min(told) < 35 < 55 < max(told) <= 61
+    assert max(told.count(second) for second in told) < 40
 
 
 def test_the_drain_rate_tells_when_a_place_is_free() -> None:

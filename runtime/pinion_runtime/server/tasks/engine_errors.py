@@ -2,7 +2,7 @@
 
 from ...errors import Cancelled, DeadlineExceeded, EngineDied, EngineError, NonFiniteResult
 from ...scheduling.refusals import QueueFull, RequestTooLarge
-from ..errors import ApiError, Code
+from ..errors import ApiError, Code, queue_full
 
 Refusals = (QueueFull, RequestTooLarge, EngineError)
 
@@ -18,7 +18,7 @@ def api_error(error: QueueFull | RequestTooLarge | EngineError, *, timeout: floa
     """Return the answer; `timeout` is what a request may take, `param` the field that made it too large."""
     match error:
         case QueueFull():
-            told = ApiError(429, Code.QUEUE_FULL, "The queue is full; try again later.", retry_after=error.retry_after_seconds)
+            told = queue_full("The queue is full", error.retry_after_seconds)
         case RequestTooLarge():
             told = ApiError(413, Code.REQUEST_TOO_LARGE, f"The request is too large: {error}.", param=param)
         case DeadlineExceeded():

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from ....pod.state import Pod, TextServing
+from ....scheduling.refusals import QueueFull
 from ...admission import Admission
 from ...gate import require_generation
 from ...http import Request, Response, StreamingResponse
 from ...interrupt import Interruptible
 from ..carrying import check_model
-from ..engine_errors import deadline_exceeded
+from ..engine_errors import api_error, deadline_exceeded
 from ..fields import Field
 from .answering import Answers
 from .options import GenerationOptions
@@ -54,6 +55,10 @@ async def carry_out(pod: Pod, admission: Admission, http: Request, route: Route[
     deadline = time.monotonic() + timeout
     async with AsyncExitStack() as held:
         held.enter_context(admission.slot())
+        try:
+            serving.queue.check_room()  # most requests of an overload go no further: the model goes on with its work
+        except QueueFull as error:
+            raise api_error(error, timeout=timeout, param="") from error
         try:
             async with asyncio.timeout(timeout):
                 request, answers = await _begin(pod, admission, http, route, serving, held, deadline)
