@@ -88,7 +88,7 @@ class EngineProcess(asyncio.Protocol):
             self._process = subprocess.Popen(  # noqa: ASYNC220 - exec takes a millisecond; uvloop's own sets no process group
                 [sys.executable, "-m", _WORKER, str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
-                env=engine_environment(os.environ),
+                env=engine_environment(os.environ, spec.task),
                 stdout=_STDERR,
                 pass_fds=(theirs.fileno(),),
                 process_group=0,  # signals of a terminal go to the front alone

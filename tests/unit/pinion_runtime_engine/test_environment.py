@@ -15,4 +15,9 @@ CASES = {
 @pytest.mark.parametrize(("own", "wanted"), CASES.values(), ids=CASES)
 def test_environment(own: dict[str, str], wanted: dict[str, str]) -> None:
     shut = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    assert engine_environment({"PATH": "/bin", **own}) == {"PATH": "/bin", **wanted, **shut}
+    assert engine_environment({"PATH": "/bin", **own}, "feature-extraction") == {"PATH": "/bin", **wanted, **shut}
+
+
+def test_an_engine_that_generates_lets_threads_spin_from_one_product_to_the_next() -> None:
+    assert engine_environment({}, "text-generation")["GOMP_SPINCOUNT"] == "100000"
+    assert "GOMP_SPINCOUNT" not in engine_environment({"OMP_WAIT_POLICY": "ACTIVE"}, "text-generation")

@@ -24,10 +24,12 @@ from .check import check_causal, check_one_at_a_time, check_slots, usable_ids
 from .generation import Generation
 from .model_call import logits_width
 from .one_at_a_time import OneAtATime
+from .pass_threads import adapt_threads
 from .precision import half_bytes, in_float32
 from .slab import CannotShare
 from .slots import Slots
 from .strategy import Strategy
+from .thread_count import ThreadCount
 
 _CACHE_SHARE = 0.6  # of the memory that is left once the model is loaded; the rest is for what passes hold for a moment
 _REORDERED = 8  # tokens of the texts that are computed with and without reordered weights
@@ -53,6 +55,9 @@ class TransformersDecoder:
                 self._opened,
             )
             model.eval().requires_grad_(requires_grad=False).to(self._device)
+            threads = torch.get_num_threads()
+            if self._device.type == "cpu":
+                adapt_threads(model, ThreadCount(threads))
             tokenizer = load_tokenizer(files, self._opened)
             vocabulary_size = logits_width(model)
             end_ids = declared.end_ids(config, files.transformer, vocabulary_size)
@@ -82,7 +87,7 @@ class TransformersDecoder:
             device=str(self._device),
             engine=f"transformers/{strategy.name}",
             architecture=files.architecture,
-            threads=torch.get_num_threads(),
+            threads=threads,
             opened_files=self._opened.names(),
             special_ids=tokenizer.special_ids,
             engine_reason="; ".join(found for found in (*reasons, untied, rope) if found),

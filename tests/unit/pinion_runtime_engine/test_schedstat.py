@@ -1,0 +1,49 @@
+"""What the kernel says of threads that wait for a processor."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from pinion_runtime.engines.schedstat import longest_wait, run_delays
+
+
+def test_this_kernel_counts_for_each_thread() -> None:
+    ids, may_end = [], threading.Event()
+    thread = threading.Thread(target=lambda: (ids.append(threading.get_native_id()), may_end.wait(30)))
+    thread.start()
+    try:
+        assert {str(os.getpid()), *map(str, ids)} <= set(run_delays())
+    finally:
+        may_end.set()
+        thread.join()
+
+
+def test_processes_that_share_a_processor_wait_for_it() -> None:
+    """Two busy programs on one processor, each of which asks how long it waited in a second of work."""
+    program = (
+        "import os, time; from pinion_runtime.engines.schedstat import longest_wait, run_delays;"
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+        "end = time.monotonic() + 1; before = run_delays()\n"
+        "while time.monotonic() < end: pass\n"
+        "print(longest_wait(before, run_delays()) / 1e9)"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    waited = [float(one.communicate(timeout=60)[0]) for one in running]
+    assert max(waited) > 0.2, waited
+
+
+def test_a_kernel_that_does_not_count_says_nothing(tmp_path: Path) -> None:
+    assert run_delays(tmp_path / "none") == {}
+    (tmp_path / "7").mkdir()
+    assert run_delays(tmp_path) == {}
+    (tmp_path / "7/schedstat").write_text("0 0 0\n")
+    assert run_delays(tmp_path) == {"7": 0}
+    (tmp_path / "7/schedstat").write_text("strange\n")
+    assert run_delays(tmp_path) == {}
+
+
+def test_the_longest_wait_of_those_that_were_there_before() -> None:
+    assert longest_wait({"1": 5, "2": 5}, {"1": 7, "2": 25, "3": 900}) == 20
+    assert longest_wait({}, {}) == 0
