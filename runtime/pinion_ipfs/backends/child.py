@@ -69,11 +69,13 @@ async def run_child(
         for task in (feeding, complaints):
             if task is not None and not task.done():
                 task.cancel()
-        if feeding is not None:
-            await asyncio.wait([feeding])  # it closes the stream that it read
-        with contextlib.suppress(TimeoutError):  # somebody who left the session may hold it
-            await asyncio.wait_for(_tail(process.stdout), _REST_SECONDS)  # a pipe with something unread in it stays open
-        await asyncio.wait_for(process.wait(), _REAP_SECONDS)
+        try:
+            if feeding is not None:
+                await asyncio.wait([feeding])  # it closes the stream that it read
+        finally:
+            with contextlib.suppress(TimeoutError):  # somebody who left the session may hold it
+                await asyncio.wait_for(_tail(process.stdout), _REST_SECONDS)  # a pipe with something unread in it stays open
+            await asyncio.wait_for(process.wait(), _REAP_SECONDS)
 
 
 async def _feed(stdin: asyncio.StreamWriter, data: AsyncGenerator[bytes, None]) -> None:

@@ -26,7 +26,7 @@ from ..store.in_use import in_use
 from ..store.index import StoreIndex
 from ..store.ownership import is_believed
 from ..store.store import Store
-from ..threads import in_thread
+from ..threads import finish_in_thread, in_thread
 from .base import Capability, CarSource, DagStat, Health, Places
 from .collecting import MAX_NAMED, Collected, GcOrder
 
@@ -269,8 +269,8 @@ class HfCache:
     async def _write(self, write: Callable[[], object]) -> None:
         self._check_writable()
         try:
-            await asyncio.to_thread(self._store.secure, self._blocks, self._pins)
-            await asyncio.to_thread(write)
+            await finish_in_thread(self._store.secure, self._blocks, self._pins)
+            await finish_in_thread(write)
         except OSError as error:
             if error.errno in _FULL:
                 free = await asyncio.to_thread(self._store.free_bytes)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
 import aiohttp
@@ -247,6 +247,7 @@ class KuboRpc:
         """Stream a CAR in, without pinning; whether it arrived whole is for `stat` to say."""
         sent = 0
         fault: ContentError | None = None
+        ended = asyncio.Event()
 
         async def counted() -> AsyncGenerator[bytes, None]:
             nonlocal sent, fault
@@ -261,6 +262,8 @@ class KuboRpc:
             except ContentError as error:
                 fault = error
                 raise
+            finally:
+                ended.set()
 
         # A CAR cut at a block boundary hangs the import, and with it every add after a collection: hence our own limit.
         limit = 60.0 + car.size / SLOWEST_IMPORT
@@ -275,8 +278,12 @@ class KuboRpc:
             raise type(error)(f"import of {car.tree.root} after {sent} of {car.size} bytes: {error}") from error
         finally:
             self._importing -= 1
-            with suppress(RuntimeError):  # the request's own task is in the midst of it: cancelled, it closes the stream itself
+            try:
                 await stream.aclose()
+            except RuntimeError:
+                if ended.is_set():
+                    raise
+                await ended.wait()  # the request's own task is in the midst of it: it was cancelled, and closes what it read
         return sent
 
     async def dag_export(self, cid: Cid) -> AsyncIterator[bytes]:

@@ -1,10 +1,10 @@
 """Blocks of a CAR that lies in a file, by their CIDs: whatever their order is, and however many roots it has."""
 
-import asyncio
 import hashlib
 import os
 from pathlib import Path
 
+from ..threads import finish_in_thread
 from .car_header import FIELDS_BYTES, PRAGMA_BYTES, decode_header, decode_window, is_version_2
 from .car_reader import MAX_BLOCK, MAX_HEADER
 from .cid import MAX_CID, Cid
@@ -25,7 +25,7 @@ class CarIndex:
 
     async def block_get(self, cid: Cid) -> bytes:
         """Return a block; raise TruncatedCar when the file has none such, BlockMismatch when it is wrong."""
-        return await asyncio.to_thread(self._block, cid) if cid.inline is None else cid.inline
+        return await finish_in_thread(self._block, cid) if cid.inline is None else cid.inline
 
     def close(self) -> None:
         """Close the file."""

@@ -161,7 +161,7 @@ class Fetcher:
             except BaseException:
                 await self._withdraw()
                 raise
-        snapshot = await asyncio.to_thread(self._lay_out, request, listing)
+        snapshot = await finish_in_thread(self._lay_out, request, listing)
         meter.publish()
         return snapshot
 

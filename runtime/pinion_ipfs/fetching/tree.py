@@ -136,7 +136,7 @@ class TreeFetcher:
             except BaseException:
                 await self._withdraw()
                 raise
-        snapshot = await asyncio.to_thread(self._lay_out, tree, chosen)
+        snapshot = await finish_in_thread(self._lay_out, tree, chosen)
         meter.publish()
         return snapshot
 

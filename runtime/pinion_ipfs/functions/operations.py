@@ -27,7 +27,7 @@ from ..routing.attempts import SourceFailed
 from ..routing.replication import Replication
 from ..routing.router import Router
 from ..store.files import partial_name
-from ..threads import in_thread
+from ..threads import finish_in_thread, in_thread
 from .arguments import MAX_BLOCK, MAX_BYTES, ContentTooLarge
 from .cars import ReadCar, source_of_blocks
 from .checked import check_id
@@ -129,7 +129,7 @@ async def get_to_path(router: Router, cid: Cid, target: Path) -> None:
     try:
         with gathered.told():
             await extract_events(walk_dag(cid, _block_get(router, gathered)), partial)
-        await asyncio.to_thread(os.rename, partial, target)
+        await finish_in_thread(os.rename, partial, target)
     finally:
         await asyncio.to_thread(_remove, partial)
 

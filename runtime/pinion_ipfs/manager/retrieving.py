@@ -24,6 +24,7 @@ from ..routing.router import Router
 from ..store import Store
 from ..store.files import partial_name
 from ..store.trees import copy_hashing
+from ..threads import finish_in_thread
 from .catalogue import manifests_of
 from .models import RetrievedModel
 
@@ -44,7 +45,7 @@ async def retrieve_model(router: Router, store: Store, cid: Cid, target: Path, r
         if not (served_by := await _from_store(store, cid, built)):
             await get_to_path(router, cid, built)
             served_by = receipts[-1].backend
-        await asyncio.to_thread(_publish, built, target)
+        await finish_in_thread(_publish, built, target)
         files, size = await asyncio.to_thread(_measure, target)  # by its own name: a file has that of its place
     finally:
         await asyncio.to_thread(_remove, built)

@@ -24,6 +24,7 @@ from ..store import Note, PinRecord, Store
 from ..store.in_use import in_use
 from ..store.offline import find_commit
 from ..store.trees import store_files
+from ..threads import finish_in_thread
 from .catalogue import find_record, model_of, others_of, owner_of
 from .found import Found, look, read_found, write_found
 from .models import RemovedModel, StoredModel
@@ -91,7 +92,7 @@ async def _pin(router: Router, fetcher: Fetcher, store: Store, snapshot: Snapsho
     await asyncio.to_thread(write_found, store, snapshot.cid, was_there)
     said = before.note if note is None and before is not None else note or Note()
     record = PinRecord(owner, snapshot.cid, snapshot.manifest_cid, snapshot.repo, snapshot.commit, backends, said)
-    await asyncio.to_thread(store.pin, record)
+    await finish_in_thread(store.pin, record)
     return replace(await asyncio.to_thread(model_of, store, [record]), pins=receipt.pins)
 
 

@@ -44,7 +44,7 @@ async def import_snapshot(store: Store, manifest: Manifest, chunks: AsyncIterato
             finally:
                 writer.discard()
     files = [file.hub for file in manifest.files]
-    await asyncio.to_thread(store.link_snapshot, manifest.repo, manifest.commit, files)
+    await finish_in_thread(store.link_snapshot, manifest.repo, manifest.commit, files)
     return writer.written
 
 

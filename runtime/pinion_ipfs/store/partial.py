@@ -56,13 +56,15 @@ class PartialFile:
 
     async def close(self) -> None:
         """Throw away what is not finished."""
-        with contextlib.suppress(OSError):
-            await self._settle()
-        if self._stream is not None:
-            self._stream.close()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-        self._stream = self._path = None
+        try:
+            with contextlib.suppress(OSError):
+                await self._settle()
+        finally:
+            if self._stream is not None:
+                self._stream.close()
+            if self._path is not None:
+                self._path.unlink(missing_ok=True)
+            self._stream = self._path = None
 
     async def _settle(self) -> None:
         """Wait until what was taken is written; raise the error that this met."""

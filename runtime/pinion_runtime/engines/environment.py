@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from ..model.task import Task
-from .schedstat import run_delays
 
 _NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 # Threads of OpenMP that spin at a barrier take the CPU from those they wait for, and from the front: with other work on
@@ -18,8 +17,11 @@ _SPINNING = dict(zip(_NAMES, ("PASSIVE", "100000"), strict=True))
 _NO_NETWORK = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
-def engine_environment(own: Mapping[str, str], task: Task) -> dict[str, str]:
-    """Return what an engine gets, given the front's own; how threads wait is ours to say only where nobody else has."""
+def engine_environment(own: Mapping[str, str], task: Task, *, counts_waits: bool) -> dict[str, str]:
+    """Return what an engine gets, given the front's own; how threads wait is ours to say only where nobody else has.
+
+    `counts_waits` tells whether the kernel counts how long threads wait for a processor.
+    """
     said = any(name in own for name in _NAMES)  # a count outweighs a policy, so that half of ours would change theirs
-    waiting = _SPINNING if task == "text-generation" and run_delays() else _SLEEPING
+    waiting = _SPINNING if task == "text-generation" and counts_waits else _SLEEPING
     return {**({} if said else waiting), **own, **_NO_NETWORK}

@@ -34,6 +34,7 @@ from .protocol import (
     ToEngine,
     Work,
 )
+from .schedstat import run_delays
 from .watch import LOOK_SECONDS, Watch
 
 _STDERR = 2  # the descriptor, whatever sys.stderr is now
@@ -88,7 +89,7 @@ class EngineProcess(asyncio.Protocol):
             self._process = subprocess.Popen(  # noqa: ASYNC220 - exec takes a millisecond; uvloop's own sets no process group
                 [sys.executable, "-m", _WORKER, str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
-                env=engine_environment(os.environ, spec.task),
+                env=engine_environment(os.environ, spec.task, counts_waits=bool(run_delays())),
                 stdout=_STDERR,
                 pass_fds=(theirs.fileno(),),
                 process_group=0,  # signals of a terminal go to the front alone

@@ -8,12 +8,21 @@ TASKS = Path("/proc/self/task")
 def run_delays(tasks: Path = TASKS) -> dict[str, int]:
     """Return the nanoseconds that each thread of this process has waited so far, by its id; none where nobody counts them."""
     delays = {}
-    try:
-        for task in tasks.iterdir():
-            delays[task.name] = int((task / "schedstat").read_bytes().split()[1])
-    except (OSError, ValueError, IndexError):  # a thread that has ended meanwhile, or a kernel without these counts
-        return delays
+    for thread in _names(tasks):
+        try:
+            _, waited, turns = map(int, (tasks / thread / "schedstat").read_bytes().split())
+        except (OSError, ValueError):  # it has ended meanwhile, or the kernel has no such file
+            continue
+        if turns:  # 0: it can't have come here without one, so nobody counts
+            delays[thread] = waited
     return delays
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return []
 
 
 def longest_wait(before: dict[str, int], after: dict[str, int]) -> int:

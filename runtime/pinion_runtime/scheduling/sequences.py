@@ -131,7 +131,7 @@ class SequenceQueue:
         return self._rate.retry_after(sum(max(0, request.tokens - request.answered) for request in self._all.values()))
 
     def check_room(self) -> None:
-        """Raise QueueFull when no request at all could come in: known before a body is read and its prompt is made ids."""
+        """Raise QueueFull when no request could come in, however short: known before a body is looked at."""
         if self._closed is None and len(self._waiting) >= self._max_waiting and self._worker_now(1) is None:
             raise QueueFull(self.retry_after())
 

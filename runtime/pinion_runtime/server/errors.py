@@ -33,6 +33,7 @@ class Code(StrEnum):
 
 
 RETRY_AFTER_LIMIT_SECONDS = 120  # a client that honours more than this sleeps for longer than anyone waits
+_RETRY_AFTER_SPREAD_SECONDS = 3.0  # between the first and the last of those who are refused together, at least
 
 
 class ApiError(Exception):
@@ -95,7 +96,9 @@ def invalid(message: str, *, param: str | None = None, code: Code = Code.INVALID
 
 def queue_full(why: str, seconds: float) -> ApiError:
     """Return the 429 for what may find room in so many seconds; who was refused together is not asked back together."""
-    return ApiError(429, Code.QUEUE_FULL, f"{why}; try again later.", retry_after=seconds * random.uniform(1, 2))
+    soonest = min(seconds, RETRY_AFTER_LIMIT_SECONDS / 2)
+    latest = max(2 * soonest, soonest + _RETRY_AFTER_SPREAD_SECONDS)
+    return ApiError(429, Code.QUEUE_FULL, f"{why}; try again later.", retry_after=random.uniform(soonest, latest))
 
 
 def model_not_found(asked: str, served: str) -> ApiError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
@@ -11,6 +12,7 @@ import pytest
 from pinion_ipfs.backends.base import Backend, Capability, CarSource, DagStat
 from pinion_ipfs.content.cid import DAG_PB, RAW, Cid
 from pinion_ipfs.errors import BackendUnavailable, ContentError, ContentMissing, MalformedCar, PinFailed, UnsupportedDag
+from pinion_ipfs.threads import finish_in_thread
 from tests.support.backends import WRITABLE, Places
 from tests.support.cars import directory, in_chunks, leaf, make_car, make_tree, node
 
@@ -185,18 +187,25 @@ async def test_an_import_that_fails_closes_what_it_read(backend: Backend) -> Non
 async def test_an_import_that_is_given_up_in_the_middle_leaves_a_usable_backend(backend: Backend) -> None:
     files = {"f": os.urandom(2 * MIB + 9)}
     _, car = make_car(files)
-    sent, forever = asyncio.Event(), asyncio.Event()
+    sent, may_end = asyncio.Event(), threading.Event()
+    closed = False
 
     async def stuck() -> AsyncGenerator[bytes, None]:
-        yield car[:MIB]
-        sent.set()
-        await forever.wait()
+        nonlocal closed
+        try:
+            yield car[:MIB]
+            sent.set()
+            await finish_in_thread(may_end.wait, 30)  # as one that reads from a disk
+        finally:
+            closed = True
 
     task = asyncio.create_task(backend.dag_import(CarSource(make_tree(files), len(car), stuck)))
     await sent.wait()
     task.cancel()
+    asyncio.get_running_loop().call_later(0.3, may_end.set)
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert closed, "what it reads from may be closed now"
     assert (await backend.probe()).usable
     whole = source_of(files)
     await backend.dag_import(whole)

@@ -112,7 +112,7 @@ async def test_what_is_too_much_is_refused_at_once_and_in_order(starter: Serve, 
     assert (full.status_code, full.json()["error"]["code"]) == (429, "queue_full")
     assert 1 <= int(full.headers["retry-after"]) <= 120
     never = await asyncio.to_thread(served.post, body(51, max_tokens=CONTEXT), path="/v1/completions")
-    assert (never.status_code, never.json()["error"]["code"]) == (429, "queue_full"), "nothing is read that has no place"
+    assert (never.status_code, never.json()["error"]["code"]) == (429, "queue_full"), "nothing is looked at that has no place"
     for each in streams:
         each.cancel()
     await asyncio.gather(*streams, return_exceptions=True)

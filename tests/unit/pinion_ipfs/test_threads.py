@@ -1,6 +1,7 @@
 """Blocking work in threads: what it uses is closed when it has ended, also for a caller that was cancelled."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,11 +50,16 @@ async def test_a_caller_that_is_cancelled_waits_for_the_function(times: int) -> 
 
 
 async def test_a_timeout_is_one_after_the_function_has_ended() -> None:
-    step = Step()
-    threading.Timer(0.2, step.may_end.set).start()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
+    step, loop = Step(), asyncio.get_running_loop()
+
+    async def work() -> None:
+        async with asyncio.timeout(None) as limit:
+            loop.call_later(0.01, limit.reschedule, 0)
+            loop.call_later(0.05, step.may_end.set)  # after it
             await finish_in_thread(step.run)
+
+    with pytest.raises(TimeoutError):
+        await work()
     assert step.ended
 
 
@@ -73,6 +79,7 @@ async def test_the_error_of_a_function_that_nobody_waits_for_any_more_is_not_tol
     with pytest.raises(asyncio.CancelledError):
         await task
     del task
+    gc.collect()
     assert told == []
 
 

@@ -10,11 +10,12 @@ from pinion_runtime.engines.schedstat import longest_wait, run_delays
 
 
 def test_this_kernel_counts_for_each_thread() -> None:
-    ids, may_end = [], threading.Event()
-    thread = threading.Thread(target=lambda: (ids.append(threading.get_native_id()), may_end.wait(30)))
+    begun, may_end = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: (begun.set(), may_end.wait(30)))
     thread.start()
     try:
-        assert {str(os.getpid()), *map(str, ids)} <= set(run_delays())
+        assert begun.wait(30)
+        assert {str(os.getpid()), str(thread.native_id)} <= set(run_delays())
     finally:
         may_end.set()
         thread.join()
@@ -39,9 +40,17 @@ def test_a_kernel_that_does_not_count_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "7").mkdir()
     assert run_delays(tmp_path) == {}
     (tmp_path / "7/schedstat").write_text("0 0 0\n")
-    assert run_delays(tmp_path) == {"7": 0}
+    assert run_delays(tmp_path) == {}
     (tmp_path / "7/schedstat").write_text("strange\n")
     assert run_delays(tmp_path) == {}
+
+
+def test_a_thread_that_ends_meanwhile_hides_no_other(tmp_path: Path) -> None:
+    for thread in ("1", "2", "3"):
+        (tmp_path / thread).mkdir()
+    (tmp_path / "1/schedstat").write_text("900 20 3\n")
+    (tmp_path / "3/schedstat").write_text("900 0 1\n")
+    assert run_delays(tmp_path) == {"1": 20, "3": 0}
 
 
 def test_the_longest_wait_of_those_that_were_there_before() -> None:

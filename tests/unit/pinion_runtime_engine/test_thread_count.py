@@ -60,6 +60,14 @@ def test_after_a_quiet_time_a_crowd_is_met_as_the_first_one_was() -> None:
     assert run(count, 60, ALONE)[2] > 20
 
 
+def test_after_a_rest_all_are_tried_at_once() -> None:
+    count = ThreadCount(16)
+    run(count, 5000, CROWDED, most=1)
+    assert count.now < 16
+    count.rested()
+    assert run(count, 100, ALONE) == {16: 100}
+
+
 def test_of_many_threads_as_many_remain_as_have_processors() -> None:
     used = run(ThreadCount(16), 3000, CROWDED, most=5)
     assert used[4] > 2900

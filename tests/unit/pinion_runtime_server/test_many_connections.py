@@ -85,7 +85,8 @@ async def test_when_all_wait_for_us_a_new_one_is_turned_away(running: Running, c
     await eventually(lambda: len(running.listener.server_state.tasks) == MOST, 10)
     async with connect(running.port) as newest:
         answer = await newest.answer()
-        assert (answer.status, answer.json()["error"]["code"], answer.headers["retry-after"]) == (429, "queue_full", "2")
+        assert (answer.status, answer.json()["error"]["code"]) == (429, "queue_full")
+        assert answer.headers["retry-after"] in {"2", "3", "4"}
         assert await newest.rest() == b""
     assert running.recorder.answers == [("other", 429)]
     (told,) = [record.getMessage() for record in caplog.records]

@@ -9,13 +9,19 @@ from torch import nn
 from ...schedstat import longest_wait, run_delays
 from .thread_count import ThreadCount
 
+_REST_SECONDS = 10.0  # without a pass
+
 
 def adapt_threads(model: nn.Module, count: ThreadCount) -> None:
     """Have every pass of a model computed with the threads that `count` says, and tell it how long they waited."""
     look: tuple[dict[str, int], int] | None = None  # at the pass under way: the waits so far, and when it began
+    latest = time.monotonic()
 
     def begin(module: nn.Module, given: Any) -> None:
-        nonlocal look
+        nonlocal look, latest
+        before, latest = latest, time.monotonic()
+        if latest - before > _REST_SECONDS:
+            count.rested()
         torch.set_num_threads(count.now)
         look = (run_delays(), time.perf_counter_ns()) if count.looks else None
 

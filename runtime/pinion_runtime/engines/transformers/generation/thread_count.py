@@ -41,5 +41,10 @@ class ThreadCount:
         elif self._passes >= _MOST_GAP:
             self._gap = 0
 
+    def rested(self) -> None:
+        """Take note that nothing was computed for a while: what was in the way may be gone, so all threads are tried."""
+        self._gap = 0
+        self._set(self._most)
+
     def _set(self, count: int) -> None:
         self.now, self._passes, self._late, self._next = count, 0, 0, 0
