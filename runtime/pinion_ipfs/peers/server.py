@@ -7,7 +7,6 @@ import logging
 import socket
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -166,7 +165,7 @@ class ContentServer:
                 await self._send_file(writer, stream, given.span)
         elif given.pieces is not None:
             await self._write(writer, head)
-            async with aclosing(in_thread(given.pieces)) as pieces:
+            async with contextlib.aclosing(in_thread(given.pieces)) as pieces:
                 async for piece in pieces:
                     await self._write(writer, piece)
         else:

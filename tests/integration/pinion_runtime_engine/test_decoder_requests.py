@@ -406,3 +406,13 @@ def test_adding_computes_nothing(decoder: Any) -> None:
     assert decoder.cancel([1]) == 1
     assert not decoder.busy
     assert decoder.step() == []
+
+
+def test_passes_have_no_more_threads_than_it_was_loaded_with(either: Any) -> None:
+    loaded = either.capabilities.threads
+    torch.set_num_threads(loaded + 1)
+    try:
+        run(either, request(1, prompt_of(5), max_tokens=2))
+        assert 1 <= torch.get_num_threads() <= loaded, "each pass sets how many there are, fewer where they wait"
+    finally:
+        torch.set_num_threads(loaded)

@@ -16,9 +16,11 @@ class Model(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.used: list[int] = []
+        self.now, self.takes = 0.0, 0.0  # the time, and how long a pass takes, in seconds
 
     def forward(self, features: Tensor) -> Tensor:
         self.used.append(torch.get_num_threads())
+        self.now += self.takes
         if features.sum() < 0:
             raise ValueError("a pass that fails")
         return features
@@ -61,3 +63,27 @@ def test_a_pass_that_fails_counts_for_nothing() -> None:
     assert count.looks, "none was measured"
     model(torch.ones(1))
     assert set(model.used) == {2}
+
+
+def test_after_ten_seconds_without_a_pass_all_threads_are_tried() -> None:
+    model, count = Model(), ThreadCount(2)
+    adapt_threads(model, count, lambda: model.now)
+    count.computed(0.9)
+    count.computed(0.9)
+    model(torch.ones(1))
+    model.now += 9
+    model(torch.ones(1))
+    model.now += 11
+    model(torch.ones(1))
+    assert model.used == [1, 1, 2]
+
+
+def test_a_pass_that_takes_longer_is_no_rest() -> None:
+    model, count = Model(), ThreadCount(2)
+    model.takes = 60
+    adapt_threads(model, count, lambda: model.now)
+    count.computed(0.9)
+    count.computed(0.9)
+    for _ in range(4):
+        model(torch.ones(1))
+    assert model.used == [1] * 4
