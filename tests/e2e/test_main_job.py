@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 NAMESPACE = "quickstart"
 SENTENCES = ["A cat sits on the mat.", "A kitten rests on the rug.", "Interest rates rose again last quarter."]
+OBJECTS = "mdep,ipfsb,deploy,sts,svc,cm,sa,controllerrevisions"
 ORIGIN_BYTES: list[int] = []  # what the first start took from the hub
 METRICS_PAGE = REPOSITORY / "docs" / "metrics.md"
 REPO = "sentence-transformers/all-MiniLM-L6-v2"
@@ -193,15 +194,9 @@ def test_the_columns_are_for_people(served: Cluster) -> None:
 
 def test_an_idle_object_costs_no_write(served: Cluster) -> None:
     """Over 20 seconds neither the objects nor their children get a new resourceVersion."""
-    kinds = "mdep,ipfsb,deploy,sts,svc,cm,sa,controllerrevisions"
-
-    def versions() -> dict[str, str]:
-        listing = json.loads(served.kubectl("get", kinds, "-n", NAMESPACE, "-o", "json"))
-        return {f"{i['kind']}/{i['metadata']['name']}": i["metadata"]["resourceVersion"] for i in listing["items"]}
-
-    before = versions()
+    before = served.versions_at_rest(OBJECTS, NAMESPACE)
     served.observe_for(seconds=20)
-    assert versions() == before
+    assert served.versions(OBJECTS, NAMESPACE) == before
 
 
 def test_scaling_keeps_ready_and_asks_nothing_of_the_origin(served: Cluster) -> None:
@@ -217,11 +212,11 @@ def test_scaling_keeps_ready_and_asks_nothing_of_the_origin(served: Cluster) -> 
 
 
 def test_an_operator_restart_touches_nothing(served: Cluster) -> None:
-    before = {pod["metadata"]["uid"] for pod in pods(served)}, model(served)["metadata"]["resourceVersion"]
+    before = served.versions_at_rest(OBJECTS, NAMESPACE), {pod["metadata"]["uid"] for pod in pods(served)}
     served.kubectl("rollout", "restart", "-n", "pinion-system", "deploy/pinion-operator")
     served.kubectl("rollout", "status", "-n", "pinion-system", "deploy/pinion-operator", "--timeout=120s")
     served.observe_for(seconds=15)
-    assert ({pod["metadata"]["uid"] for pod in pods(served)}, model(served)["metadata"]["resourceVersion"]) == before
+    assert (served.versions(OBJECTS, NAMESPACE), {pod["metadata"]["uid"] for pod in pods(served)}) == before
     assert len(embed(served, SENTENCES)) == 3
 
 

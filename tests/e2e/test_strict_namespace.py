@@ -138,10 +138,10 @@ def test_a_model_is_served_under_all_of_these_rules_at_once(strict: Cluster) -> 
 
 
 def test_at_rest_under_a_policy_nothing_is_written(strict: Cluster) -> None:
-    before = strict.get("mdep", "m", NAMESPACE)["metadata"]["resourceVersion"]
+    before = strict.versions_at_rest("mdep", NAMESPACE)
     generation = strict.get("deploy", "m", NAMESPACE)["metadata"]["generation"]
     strict.observe_for(seconds=20)
-    assert strict.get("mdep", "m", NAMESPACE)["metadata"]["resourceVersion"] == before
+    assert strict.versions("mdep", NAMESPACE) == before
     assert strict.get("deploy", "m", NAMESPACE)["metadata"]["generation"] == generation
 
 

@@ -111,6 +111,22 @@ class Cluster:
                 process.terminate()
                 seen += process.stdout.read().split() if process.stdout else []
 
+    def versions(self, kinds: str, namespace: str) -> dict[str, str]:
+        """Return the resourceVersion of all objects of some kinds."""
+        found = self.get_all(kinds, namespace)
+        return {f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["resourceVersion"] for one in found}
+
+    def versions_at_rest(self, kinds: str, namespace: str, *, seconds: float = 3.0) -> dict[str, str]:
+        """Return what `versions` does, once they have stayed as they are for so long: a change is told in several writes."""
+        seen, since = self.versions(kinds, namespace), time.monotonic()
+        deadline = since + 60
+        while time.monotonic() - since < seconds:
+            assert time.monotonic() < deadline, f"{kinds} in {namespace} go on changing: {seen}"
+            time.sleep(0.25)
+            if (now := self.versions(kinds, namespace)) != seen:
+                seen, since = now, time.monotonic()
+        return seen
+
     def observe_for(self, *, seconds: float) -> None:
         """Let time pass: what is asserted afterwards is that nothing happened meanwhile."""
         time.sleep(seconds)

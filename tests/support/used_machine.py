@@ -42,10 +42,11 @@ _COVERED = ("/run", "/var/lib", "/var/log")
 # What a cluster of the machine itself has mounted goes first: it was copied with all others, and must not be found. Some goes
 # along with another; what is left then ends it.
 _COVERS = f"""
-cut -d" " -f5 /proc/self/mountinfo | grep -e ^/run/ -e ^{cache_dir()}/ -e buildkit | sort --reverse | while read point; do
+cut -d" " -f5 /proc/self/mountinfo | grep -e ^/run/ -e ^{cache_dir()}/ -e buildkit -e /{CGROUP}/ | sort --reverse |
+while read point; do
   umount --lazy $point || :
 done
-if grep -e ' /run/' -e ' {cache_dir()}/' /proc/self/mountinfo; then exit 1; fi
+if grep -e ' /run/' -e ' {cache_dir()}/' -e /{CGROUP}/ /proc/self/mountinfo; then exit 1; fi
 for folder in {" ".join(_COVERED)}; do mount -t tmpfs none $folder; done
 mkdir /run/lock
 ip link set lo up
