@@ -79,13 +79,31 @@ def running_programs() -> set[Path]:
 
 def processes_under(folders: Iterable[Path], programs: Iterable[str]) -> list[Process]:
     """Return processes of the named programs that have a path below one of the folders in their command line."""
-    needles, names = [f"{folder}/" for folder in folders], set(programs)
+    places, names = list(folders), set(programs)
     found = []
     for process in all_processes():
         first, *rest = process.arguments or [""]
-        if Path(first).name in names and any(needle in word for word in rest for needle in needles):
-            found.append(process)
+        if Path(first).name in names:
+            named = [folder for folder in places if any(f"{folder}/" in word for word in rest)]
+            if any(_has_our(folder, process) for folder in named):
+                found.append(process)
     return found
+
+
+def _has_our(folder: Path, process: Process) -> bool:
+    """Tell whether a folder is the same to a process as to us: one with mounts of its own may have another under that name."""
+    try:
+        return _identity(PROC / str(process.pid) / f"root{folder.absolute()}") == _identity(folder)
+    except OSError:  # nobody may look there
+        return True
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        seen = folder.stat()
+    except FileNotFoundError:
+        return None
+    return seen.st_dev, seen.st_ino
 
 
 def terminate(processes: Iterable[Process], *, grace: float = 0, patience: float = 20) -> None:

@@ -28,19 +28,25 @@ def make_cgroup() -> None:
 def kill_cgroup(seconds: float = 20) -> None:
     """Kill every process in the cluster's control groups and delete the groups; works without a running containerd.
 
-    Raises DevClusterError when groups are there for longer than that, or again and again; the others are gone then.
+    Raises DevClusterError when groups are there for longer than that, or again and again; the others are gone then. They are
+    tried at least once, however late it is.
     """
-    refused: list[OSError] = []
     deadline = time.monotonic() + seconds
-    while groups := [group for group in (_CGROUPS / CGROUP, *_CGROUPS.glob(f"*/{CGROUP}")) if group.is_dir()]:
-        if time.monotonic() > deadline:
-            raise DevClusterError(f"do not go within {seconds:g} s: {', '.join(map(str, refused or groups))}")
+    while groups := _groups():
         for group in groups:
             _thaw(group)
         # Who does not die holds a group of its own: the others can be deleted.
         end((process for group in groups for process in _members(group)), patience=seconds / 4)
-        if refused := [error for group in groups for error in _delete(group)]:
+        refused = [error for group in groups for error in _delete(group)]
+        if time.monotonic() > deadline and (left := _groups()):
+            raise DevClusterError(f"do not go within {seconds:g} s: {', '.join(map(str, refused or left))}")
+        if refused:
             time.sleep(0.02)
+
+
+def _groups() -> list[Path]:
+    """Return our group in each hierarchy that has it."""
+    return [group for group in (_CGROUPS / CGROUP, *_CGROUPS.glob(f"*/{CGROUP}")) if group.is_dir()]
 
 
 def _delete(group: Path) -> Iterator[OSError]:

@@ -192,7 +192,7 @@ class LocalCluster:
     def _node_is_ready(self) -> bool:
         ready = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
         try:
-            return self.kubectl("get", "node", NODE, "--output", ready, "--request-timeout=5s") == "True"
+            return self.kubectl("get", "node", NODE, "--output", ready, "--request-timeout=30s") == "True"
         except KubectlError:
             return False
 

@@ -1,4 +1,4 @@
-"""Pods that are deleted in their first two seconds: each is gone within a second, whatever it has just begun."""
+"""Pods that are deleted in their first two seconds: each is gone at once, whatever it has just begun."""
 
 import random
 

@@ -70,7 +70,7 @@ def test_a_renamed_model_answers_to_both_names_and_no_pod_goes(place: Cluster) -
 
         assert (embeds("m"), embeds("other")) == (True, False)
         place.patch("mdep", "m", NAMESPACE, {"spec": {"model": {"name": "other"}}})
-        wait_until("an answer to the new name", lambda: embeds("other"), timeout=20)
+        wait_until("an answer to the new name", lambda: embeds("other"), timeout=120)
         assert embeds("m"), "the old one goes when all pods have known the new one for a while"
     wait_ready(place, "m")
     assert pods(place, "m") == serving

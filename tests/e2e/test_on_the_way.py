@@ -66,4 +66,5 @@ def test_killed_on_the_way(slow: Cluster, namespace: str, kills: list[Kill]) -> 
         journey = travel(slow, namespace, name, kills)
     finally:
         slow.kubectl("delete", "-n", namespace, f"mdep/{name}", "--timeout=60s")
+    assert journey.killed, journey.kills
     print(*journey.kills, f"{journey.origin_bytes} bytes of the origin", sep="\n")

@@ -65,7 +65,12 @@ def test_a_tainted_node_serves_who_tolerates_it(place: Cluster) -> None:
         place.kubectl("taint", "nodes", "--all", f"{TAINT}-")
     place.apply(minilm("tainted", pod={"nodeSelector": {"pinion.test/disk": "hdd"}}), NAMESPACE)
     wait_for(place, "tainted", "WorkloadReady", ("False", "Unschedulable"))
-    assert condition(place.get("mdep", "tainted", NAMESPACE), "Available")[0] == "True", "the old pod serves meanwhile"
+
+    def waits_while_the_old_pod_serves() -> bool:
+        obj = place.get("mdep", "tainted", NAMESPACE)
+        return condition(obj, "WorkloadReady") == ("False", "Unschedulable") and condition(obj, "Available")[0] == "True"
+
+    wait_until("old pod that serves while the new one waits", waits_while_the_old_pod_serves, timeout=60)
     place.apply(minilm("tainted", pod={"nodeSelector": {"pinion.test/disk": "ssd"}}), NAMESPACE)
     wait_for(place, "tainted", "Ready", READY)
     place.kubectl("delete", "mdep", "tainted", "-n", NAMESPACE)

@@ -124,9 +124,9 @@ def wait_for(cluster: Cluster, kind: str, name: str, type_: str, wanted: tuple[s
 def test_a_model_is_served_under_all_of_these_rules_at_once(strict: Cluster) -> None:
     strict.apply(kubo_backend("ipfs"), NAMESPACE)
     strict.apply(model("m", replicas=2), NAMESPACE)
-    served = wait_for(strict, "mdep", "m", "Ready", ("True", "Serving"))
+    wait_for(strict, "mdep", "m", "Ready", ("True", "Serving"))
     assert wait_for(strict, "ipfsb", "ipfs", "Ready", ("True", "Healthy"))
-    assert condition(served, "ArtifactPinned") == ("True", "Pinned")
+    assert wait_for(strict, "mdep", "m", "ArtifactPinned", ("True", "Pinned"), timeout=180)
     for pod in strict.get_all("pods", NAMESPACE, "pinion.dev/deployment=m"):
         (container,) = pod["spec"]["containers"]
         assert container["imagePullPolicy"] == "Never", "the policy holds"
@@ -138,11 +138,16 @@ def test_a_model_is_served_under_all_of_these_rules_at_once(strict: Cluster) -> 
 
 
 def test_at_rest_under_a_policy_nothing_is_written(strict: Cluster) -> None:
-    before = strict.versions_at_rest("mdep", NAMESPACE)
-    generation = strict.get("deploy", "m", NAMESPACE)["metadata"]["generation"]
-    strict.observe_for(seconds=20)
-    assert strict.versions("mdep", NAMESPACE) == before
-    assert strict.get("deploy", "m", NAMESPACE)["metadata"]["generation"] == generation
+    def generation() -> int:
+        return int(strict.get("deploy", "m", NAMESPACE)["metadata"]["generation"])
+
+    def idle() -> tuple[object, object]:
+        before = strict.versions_at_rest("mdep", NAMESPACE), generation()
+        strict.observe_for(seconds=20)
+        return before, (strict.versions("mdep", NAMESPACE), generation())
+
+    before, after = strict.undisturbed(NAMESPACE, idle)
+    assert after == before
 
 
 def test_what_the_quota_refuses_is_named_with_the_quota(strict: Cluster) -> None:

@@ -27,10 +27,16 @@ def select(served: Target, ignore: list[str]) -> str:
     """Serve the repository without some files, which are other bytes, and return their CID once all pods serve them."""
     source = {"repo": MINILM, "ignorePatterns": ignore}
     served.cluster.patch("mdep", "minilm", NAMESPACE, {"spec": {"model": {"source": {"huggingFace": source}}}})
-    wait_until("rollout", served.settled, timeout=300, describe=served.model)
-    status = served.model()["status"]
-    assert status["serving"] == [{"cid": status["model"]["cid"], "replicas": 2}]
-    return str(status["model"]["cid"])
+    cid = ""
+
+    def rolled_out() -> bool:
+        nonlocal cid
+        settled, status = served.settled(), served.model()["status"]
+        cid = status.get("model", {}).get("cid", "")
+        return settled and status.get("serving") == [{"cid": cid, "replicas": 2}]
+
+    wait_until("rollout", rolled_out, timeout=300, describe=served.model)
+    return cid
 
 
 def test_other_bytes_and_back_without_a_failed_request(served: Target) -> None:

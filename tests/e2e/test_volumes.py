@@ -93,11 +93,11 @@ def test_a_pod_on_a_claim_that_is_made_comes_back_without_fetching(place: Cluste
 def test_more_replicas_than_the_volume_can_have_leave_what_serves(place: Cluster) -> None:
     place.kubectl("scale", "mdep/made", "-n", NAMESPACE, "--replicas=2")
 
-    def refused() -> bool:
-        return condition(place.get("mdep", "made", NAMESPACE), "Stalled") == ("True", "VolumeNotShareable")
+    def refused_while_the_first_serves() -> bool:
+        obj = place.get("mdep", "made", NAMESPACE)
+        return condition(obj, "Stalled") == ("True", "VolumeNotShareable") and condition(obj, "Available")[0] == "True"
 
-    wait_until("the refusal", refused, timeout=60)
-    assert condition(place.get("mdep", "made", NAMESPACE), "Available")[0] == "True", "the pod that serves goes on"
+    wait_until("refusal beside a pod that serves on", refused_while_the_first_serves, timeout=120)
     place.kubectl("scale", "mdep/made", "-n", NAMESPACE, "--replicas=1")
     wait_ready(place, "made")
 

@@ -6,6 +6,8 @@ import contextlib
 import functools
 import ssl
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ _GROUPS = (
 )
 
 
+_PATIENCE = 30.0  # seconds
 _PAIR = {"client-certificate-data", "client-key-data"}
 
 
@@ -82,6 +85,12 @@ def get_all(kubeconfig: Path, kinds: str, namespace: str, selector: str = "") ->
     return items
 
 
+def patch_status(kubeconfig: Path, kind: str, name: str, namespace: str, status: Object) -> None:
+    """Merge a change into an object's status; raise KubectlError."""
+    path = _resource(kubeconfig, kind).path(namespace, name)
+    _ask(kubeconfig, f"{path}/status", "PATCH", {"status": status})
+
+
 def delete_namespace(kubeconfig: Path, namespace: str) -> None:
     """Delete a namespace and what would hold it: pods that no kubelet ends, and our objects, whose operator may be gone.
 
@@ -121,16 +130,32 @@ def _resource(kubeconfig: Path, name: str) -> _Resource:
     return found
 
 
+def patiently(send: Callable[[], httpx.Response]) -> httpx.Response:
+    """Return an answer of the API server; ask again for a while where it has trouble of its own, which a slow etcd is.
+
+    Only for what may be asked twice. Its last answer stands, or raises httpx.TransportError.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        over = time.monotonic() > deadline
+        try:
+            answer = send()
+        except httpx.TransportError:  # it may just have closed a connection that nobody used
+            if over:
+                raise
+        else:
+            if over or (answer.status_code < 500 and answer.status_code != 429):
+                return answer
+        time.sleep(0.2)
+
+
 def _ask(kubeconfig: Path, path: str, method: str = "GET", change: Object | None = None, **query: str) -> Object:
     client = _client(kubeconfig.read_text())
     headers = {"Content-Type": "application/merge-patch+json"} if change else None
-    for last in (False, True):  # the server may just have closed a connection that nobody used
-        try:
-            answer = client.request(method, path, params=query, json=change, headers=headers)
-            break
-        except httpx.TransportError as error:
-            if last:
-                raise KubectlError((method, path), f"{type(error).__name__}: {error}") from None
+    try:
+        answer = patiently(lambda: client.request(method, path, params=query, json=change, headers=headers))
+    except httpx.TransportError as error:
+        raise KubectlError((method, path), f"{type(error).__name__}: {error}") from None
     try:
         found: Object = answer.json()
     except ValueError:  # "404 page not found" of a group that is not there

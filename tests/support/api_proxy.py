@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,10 +29,16 @@ class Asked:
     body: bytes
     status: int = 0  # 0: no answer was given, or not yet
     lacking: str = ""  # the API server's own words when the program has not the right
+    at: float = field(default_factory=time.monotonic)  # when it came
 
     @property
     def is_write(self) -> bool:
         return self.method != "GET" and "dryRun=All" not in self.query and not self.path.endswith("reviews")
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was answered, and not with an error."""
+        return 0 < self.status < 400
 
 
 @dataclass
@@ -94,10 +101,14 @@ class ApiProxy:
         path.write_text(json.dumps({**config, "users": [{"name": "nobody", "user": {}}]}))
         return path
 
-    def writes(self, *, leases: bool = False, events: bool = False) -> list[Asked]:
-        """Return the writes so far, but for the Lease and Events, which are no decisions, unless these are asked for."""
+    def writes(self, *, leases: bool = False, events: bool = False, done: bool = False) -> list[Asked]:
+        """Return the writes so far, but for the Lease and Events, which are no decisions, unless these are asked for.
+
+        With `done` those alone that succeeded: what a busy API server has failed is written again.
+        """
         others = (() if leases else ("/leases",)) + (() if events else ("/apis/events.k8s.io/",))
-        return [one for one in list(self.asked) if one.is_write and not any(part in one.path for part in others)]
+        found = [one for one in list(self.asked) if one.is_write and not any(part in one.path for part in others)]
+        return [one for one in found if one.is_done] if done else found
 
     def cut_off(self) -> None:
         """Let nothing through, and end what is open."""

@@ -24,7 +24,8 @@ BACKEND: dict[str, Any] = {
     "spec": {
         "type": "Kubo",
         "managed": {"storage": {"size": "1Gi"}},
-        "healthCheck": {"intervalSeconds": 5, "failureThreshold": 1},
+        # A busy machine must not make a check fail; a daemon that is gone refuses at once.
+        "healthCheck": {"intervalSeconds": 5, "timeoutSeconds": 60, "failureThreshold": 1},
         "reclaimPolicy": "Delete",
     },
 }

@@ -9,19 +9,20 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import yaml
 
 from devcluster import asking, evidence, install
 from devcluster.images.project import build_all, models_folder
-from devcluster.kubectl import Kubectl
+from devcluster.kubectl import Kubectl, KubectlError
 from devcluster.provider import Cluster as Provider
 from devcluster.providers import choose_cluster
-from tests.support import administrator
+from tests.support import administrator, waiting
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 
 def condition(obj: Object, kind: str) -> tuple[str, str]:
@@ -42,11 +43,21 @@ def _find(obj: Object, kind: str) -> Object:
 def wait_until(what: str, holds: Callable[[], Any], *, timeout: float, describe: Callable[[], Any] | None = None) -> None:
     """Ask again and again until it holds; fail with what was waited for and what was seen last."""
     deadline = time.monotonic() + timeout
-    while not holds():
+    while not _holds(holds, deadline):
         if time.monotonic() > deadline:
             seen = f"; last seen: {json.dumps(describe())[:3000]}" if describe else ""
             pytest.fail(f"no {what} after {timeout:.0f} s{seen}")
         time.sleep(0.25)
+
+
+def _holds(holds: Callable[[], Any], deadline: float) -> bool:
+    """Ask once; what kubectl answers with an error does not hold, until the time is over."""
+    try:
+        return bool(holds())
+    except KubectlError:
+        if time.monotonic() > deadline:
+            raise
+        return False
 
 
 class Cluster:
@@ -116,16 +127,38 @@ class Cluster:
         found = self.get_all(kinds, namespace)
         return {f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["resourceVersion"] for one in found}
 
-    def versions_at_rest(self, kinds: str, namespace: str, *, seconds: float = 3.0) -> dict[str, str]:
-        """Return what `versions` does, once they have stayed as they are for so long: a change is told in several writes."""
+    def versions_at_rest(self, kinds: str, namespace: str, *, seconds: float = 6.0) -> dict[str, str]:
+        """Return what `versions` does, once they have stayed as they are for so long: a change is told in several writes.
+
+        An operator that waits for something, as for a pin, looks every 5 seconds.
+        """
         seen, since = self.versions(kinds, namespace), time.monotonic()
-        deadline = since + 60
+        deadline = since + 180
         while time.monotonic() - since < seconds:
             assert time.monotonic() < deadline, f"{kinds} in {namespace} go on changing: {seen}"
             time.sleep(0.25)
             if (now := self.versions(kinds, namespace)) != seen:
                 seen, since = now, time.monotonic()
         return seen
+
+    def undisturbed(self, namespace: str, observe: Callable[[], T]) -> T:
+        """Return what an observation gives while no pod in the namespace becomes ready or ceases to be; three are tried.
+
+        On a busy machine a probe may be late, and what follows from that is told in every status.
+        """
+        for _ in range(3):
+            before = self._readiness(namespace)
+            found = observe()
+            after = self._readiness(namespace)
+            # A pod that is gone is no excuse.
+            if all(after[uid] == since for uid, since in before.items() if uid in after):
+                break
+        return found
+
+    def _readiness(self, namespace: str) -> dict[str, str]:
+        """Return when each pod that nobody has told to end became ready, or ceased to be."""
+        pods = [pod for pod in self.get_all("pods", namespace) if "deletionTimestamp" not in pod["metadata"]]
+        return {pod["metadata"]["uid"]: _find(pod, "Ready").get("lastTransitionTime", "") for pod in pods}
 
     def observe_for(self, *, seconds: float) -> None:
         """Let time pass: what is asserted afterwards is that nothing happened meanwhile."""
@@ -154,7 +187,8 @@ class Cluster:
     def hub_bytes(self, repo: str) -> int:
         """Return how many bytes of a repository's files the hub mirror has served so far."""
         proxy = f"/api/v1/namespaces/{install.HUB_NAMESPACE}/services/hub:80/proxy/-/stats"
-        stats = json.loads(self.kubectl("get", "--raw", proxy))
+        # A busy machine may take the one pod of the hub from its Service for a moment.
+        stats = waiting.wait_until(lambda: json.loads(self.kubectl("get", "--raw", proxy)), "counts of the hub mirror")
         return int(stats["repos"].get(repo, {}).get("bytes", 0))
 
     def largest_file(self, repo: str) -> int:
@@ -165,11 +199,23 @@ class Cluster:
     def slow_hub(self, rate: int) -> Iterator[None]:
         """Let the hub mirror send `rate` bytes per second, all downloads together; its counts begin anew."""
         (container,) = self.get("deploy", "hub", install.HUB_NAMESPACE)["spec"]["template"]["spec"]["containers"]
-        install.install_hub(self.provider, container["image"], rate=rate)
+        self._install_hub(container["image"], rate)
         try:
             yield
         finally:
-            install.install_hub(self.provider, container["image"])
+            self._install_hub(container["image"])
+
+    def _install_hub(self, image: str, rate: int = 0) -> None:
+        install.install_hub(self.provider, image, rate=rate)
+        wait_until("hub that alone stands behind its Service", self._has_one_hub, timeout=120)
+
+    def _has_one_hub(self) -> bool:
+        """Tell whether requests reach the newest hub alone: one that ends is asked for a moment, and has other counts."""
+        where = install.HUB_NAMESPACE
+        pods = self.get_all("pods", where, "app.kubernetes.io/name=hub-mirror")
+        slices = self.get_all("endpointslices", where, "kubernetes.io/service-name=hub")
+        behind = [point["targetRef"]["name"] for one in slices for point in one.get("endpoints") or ()]
+        return len(pods) == 1 and behind == [pods[0]["metadata"]["name"]]
 
     def copy_repository(self, repo: str, target: Path) -> Path:
         """Copy the files of a repository of the mirror."""

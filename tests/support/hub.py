@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
 from devcluster.hubmirror.models import BROKEN, GATED, GATED_TOKEN, MINILM, assemble
 
 PROJECT = Path(__file__).parents[2]
+LIBRARY_SECONDS = 60
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Hub:
 
     def stats(self) -> dict[str, Any]:
         """Return the counts: {"repos": {repo: {...}}, "api_requests", "file_heads", "file_gets", "bytes"}."""
-        with urllib.request.urlopen(f"{self.endpoint}/-/stats", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.endpoint}/-/stats", timeout=60) as answer:
             stats: dict[str, Any] = json.load(answer)
         return stats
 
@@ -88,12 +90,18 @@ def _release(process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """Yield one mirror for the session; tests that change a repository use a name of their own."""
+    """Yield one mirror for the session; tests that change a repository use a name of their own.
+
+    The hub's own library waits for it as long as a busy machine takes: by itself it gives up after 10 s.
+    """
     root = tmp_path_factory.mktemp("hub")
     assemble(root)
     running = start_hub(root)
     try:
-        yield running
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
+                patch.setattr(constants, name, LIBRARY_SECONDS)
+            yield running
     finally:
         stop_hub(running)
 

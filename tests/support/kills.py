@@ -106,7 +106,7 @@ def _kill_container(target: Target, namespace: str, pod: Object, words: str) -> 
 
     def back() -> bool:
         found = target.cluster.get("pod", name, namespace)
-        return _restarts(found) == before + 1 and condition(found, "Ready")[0] == "True"
+        return _restarts(found) > before and condition(found, "Ready")[0] == "True"
 
     return back
 

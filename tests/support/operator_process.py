@@ -38,7 +38,7 @@ class OperatorProcess:
     def http(self, path: str) -> tuple[int, str]:
         """Return (status, text) of its own HTTP server; (0, "") when that does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -46,10 +46,21 @@ class OperatorProcess:
         except OSError:
             return 0, ""
 
+    def metrics(self, timeout: float = 90.0) -> str:
+        """Return what /metrics says; asked again while it lives and does not answer, "" when it has ended."""
+        deadline = time.monotonic() + timeout
+        while True:
+            ended = self.process.poll() is not None
+            status, text = self.http("/metrics")
+            if status == 200 or ended:
+                return text
+            assert time.monotonic() < deadline, f"/metrics does not answer within {timeout:g} s"
+            time.sleep(0.2)
+
     def metric(self, name: str, /, **labels: str) -> float:
-        """Return the sum of a metric's samples that carry these labels."""
+        """Return the sum of a metric's samples that carry these labels; 0 when it has ended."""
         total = 0.0
-        for line in self.http("/metrics")[1].splitlines():
+        for line in self.metrics().splitlines():
             if match := re.fullmatch(re.escape(name) + r"(?:\{(.*)\})? (\S+)", line):
                 found = dict(re.findall(r'(\w+)="([^"]*)"', match[1] or ""))
                 total += float(match[2]) if labels.items() <= found.items() else 0.0
@@ -59,9 +70,9 @@ class OperatorProcess:
         """Return its log, a dict for each line."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
-    def writes(self) -> list[Asked]:
-        """Return its writes so far, those of the Lease and Events excepted."""
-        return self.proxy.writes()
+    def writes(self, *, done: bool = False) -> list[Asked]:
+        """Return its writes so far, those of the Lease and Events excepted; `done`: those that succeeded."""
+        return self.proxy.writes(done=done)
 
     def wait_leading(self, timeout: float = 90.0) -> None:
         """Wait until it leads and watches."""
@@ -169,7 +180,9 @@ class Operators:
             "PINION_LEASE_NAMESPACE": self.namespace,
             "PINION_LEASE_NAME": f"{self.namespace}-operator",
             "PINION_ALLOWED_NETWORKS": "127.0.0.0/8",  # everything here is on loopback
-            "PINION_LEASE_SECONDS": "15",  # a busy machine must not bring its end where nobody waits for it
+            # A busy machine must not bring the end of the Lease where nobody waits for it, nor let a pass fail.
+            "PINION_LEASE_SECONDS": "40",
+            "PINION_REQUEST_TIMEOUT_SECONDS": "10",  # less than four fifths of any Lease here
             "PINION_ALLOW_LOCAL_ADDRESSES": "true",
             "PINION_HEALTH_HOST": "127.0.0.1",
             "PINION_HEALTH_PORT": str(port),

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import json
 import os
 import shutil
 import subprocess
@@ -66,7 +65,8 @@ class PodRunner:
     def _run(self) -> None:
         try:
             while not self._stop.wait(LOOK_EVERY):
-                self._look()
+                with contextlib.suppress(KubectlError):  # an API server in trouble is asked again, as a kubelet does
+                    self._look()
         except BaseException as error:
             self.problem = error
 
@@ -94,9 +94,7 @@ class PodRunner:
         running = self._pods[uid]
         said = self._observe(running, pod)
         if said != running.said:
-            self._kubectl(
-                "patch", "pod", folder.name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": said})
-            )
+            administrator.patch_status(self._control_plane.kubeconfig, "pod", folder.name, self._namespace, said)
             running.said = said
 
     def _start(self, folder: Path, pod: dict[str, Any]) -> RunningPod:
@@ -148,9 +146,6 @@ class PodRunner:
         print(f"--- log of pod {running.folder.name}\n{(running.folder / 'log').read_text()[-4000:]}")
         shutil.rmtree(running.folder)
 
-    def _kubectl(self, *arguments: str) -> str:
-        return self._control_plane.kubectl("-n", self._namespace, *arguments)
-
 
 @pytest.fixture
 def pod_runner(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[PodRunner]:
@@ -161,7 +156,7 @@ def pod_runner(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> I
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=10) as answer:
             return bool(answer.status == 200)
     except urllib.error.HTTPError as error:
         error.close()

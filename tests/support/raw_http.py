@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 @dataclass(frozen=True)

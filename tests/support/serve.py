@@ -21,7 +21,7 @@ from pinion_contract.status import FailureReason, Phase, PodStatus
 from tests.support.hub import Hub
 from tests.support.ports import free_port
 
-READY_SECONDS = 120.0
+READY_SECONDS = 240.0  # to fetch, to import torch, to load and to warm up; less than the limit of a whole test
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
@@ -66,7 +66,7 @@ class Served:
     def get(self, path: str) -> httpx.Response:
         """Ask the management port."""
         # There is no TLS here, and to make its context takes longer than all the rest.
-        return httpx.get(self.management + path, timeout=10, verify=False)
+        return httpx.get(self.management + path, timeout=60, verify=False)
 
     def post(self, body: Any, *, path: str = "/v1/embeddings", timeout: float = 60.0, **options: Any) -> httpx.Response:
         """Send JSON (or bytes as they are) to the inference port."""
@@ -223,7 +223,7 @@ class Serve:
 
 def commit_of(hub: Hub, repo: str) -> str:
     """Return the commit that the mirror names for a repository's main."""
-    answer = httpx.get(f"{hub.endpoint}/api/models/{repo}/revision/main", timeout=20)
+    answer = httpx.get(f"{hub.endpoint}/api/models/{repo}/revision/main", timeout=60)
     sha: str = answer.json()["sha"]
     return sha
 

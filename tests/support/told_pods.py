@@ -2,10 +2,10 @@
 
 import contextlib
 import hashlib
-import json
 import random
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -96,8 +96,8 @@ class ToldPods:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        for pod in self.pods.values():
-            _close(pod)
+        with ThreadPoolExecutor(32) as closing:  # each takes a moment, and there may be a hundred
+            list(closing.map(_close, self.pods.values()))
         if self.problem:
             raise self.problem
 
@@ -114,7 +114,8 @@ class ToldPods:
     def _run(self) -> None:
         try:
             while not self._stop.wait(LOOK_EVERY):
-                self._look()
+                with contextlib.suppress(KubectlError):  # an API server in trouble is asked again, as a kubelet does
+                    self._look()
         except BaseException as error:
             self.problem = error
 
@@ -143,11 +144,8 @@ class ToldPods:
         pod.status = None if pod.crashed else self.says(pod)
         said = _observe(pod, obj)
         if said != pod.said:
-            self._kubectl("patch", "pod", pod.name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": said}))
+            administrator.patch_status(self._control_plane.kubeconfig, "pod", pod.name, self._namespace, said)
             pod.said = said
-
-    def _kubectl(self, *arguments: str) -> str:
-        return self._control_plane.kubectl("-n", self._namespace, *arguments)
 
 
 @pytest.fixture
@@ -180,7 +178,7 @@ def _start(name: str, text: str, live: LiveConfig) -> ToldPod:
         break
     server.daemon_threads = True
     pod = ToldPod(name, RuntimeConfig.model_validate_json(text), config_digest(text), live, live, address, server)
-    threading.Thread(target=server.serve_forever, args=(0.1,), name=f"told-{name}", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.5,), name=f"told-{name}", daemon=True).start()
     return pod
 
 

@@ -37,6 +37,7 @@ _SYSCTLS = {
     **{"fs/inotify/max_user_instances": 128, "user/max_inotify_instances": 128},  # two names of one
     **{"kernel/keys/root_maxkeys": 1000000, "kernel/keys/root_maxbytes": 25000000},
 }
+_PATIENCE = 300  # seconds for one command, which may start many programs
 _PROGRAMS = "programs"  # a folder beside the cache
 _COVERED = ("/run", "/var/lib", "/var/log")
 # What a cluster of the machine itself has mounted goes first: it was copied with all others, and must not be found. Some goes
@@ -71,7 +72,7 @@ class Machine:
 
     def run(self, *argv: str | Path) -> str:
         """Do something on this machine; raise CommandError when it fails."""
-        return run(*self.command(*argv))
+        return run(*self.command(*argv), timeout=_PATIENCE)
 
     def shell(self, script: str) -> str:
         return self.run("sh", "-euc", script)
@@ -84,10 +85,10 @@ class Machine:
         set_them = ("env", *(f"{name}={value}" for name, value in environment.items()))
         return self._try(*set_them, sys.executable, "-m", "devcluster", *argv)
 
-    def down(self, *, without: str = "") -> subprocess.CompletedProcess[str]:
-        """Take the cluster down with little patience, if wanted without a capability of the kernel."""
+    def down(self, *, without: str = "", patience: float = 20) -> subprocess.CompletedProcess[str]:
+        """Take the cluster down, if wanted without a capability of the kernel; `patience` in seconds is for what stays."""
         lacking = (f"--bounding-set=-{without}", f"--inh-caps=-{without}") if without else ()
-        return self._try("setpriv", *lacking, sys.executable, "-m", __name__, "down")
+        return self._try("setpriv", *lacking, sys.executable, "-m", __name__, "down", str(patience))
 
     def steps_of_the_end(self) -> int:
         """Return how many steps the end has."""
@@ -98,7 +99,7 @@ class Machine:
         self.run(sys.executable, "-m", __name__, "steps", str(number))
 
     def _try(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(*argv), capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(self.command(*argv), capture_output=True, text=True, timeout=_PATIENCE, check=False)
 
     def leavings(self) -> dict[str, list[str]]:
         """Return what can be seen of a cluster, and of all others, from outside."""
@@ -248,9 +249,9 @@ def _leavings() -> dict[str, list[str]]:
     }
 
 
-def _down() -> int:
+def _down(patience: float) -> int:
     try:
-        remove_everything(Layout.default(), patience=1.0)
+        remove_everything(Layout.default(), patience=patience)
     except UnfinishedError as error:
         print("\n".join(error.lines), file=sys.stderr)
         return 1
@@ -264,6 +265,6 @@ if __name__ == "__main__":
         case "leavings":
             print(json.dumps(_leavings()))
         case "down":
-            sys.exit(_down())
+            sys.exit(_down(float(sys.argv[2])))
         case "steps":
             take_all(removal(Layout.default())[: int(sys.argv[2])])

@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-import os
-import signal
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..child_processes import end_session, kill_session
+
 _CHUNK = 65536
 _COMPLAINT_BYTES = 4096
-_REAP_SECONDS = 5.0
-_REST_SECONDS = 1.0  # to take what a killed program has left in its pipe
 
 
 class TooMuch(Exception):
@@ -54,7 +52,7 @@ async def run_child(
         async with asyncio.timeout(seconds):
             if data is not None and process.stdin is not None:
                 feeding = asyncio.create_task(_feed(process.stdin, data))
-                feeding.add_done_callback(lambda task: None if _succeeded(task) else _kill(process))
+                feeding.add_done_callback(lambda task: None if _succeeded(task) else kill_session(process))
             output = bytearray()
             while chunk := await process.stdout.read(_CHUNK):
                 output += chunk
@@ -64,8 +62,7 @@ async def run_child(
                 await feeding
             return Ended(await process.wait(), bytes(output), await complaints)
     finally:
-        # Its own children hold the pipes too: all of the session, also when the program itself has ended.
-        _kill(process)
+        kill_session(process)
         for task in (feeding, complaints):
             if task is not None and not task.done():
                 task.cancel()
@@ -73,9 +70,7 @@ async def run_child(
             if feeding is not None:
                 await asyncio.wait([feeding])  # it closes the stream that it read
         finally:
-            with contextlib.suppress(TimeoutError):  # somebody who left the session may hold it
-                await asyncio.wait_for(_tail(process.stdout), _REST_SECONDS)  # a pipe with something unread in it stays open
-            await asyncio.wait_for(process.wait(), _REAP_SECONDS)
+            await end_session(process)
 
 
 async def _feed(stdin: asyncio.StreamWriter, data: AsyncGenerator[bytes, None]) -> None:
@@ -95,11 +90,6 @@ async def _feed(stdin: asyncio.StreamWriter, data: AsyncGenerator[bytes, None]) 
 
 def _succeeded(task: "asyncio.Task[None]") -> bool:
     return not task.cancelled() and task.exception() is None
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _tail(stream: asyncio.StreamReader) -> str:

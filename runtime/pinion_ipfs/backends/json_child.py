@@ -1,16 +1,14 @@
 """A child process that answers JSON lines, each within a deadline; one that is late is killed, and the next has another."""
 
 import asyncio
-import contextlib
 import json
-import os
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..child_processes import end_session
+
 _LONGEST = 8 * 1024 * 1024  # bytes of one answer: a block of 2 MiB in base64 and more
-_REAP_SECONDS = 5.0
-_REST_SECONDS = 1.0  # to take what a killed child has left in its pipe
 _COMPLAINT_BYTES = 4096
 
 
@@ -112,14 +110,9 @@ class JsonChild:
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        if process.stdin is not None:
-            process.stdin.close()
-        assert process.stdout is not None
-        with contextlib.suppress(TimeoutError):  # somebody who left the session may hold it
-            await asyncio.wait_for(process.stdout.read(), _REST_SECONDS)  # a pipe with something unread in it stays open
-        await asyncio.wait_for(process.wait(), _REAP_SECONDS)
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
+        try:
+            await end_session(process)
+        finally:
+            if self._reading is not None:
+                self._reading.cancel()
+                self._reading = None

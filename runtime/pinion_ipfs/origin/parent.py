@@ -1,7 +1,6 @@
 """The parent's side: start the child, read its events, end it when it stalls or is no longer wanted."""
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -12,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..child_processes import end_session
 from ..errors import DownloadFailed, DownloadStalled, from_report
 from ..net.trust import child_variables
 from .job import OriginJob
@@ -31,7 +31,6 @@ _NOT_PASSED_ON = (
     *("HF_XET_HIGH_PERFORMANCE", "HF_XET_HP", "HF_XET_CACHE", "HF_HUB_ENABLE_HF_TRANSFER", "HF_HUB_DISABLE_SYMLINKS"),
     *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE"),
 )
-_END_SECONDS = 5.0
 _START_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
@@ -92,7 +91,7 @@ class OriginProcess:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise self._death("a closed pipe", await complaints) from error
         finally:
-            await _end(process)
+            await end_session(process)
             complaints.cancel()
 
     def _death(self, how: str, complaint: str) -> DownloadFailed:
@@ -146,16 +145,6 @@ async def _last_line(stream: asyncio.StreamReader) -> str:
         tail = (tail + chunk)[-4096:]
     lines = tail.decode(errors="replace").strip().splitlines()
     return lines[-1][:300] if lines else ""
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill what is left of the child's session and reap it."""
-    if process.stdin is not None:
-        process.stdin.close()
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await asyncio.wait_for(process.wait(), _END_SECONDS)
 
 
 def _describe(code: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..child_processes import end_session
 from .orders import encode_order
 from .revision import Revision
 
@@ -20,7 +21,6 @@ _ORDER_SECONDS = 10.0  # for an order to be carried out: it may read the records
 _START_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 _STABLE_SECONDS = 60.0  # a process that lived so long starts the pauses again
-_END_SECONDS = 5.0
 _HANG_SECONDS = 30.0  # without a sign of life, when one was asked for
 
 
@@ -140,7 +140,7 @@ class ContentProcess:
             for future in self._waiting.values():
                 if not future.done():
                     future.set_result(None)
-            await _end(process)
+            await end_session(process)
 
     async def _end_when_it_hangs(self, process: asyncio.subprocess.Process) -> None:
         """Ask for a sign of life now and then, by an order that changes nothing, and kill what gives none."""
@@ -168,13 +168,3 @@ class ContentProcess:
             future.set_result(None)
         if wrong := said.get("wrong"):
             self._on_wrong(wrong["path"], wrong["block"])
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), _END_SECONDS)

@@ -86,10 +86,15 @@ def rights(kubectl: User, namespace: str) -> dict[str, set[str]]:
     return found
 
 
+def wait_for_rights(kubectl: User, namespace: str, wanted: dict[str, set[str]]) -> None:
+    """Wait until the user has these rights and no others: the roles that are joined come one after the other."""
+    wait_until(lambda: rights(kubectl, namespace) == wanted, f"exactly these rights: {wanted}")
+
+
 def test_view_looks_and_changes_nothing(user: Callable[[str], User], control_plane: ControlPlane, namespace: str) -> None:
     viewer = user("view")
     looked_at = [*KINDS, *(f"{kind}/status" for kind in KINDS), "modeldeployments/scale"]
-    assert rights(viewer, namespace) == dict.fromkeys(looked_at, LOOK)
+    wait_for_rights(viewer, namespace, dict.fromkeys(looked_at, LOOK))
     control_plane.kubectl("apply", f"--namespace={namespace}", "-f", "-", input=json.dumps(MODEL))
     assert "minilm" in viewer("get", "pinion")
     for refused in (["delete", "mdep/minilm"], ["scale", "mdep/minilm", "--replicas=2"], ["annotate", "mdep/minilm", "a=b"]):
@@ -100,11 +105,12 @@ def test_view_looks_and_changes_nothing(user: Callable[[str], User], control_pla
 @pytest.mark.parametrize("role", ["edit", "admin"])
 def test_edit_and_admin_do_all_but_write_a_status(user: Callable[[str], User], namespace: str, role: str) -> None:
     editor = user(role)
-    assert rights(editor, namespace) == {
+    wanted = {
         **dict.fromkeys(KINDS, LOOK | CHANGE),
         **dict.fromkeys((f"{kind}/status" for kind in KINDS), LOOK),
         "modeldeployments/scale": LOOK | {"update", "patch"},
     }
+    wait_for_rights(editor, namespace, wanted)
     for obj, kind in ((MODEL, "mdep/minilm"), (BACKEND, "ipfsb/ipfs")):
         editor("apply", "-f", "-", input=json.dumps(obj))
         editor("annotate", kind, "pinion.dev/reconcile=now")

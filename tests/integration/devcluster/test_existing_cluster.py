@@ -16,10 +16,13 @@ from devcluster.kubectl import KubectlError
 from devcluster.paths import REPOSITORY
 from devcluster.steps import UnfinishedError
 from tests.support.definitions import wait_established
+from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.control_plane
+pytestmark = [pytest.mark.control_plane, pytest.mark.timeout(600)]
 
 CRDS = str(REPOSITORY / "crds")
+KINDS = "namespaces,crds,clusterroles,clusterrolebindings"
+ALL_KINDS = f"{KINDS},deployments,services,configmaps,secrets"
 SLOW = 150  # seconds: on a busy machine a definition took more than one minute to go
 MODEL = {
     "apiVersion": "pinion.dev/v1alpha1",
@@ -42,6 +45,7 @@ class Somebodys(ExistingCluster):
 def plane() -> Iterator[ControlPlane]:
     """Start a cluster for this module: releases own what is cluster-wide. Each test leaves it empty."""
     with ControlPlane() as running:
+        wait_for_rest(running)
         yield running
 
 
@@ -52,6 +56,7 @@ def cluster(tmp_path: Path, plane: ControlPlane) -> Iterator[Somebodys]:
     if made.state.exists() or names(made, "crds"):  # a test that failed, and the next one needs an empty cluster too
         plane.stop()
         plane.start()
+        wait_for_rest(plane)
 
 
 def install_chart(cluster: ExistingCluster) -> None:
@@ -60,14 +65,29 @@ def install_chart(cluster: ExistingCluster) -> None:
     install.helm(cluster, "install", install.RELEASE, str(install.CHART), f"--namespace={install.SYSTEM_NAMESPACE}")
 
 
-def names(cluster: Somebodys, kind: str) -> set[str]:
-    found = json.loads(cluster.plane.kubectl("get", kind, "-A", "-o", "json"))["items"]
+def wait_for_rest(plane: ControlPlane) -> None:
+    """Wait until a new cluster has all that it makes by itself, some of it a moment after its start."""
+    seen: set[str] = set()
+
+    def rests() -> bool:
+        nonlocal seen
+        before, seen = seen, listed(plane, ALL_KINDS)
+        return seen == before and {f"{name[1:]}/kube-root-ca.crt" for name in listed(plane, "namespaces")} <= seen
+
+    wait_until(rests, "a cluster that makes nothing more by itself")
+
+
+def listed(plane: ControlPlane, kinds: str) -> set[str]:
+    found = json.loads(plane.kubectl("get", kinds, "-A", "-o", "json"))["items"]
     return {f"{one['metadata'].get('namespace', '')}/{one['metadata']['name']}" for one in found}
 
 
+def names(cluster: Somebodys, kinds: str) -> set[str]:
+    return listed(cluster.plane, kinds)
+
+
 def test_what_was_brought_is_taken_away_and_nothing_else(cluster: Somebodys) -> None:
-    kinds = "namespaces,crds,clusterroles,clusterrolebindings,deployments,services,configmaps,secrets"
-    before = names(cluster, kinds)
+    before = names(cluster, ALL_KINDS)
     assert not cluster.is_up()
     cluster.up()
     assert (cluster.context, cluster.kubeconfig.stat().st_mode & 0o777) == ("pinion", 0o600)
@@ -79,7 +99,7 @@ def test_what_was_brought_is_taken_away_and_nothing_else(cluster: Somebodys) -> 
     cluster.up()  # what is ours is in nobody's way
 
     cluster.down()
-    assert names(cluster, kinds) == before
+    assert names(cluster, ALL_KINDS) == before
     assert not cluster.is_up()
     assert not cluster.state.exists()
     cluster.down()
@@ -118,7 +138,6 @@ BACKEND = {
     "metadata": {"name": "kubo", "finalizers": ["pinion.dev/ipfsbackend"]},
     "spec": {"type": "TrustlessGateway", "external": {"gatewayURLs": ["https://gateway.example"]}},
 }
-KINDS = "namespaces,crds,clusterroles,clusterrolebindings"
 
 
 def bring(cluster: Somebodys) -> None:
@@ -146,17 +165,26 @@ def test_what_a_dead_operator_holds_goes_and_is_named(cluster: Somebodys) -> Non
     assert names(cluster, KINDS) == before
 
 
+def finalizers_remain(cluster: Somebodys, namespace: str) -> bool:
+    found = json.loads(cluster.kubectl("get", "namespace", namespace, "--output=json"))
+    conditions = {one["type"]: one["status"] for one in found["status"].get("conditions", ())}
+    return conditions.get("NamespaceFinalizersRemaining") == "True"
+
+
 def test_a_namespace_that_is_held_is_named_with_what_holds_it_and_all_else_goes(cluster: Somebodys) -> None:
     before = names(cluster, KINDS)
     bring(cluster)
     cluster.patience = 10  # as long as an empty namespace takes
     cluster.kubectl("apply", "--namespace=demo", "--filename=-", input=json.dumps(HELD))
+    # That something is held, a namespace says once it was told to go and its content was looked at.
+    cluster.kubectl("delete", "namespace", "demo", "--wait=false")
+    wait_until(lambda: finalizers_remain(cluster, "demo"), "word of what holds the namespace")
     with pytest.raises(UnfinishedError) as caught:
         cluster.down()
-    (line,) = caught.value.lines
+    (line,) = [line for line in caught.value.lines if line.startswith("the namespace demo: ")]
     assert line.startswith("the namespace demo: not gone within 10 s: ")
     assert "example.com/held in 1 resource instances" in line
-    assert names(cluster, KINDS) - before == {"/demo"}
+    wait_until(lambda: names(cluster, KINDS) - before == {"/demo"}, "the end of all else, which may be late", SLOW)
 
     assert cluster.is_up()
     cluster.kubectl("patch", "configmap", "held", "--namespace=demo", "--type=merge", '--patch={"metadata":{"finalizers":[]}}')

@@ -7,9 +7,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from devcluster.gotools import BUILDKIT, ensure
 from devcluster.local.packages import ensure_packages
 from tests.support.used_machine import used_machine
+
+pytestmark = pytest.mark.timeout(600)
 
 SCENE = """
 import json, os, sys

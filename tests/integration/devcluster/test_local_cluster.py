@@ -61,7 +61,7 @@ def web(local: LocalCluster) -> LocalCluster:
     local.kubectl("create", "namespace", "web")
     local.kubectl("label", "namespace", "web", "pod-security.kubernetes.io/enforce=restricted")
     local.kubectl("apply", "--namespace=web", "--filename=-", input=json.dumps(manifests(local.base_image())))
-    local.kubectl("rollout", "status", "deployment/web", "--namespace=web", "--timeout=90s", timeout=100)
+    local.kubectl("rollout", "status", "deployment/web", "--namespace=web", "--timeout=180s", timeout=190)
     return local
 
 
@@ -72,15 +72,15 @@ def manifests(image: str) -> dict[str, object]:
         "image": image,
         "command": ["python3", "-c", SERVER],
         "ports": [{"containerPort": 8000}],
-        "readinessProbe": {"httpGet": {"path": "/", "port": 8000}, "periodSeconds": 1},
+        "readinessProbe": {"httpGet": {"path": "/", "port": 8000}, "periodSeconds": 1, "timeoutSeconds": 5},
         "securityContext": closed,
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-        "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},  # Services forget a pod a moment after it was told to go
+        "lifecycle": {"preStop": {"sleep": {"seconds": 10}}},  # Services forget a pod only after it was told to go
     }
     user = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}
     pod = {
         "securityContext": {**user, "seccompProfile": {"type": "RuntimeDefault"}},
-        "terminationGracePeriodSeconds": 2,
+        "terminationGracePeriodSeconds": 11,  # the server knows no end of its own: it is killed then
         "containers": [container],
         "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
     }
@@ -140,9 +140,9 @@ def test_a_rolling_update_loses_no_request(web: LocalCluster) -> None:
     address = web.kubectl("get", "service", "web", "-n", "web", "-o", "jsonpath={.spec.clusterIP}")
     before = pods(web)
     web.kubectl("rollout", "restart", "deployment/web", "-n", "web")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while pods(web) & before:
-        with urllib.request.urlopen(f"http://{address}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{address}/", timeout=30) as answer:
             assert answer.status == 200
         assert time.monotonic() < deadline, "the old pods do not go"
 
@@ -152,7 +152,7 @@ def test_an_image_is_built_where_pods_find_it(local: LocalCluster) -> None:
     dockerfile.write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN echo built > /built\n")
     reference = local.build_image(ImageSpec("test", dockerfile, dockerfile.parent, {"BASE_IMAGE": local.base_image()}))
     local.kubectl("run", "built", f"--image={reference}", "--restart=Never", "--command", "--", "cat", "/built")
-    local.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/built", "--timeout=60s", timeout=70)
+    local.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/built", "--timeout=180s", timeout=190)
     assert local.kubectl("logs", "built").strip() == "built"
 
 
@@ -165,7 +165,7 @@ def test_a_builder_that_had_to_let_go_of_everything_builds_on(local: LocalCluste
         dockerfile.write_text(f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN echo same > /same\nRUN echo {number} > /built\n")
         built.append(local.build_image(ImageSpec("again", dockerfile, dockerfile.parent, {"BASE_IMAGE": local.base_image()})))
     local.kubectl("run", "again", f"--image={built[-1]}", "--restart=Never", "--command", "--", "cat", "/same", "/built")
-    local.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/again", "--timeout=60s", timeout=70)
+    local.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/again", "--timeout=180s", timeout=190)
     assert local.kubectl("logs", "again").split() == ["same", "2"]
 
 

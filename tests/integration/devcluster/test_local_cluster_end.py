@@ -44,7 +44,7 @@ def test_daemons_that_were_killed_leave_nothing_after_down(nothing_left: dict[st
     cluster.up()
     pod = ("run", "left", f"--image={cluster.base_image()}", "--command", "--", "sleep", "infinity")
     cluster.kubectl(*pod)
-    cluster.kubectl("wait", "--for=condition=Ready", "pod/left", "--timeout=60s", timeout=70)
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/left", "--timeout=180s", timeout=190)
     daemons = Daemons(cluster.layout.state, tied=False)
     for name in ("kubelet", "containerd"):
         process = daemons.find(name)
@@ -75,11 +75,11 @@ def test_namespaces_that_others_name_are_in_nobodys_way(nothing_left: dict[str, 
     cluster.up()
     pods = [("run", name, f"--image={cluster.base_image()}", "--command", "--", "sleep", "infinity") for name in ("old", "new")]
     cluster.kubectl(*pods[0])
-    cluster.kubectl("wait", "--for=condition=Ready", "pod/old", "--timeout=60s", timeout=70)
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/old", "--timeout=180s", timeout=190)
     with somebodys_namespace("somebodys"):
         cluster.kubectl(*pods[1])
-        cluster.kubectl("wait", "--for=condition=Ready", "pod/new", "--timeout=60s", timeout=70)
-        cluster.kubectl("delete", "pod", "old", "--now", "--timeout=60s", timeout=70)
+        cluster.kubectl("wait", "--for=condition=Ready", "pod/new", "--timeout=180s", timeout=190)
+        cluster.kubectl("delete", "pod", "old", "--now", "--timeout=180s", timeout=190)
         cluster.down()
         assert not list(Path("/run/netns").glob("cni-*"))
     assert leavings() == nothing_left

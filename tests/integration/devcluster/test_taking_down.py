@@ -14,6 +14,7 @@ import pytest
 from devcluster.daemons import find_program
 from devcluster.local.layout import CONTAINERD_SOCKET, RUN
 from devcluster.local.packages import ensure_packages
+from devcluster.processes import all_processes, processes_under
 from tests.support.used_machine import NETNS, Machine, used_machine
 
 OTHERS_RULE = "--source 192.0.2.0/24 --jump ACCEPT"
@@ -25,7 +26,7 @@ mkdir -p /var/lib/cni/results /run/containerd/s /run/containerd/runc/k8s.io/othe
 touch /var/lib/cni/results/others-b2-eth0
 echo '{{"rootfs": "/run/others/rootfs"}}' > /run/containerd/runc/k8s.io/other/state.json
 """
-pytestmark = pytest.mark.timeout(600)  # each of many steps is a program that starts
+pytestmark = pytest.mark.timeout(1200)  # each of many steps is a program that starts
 RECORDS = {"files", "folders", "state"}  # while anything is left, what is known of the cluster stays written down
 
 
@@ -51,6 +52,7 @@ class Fault:
     left: frozenset[str]
     mends: str
     stays: frozenset[str] = frozenset()  # what nothing can put back any more
+    waits: bool = False  # for what does not end
 
 
 # A machine that has had no cluster yet has not all of these: their paths are asked for when a test needs them.
@@ -62,8 +64,10 @@ def unable(program: str) -> tuple[str, str]:
     return f"mount --bind /dev/null {{{program}}}", f"umount {{{program}}}"
 
 
-def fault(breaks: str, mends: str, *told: str, left: set[str], stays: frozenset[str] = frozenset()) -> Fault:
-    return Fault(breaks, told, frozenset(left | RECORDS), mends, stays)
+def fault(
+    breaks: str, mends: str, *told: str, left: set[str], stays: frozenset[str] = frozenset(), waits: bool = False
+) -> Fault:
+    return Fault(breaks, told, frozenset(left | RECORDS), mends, stays, waits)
 
 
 # As a process that waits for ever in the kernel: the first process of a namespace ends after all others of it have been reaped,
@@ -89,6 +93,7 @@ FAULTS = {
         MORTAL,
         r"programs of the control plane and the node: survive SIGKILL: \d+ \(tail\)",
         left={"processes"},
+        waits=True,
     ),
     "a control group that is held": fault(
         "for group in $(find /sys/fs/cgroup -maxdepth 2 -name pinion-devcluster); do mkdir $group/held; done;"
@@ -96,6 +101,7 @@ FAULTS = {
         "umount $(find /sys/fs/cgroup -name held)",
         r"control groups: do not go within 1 s: .*pinion-devcluster/held",
         left={"groups", "mounts"},
+        waits=True,
     ),
     "nft that cannot run": fault(
         *unable("nft"),
@@ -158,8 +164,10 @@ def test_what_is_broken_is_named_and_all_else_goes(machine: Machine, name: str) 
     paths = {"state": machine.layout.state, **{name: find_program(name, name) for name in PROGRAMS}}
     machine.shell(fault.breaks.format(**paths))
 
-    done = machine.down()
+    done = machine.down(patience=1) if fault.waits else machine.down()
     lines = done.stderr.splitlines()
+    if fault.waits:  # what ends, but later than that, is named too
+        lines = [line for line in lines if any(re.match(told, line) for told in fault.told)]
     assert (done.returncode, len(lines)) == (1, len(fault.told)), done
     assert all(re.match(told, line) for told, line in zip(fault.told, lines, strict=True)), done.stderr
     left = machine.changes(before)
@@ -332,6 +340,22 @@ def test_on_a_machine_that_lacks_the_programs_there_is_nothing_to_remove(machine
     assert lacking.stderr.count("nft is not installed") == 5 - 1, lacking.stderr
     assert machine.devcluster("down").returncode == 0
     assert machine.changes(before) == {}
+
+
+def test_processes_that_name_another_folder_of_the_same_path_are_nobodys(machine: Machine) -> None:
+    """What runs on a machine of its own can be seen from here, and its /run is not ours."""
+    machine.run_a_cluster()
+    seen = [process for process in all_processes() if process.arguments == ["containerd", "-f", f"{RUN}/config"]]
+    theirs = [process for process in seen if namespace_of(process.pid) == namespace_of(machine.holder)]
+    assert len(theirs) == 1
+    assert not set(theirs) & set(processes_under([RUN], ["containerd"]))
+
+
+def namespace_of(pid: int) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    except OSError:  # it has ended
+        return ""
 
 
 def test_two_do_not_take_down_at_once(machine: Machine) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -60,7 +61,9 @@ def test_names_on_a_terminal_of_another_encoding(environment: dict[str, str]) ->
     try:
         command = [*PROGRAM, "ls", str(NAMED[0])]
         subprocess.run(command, env=environment | {"PYTHONIOENCODING": "latin-1"}, stdout=theirs, timeout=60, check=True)
-        told = os.read(ours, 65536)
+        told = b""
+        while told.count(b"\r\n") < len(NAMES) and select.select([ours], [], [], 60)[0]:
+            told += os.read(ours, 65536)  # as much as the terminal has by now
     finally:
         os.close(ours)
         os.close(theirs)

@@ -178,6 +178,7 @@ async def _until_one_file_is_stored(folder: Path) -> int:
 
 async def test_a_killed_child_is_told_and_whole_files_are_not_fetched_again(slow_hub: Hub, tmp_path: Path) -> None:
     slow_hub.add_repo("kill/me", {"config.json": b"{}", "big.safetensors": os.urandom(12 * MIB)})
+    slow_hub.order("kill/me", {"kind": "stall", "on": "GET big.safetensors", "times": 1})  # it is killed before its end
     request = await make_request(slow_hub, "kill/me")
     one = make_fetching(tmp_path / "hf")
     listing = await one.fetcher.resolve(request)
@@ -196,6 +197,7 @@ async def test_a_killed_child_is_told_and_whole_files_are_not_fetched_again(slow
 
 async def test_a_cancelled_fetch_leaves_no_child(slow_hub: Hub, tmp_path: Path) -> None:
     slow_hub.add_repo("cancel/me", {"config.json": b"{}", "big.safetensors": os.urandom(12 * MIB)})
+    slow_hub.order("cancel/me", {"kind": "stall", "on": "GET big.safetensors"})  # it is cancelled before its end
     request = await make_request(slow_hub, "cancel/me")
     one = make_fetching(tmp_path / "hf")
     fetching = asyncio.create_task(one.fetcher.fetch(request, await one.fetcher.resolve(request)))
@@ -222,6 +224,7 @@ async def test_the_child_dies_with_its_parent(slow_hub: Hub, tmp_path: Path) -> 
     from pinion_ipfs.origin import OriginJob
 
     slow_hub.add_repo("orphan/child", {"big.safetensors": os.urandom(12 * MIB)})
+    slow_hub.order("orphan/child", {"kind": "stall", "on": "GET big.safetensors"})  # it does not end by itself
     request = await make_request(slow_hub, "orphan/child")
     one = make_fetching(tmp_path / "hf")
     listing = await one.fetcher.resolve(request)

@@ -16,11 +16,12 @@ from pinion_ipfs.backends.hf_cache import HfCache
 from pinion_ipfs.content.cid import DAG_PB, RAW
 from pinion_ipfs.store import Store
 from tests.support.cars import directory, leaf, make_car
+from tests.support.held_programs import held_at, looks_for
 from tests.support.hub import Hub
 from tests.support.process_one import Started, Starter
 from tests.support.serve import wait_until
 
-AT_ONCE = 1.0  # seconds
+AT_ONCE = 10.0  # seconds; less than anything is waited for
 PROGRAM = ("python", "-m", "pinion_ipfs")
 TOLD = {"SIGINT": (signal.SIGINT, 130), "SIGTERM": (signal.SIGTERM, 143), "SIGHUP": (signal.SIGHUP, 129)}
 TWO = dict(list(TOLD.items())[:2])
@@ -96,10 +97,13 @@ def full_pipe() -> Iterator[tuple[int, Callable[[], bool]]]:
 
 
 @told_twice
-def test_while_it_imports(starter: Starter, number: signal.Signals, code: int) -> None:
-    command = starter.ordinary(*PROGRAM, "fetch", "org/model", "--endpoint", "http://127.0.0.1:9")
-    wait_until(lambda: command.handles(signal.SIGTERM), 60, "a handler")
-    assert_ends(command, number, code)
+def test_while_it_imports(starter: Starter, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    words = ("fetch", "org/model", "--endpoint", "http://127.0.0.1:9")
+    with held_at(looks_for("pinion_ipfs.commands.cli"), tmp_path / "held") as held:
+        command = starter.ordinary(*PROGRAM, *words, environment=held.environment)
+        held.wait("the imports")
+        assert command.handles(signal.SIGTERM)
+        assert_ends(command, number, code)
 
 
 @told_twice
@@ -121,7 +125,7 @@ def test_fetch_that_has_half_of_a_file(starter: Starter, hub: Hub, tmp_path: Pat
     children = command.children()
     assert children
     assert_ends(command, number, code)
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), 5, "the download's process goes")
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), 60, "the download's process goes")
     assert not list((home / "hub").rglob("*.safetensors"))
 
 
@@ -169,11 +173,17 @@ def test_import_of_a_pipe_that_says_no_more(starter: Starter, tmp_path: Path, nu
 def test_export_that_is_under_way(starter: Starter, tmp_path: Path, number: signal.Signals, code: int) -> None:
     source, output = tmp_path / "source", tmp_path / "below/out.car"
     output.parent.mkdir()
-    with source.open("wb") as file:
-        file.truncate(600 * 1024 * 1024)
-    command = starter.ordinary(*PROGRAM, "export", str(source), "-o", str(output))
-    wait_until(lambda: any(output.parent.iterdir()), 60, "the partial file")
-    assert_ends(command, number, code)
+    source.mkdir()
+    (source / "a").write_bytes(os.urandom(9_000_000))
+    (source / "b").write_bytes(b"b")
+    # Each file is opened twice: to hash it, and to write it into what is there by then.
+    opened = f'event == "open" and str(arguments[0]) == {str(source / "b")!r} and os.listdir({str(output.parent)!r})'
+    with held_at(opened, tmp_path / "held") as held:
+        command = starter.ordinary(*PROGRAM, "export", str(source), "-o", str(output), environment=held.environment)
+        held.wait("the second file is about to be written")
+        (partial,) = output.parent.iterdir()
+        assert partial.stat().st_size >= 9_000_000 - 1024 * 1024
+        assert_ends(command, number, code)
     assert not list(output.parent.iterdir())
 
 

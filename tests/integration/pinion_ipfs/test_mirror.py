@@ -104,10 +104,10 @@ def test_ranges(hub: Hub, asked: str, status: int, body: bytes) -> None:
     request = urllib.request.Request(f"{hub.endpoint}/ranges/file/resolve/main/f", headers={"Range": asked})
     if status == 416:
         with pytest.raises(urllib.error.HTTPError, match="416") as caught:
-            urllib.request.urlopen(request, timeout=10)
+            urllib.request.urlopen(request, timeout=60)
         caught.value.close()
         return
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert (answer.status, answer.read()) == (status, body)
 
 
@@ -130,6 +130,6 @@ def test_paths_outside_the_root_are_not_served(hub: Hub) -> None:
         f"/{hub.minilm}/resolve/main/..%2F..%2F..%2Fsecret",
     ):
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(hub.endpoint + path, timeout=10)
+            urllib.request.urlopen(hub.endpoint + path, timeout=60)
         caught.value.close()
         assert caught.value.code in (401, 404)

@@ -28,6 +28,7 @@ from tests.support.repository_manager import PREFIX, After, Answer, Asked, Befor
 
 REPO, GATED, TOKEN = "managed/model", "managed/gated", "hf_managed"
 COMMIT = re.compile("[0-9a-f]{40}")
+PATIENCE = 60.0  # the manager answers in the loop of the test itself
 FILES = {
     "README.md": b"# a model",
     "tokenizer.json": b'{"model": {}}',
@@ -181,8 +182,8 @@ async def test_the_list_of_files_is_found(models: Hub, tmp_path: Path, name: str
         if suffices:
             assert await asyncio.to_thread(by_library, manager, REPO, tmp_path) == FILES
         for asked in ("main", str(commit)):
-            assert await resolve_commit(RepoId.parse(REPO), asked, endpoint=manager.endpoint, timeout=5) == commit
-        assert await list_files(RepoId.parse(REPO), commit, endpoint=manager.endpoint, timeout=5) == right
+            assert await resolve_commit(RepoId.parse(REPO), asked, endpoint=manager.endpoint, timeout=PATIENCE) == commit
+        assert await list_files(RepoId.parse(REPO), commit, endpoint=manager.endpoint, timeout=PATIENCE) == right
 
 
 def endless(asked: Asked, answer: Answer) -> Answer:
@@ -217,7 +218,7 @@ async def test_a_list_that_cannot_be_whole_is_refused(models: Hub, name: str) ->
     commit = await commit_of(models)
     async with manager_of(models.endpoint, before=before, after=after) as manager:
         with pytest.raises(OriginUnreachable, match=f"{manager.endpoint}.*{says}"):
-            await list_files(RepoId.parse(REPO), commit, endpoint=manager.endpoint, timeout=5)
+            await list_files(RepoId.parse(REPO), commit, endpoint=manager.endpoint, timeout=PATIENCE)
     assert len(manager.heard) < 20
 
 
@@ -297,7 +298,7 @@ async def test_whether_a_token_is_good_is_asked_of_a_file_where_the_hub_has_no_s
     commit = await resolve_commit(repo, "main", endpoint=models.endpoint, token=TOKEN)
     right = await list_files(repo, commit, endpoint=models.endpoint, token=TOKEN)
     async with manager_of(models.endpoint, before=ACCESS[name], after=GATES[gate]) as manager:
-        asked = {"endpoint": manager.endpoint, "timeout": 5.0}
+        asked = {"endpoint": manager.endpoint, "timeout": PATIENCE}
         assert await resolve_commit(repo, "main", token=TOKEN, **asked) == commit
         assert await list_files(repo, commit, token=TOKEN, **asked) == right
         chosen = await list_files(repo, commit, token=TOKEN, allow_patterns=["config.json"], **asked)
@@ -343,9 +344,9 @@ async def test_the_operator_and_a_pod_ask_it_too(models: Hub, tmp_path: Path, to
 async def test_what_is_not_there_is_named_whatever_page_says_so(models: Hub) -> None:
     async with manager_of(models.endpoint, before=[no_route("info"), no_route("tree")]) as manager:
         with pytest.raises(SourceNotFound, match=f"managed/model@main at {manager.endpoint}: HTTP 404"):
-            await resolve_commit(RepoId.parse(REPO), "main", endpoint=manager.endpoint, timeout=5)
+            await resolve_commit(RepoId.parse(REPO), "main", endpoint=manager.endpoint, timeout=PATIENCE)
         with pytest.raises(SourceNotFound, match="HTTP 404"):
-            await list_files(RepoId.parse(REPO), await commit_of(models), endpoint=manager.endpoint, timeout=5)
+            await list_files(RepoId.parse(REPO), await commit_of(models), endpoint=manager.endpoint, timeout=PATIENCE)
 
 
 async def test_a_choice_of_no_file_is_no_fault_of_the_token(models: Hub) -> None:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pinion_ipfs as ipfs
 
@@ -56,15 +57,23 @@ def kill(pids: Iterable[int]) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def when(condition: Callable[[], object], lose: Callable[[], object]) -> threading.Thread:
-    """Lose a backend as soon as it is in the middle of its work."""
+def when(condition: Callable[[], object], lose: Callable[[], object], model: pathlib.Path) -> threading.Thread:
+    """Lose a backend as soon as it is in the middle of taking a model; until then the last file does not come to it."""
+    lost, last = threading.Event(), str(model / "config.json")
+
+    def hold(event: str, arguments: tuple[Any, ...]) -> None:
+        # Its address is computed from a bare descriptor, which has no mode: what has one is read for a backend.
+        if event == "open" and arguments[1] is not None and str(arguments[0]) == last:
+            lost.wait(60)
 
     def watch() -> None:
         limit = time.monotonic() + 300
         while not condition() and time.monotonic() < limit:
             time.sleep(0.002)
         lose()
+        lost.set()
 
+    sys.addaudithook(hold)
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()
     return watching
@@ -108,15 +117,16 @@ def tell(name: str, what: str, right: bool, receipt: ipfs.Receipt | None = None)
 
 # The cache: its folder goes away.
 read_and_lose("hf_cache", ipfs.HfCache("hf_cache", FOLDER / "read"), lambda: take_away(FOLDER / "read" / "pinion"))
-blocks = FOLDER / "write" / "pinion" / "blocks"
-lost = when(lambda: count(blocks, "b*") > 2, lambda: take_away(FOLDER / "write" / "pinion"))
-write_and_lose("hf_cache", ipfs.HfCache("hf_cache", FOLDER / "write"), write_model("model-of-cache"), lost)
+blocks, model = FOLDER / "write" / "pinion" / "blocks", write_model("model-of-cache")
+lost = when(lambda: count(blocks, "b*") > 2, lambda: take_away(FOLDER / "write" / "pinion"), model)
+write_and_lose("hf_cache", ipfs.HfCache("hf_cache", FOLDER / "write"), model, lost)
 
 # The program: its process is killed in a write, and what it reads goes away.
 repository = pathlib.Path(GIVEN["repository"])
 program = ipfs.KuboCli("kubo_cli", GIVEN["program"], repository=repository)
-lost = when(lambda: children("dag import"), lambda: kill(children("dag import")))
-write_and_lose("kubo_cli", program, write_model("model-of-program"), lost)
+model = write_model("model-of-program")
+lost = when(lambda: children("dag import"), lambda: kill(children("dag import")), model)
+write_and_lose("kubo_cli", program, model, lost)
 read_and_lose("kubo_cli", program, lambda: take_away(repository))
 
 # The daemon is killed in a read; another one, as soon as a first block of a model has come to its disk.
@@ -124,6 +134,6 @@ first, second = GIVEN["daemons"]
 read_and_lose("kubo_rpc", ipfs.KuboRpc("kubo_rpc", first["api"]), lambda: kill([first["pid"]]))
 stored, model = pathlib.Path(second["blocks"]), write_model("model-of-daemon")
 before = count(stored, "*/*.data")
-lost = when(lambda: count(stored, "*/*.data") > before, lambda: kill([second["pid"]]))
+lost = when(lambda: count(stored, "*/*.data") > before, lambda: kill([second["pid"]]), model)
 write_and_lose("kubo_rpc", ipfs.KuboRpc("kubo_rpc", second["api"]), model, lost)
 print(json.dumps({"cid": ipfs.add_path(model, backend=SPARE), "model": str(model)}))

@@ -22,6 +22,7 @@ def daemons(ipfs_binary: Path, managed_repo: ManagedRepo, tmp_path: Path) -> Ite
     try:
         for each in made:
             each.ipfs("config", "--json", "API.Authorizations", "null")
+            each.ipfs("config", "--json", "Import.BatchMaxNodes", "8")  # blocks come to the disk long before an import ends
             each.start()
         yield made
     finally:

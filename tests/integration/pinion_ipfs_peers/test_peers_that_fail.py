@@ -32,6 +32,7 @@ async def offers_of(pods: Deployment, digest: str) -> list[Offer]:
 async def test_when_the_one_at_the_origin_dies_the_next_in_turn_goes_on(slow_hub: Hub, tmp_path: Path) -> None:
     size = 6 * MIB
     slow_hub.add_repo("dying/leader", {"model.safetensors": os.urandom(size)})
+    slow_hub.order("dying/leader", {"kind": "stall", "on": "GET model.safetensors", "times": 1})  # the first one stays
     async with deployment(tmp_path) as pods:
         started = await pods.start(3)
         request = await make_request(slow_hub, "dying/leader")
@@ -146,7 +147,7 @@ async def test_without_the_right_token_there_are_no_peers(hub: Hub, tmp_path: Pa
 async def test_a_content_server_that_hangs_is_replaced_by_one_that_offers_the_same(hub: Hub, tmp_path: Path) -> None:
     """It still accepts connections, for the kernel does that; only an answer shows that somebody is there."""
     hub.add_repo("hanging/server", {"model.safetensors": os.urandom(MIB)})
-    async with deployment(tmp_path, hang_seconds=2) as pods:
+    async with deployment(tmp_path, hang_seconds=5) as pods:  # one that is only held up is left alone
         (pod,) = await pods.start()
         await pod.run(await make_request(hub, "hanging/server"))
         stopped = pod.process.pid

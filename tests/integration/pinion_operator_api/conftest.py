@@ -10,7 +10,7 @@ from devcluster.control import ControlPlane
 from devcluster.kubectl import KubectlError
 from pinion_operator.api.base import GROUP, VERSION
 from pinion_operator.api.crd import DEFINITIONS
-from tests.support.administrator import administrator
+from tests.support.administrator import administrator, patiently
 from tests.support.rule_cases import Submit
 from tests.support.waiting import wait_until
 
@@ -40,7 +40,7 @@ def submit(control_plane: ControlPlane, crds: None) -> Iterator[Submit]:
     with httpx.Client(base_url=f"{server}/apis/{GROUP}/{VERSION}/namespaces/default/", verify=tls, timeout=30) as client:
 
         def run(obj: dict[str, Any]) -> dict[str, Any] | str:
-            answer = client.post(plurals[obj["kind"]], params=query, json=obj)
+            answer = patiently(lambda: client.post(plurals[obj["kind"]], params=query, json=obj))
             found: dict[str, Any] = answer.json()
             return found if answer.is_success else str(found["message"])
 

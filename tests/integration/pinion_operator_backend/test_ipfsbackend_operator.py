@@ -38,8 +38,10 @@ def test_from_apply_to_ready_and_then_silence(world: World, start: Callable[[], 
     assert base64.b64decode(client["data"]["token"]).decode() == world.kubo.credentials.client_token
 
     operator.wait_quiet(seconds=1.0)
-    before = len(operator.writes())
-    time.sleep(11)  # two health checks: there is no condition to wait for, nothing must happen
+    before, passes = len(operator.writes()), operator.metric("pinion_operator_reconcile_total", kind="IpfsBackend")
+    wait_until(
+        lambda: operator.metric("pinion_operator_reconcile_total", kind="IpfsBackend") >= passes + 2, "two health checks"
+    )
     assert operator.writes()[before:] == []
     # A new operator finds everything as it should be.
     operator.stop()

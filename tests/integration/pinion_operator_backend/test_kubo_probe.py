@@ -16,6 +16,7 @@ from pinion_operator.probes.kubo import pin as repin
 from pinion_operator.probes.reach import policy_of
 
 pytestmark = pytest.mark.kubo
+LIMIT = 30  # seconds: what is gone or refuses says so at once
 
 
 @pytest.fixture
@@ -26,44 +27,44 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 async def test_a_round_trip(running_kubo: Any, http: aiohttp.ClientSession) -> None:
     token = running_kubo.credentials.operator_token
-    check = await probe_kubo("kubo", running_kubo.rpc_url, token, 5)
+    check = await probe_kubo("kubo", running_kubo.rpc_url, token, LIMIT)
     assert check.reachable
     assert check.healthy
     assert check.problem == ""
     assert check.version.startswith("0.")
     assert check.peer_id == running_kubo.call("id", token).json()["ID"]
-    again = await probe_kubo("kubo", running_kubo.rpc_url, token, 5)
+    again = await probe_kubo("kubo", running_kubo.rpc_url, token, LIMIT)
     assert again == check
-    assert await list_pins(http, running_kubo.rpc_url, token, 5) == Pins()
+    assert await list_pins(http, running_kubo.rpc_url, token, LIMIT) == Pins()
 
 
 async def test_a_daemon_that_is_gone(running_kubo: Any) -> None:
     running_kubo.stop()
-    check = await probe_kubo("kubo", running_kubo.rpc_url, running_kubo.credentials.operator_token, 5)
+    check = await probe_kubo("kubo", running_kubo.rpc_url, running_kubo.credentials.operator_token, LIMIT)
     assert not check.reachable
     assert not check.healthy
     assert check.problem
-    again = await probe_kubo("kubo", running_kubo.rpc_url, running_kubo.credentials.operator_token, 5)
+    again = await probe_kubo("kubo", running_kubo.rpc_url, running_kubo.credentials.operator_token, LIMIT)
     assert again == check, "a problem that reads otherwise each time would be a write each time"
 
 
 async def test_a_wrong_token(running_kubo: Any, http: aiohttp.ClientSession) -> None:
-    check = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", 5)
+    check = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", LIMIT)
     assert not check.healthy
     assert "403" in check.problem
     with pytest.raises(KuboProbeError, match="pin/ls: HTTP 403"):
-        await list_pins(http, running_kubo.rpc_url, "wrong", 5)
+        await list_pins(http, running_kubo.rpc_url, "wrong", LIMIT)
 
 
 async def test_the_clients_token_may_list_but_not_unpin(running_kubo: Any, http: aiohttp.ClientSession) -> None:
     credentials, url = running_kubo.credentials, running_kubo.rpc_url
     cid = pin(running_kubo, b"model", name=PIN_NAME)
-    assert await list_pins(http, url, credentials.client_token, 5) == (frozenset({cid}), frozenset({cid}))
+    assert await list_pins(http, url, credentials.client_token, LIMIT) == (frozenset({cid}), frozenset({cid}))
     with pytest.raises(KuboProbeError, match="403"):
-        await unpin("kubo", url, credentials.client_token, cid, 5)
-    await unpin("kubo", url, credentials.operator_token, cid, 5)
-    await unpin("kubo", url, credentials.operator_token, cid, 5)  # gone already: no error
-    assert await list_pins(http, url, credentials.operator_token, 5) == Pins()
+        await unpin("kubo", url, credentials.client_token, cid, LIMIT)
+    await unpin("kubo", url, credentials.operator_token, cid, LIMIT)
+    await unpin("kubo", url, credentials.operator_token, cid, LIMIT)  # gone already: no error
+    assert await list_pins(http, url, credentials.operator_token, LIMIT) == Pins()
 
 
 @pytest.mark.parametrize("options", [{"name": "backup"}, {}], ids=["a name", "no name"])
@@ -72,11 +73,11 @@ async def test_pins_under_another_name_or_none_stay(
 ) -> None:
     token = running_kubo.credentials.operator_token
     ours, theirs = pin(running_kubo, b"ours", name=PIN_NAME), pin(running_kubo, b"theirs", **options)
-    await repin("kubo", running_kubo.rpc_url, token, theirs, 5)
-    listed = await list_pins(http, running_kubo.rpc_url, token, 5)
+    await repin("kubo", running_kubo.rpc_url, token, theirs, LIMIT)
+    listed = await list_pins(http, running_kubo.rpc_url, token, LIMIT)
     assert listed == (frozenset({ours, theirs}), frozenset({ours}))
-    await unpin("kubo", running_kubo.rpc_url, token, theirs, 5)
-    assert await list_pins(http, running_kubo.rpc_url, token, 5) == listed
+    await unpin("kubo", running_kubo.rpc_url, token, theirs, LIMIT)
+    assert await list_pins(http, running_kubo.rpc_url, token, LIMIT) == listed
 
 
 def pin(kubo: Any, data: bytes, **options: str) -> str:
@@ -86,16 +87,16 @@ def pin(kubo: Any, data: bytes, **options: str) -> str:
 
 
 async def test_nothing_is_told_of_what_is_behind_a_url_that_somebody_else_named(running_kubo: Any) -> None:
-    told = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", 5, policy_of(("127.0.0.0/8",)), "Secret 's'")
+    told = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", LIMIT, policy_of(("127.0.0.0/8",)), "Secret 's'")
     assert told.problem.endswith("HTTP 403 (Unauthorized: the token in Secret 's' is not accepted)"), told.problem
     assert told.unauthorized
-    refused = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", 5, policy_of(("127.0.0.2/32",)))
+    refused = await probe_kubo("kubo", running_kubo.rpc_url, "wrong", LIMIT, policy_of(("127.0.0.2/32",)))
     assert refused.problem == policy_of(()).no_answer(running_kubo.rpc_url)
     assert not refused.reachable
 
 
 async def test_the_address_of_a_gateway(running_kubo: Any) -> None:
-    told = await probe_kubo("kubo", running_kubo.gateway_url, "", 5, policy_of(("127.0.0.0/8",)))
+    told = await probe_kubo("kubo", running_kubo.gateway_url, "", LIMIT, policy_of(("127.0.0.0/8",)))
     assert "HTTP 404 (not Kubo's RPC API: is this the address of a gateway?" in told.problem
 
 

@@ -41,7 +41,7 @@ async def api(proxy: ApiProxy) -> AsyncIterator[Api]:
     await api.close()
 
 
-async def connect(proxy: ApiProxy, timeout: float = 5.0, patience: Patience = PATIENT) -> Api:
+async def connect(proxy: ApiProxy, timeout: float = 20.0, patience: Patience = PATIENT) -> Api:
     return await Api.connect(
         kubeconfig=str(proxy.client_config),
         agent="tests",
@@ -176,7 +176,7 @@ async def test_the_servers_own_refusal_says_what_is_wrong(api: Api, namespace: s
 
 
 async def test_no_answer_in_time_is_an_error(proxy: ApiProxy, namespace: str) -> None:
-    api = await connect(proxy, timeout=0.5)
+    api = await connect(proxy, timeout=3)
     held = Fault(lambda request: "/secrets/" in request.path)
     proxy.faults.append(held)
     with pytest.raises(UnreachableError):

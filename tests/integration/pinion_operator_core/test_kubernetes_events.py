@@ -52,7 +52,7 @@ def test_people_see_them_with_kubectl(small: Small) -> None:
 
 @pytest.mark.parametrize("status", [403, 500, 0])
 def test_events_that_cannot_be_posted_hold_nothing_up(small: Small, status: int) -> None:
-    operator = small.start(PINION_REQUEST_TIMEOUT_SECONDS="2")
+    operator = small.start()
     refused = Fault(lambda request: "/events.k8s.io/" in request.path, status)
     operator.proxy.faults.append(refused)
     operator.wait_leading()

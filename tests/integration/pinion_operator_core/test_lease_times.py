@@ -2,6 +2,7 @@
 
 import signal
 import time
+from datetime import datetime
 
 import pytest
 
@@ -13,42 +14,47 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 RENEWALS = "pinion_operator_lease_renewals_total"
+TIMING = Timing(24)  # long enough that a busy machine does not bring its end
+LEASE = {"PINION_LEASE_SECONDS": str(TIMING.duration)}
 
 
 def lease_writes(operator: OperatorProcess) -> int:
     return sum(one.method in ("PUT", "POST") and "/leases" in one.path for one in list(operator.proxy.asked))
 
 
-@pytest.mark.parametrize("seconds", [8, 15])
-def test_the_leader_writes_once_per_third_and_a_standby_never(small: Small, seconds: int) -> None:
-    leader = small.leader(PINION_LEASE_SECONDS=str(seconds))
-    standby = small.start(PINION_LEASE_SECONDS=str(seconds))
+def test_the_leader_writes_once_per_third_and_a_standby_never(small: Small) -> None:
+    leader, standby = small.leader(**LEASE), small.start(**LEASE)
     before, started = lease_writes(leader), time.monotonic()
-    wait_until(lambda: standby.metric(RENEWALS, result="standby") >= 10, "the standby has looked ten times")
+    wait_until(lambda: standby.metric(RENEWALS, result="standby") >= 9, "the standby has looked nine times")
     written, passed = lease_writes(leader) - before, time.monotonic() - started
-    thirds = passed / Timing(seconds).renewal
-    assert thirds - 2 <= written <= thirds + 2, f"{written} writes in {passed:.1f} s"
+    thirds = passed / TIMING.renewal
+    assert written <= thirds + 2, f"{written} writes in {passed:.1f} s"
+    assert leader.metric("pinion_operator_leading") == 1, "it has written often enough"
     assert lease_writes(standby) == 0
     held = small.kubectl("get", "lease", f"{small.operators.namespace}-operator", "-o", "jsonpath={.spec.leaseDurationSeconds}")
-    assert held == str(seconds)
+    assert held == str(TIMING.duration)
 
 
-def test_another_leads_within_ten_seconds_of_a_kill(small: Small) -> None:
-    default = {"PINION_LEASE_SECONDS": str(Timing().duration)}
-    leader = small.leader(**default)
+def test_another_leads_within_seven_sixths_of_the_duration_after_a_kill(small: Small) -> None:
+    leader = small.leader(**LEASE)
     small.apply("one", 1)
     small.wait_ready("one")
-    second = small.start(**default)
+    second = small.start(**LEASE)
     wait_until(lambda: second.metric(RENEWALS, result="standby"), "a standby waits")
     leader.signal(signal.SIGKILL)
-    killed = time.monotonic()
-    wait_until(lambda: second.metric("pinion_operator_leading"), "the standby leads", 60)
-    assert time.monotonic() - killed <= 10 + 2, "two seconds for a machine that does other things"
+    leader.wait()
+    name = f"{small.operators.namespace}-operator"
+    renewed = datetime.fromisoformat(small.kubectl("get", "lease", name, "-o", "jsonpath={.spec.renewTime}"))
+    second.wait_leading()
+    led = next(datetime.fromisoformat(line["time"]) for line in second.lines() if line["message"] == "leading")
+    passed = (led - renewed).total_seconds()
+    assert passed > TIMING.deadline, "never while the one that is silent may lead"
+    assert passed <= TIMING.duration + TIMING.look + 10, "ten seconds for a machine that does other things"
 
 
 def test_a_renewal_that_hangs_leaves_time_for_another(small: Small) -> None:
     """And work that hangs takes no connection from it."""
-    leader = small.leader(PINION_LEASE_SECONDS="8")
+    leader = small.leader(PINION_LEASE_SECONDS="40")  # the renewal that hangs takes 23 of the 32 s after which it gives up
     small.apply("one", 1)
     small.wait_ready("one")
     hangs = Fault(lambda request: request.method == "PUT" and "/leases/" in request.path, left=1)
@@ -58,7 +64,7 @@ def test_a_renewal_that_hangs_leaves_time_for_another(small: Small) -> None:
         small.apply(f"o-{number}", number)
     wait_until(lambda: hangs.met and slow.met >= 6, "all connections of the work hang, and one renewal")
     renewed = leader.metric(RENEWALS, result="renewed")
-    wait_until(lambda: leader.metric(RENEWALS, result="renewed") >= renewed + 3, "it is renewed all the same", 30)
+    wait_until(lambda: leader.metric(RENEWALS, result="renewed") > renewed, "it is renewed all the same")
     assert leader.process.poll() is None
     leader.proxy.clear()
     small.wait_ready("one")

@@ -8,7 +8,7 @@ from tests.support.many import CHILDREN, EACH, OWN, Many
 from tests.support.operator_process import OperatorProcess, Operators
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.control_plane]
+pytestmark = [pytest.mark.control_plane, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def test_an_operator_started_with_200_objects_changes_none_of_their_children(
     assert operator.stop() == 0
     second = operators.start(environment={"PINION_HUB_ENDPOINT": hub.endpoint, "PINION_RELIST_SECONDS": "2"})
     second.wait_leading()
-    wait_until(lambda: second.metric("pinion_operator_reconcile_total") >= 2 * EACH, "a pass over each", 120)
+    wait_until(lambda: second.metric("pinion_operator_reconcile_total") >= 2 * EACH, "a pass over each", 240)
     lists = second.metric("pinion_operator_lists_total", result="done")
-    wait_until(lambda: second.metric("pinion_operator_lists_total", result="done") >= lists + 2, "two more lists", 60)
+    wait_until(lambda: second.metric("pinion_operator_lists_total", result="done") >= lists + 2, "two more lists", 120)
     assert many.written()[before:] == []
     assert (many.seen(CHILDREN), many.seen(OWN)) == (children, objects)
     assert second.metric("pinion_operator_reconcile_total", result="failed") == 0

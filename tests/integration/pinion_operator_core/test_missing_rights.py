@@ -1,6 +1,7 @@
 """Rights and kinds that are not there: the leader is not ready and says why, objects say so, and it recovers by itself."""
 
 import contextlib
+import itertools
 import json
 from collections.abc import Iterator
 
@@ -184,8 +185,14 @@ def test_a_definition_that_comes_after_the_operator(definitions: ControlPlane, s
     wait_ready_again(operator)
     small.apply("one", 1)
     small.wait_ready("one")
-    name = "pinion_operator_watch_events_total"
-    assert operator.metric(name, kind="IpfsBackend", type="MODIFIED"), "the kind is watched, not only listed"
+    turns = itertools.count()
+
+    def watched() -> float:
+        """Change the object and return how many changes came: its watch may begin after any of them."""
+        small.kubectl("annotate", "--overwrite", "ipfsbackend", "one", f"others.test/turn=n{next(turns)}")
+        return operator.metric("pinion_operator_watch_events_total", kind="IpfsBackend", type="MODIFIED")
+
+    wait_until(watched, "the kind is watched, not only listed")
 
 
 def take_verb_away(small: Small, verb: str, resource: str) -> None:

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.control_plane]
 def told(operator: OperatorProcess) -> set[str]:
     """Return kind/namespace/name and condition=status/reason of each series of the metric; each is 1."""
     found = set()
-    for family in text_string_to_metric_families(operator.http("/metrics")[1]):
+    for family in text_string_to_metric_families(operator.metrics()):
         for sample in family.samples:
             if sample.name == "pinion_operator_object_condition":
                 assert sample.value == 1, sample
@@ -66,7 +66,7 @@ def test_only_the_leader_tells_also_of_what_is_at_rest_and_it_asks_nobody(small:
 
 
 def test_a_leader_that_has_lost_its_lease_tells_nothing_more(small: Small) -> None:
-    leader, of = small.leader(PINION_LEASE_SECONDS="6"), f"IpfsBackend/{small.operators.namespace}"
+    leader, of = small.leader(PINION_LEASE_SECONDS="24"), f"IpfsBackend/{small.operators.namespace}"
     small.apply("one", 1)
     wait_told(leader, f"{of}/one Ready=True/Small")
     leader.proxy.faults.append(Fault(lambda request: "/leases/" in request.path, 500))
@@ -79,7 +79,7 @@ def test_passes_that_fail_are_told_of_their_object_until_one_succeeds(small: Sma
     small.apply("one", 1)
     small.wait_ready("one")
     of = {"kind": "IpfsBackend", "namespace": small.operators.namespace}
-    assert name not in {line.partition("{")[0] for line in operator.http("/metrics")[1].splitlines()}
+    assert name not in {line.partition("{")[0] for line in operator.metrics().splitlines()}
     fault = Fault(lambda request: request.method == "PATCH" and request.path.endswith(("/two-small", "/three-small")), 500)
     operator.proxy.faults.append(fault)
     small.apply("two", 2)
@@ -92,7 +92,7 @@ def test_passes_that_fail_are_told_of_their_object_until_one_succeeds(small: Sma
     operator.proxy.faults.remove(fault)
     small.kubectl("annotate", "ipfsbackend", "two", "others.test/look=again")
     small.wait_ready("two")
-    wait_until(lambda: f"{name}{{" not in operator.http("/metrics")[1], "its series is gone")
+    wait_until(lambda: f"{name}{{" not in operator.metrics(), "its series is gone")
 
 
 def test_a_model_of_the_real_operator(operator: OperatorProcess, control_plane: ControlPlane, namespace: str) -> None:

@@ -16,8 +16,11 @@ __all__ = ["observed", "pod_runner"]
 
 
 @pytest.fixture
-def hub_endpoint(hub: Hub) -> str:
-    return hub.endpoint
+def operator(operators: Operators, hub: Hub) -> OperatorProcess:
+    """Start one whose Lease does not last long after a kill."""
+    running = operators.start(environment={"PINION_HUB_ENDPOINT": hub.endpoint, "PINION_LEASE_SECONDS": "15"})
+    running.wait_leading()
+    return running
 
 
 def more(observer: Observer, count: int = 30) -> None:

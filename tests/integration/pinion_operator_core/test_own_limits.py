@@ -51,6 +51,7 @@ def program(soft: int, hard: int) -> tuple[str, ...]:
     return ("-c", LIMITED.format(soft=soft, hard=hard))
 
 
+@pytest.mark.timeout(900)
 def test_as_many_pods_as_descriptors_stay_ready(
     control_plane: ControlPlane, namespace: str, operators: Operators, hub: Hub, told_pods: ToldPods
 ) -> None:
@@ -61,7 +62,7 @@ def test_as_many_pods_as_descriptors_stay_ready(
     for number in range(MODELS):
         models.apply(f"m-{number}", hub.minilm, replicas=REPLICAS)
     for number in range(MODELS):
-        models.wait_for(f"m-{number}", timeout=250, Ready="True/Serving")
+        models.wait_for(f"m-{number}", timeout=400, Ready="True/Serving")
 
     def changes() -> list[dict[str, str]]:
         return [line for line in operator.lines() if line["message"] == "condition changed" and line["condition"] == "Ready"]
@@ -70,7 +71,7 @@ def test_as_many_pods_as_descriptors_stay_ready(
     for number in range(MODELS):  # all at once
         models.kubectl("annotate", "mdep", f"m-{number}", "pinion.dev/reconcile=now")
     name = "pinion_operator_reconcile_total"
-    wait_until(lambda: operator.metric(name) >= passes + 4 * MODELS, "four passes over each", 120)
+    wait_until(lambda: operator.metric(name) >= passes + 4 * MODELS, "four passes over each", 300)
     assert changes()[before:] == [], "healthy models are called something else"
     assert operator.metric("process_open_fds") < limit
     assert operator.metric(name, result="failed") == 0

@@ -35,6 +35,10 @@ def waiting_pod(models: Models, name: str) -> None:
     """Wait until the real Deployment controller has made the pod, and the operator has said that it waits for it."""
     models.wait_for(name, Ready="Unknown/Progressing", WorkloadReady="False/Starting", SourceResolved="True/Resolved")
     wait_until(lambda: [kind for kind, _ in sorted(models.children(name))] == KINDS_OF_A_MODEL, "the children")
+    # What the Deployment's own status says comes later, and costs one more write.
+    wait_until(
+        lambda: [models.status(name)[one] for one in ("replicas", "updatedReplicas")] == [1, 1], "its one pod is counted"
+    )
 
 
 def test_a_model_gets_its_children_and_waits_for_its_pod(models: Models, hub: Hub) -> None:

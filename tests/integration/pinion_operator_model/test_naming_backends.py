@@ -59,7 +59,7 @@ def test_what_is_named_as_it_is_used_rolls_nothing_and_what_nobody_uses_may_go(
 
     cache(models, "never-ready")
     wait_until(lambda: models.get("ipfsb", "never-ready").get("status", {}).get("conditions"), "it was looked at")
-    models.kubectl("delete", "ipfsb/never-ready", "ipfsb/never-up", "--timeout=20s")
+    models.kubectl("delete", "ipfsb/never-ready", "ipfsb/never-up", "--timeout=90s", timeout=120)
 
     models.kubectl("delete", "ipfsb/used", "--wait=false")
     wait_until(

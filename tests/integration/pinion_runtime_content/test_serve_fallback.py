@@ -1,5 +1,7 @@
 """A backend that is down: a pod serves all the same and pins when it is back, or waits when it was told to."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,9 +86,13 @@ def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
     assert served.phase() is Phase.READY
 
     # What the backend loses is brought again; meanwhile nobody says that it is pinned there.
-    late_kubo.ipfs("pin", "rm", status.model.cid, status.model.manifest_cid)
-    late_kubo.ipfs("repo", "gc", "--quiet")
-    assert late_kubo.ipfs("pin", "ls", "--type=recursive", "--quiet") == ""
+    os.kill(served.process.pid, signal.SIGSTOP)  # it would bring back what is gone before all of it is
+    try:
+        late_kubo.ipfs("pin", "rm", status.model.cid, status.model.manifest_cid)
+        late_kubo.ipfs("repo", "gc", "--quiet")
+        assert late_kubo.ipfs("pin", "ls", "--type=recursive", "--quiet") == ""
+    finally:
+        os.kill(served.process.pid, signal.SIGCONT)
     lost = f"no longer pinned in late: {status.model.cid}"
     served.wait_until(lambda: lost in served.log_end(), PATIENCE, lost)
     served.wait_until(lambda: served.status().backend.pinned_in == ("late",), PATIENCE, "the pin again")

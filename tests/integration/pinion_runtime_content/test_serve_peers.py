@@ -110,6 +110,8 @@ def test_a_front_killed_while_fetching_leaves_no_process_and_keeps_whole_files(s
     files = {f"model-{number}.safetensors": os.urandom(1_500_000) for number in range(8)}
     files |= {"config.json": b"{}", "tokenizer.json": b"[]", "model.safetensors.index.json": b"1"}
     slow_hub.add_repo("killed/fetch", files)
+    # One of the first files does not come to its end before the front is killed.
+    slow_hub.order("killed/fetch", {"kind": "stall", "on": "GET model-0.safetensors", "times": 1})
     serve = Serve(slow_hub, tmp_path, tmp_path / "cache")
     try:
         commit = commit_of(slow_hub, "killed/fetch")

@@ -58,12 +58,12 @@ async def test_a_slow_batch_of_a_living_engine_is_waited_for(engines: Any, tiny_
 
 
 async def test_a_front_that_was_held_up_blames_no_engine(engines: Any, tiny_models: TinyModels) -> None:
-    engine = await engines.start(tiny_models.make(), silence_seconds=2.0)
+    engine = await engines.start(tiny_models.make(), silence_seconds=5.0)
     pid = engine.supervisor.pid
     for _ in range(2):
         waiting = asyncio.ensure_future(engine.embed(*["heron " * 40] * 20))
         await asyncio.sleep(0)  # it is with the engine, whose answer lies unread while nothing runs here
-        time.sleep(4.0)  # noqa: ASYNC251 - a loop that is held up is what this is about
+        time.sleep(7.0)  # noqa: ASYNC251 - a loop that is held up is what this is about
         assert (await waiting).shape == (20, 32)
     assert engine.deaths == []
     assert engine.supervisor.pid == pid

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")  # one engine for all of t
 
 PATIENCE = 120.0
 GREEDY = Sampling(temperature=0.0)
+CONTEXT = 4096
+ENDLESS = CONTEXT - 96  # an answer of so many tokens does not end while a test looks at it
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Generating:
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Decoders(tmp_path_factory.mktemp("decoders")).make("llama")
+    return Decoders(tmp_path_factory.mktemp("decoders")).make("llama", max_position_embeddings=CONTEXT)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -57,7 +59,7 @@ async def engine(llama: Path) -> AsyncIterator[Generating]:
     queue = SequenceQueue(64, 256, 100_000)
     recovered, deaths = asyncio.Event(), []
     supervisor = EngineSupervisor(
-        EngineSpec(llama, task="text-generation", max_sequences=4, context_length=128),
+        EngineSpec(llama, task="text-generation", max_sequences=4, context_length=CONTEXT),
         queue,
         on_death=deaths.append,
         on_recovered=lambda _: recovered.set(),
@@ -76,7 +78,7 @@ async def engine(llama: Path) -> AsyncIterator[Generating]:
 async def test_it_says_what_it_is(engine: Generating, llama: Path) -> None:
     said = engine.capabilities
     assert (said.task, said.engine, said.engine_reason) == ("text-generation", "transformers/slots", "")
-    assert (said.context_length, said.max_sequences, said.end_ids) == (128, 4, (2,))
+    assert (said.context_length, said.max_sequences, said.end_ids) == (CONTEXT, 4, (2,))
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(said.opened_files)
     assert engine.supervisor.memory().resident_bytes > 50 << 20
 
@@ -103,7 +105,7 @@ async def test_choices_of_one_seed_differ_and_come_again(engine: Generating) -> 
 
 
 async def test_who_leaves_frees_its_place(engine: Generating) -> None:
-    held = [engine.submit(prompt_of(5, seed=seed), 120) for seed in range(4)]
+    held = [engine.submit(prompt_of(5, seed=seed), ENDLESS) for seed in range(4)]
     await asyncio.gather(*(anext(generation) for generation in held))
     waiting = asyncio.ensure_future(engine.answer(prompt_of(6), 2))
     await asyncio.sleep(0)
@@ -118,13 +120,13 @@ async def test_who_leaves_frees_its_place(engine: Generating) -> None:
 
 async def test_a_deadline_ends_a_long_answer(engine: Generating) -> None:
     with pytest.raises(DeadlineExceeded):
-        await engine.answer(prompt_of(2), 126, seconds=0.02)
+        await engine.answer(prompt_of(2), ENDLESS, seconds=0.02)
     assert len(await engine.answer(prompt_of(3), 4)) == 4
 
 
 async def test_a_killed_engine_ends_what_it_had_and_the_next_answer_is_right(engine: Generating) -> None:
     expected = await engine.answer(prompt_of(9))
-    held = [engine.submit(prompt_of(5, seed=seed), 120) for seed in range(6)]  # four run and two wait
+    held = [engine.submit(prompt_of(5, seed=seed), ENDLESS if seed < 4 else 120) for seed in range(6)]  # four run and two wait
     for generation in held[:4]:
         await anext(generation)
     assert engine.supervisor.pid is not None

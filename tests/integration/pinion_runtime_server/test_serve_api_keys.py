@@ -76,9 +76,9 @@ def test_anything_else_is_refused(guarded: Guarded, authorization: str | None) -
 def test_a_page_asks_beforehand_without_a_key_and_reads_why_it_is_refused(guarded: Guarded) -> None:
     asked = {"origin": PAGE, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
     for path in ("/v1/embeddings", "/", "/embed", "/v1/models", "/nowhere"):
-        answer = httpx.options(guarded.served.base + path, headers=asked)
+        answer = httpx.options(guarded.served.base + path, headers=asked, timeout=60)
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, PAGE)
-        refusal = httpx.post(guarded.served.base + path, headers={"origin": PAGE}, json={})
+        refusal = httpx.post(guarded.served.base + path, headers={"origin": PAGE}, json={}, timeout=60)
         assert (refusal.status_code in (401, 404), refusal.headers["access-control-allow-origin"]) == (True, PAGE)
     assert "access-control-allow-origin" not in guarded.served.get("/livez").headers
     assert guarded.served.status().cors_origins == (PAGE,)

@@ -141,7 +141,7 @@ def test_a_huge_text_is_refused_or_cut_fast(minilm_served: Served) -> None:
     huge = "kettle " * 1_000_000
     answer = minilm_served.post({"model": minilm_served.model, "input": huge}, timeout=60)
     assert answer.status_code == 400
-    assert answer.elapsed.total_seconds() < 5
+    assert answer.elapsed.total_seconds() < 25
     assert ask(minilm_served, huge, truncate=True).shape == (1, 384)
 
 

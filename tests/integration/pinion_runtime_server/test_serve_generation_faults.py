@@ -93,7 +93,10 @@ async def test_a_client_that_goes_frees_its_place(served: Served) -> None:
 
 def test_the_official_client_raises_what_the_event_says(served: Served) -> None:
     with openai.OpenAI(base_url=f"{served.base}/v1", api_key="none", max_retries=0, timeout=PATIENCE) as client:
-        chunks = client.completions.create(model=NAME, prompt="A heron", max_tokens=CONTEXT - 20, stream=True)
+        endless = {"ignore_eos": True}
+        chunks = client.completions.create(
+            model=NAME, prompt="A heron", max_tokens=CONTEXT - 20, temperature=0, stream=True, extra_body=endless
+        )
         next(iter(chunks))
         os.kill(engine_of(served), signal.SIGKILL)
         with pytest.raises(openai.APIError, match="engine died"):
@@ -123,12 +126,13 @@ async def test_what_is_too_much_is_refused_at_once_and_in_order(starter: Serve, 
 
 async def test_a_deadline_and_the_end_of_the_grace_period_are_told_in_the_stream(starter: Serve, folder: Path) -> None:
     context = ("--context-length", str(CONTEXT - 64))
-    served = start(starter, folder, "--request-timeout-seconds", "6", "--grace-seconds", "2", *context)
+    served = start(starter, folder, "--request-timeout-seconds", "12", "--grace-seconds", "2", *context)
     assert served.status().model.context_length == CONTEXT - 64
     begun = asyncio.Semaphore(0)
-    error, end = await last_of(served, body(), begun)
+    (error, end), whole = await asyncio.gather(
+        last_of(served, body(), begun), asyncio.to_thread(served.post, body(stream=False), path="/v1/completions")
+    )
     assert (error["error"]["code"], end) == ("deadline_exceeded", "broken off")
-    whole = await asyncio.to_thread(served.post, body(stream=False), path="/v1/completions")
     assert (whole.status_code, whole.json()["error"]["code"]) == (504, "deadline_exceeded")
     endless = asyncio.ensure_future(last_of(served, body(1), begun))
     await begun.acquire()

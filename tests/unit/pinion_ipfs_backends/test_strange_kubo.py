@@ -93,7 +93,7 @@ async def test_an_error_that_comes_late_is_no_pin() -> None:
 
 
 async def test_a_pin_that_goes_on_is_waited_for_and_one_that_stands_still_is_not() -> None:
-    going = True
+    going, steps, pause = True, 10, 0.5
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if request.path.endswith("pin/ls"):
@@ -104,15 +104,16 @@ async def test_a_pin_that_goes_on_is_waited_for_and_one_that_stands_still_is_not
             )
         response = web.StreamResponse()
         await response.prepare(request)
-        for blocks in range(8):
+        for blocks in range(steps):
             await response.write(json.dumps({"Progress": blocks if going else 1}).encode() + b"\n")
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(pause)
         await response.write(json.dumps({"Pins": [str(CID)]}).encode() + b"\n")
         return response
 
-    async with kubo_of(handle, timeout=1.5) as rpc:
+    async with kubo_of(handle, timeout=4) as rpc:  # less than all steps take, far more than one
         await rpc.pin(CID)
-        going = False
+    going = False
+    async with kubo_of(handle, timeout=1.5) as rpc:
         with pytest.raises(PinFailed, match=r"got no further than 1 blocks for 1\.5 s.*not found"):
             await rpc.pin(CID)
 

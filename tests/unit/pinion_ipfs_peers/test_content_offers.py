@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -30,14 +31,28 @@ def token_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def port(token_file: Path) -> AsyncIterator[int]:
+@asynccontextmanager
+async def serving(token_file: Path, bounds: Bounds) -> AsyncIterator[int]:
     """Yield the port of a server that shares nothing."""
-    server = ContentServer(Shared("one"), Token(token_file), Bounds(head_seconds=0.2, idle_seconds=0.5, linger_seconds=0.2))
+    server = ContentServer(Shared("one"), Token(token_file), bounds)
     with listen("127.0.0.1", 0) as listener:
         await server.start(listener)
         yield listener.getsockname()[1]
         await server.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def port(token_file: Path) -> AsyncIterator[int]:
+    """Yield the port of one that waits long for its peers."""
+    async with serving(token_file, Bounds(linger_seconds=10)) as number:
+        yield number
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hurried(token_file: Path) -> AsyncIterator[int]:
+    """Yield the port of one that hardly waits."""
+    async with serving(token_file, Bounds(head_seconds=0.2, idle_seconds=0.5, linger_seconds=0.2)) as number:
+        yield number
 
 
 def get(*headers: str, version: str = "1.1") -> bytes:
@@ -80,8 +95,8 @@ async def test_a_body_in_chunks_is_refused_too(port: int) -> None:
         assert await wire.rest() == b""
 
 
-async def test_half_a_head_is_told(port: int) -> None:
-    async with connect(port) as wire:
+async def test_half_a_head_is_told(hurried: int) -> None:
+    async with connect(hurried) as wire:
         await wire.send(get() + b"GET /v1/revi")
         assert (await wire.answer()).status == 404
         answer = await wire.answer()
@@ -89,19 +104,19 @@ async def test_half_a_head_is_told(port: int) -> None:
         assert await wire.rest() == b""
 
 
-async def test_more_bytes_of_a_head_give_it_no_more_time(port: int) -> None:
+async def test_more_bytes_of_a_head_give_it_no_more_time(hurried: int) -> None:
     async def trickle() -> None:
         while True:
             await wire.send(b"x")
             await asyncio.sleep(0.01)
 
-    async with connect(port) as wire:
+    async with connect(hurried) as wire:
         await wire.send(b"GET /")
         sending = asyncio.create_task(trickle())
         assert (await wire.answer()).status == 408
         sending.cancel()
 
 
-async def test_a_connection_without_a_request_is_closed(port: int) -> None:
-    async with connect(port) as wire:
+async def test_a_connection_without_a_request_is_closed(hurried: int) -> None:
+    async with connect(hurried) as wire:
         assert await wire.rest() == b""

@@ -89,7 +89,7 @@ def test_megabytes_are_cut_before_they_are_tokenised(tokenizer: Tokenizer) -> No
     began = time.process_time()
     ids = tokenizer.encode([text], truncate=True)[0]
     assert len(ids) == 256
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ async def shared() -> AsyncIterator[Running]:
         return Response(200, await admission.read_body(request))
 
     routes = {"/hello": {"GET": hello}, "/wait": {"GET": wait}, "/echo": {"POST": echo}}
-    bounds = Bounds(head_bytes=HEAD, linger_seconds=0.3)
+    bounds = Bounds(head_bytes=HEAD, linger_seconds=10)
     listener = Listener(App(routes, recorder), "127.0.0.1", 0, bounds)
     serving = asyncio.create_task(listener.serve_until_stopped())
     yield Running(listener.socket.getsockname()[1], recorder, finish, waiting)

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -21,6 +21,7 @@ from tests.support.serve import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SHORT = Bounds(head_seconds=0.2, idle_seconds=0.3, rest_seconds=0.2, stall_seconds=0.2, linger_seconds=0.2)
+PATIENT = Bounds(stall_seconds=2.0)
 LARGE = b"x" * 20_000_000  # more than the kernel takes
 GET = b"GET /hello HTTP/1.1\r\nHost: test\r\n\r\n"
 
@@ -33,10 +34,10 @@ class Running:
     finish: asyncio.Event  # what /wait waits for
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared() -> AsyncIterator[Running]:
+@asynccontextmanager
+async def served(pace: Pace, discard_seconds: float, bounds: Bounds) -> AsyncIterator[Running]:
     recorder, limits, finish = Recorder(), Limits(), asyncio.Event()
-    admission = Admission(lambda: limits, Pace(idle_seconds=0.2, bytes_per_second=1000))
+    admission = Admission(lambda: limits, pace)
 
     async def hello(_: Request) -> Response:
         return json_response("hello")
@@ -52,11 +53,24 @@ async def shared() -> AsyncIterator[Running]:
         return Response(200, await admission.read_body(request))
 
     routes = {"/hello": {"GET": hello}, "/large": {"GET": large}, "/wait": {"GET": wait}, "/echo": {"POST": echo}}
-    listener = Listener(App(routes, recorder, discard_seconds=0.2), "127.0.0.1", 0, SHORT)
+    listener = Listener(App(routes, recorder, discard_seconds=discard_seconds), "127.0.0.1", 0, bounds)
     serving = asyncio.create_task(listener.serve_until_stopped())
     yield Running(listener.socket.getsockname()[1], recorder, listener, finish)
     listener.stop()
     await serving
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Running]:
+    async with served(Pace(idle_seconds=0.2, bytes_per_second=1000), 0.2, SHORT) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def patient() -> AsyncIterator[Wire]:
+    """Yield a connection of a server that waits long enough for whoever is held up."""
+    async with served(Pace(idle_seconds=2.0, bytes_per_second=100), 2.0, PATIENT) as made, connect(made.port) as connected:
+        yield connected
 
 
 @pytest.fixture
@@ -134,10 +148,10 @@ async def test_more_bytes_of_a_head_give_it_no_more_time(wire: Wire, begun: byte
     assert getattr(answer, "status", None) == 408
 
 
-async def test_a_head_in_two_parts_is_one(wire: Wire) -> None:
-    await wire.send(GET[:10])
-    await wire.send(GET[10:])
-    assert (await wire.answer()).status == 200
+async def test_a_head_in_two_parts_is_one(patient: Wire) -> None:
+    await patient.send(GET[:10])
+    await patient.send(GET[10:])
+    assert (await patient.answer()).status == 200
 
 
 async def test_after_some_requests(running: Running, wire: Wire) -> None:
@@ -174,13 +188,13 @@ async def test_a_body_that_trickles(wire: Wire) -> None:
     assert getattr(answer, "status", None) == 408
 
 
-async def test_a_slow_body_that_is_fast_enough(wire: Wire) -> None:
+async def test_a_slow_body_that_is_fast_enough(patient: Wire) -> None:
     body = b"x" * 1500
-    await wire.send(post("/echo", body)[:-1500])
-    for _ in range(15):
-        await wire.send(b"x" * 100)
-        await asyncio.sleep(0.02)
-    assert (await wire.answer()).body == body
+    await patient.send(post("/echo", body)[:-1500])
+    for _ in range(15):  # which take longer than one may
+        await patient.send(b"x" * 100)
+        await asyncio.sleep(0.15)
+    assert (await patient.answer()).body == body
 
 
 @pytest.mark.parametrize("request_line", [b"GET /hello", b"POST /nowhere", b"DELETE /echo"])
@@ -212,11 +226,11 @@ async def test_an_answer_that_nobody_takes(running: Running, more: bytes, count:
         await until_none_is_left(running)
 
 
-async def test_an_answer_that_is_taken_slowly(wire: Wire) -> None:
-    await wire.send(b"GET /large HTTP/1.1\r\nconnection: close\r\n\r\n")
-    await wire.reader.readuntil(b"\r\n\r\n")
+async def test_an_answer_that_is_taken_slowly(patient: Wire) -> None:
+    await patient.send(b"GET /large HTTP/1.1\r\nconnection: close\r\n\r\n")
+    await patient.reader.readuntil(b"\r\n\r\n")
     taken = 0
-    while taken < len(LARGE):
-        taken += len(await wire.reader.readexactly(len(LARGE) // 10))
-        await asyncio.sleep(SHORT.stall_seconds / 4)
-    assert await wire.rest() == b""
+    while taken < len(LARGE):  # ten pieces, which take longer than one may
+        taken += len(await patient.reader.readexactly(len(LARGE) // 10))
+        await asyncio.sleep(PATIENT.stall_seconds / 8)
+    assert await patient.rest() == b""

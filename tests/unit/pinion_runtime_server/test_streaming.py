@@ -6,7 +6,7 @@ import logging
 import re
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -31,6 +31,7 @@ from tests.support.raw_http import SECONDS, connect, post
 from tests.support.serve import eventually
 
 BOUNDS = Bounds(stall_seconds=0.2, linger_seconds=0.2)
+PATIENT = Bounds(stall_seconds=3.0)
 LARGE = b"x" * 100_000
 HEAD = Head("chatcmpl-1", 1, "m", include_usage=True)
 CHUNKS = [
@@ -174,16 +175,22 @@ class Running:
         assert (desk.admission.requests, desk.app.in_flight) == (0, 0)
 
 
-@pytest.fixture
-async def running() -> AsyncIterator[Running]:
+@asynccontextmanager
+async def served(bounds: Bounds) -> AsyncIterator[Running]:
     desk = Desk()
-    listener = Listener(desk.app, "127.0.0.1", 0, BOUNDS)
+    listener = Listener(desk.app, "127.0.0.1", 0, bounds)
     port = listener.socket.getsockname()[1]
     task = asyncio.create_task(listener.serve_until_stopped())
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=SECONDS) as client:
         yield Running(desk, port, client, listener)
     listener.stop()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, SECONDS)
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Running]:
+    async with served(BOUNDS) as made:
+        yield made
 
 
 def events(text: bytes) -> list[bytes]:
@@ -373,14 +380,15 @@ async def test_a_client_that_stops_reading_is_waited_for_and_given_up(running: R
     assert running.desk.produced * len(LARGE) < 30_000_000  # what the kernel takes; nothing is gathered here
 
 
-async def test_a_client_that_reads_slowly_is_waited_for(running: Running) -> None:
-    async with connect(running.port) as wire:
-        await wire.send(post("/torrent", b"{}"))
-        for _ in range(12):
-            await asyncio.wait_for(wire.reader.readexactly(3_000_000), SECONDS)
-            await asyncio.sleep(BOUNDS.stall_seconds / 3)
-        assert running.desk.recorder.answers == []
-    await running.over()
+async def test_a_client_that_reads_slowly_is_waited_for() -> None:
+    async with served(PATIENT) as running:
+        async with connect(running.port) as wire:
+            await wire.send(post("/torrent", b"{}"))
+            for _ in range(12):  # which take longer than one may
+                await asyncio.wait_for(wire.reader.readexactly(3_000_000), SECONDS)
+                await asyncio.sleep(PATIENT.stall_seconds / 10)
+            assert running.desk.recorder.answers == []
+        await running.over()
 
 
 async def test_the_end_of_the_grace_period_breaks_it_off(running: Running) -> None:
