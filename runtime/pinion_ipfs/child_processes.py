@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 def kill_session(process: asyncio.subprocess.Process) -> None:
     """Kill the child and its own children, which hold its pipes too, also where the child itself has ended."""
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone, or its number is another's by now
         os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -27,7 +27,9 @@ async def end_session(process: asyncio.subprocess.Process, reap_seconds: float =
         process.stdin.close()
     reading = None if process.stdout is None else asyncio.create_task(_drain(process.stdout))  # else it would stay open
     try:
-        await asyncio.wait_for(process.wait(), reap_seconds)
+        async with asyncio.timeout(reap_seconds):
+            while process.returncode is None:  # noqa: ASYNC110 - asyncio's own `wait` waits for the pipes, too
+                await asyncio.sleep(0.01)
         if reading is not None:
             await asyncio.wait_for(asyncio.shield(reading), _REST_SECONDS)
     except TimeoutError:

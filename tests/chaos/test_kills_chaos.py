@@ -16,8 +16,11 @@ def test_it_serves_in_the_end(cluster: Cluster, rounds: int, dice: random.Random
     with cluster.namespace(NAMESPACE), cluster.slow_hub(16 * 1024 * 1024):
         cluster.apply(kubo_backend("ipfs"), NAMESPACE)
         cluster.kubectl("wait", "-n", NAMESPACE, "ipfsb/ipfs", "--for=condition=Ready", "--timeout=120s")
+        killed = 0
         for number in range(rounds):
             kill = random_kill(dice)
             journey = travel(cluster, NAMESPACE, f"model-{number}", [kill])
+            killed += journey.killed
             print(f"round {number}: {', '.join(journey.kills)}: Ready, {journey.origin_bytes} bytes of the origin", flush=True)
             cluster.kubectl("delete", "-n", NAMESPACE, f"mdep/model-{number}", "--timeout=120s")
+        assert killed, "nothing was ever killed: all were served too soon"

@@ -36,9 +36,9 @@ class Asked:
         return self.method != "GET" and "dryRun=All" not in self.query and not self.path.endswith("reviews")
 
     @property
-    def is_done(self) -> bool:
-        """Whether it was answered, and not with an error."""
-        return 0 < self.status < 400
+    def is_decided(self) -> bool:
+        """Whether it was carried out or refused: a server in trouble of its own has done neither, and is asked again."""
+        return 0 < self.status < 500 and self.status != 429
 
 
 @dataclass
@@ -101,14 +101,14 @@ class ApiProxy:
         path.write_text(json.dumps({**config, "users": [{"name": "nobody", "user": {}}]}))
         return path
 
-    def writes(self, *, leases: bool = False, events: bool = False, done: bool = False) -> list[Asked]:
+    def writes(self, *, leases: bool = False, events: bool = False, decided: bool = False) -> list[Asked]:
         """Return the writes so far, but for the Lease and Events, which are no decisions, unless these are asked for.
 
-        With `done` those alone that succeeded: what a busy API server has failed is written again.
+        With `decided` without those that a busy API server has failed: they are written again.
         """
         others = (() if leases else ("/leases",)) + (() if events else ("/apis/events.k8s.io/",))
         found = [one for one in list(self.asked) if one.is_write and not any(part in one.path for part in others)]
-        return [one for one in found if one.is_done] if done else found
+        return [one for one in found if one.is_decided] if decided else found
 
     def cut_off(self) -> None:
         """Let nothing through, and end what is open."""

@@ -153,6 +153,7 @@ class Cluster:
             # A pod that is gone is no excuse.
             if all(after[uid] == since for uid, since in before.items() if uid in after):
                 break
+            print(f"disturbed, readiness of pods before {before}, after {after}; found {found}")
         return found
 
     def _readiness(self, namespace: str) -> dict[str, str]:

@@ -27,6 +27,9 @@ sys.meta_path.insert(0, Finder)
 sys.addaudithook(look)
 """
 
+# The library that was loaded last, and the module that is about to be.
+MOMENTS = {"nothing": ("", "pydantic_core"), "the contract": ("pydantic_core", "pydantic_core.core_schema")}
+
 
 @dataclass
 class Held:

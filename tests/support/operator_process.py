@@ -70,9 +70,9 @@ class OperatorProcess:
         """Return its log, a dict for each line."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
-    def writes(self, *, done: bool = False) -> list[Asked]:
-        """Return its writes so far, those of the Lease and Events excepted; `done`: those that succeeded."""
-        return self.proxy.writes(done=done)
+    def writes(self, *, decided: bool = False) -> list[Asked]:
+        """Return its writes so far, those of the Lease and Events excepted; `decided`: those too that a busy server failed."""
+        return self.proxy.writes(decided=decided)
 
     def wait_leading(self, timeout: float = 90.0) -> None:
         """Wait until it leads and watches."""

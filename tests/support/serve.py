@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.support.hub import Hub
 from tests.support.ports import free_port
 
 READY_SECONDS = 240.0  # to fetch, to import torch, to load and to warm up; less than the limit of a whole test
+LOOK_SECONDS = 15.0  # that an engine may be stopped: after 20 of silence it is replaced
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
@@ -30,6 +32,17 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.05)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Stop a process while the block runs; of an engine for LOOK_SECONDS at most, or it is taken for one that hangs."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 60.0, what: str = "the condition") -> None:

@@ -114,8 +114,11 @@ class ToldPods:
     def _run(self) -> None:
         try:
             while not self._stop.wait(LOOK_EVERY):
-                with contextlib.suppress(KubectlError):  # an API server in trouble is asked again, as a kubelet does
+                try:
                     self._look()
+                    self.problem = None
+                except KubectlError as error:  # an API server in trouble is asked again, as a kubelet does
+                    self.problem = error
         except BaseException as error:
             self.problem = error
 

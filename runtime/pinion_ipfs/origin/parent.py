@@ -91,8 +91,10 @@ class OriginProcess:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise self._death("a closed pipe", await complaints) from error
         finally:
-            await end_session(process)
-            complaints.cancel()
+            try:
+                await end_session(process)
+            finally:
+                complaints.cancel()
 
     def _death(self, how: str, complaint: str) -> DownloadFailed:
         what = f"{self._job.repo}@{self._job.commit}: the download process ended with {how}"

@@ -13,7 +13,7 @@ def end_when_told() -> None:
     For the second or two that the imports take, when nothing is there yet that would have to end well. Without a handler
     process 1 of a container never sees a SIGTERM, and a Ctrl-C prints whatever module was at hand.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM):  # in this order: who sees that the latter is handled may send the former
         signal.signal(number, _end)
 
 

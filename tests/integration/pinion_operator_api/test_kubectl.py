@@ -7,7 +7,6 @@ import pytest
 from devcluster.control import ControlPlane
 from pinion_operator.api.crd import DEFINITIONS, build_crd
 from tests.support.definitions import wait_established
-from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.usefixtures("crds")]
 
@@ -104,7 +103,6 @@ def test_to_delete_all_models_of_another_operator_is_not_to_delete_ours(control_
     control_plane.kubectl("apply", "-f", "-", input=json.dumps(FOREIGN))
     try:
         wait_established(control_plane, "crd/models.example.org")
-        wait_until(lambda: control_plane.kubectl("get", "models.example.org") is not None, "discovery tells of it")
         theirs = json.dumps({"apiVersion": "example.org/v1", "kind": "Model", "metadata": {"name": "m"}})
         control_plane.kubectl("apply", f"--namespace={applied}", "-f", "-", input=theirs)
         for what in ("models", "all"):

@@ -51,7 +51,7 @@ def test_a_platform_that_adapts_everything_is_ready_told_and_never_fought(
         assert f"admission changed {named}" in said, said
     assert 'spec.type is "NodePort" instead of "ClusterIP"' in said
     assert 'containers[kubo].image is "mirror.test/' in said
-    applied = [one.path for one in operator.writes(done=True) if one.path.endswith("/store-kubo")]
+    applied = [one.path for one in operator.writes(decided=True) if one.path.endswith("/store-kubo")]
     assert len(applied) == 4, f"each child once: {applied}"
     assert operator.stop() == 0
 
@@ -89,7 +89,7 @@ def test_a_daemon_that_would_leave_its_private_swarm_is_stalled(
     stalled = world.wait_condition("Stalled", "True", "AdmissionConflict")
     assert "containers[kubo].env[LIBP2P_FORCE_PNET]" in stalled["message"]
     operator.wait_quiet(5)
-    assert len([one for one in operator.writes(done=True) if one.path.endswith("/statefulsets/store-kubo")]) == 1
+    assert len([one for one in operator.writes(decided=True) if one.path.endswith("/statefulsets/store-kubo")]) == 1
 
 
 def strip_finalizers(obj: Object) -> None:

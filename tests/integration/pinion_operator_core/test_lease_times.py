@@ -3,6 +3,7 @@
 import signal
 import time
 from datetime import datetime
+from itertools import pairwise
 
 import pytest
 
@@ -18,19 +19,23 @@ TIMING = Timing(24)  # long enough that a busy machine does not bring its end
 LEASE = {"PINION_LEASE_SECONDS": str(TIMING.duration)}
 
 
-def lease_writes(operator: OperatorProcess) -> int:
-    return sum(one.method in ("PUT", "POST") and "/leases" in one.path for one in list(operator.proxy.asked))
+def lease_writes(operator: OperatorProcess) -> list[float]:
+    """Return when it has written the Lease."""
+    asked = list(operator.proxy.asked)
+    return [one.at for one in asked if one.method in ("PUT", "POST") and "/leases" in one.path]
 
 
 def test_the_leader_writes_once_per_third_and_a_standby_never(small: Small) -> None:
     leader, standby = small.leader(**LEASE), small.start(**LEASE)
-    before, started = lease_writes(leader), time.monotonic()
+    before, started = len(lease_writes(leader)), time.monotonic()
     wait_until(lambda: standby.metric(RENEWALS, result="standby") >= 9, "the standby has looked nine times")
-    written, passed = lease_writes(leader) - before, time.monotonic() - started
+    written, passed = lease_writes(leader)[before:], time.monotonic() - started
     thirds = passed / TIMING.renewal
-    assert written <= thirds + 2, f"{written} writes in {passed:.1f} s"
-    assert leader.metric("pinion_operator_leading") == 1, "it has written often enough"
-    assert lease_writes(standby) == 0
+    assert len(written) <= thirds + 2, f"{len(written)} writes in {passed:.1f} s"
+    shortest = min(later - earlier for earlier, later in pairwise(written))
+    assert shortest < 1.5 * TIMING.renewal, "a machine that does other things makes some late, and not all"
+    assert leader.metric("pinion_operator_leading") == 1
+    assert lease_writes(standby) == []
     held = small.kubectl("get", "lease", f"{small.operators.namespace}-operator", "-o", "jsonpath={.spec.leaseDurationSeconds}")
     assert held == str(TIMING.duration)
 

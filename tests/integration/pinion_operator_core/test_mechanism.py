@@ -23,7 +23,7 @@ def test_from_apply_to_deletion(small: Small) -> None:
         assert [o["uid"] for o in child["metadata"]["ownerReferences"]] == [owner["metadata"]["uid"]]
         assert child["metadata"]["managedFields"][0]["manager"] == "pinion-operator"
     # The finalizer, Progressing, two children, Ready. A status comes before a child is touched.
-    steps = [(one.method, one.path.rsplit("/", 1)[-1]) for one in operator.writes(done=True)]
+    steps = [(one.method, one.path.rsplit("/", 1)[-1]) for one in operator.writes(decided=True)]
     assert operator.metric("pinion_operator_objects", kind="IpfsBackend") == 1
     assert steps[:2] == [("PATCH", "one"), ("PATCH", "status")]
     assert sorted(steps[2:4]) == [("PATCH", "one-small"), ("POST", "secrets")], "at once, in any order"
@@ -127,7 +127,7 @@ def test_an_object_already_in_deletion_at_the_start_is_released(small: Small) ->
     second = small.leader()
     wait_until(lambda: not small.get("ipfsbackend", "six"), "it is gone")
     assert not list(small.outside.iterdir())
-    assert [one.method for one in second.writes(done=True)] == ["PATCH"]  # the finalizer
+    assert [one.method for one in second.writes(decided=True)] == ["PATCH"]  # the finalizer
 
 
 def test_a_deletion_that_no_watch_saw_is_found(small: Small) -> None:
@@ -187,7 +187,7 @@ def test_secrets_are_made_once_and_never_listed(small: Small) -> None:
     small.wait_ready("ten")
     asked = [one for one in operator.proxy.asked if "/secrets" in one.path]
     assert all(one.method == "POST" or one.path.endswith("/secrets/ten-small") for one in asked)
-    assert sum(one.method == "POST" and one.is_done for one in asked) == 1
+    assert sum(one.method == "POST" and one.is_decided for one in asked) == 1
     assert "made-once" not in operator.log.read_text()
 
 

@@ -7,23 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.held_programs import held_at, looks_for
+from tests.support.held_programs import MOMENTS, held_at, looks_for
 from tests.support.ports import free_port
 from tests.support.process_one import BIN, Starter
 from tests.support.serve import wait_until
 
 AT_ONCE = 10.0  # seconds: on a machine that does other things, and far from the grace of 30 s that a kubelet gives
-MOMENTS = {  # the last library that was loaded, and the module that is about to be
-    "nothing": ("", "pydantic_core"),
-    "the contract": ("pydantic_core", "pydantic_core.core_schema"),
-    "the HTTP client": ("aiohttp", "aiohttp.tracing"),
-}
+ALL_MOMENTS = {**MOMENTS, "the HTTP client": ("aiohttp", "aiohttp.tracing")}
 PROGRAM = ("python", "-m", "pinion_operator")
 INIT = (str(BIN / "dumb-init"), "--")
 SETTINGS = {"PINION_RUNTIME_IMAGE": "runtime:1", "PINION_KUBO_IMAGE": "kubo:1", "KUBECONFIG": "/nowhere"}
 
 
-@pytest.mark.parametrize(("loaded", "next_one"), MOMENTS.values(), ids=MOMENTS.keys())
+@pytest.mark.parametrize(("loaded", "next_one"), ALL_MOMENTS.values(), ids=ALL_MOMENTS.keys())
 def test_signals_count_while_it_imports_even_as_process_1(starter: Starter, tmp_path: Path, loaded: str, next_one: str) -> None:
     with held_at(looks_for(next_one), tmp_path / "held") as held:
         operator = starter.process_one(*PROGRAM, environment=SETTINGS | held.environment)

@@ -1,5 +1,6 @@
 """A server that asks to come back later, or drops connections, costs time within the request and nothing else."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -86,8 +87,9 @@ async def test_what_the_server_asks_for_is_waited_for(api: Api, proxy: ApiProxy,
 async def test_a_wish_for_an_hour_is_cut_short(proxy: ApiProxy, namespace: str) -> None:
     api = await connect(proxy, Patience(attempts=5, seconds=3))
     proxy.faults.append(busy("GET", times=9, retry_after="3600"))
-    with pytest.raises(ThrottledError) as raised:
-        await api.get(CONFIGMAP, (namespace, "a"))
+    async with asyncio.timeout(30):
+        with pytest.raises(ThrottledError) as raised:
+            await api.get(CONFIGMAP, (namespace, "a"))
     assert raised.value.retry_after == LONGEST, "and the pass need not wait for longer either"
     assert statuses(proxy, "GET") == [429]
     await api.close()

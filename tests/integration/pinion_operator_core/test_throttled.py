@@ -76,7 +76,7 @@ def test_models_become_ready_in_at_most_twice_the_time(
     seconds = bring_up("b")
     print(f"{MODELS} models: {without:.1f} s, with 429 for {fault.met} requests {seconds:.1f} s")
     assert fault.met > MODELS, "requests were refused"
-    assert seconds <= 2 * without + 30, "half a minute for a machine that does other things meanwhile"
+    assert seconds <= 2 * without + 15, "15 seconds for what else the machine does meanwhile"
     assert operator.metric("pinion_operator_reconcile_total", result="failed") == failed, "no pass was thrown away"
     assert operator.process.poll() is None
 

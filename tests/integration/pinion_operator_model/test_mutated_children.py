@@ -52,7 +52,7 @@ def told(models: Models) -> list[str]:
 
 def applied(operator: OperatorProcess, child: str) -> int:
     """Return how often a child was applied so far."""
-    return sum(one.path.endswith(child) and one.method == "PATCH" for one in operator.writes(done=True))
+    return sum(one.path.endswith(child) and one.method == "PATCH" for one in operator.writes(decided=True))
 
 
 def test_a_mirrored_image_is_ready_told_once_and_never_fought(

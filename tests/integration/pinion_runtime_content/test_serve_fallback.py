@@ -1,7 +1,5 @@
 """A backend that is down: a pod serves all the same and pins when it is back, or waits when it was told to."""
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from tests.support.hub import Hub
 from tests.support.kubo import Kubo, ManagedRepo
 from tests.support.models import TinyModels
 from tests.support.relay import Relay, relay
-from tests.support.serve import Serve, commit_of, make_config, make_live, wait_until
+from tests.support.serve import Serve, commit_of, make_config, make_live, stopped, wait_until
 
 pytestmark = [pytest.mark.model, pytest.mark.kubo]
 PATIENCE = 120.0
@@ -86,13 +84,10 @@ def test_automatic_serves_without_a_pin_and_pins_when_the_backend_is_back(
     assert served.phase() is Phase.READY
 
     # What the backend loses is brought again; meanwhile nobody says that it is pinned there.
-    os.kill(served.process.pid, signal.SIGSTOP)  # it would bring back what is gone before all of it is
-    try:
+    with stopped(served.process.pid):  # it would bring back what is gone before all of it is
         late_kubo.ipfs("pin", "rm", status.model.cid, status.model.manifest_cid)
         late_kubo.ipfs("repo", "gc", "--quiet")
         assert late_kubo.ipfs("pin", "ls", "--type=recursive", "--quiet") == ""
-    finally:
-        os.kill(served.process.pid, signal.SIGCONT)
     lost = f"no longer pinned in late: {status.model.cid}"
     served.wait_until(lambda: lost in served.log_end(), PATIENCE, lost)
     served.wait_until(lambda: served.status().backend.pinned_in == ("late",), PATIENCE, "the pin again")

@@ -21,7 +21,7 @@ from tests.support.serve import Serve, Served, wait_until
 pytestmark = pytest.mark.model
 
 UNKNOWN_USER = 1_000_910_000
-PROBE_SECONDS = 5.0  # 25 times what a probe may take on a quiet machine
+PROBE_SECONDS = 2.0  # what a kubelet waits for a pod to say that it is ready
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,17 @@ from pinion_contract.config import LiveConfig
 from pinion_contract.status import FailureReason, Phase
 from pinion_runtime.pod.memory import tree
 from tests.support.hub import Hub
-from tests.support.serve import Serve, Served, commit_of, eventually, make_config, make_live, wait_until
+from tests.support.serve import (
+    LOOK_SECONDS,
+    Serve,
+    Served,
+    commit_of,
+    eventually,
+    make_config,
+    make_live,
+    stopped,
+    wait_until,
+)
 
 pytestmark = pytest.mark.model
 
@@ -112,11 +122,10 @@ async def test_what_is_in_flight_at_the_end_is_finished(serve: Serve, commit: st
         return queue.queued_requests + queue.running_requests
 
     async with httpx.AsyncClient(base_url=served.base, timeout=150) as client:
-        os.kill(engine, signal.SIGSTOP)  # so that neither is finished before both are in flight
-        long = [asyncio.create_task(client.post("/v1/embeddings", json=body(served, [LONG] * 60))) for _ in range(2)]
-        await eventually(lambda: taken() == 2)
-        served.terminate()
-        os.kill(engine, signal.SIGCONT)
+        with stopped(engine):  # so that neither is finished before both are in flight
+            long = [asyncio.create_task(client.post("/v1/embeddings", json=body(served, [LONG] * 60))) for _ in range(2)]
+            await eventually(lambda: taken() == 2, LOOK_SECONDS)
+            served.terminate()
         answers = await asyncio.gather(*long)
     assert [answer.status_code for answer in answers] == [200, 200]
     assert await asyncio.to_thread(served.wait_ended) == 0
@@ -144,18 +153,17 @@ async def test_a_killed_engine_is_replaced(serve: Serve, commit: str) -> None:
         os.kill(first, signal.SIGKILL)
         await eventually(lambda: any(pid != first for pid in engines_of(served)))
         (another,) = [pid for pid in engines_of(served) if pid != first]
-        os.kill(another, signal.SIGSTOP)  # it is not there before all has been seen
-        answer = await in_flight
-        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_died")
-        assert answer.headers["retry-after"]
-        assert served.get("/readyz").status_code == 503
-        status = served.status()
-        assert status.failure is not None
-        assert (status.failure.reason, status.failure.retrying) == (FailureReason.ENGINE_DIED, True)
-        refused = await client.post("/v1/embeddings", json=body(served))
-        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "engine_died")
-        assert served.get("/livez").status_code == 200
-    os.kill(another, signal.SIGCONT)
+        with stopped(another):  # it is not there before all has been seen
+            answer = await in_flight
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_died")
+            assert answer.headers["retry-after"]
+            assert served.get("/readyz").status_code == 503
+            status = served.status()
+            assert status.failure is not None
+            assert (status.failure.reason, status.failure.retrying) == (FailureReason.ENGINE_DIED, True)
+            refused = await client.post("/v1/embeddings", json=body(served))
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "engine_died")
+            assert served.get("/livez").status_code == 200
     again = served.wait_ready()
     assert again.failure is None
     assert again.last_failure is not None

@@ -56,7 +56,7 @@ async def test_who_has_left_the_session_and_holds_the_output_is_not_waited_for()
     left = int(await first_line(child))
     try:
         async with asyncio.timeout(60):
-            await end_session(child)
+            await end_session(child, reap_seconds=120)
         assert child.returncode == -signal.SIGKILL
         assert not has_ended(left)
     finally:
