@@ -71,7 +71,7 @@ class OperatorProcess:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
     def writes(self, *, decided: bool = False) -> list[Asked]:
-        """Return its writes so far, those of the Lease and Events excepted; `decided`: those too that a busy server failed."""
+        """Return its writes so far, but for the Lease and Events; with `decided` without those that a busy server failed."""
         return self.proxy.writes(decided=decided)
 
     def wait_leading(self, timeout: float = 90.0) -> None:
