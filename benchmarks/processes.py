@@ -47,13 +47,15 @@ def process(
             _end(running)
 
 
-def environment_of(name: str, requirements: Sequence[str], building: Mapping[str, str] | None = None) -> Path:
+def environment_of(
+    name: str, requirements: Sequence[str], building: Mapping[str, str] | None = None, overrides: Sequence[str] = ()
+) -> Path:
     """Return the Python of an environment of a peer's own, made on first use: peers pin other versions than we do.
 
-    `building` are environment variables for what is built from source.
+    `building` are environment variables for what is built from source, `overrides` requirements that go before any other.
     """
     variables = [f"{key}={value}" for key, value in sorted((building or {}).items())]
-    key = hashlib.sha256("\n".join([*requirements, *variables]).encode()).hexdigest()[:10]
+    key = hashlib.sha256("\n".join([*requirements, *variables, *overrides]).encode()).hexdigest()[:10]
     folder = cache_dir() / "peers" / f"{name}-{key}"
     Trees().note("peers", [(name, folder.name)])
     python = folder / "bin" / "python"
@@ -68,9 +70,9 @@ def environment_of(name: str, requirements: Sequence[str], building: Mapping[str
             "UV_LINK_MODE": "hardlink",
             "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(cache_dir() / "uv-cache")),
         }
-        subprocess.run(
-            [uv, "pip", "install", "--quiet", "--python", str(python), *requirements], check=True, timeout=1800, env=settings
-        )
+        (folder / "overrides.txt").write_text("\n".join(overrides))
+        install = [uv, "pip", "install", "--quiet", "--python", str(python), "--override", str(folder / "overrides.txt")]
+        subprocess.run([*install, *requirements], check=True, timeout=1800, env=settings)
         (folder / ".ready").touch()
     return python
 

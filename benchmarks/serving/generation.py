@@ -10,7 +10,7 @@ from pathlib import Path
 from .generating import llama_cpp, report
 from .generating.llama import make_llama, words
 from .generating.loads import LOADS, MIXED, PROBE, SHORT, Load
-from .generating.servers import llama_server, pinion, transformers_serve
+from .generating.servers import llama_server, pinion, transformers_serve, vllm_serve
 from .generating.streams import Endpoint
 from .generating.timing import Disturbed, Result, disturb, first_answers, send
 
@@ -18,6 +18,7 @@ Server = Callable[[Path], AbstractContextManager[Endpoint]]
 SERVERS: dict[str, Server] = {
     report.OURS: pinion,
     report.TRANSFORMERS: transformers_serve,
+    "vLLM": vllm_serve,
     "llama.cpp": llama_server,
 }
 ROUNDS = 2

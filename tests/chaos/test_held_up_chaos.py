@@ -10,9 +10,10 @@ import pytest
 
 from pinion_contract import metric_names as names
 from pinion_runtime.engines.process import SILENCE_SECONDS
-from tests.support.held_up import MEMORY_BOUND, engine_of, p99, send_at_once, watched, worst_bodies
+from tests.support.held_up import MEMORY_BOUND, p99, send_at_once, watched, worst_bodies
 from tests.support.hub import Hub
 from tests.support.models import TinyModels
+from tests.support.processes import engine_of
 from tests.support.serve import Serve, Served
 from tests.support.worst_texts import tokenizer_of
 

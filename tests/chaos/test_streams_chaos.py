@@ -13,8 +13,9 @@ import pytest
 from pinion_contract import metric_names as names
 from pinion_contract.status import Phase
 from tests.support.decoders import make_decoder
-from tests.support.held_up import engine_of, memory_of
+from tests.support.held_up import memory_of
 from tests.support.hub import Hub
+from tests.support.processes import engine_of
 from tests.support.serve import Serve, Served, eventually
 from tests.support.streams import CONTEXT, NAME, SEQUENCES, Refused, answer, body, last_of, start
 

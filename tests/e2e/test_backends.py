@@ -42,12 +42,14 @@ def serve(cluster: Cluster, name: str, backend: str, cid: str = "", *, pins: boo
 
 
 def test_a_cache_on_a_shared_volume_gives_what_another_deployment_left_there(cluster: Cluster, namespace: str) -> None:
-    size = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "models"}, "spec": size}
+    wish = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "models"}, "spec": wish}
     cluster.apply(claim, namespace)
     cluster.apply(backend("shared", type="HuggingFaceCache", cache={"claimName": "models"}), namespace)
     first, sources, asked = serve(cluster, "first", "shared")
-    assert (sources, asked) == ({"Origin"}, first["status"]["model"]["sizeBytes"])
+    size = first["status"]["model"]["sizeBytes"]
+    assert sources == {"Origin"}
+    assert size <= asked <= 1.05 * size, "a download that is cut and resumed counts some bytes twice"
     second, sources, asked = serve(cluster, "second", "shared")
     assert (sources, asked) == ({"Backend"}, 0)
     assert second["status"]["model"]["cid"] == first["status"]["model"]["cid"]

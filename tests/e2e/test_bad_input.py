@@ -80,10 +80,12 @@ def test_a_secret_that_is_missing_is_named_and_served_with_once_it_is_there(clus
     def found() -> dict[str, Any]:
         return cluster.get("mdep", "keyless", namespace)
 
-    wait_until(
-        "FailedMount", lambda: condition(found(), "WorkloadReady") == ("False", "FailedMount"), timeout=90, describe=found
-    )
-    assert 'secret "no-keys" not found' in message(found(), "WorkloadReady")
+    def told() -> bool:
+        now = found()  # a busy kubelet first says that it waits for its cache
+        named = 'secret "no-keys" not found' in message(now, "WorkloadReady")
+        return named and condition(now, "WorkloadReady") == ("False", "FailedMount")
+
+    wait_until("FailedMount, which names the Secret", told, timeout=90, describe=found)
     cluster.kubectl("create", "-n", namespace, "secret", "generic", "no-keys", "--from-literal=one=a-key-of-sixteen-letters")
     wait_until("Ready", lambda: condition(found(), "Ready") == ("True", "Serving"), timeout=300, describe=found)
     cluster.kubectl("delete", "-n", namespace, "mdep/keyless", "secret/no-keys", "--timeout=60s")

@@ -30,6 +30,7 @@ class Asked:
     status: int = 0  # 0: no answer was given, or not yet
     lacking: str = ""  # the API server's own words when the program has not the right
     at: float = field(default_factory=time.monotonic)  # when it came
+    faulted: bool = False  # the answer is that of a fault which a test put there
 
     @property
     def is_write(self) -> bool:
@@ -39,6 +40,11 @@ class Asked:
     def is_decided(self) -> bool:
         """Whether it was carried out or refused: a server in trouble of its own has done neither, and is asked again."""
         return 0 < self.status < 500 and self.status != 429
+
+    @property
+    def is_unasked_trouble(self) -> bool:
+        """Whether the API server itself, busy as it is, has failed it or not answered: no test has put that there."""
+        return not self.faulted and not self.is_decided
 
 
 @dataclass
@@ -110,6 +116,11 @@ class ApiProxy:
         found = [one for one in list(self.asked) if one.is_write and not any(part in one.path for part in others)]
         return [one for one in found if one.is_decided] if decided else found
 
+    @property
+    def settled(self) -> list[Asked]:
+        """Return the requests so far, without those that the API server itself failed: they are made again."""
+        return [one for one in list(self.asked) if not one.is_unasked_trouble]
+
     def cut_off(self) -> None:
         """Let nothing through, and end what is open."""
         self.cut = True
@@ -167,6 +178,7 @@ class ApiProxy:
                 request.transport.abort()
             raise web.HTTPBadGateway
         if fault := next((fault for fault in self.faults if fault.left > 0 and fault.matches(request)), None):
+            asked.faulted = True
             if fault.delay or fault.lost:
                 fault.left, fault.met = fault.left - 1, fault.met + 1
                 await asyncio.sleep(fault.delay)
@@ -216,12 +228,17 @@ class ApiProxy:
             copying = asyncio.create_task(self._copy(answer, response))
             if request.query.get("watch") == "true":
                 self._streams.add(copying)
+                if self.hole:  # it came when the others were swallowed, and had no answer yet
+                    self._swallowed.add(copying)
             try:
                 await asyncio.wait({copying})
             finally:
                 self._streams.discard(copying)
                 self._swallowed.discard(copying)
                 copying.cancel()
+                # What is not read to its end: else TLS says goodbye, perhaps for longer than this loop runs.
+                if answer.connection is not None and answer.connection.transport is not None:
+                    answer.connection.transport.abort()
             return response
 
     async def _copy(self, answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:

@@ -71,9 +71,15 @@ class World:
         return next((one for one in backend.get("status", {}).get("conditions", ()) if one["type"] == type_), {})
 
     def wait_condition(self, type_: str, status: str, reason: str) -> dict[str, str]:
-        wait_until(lambda: (self.condition(type_).get("status"), self.condition(type_).get("reason")) == (status, reason),
-                   f"{type_} {status} {reason}; now {self.condition(type_)}")  # fmt: skip
-        return self.condition(type_)
+        found: dict[str, str] = {}
+
+        def matches() -> bool:
+            nonlocal found
+            found = self.condition(type_)
+            return (found.get("status"), found.get("reason")) == (status, reason)
+
+        wait_until(matches, f"{type_} {status} {reason}; before {self.condition(type_)}")
+        return found
 
     def pin(self, data: bytes, name: str = PIN_NAME) -> str:
         """Pin a block as a pod of ours does, or under another name; return its CID."""

@@ -51,6 +51,9 @@ class ContentPod:
         await asyncio.wait({self.keeping})
 
 
+ASK_SECONDS = 20.0  # many pods share one loop here: one that is slow to answer has not gone
+
+
 @dataclass
 class Deployment:
     """The pods of one deployment; `urls` are what its name resolves to at this moment."""
@@ -88,7 +91,7 @@ class Deployment:
             lambda path, block: findings.append(Finding("Store", "store", path, block, "while it was served")),
             hang_seconds=self.hang_seconds,
         )
-        peers = Peers(peers_at(self.urls), self.token_file, instance, stall_seconds=self.stall_seconds)
+        peers = Peers(peers_at(self.urls), self.token_file, instance, ask_seconds=ASK_SECONDS, stall_seconds=self.stall_seconds)
         sharing = Sharing(peers, process, stall_seconds=self.stall_seconds)
         progress: list[Progress] = []
         receipts: list[Receipt] = []

@@ -1,5 +1,6 @@
 """A process that has no descriptor left, for a moment."""
 
+import gc
 import resource
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,10 @@ def no_descriptors(left: int = 0) -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
     with ExitStack() as taken:
+        # What is collected meanwhile would give one back.
+        gc.collect()
+        gc.disable()
+        taken.callback(gc.enable)
         taken.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 8, hard))
         held = []

@@ -159,7 +159,9 @@ class _Rounds:
     async def _at_the_mirror(self, home: Path, place: Place) -> "_Told":
         """In one answer of the mirror, of the right length; the next answer is right."""
         at = (place.offset + 0.5) / len(self._files[place.path])
-        self._hub.order(REPO, {"kind": "flip", "on": f"GET {place.path}", "times": 1, "at": at})
+        # The mirror counts the times of equal orders together, and this one may have been there before.
+        apart = {"round": str(self._number)}
+        self._hub.order(REPO, {"kind": "flip", "on": f"GET {place.path}", "times": 1, "at": at, "set": apart})
         one = make_fetching(home)
         problem = self._compare(await one.run(self._unknown))
         self._hub.configure(REPO)

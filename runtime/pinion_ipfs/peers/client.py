@@ -8,7 +8,7 @@ from ..content.leaves import CHUNK
 from ..errors import BackendUnavailable, ContentError
 from .revision import Revision
 
-_ASK_SECONDS = 5.0
+ASK_SECONDS = 5.0  # for what a peer has of a revision; who says nothing in that time has nothing
 _BLOCK_SECONDS = 30.0
 _MAX_ANSWER = 16 * 1024
 
@@ -16,14 +16,15 @@ _MAX_ANSWER = 16 * 1024
 class Peer:
     """A peer at `http://address:port`. Raises BackendUnavailable when it does not answer, ContentMissing for what it lacks."""
 
-    def __init__(self, url: str, *, token: str, stall_seconds: float = 30.0) -> None:
+    def __init__(self, url: str, *, token: str, ask_seconds: float = ASK_SECONDS, stall_seconds: float = 30.0) -> None:
         self.url = url
         self.name = url.partition("://")[2]
+        self._ask_seconds = ask_seconds
         self._http = HttpClient(self.name, url, token=token, stall_seconds=stall_seconds, direct=True)
 
     async def revision(self, digest: str) -> tuple[str, Revision]:
         """Return the peer's instance, and what it has of a source digest."""
-        async with self._http.request("GET", f"/v1/revisions/{digest}", total=_ASK_SECONDS) as response:
+        async with self._http.request("GET", f"/v1/revisions/{digest}", total=self._ask_seconds) as response:
             data = await response.content.read(_MAX_ANSWER)
         try:
             instance, revision = Revision.decode(data)

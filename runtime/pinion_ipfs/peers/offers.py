@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ContentError
-from .client import Peer
+from .client import ASK_SECONDS, Peer
 from .revision import Revision, State
 
 _log = logging.getLogger(__name__)
@@ -30,9 +30,18 @@ class Offer:
 class Peers:
     """Asks everybody at once. Our own answer is told by its instance, whatever address it came from, and left out."""
 
-    def __init__(self, find: FindPeers, token_file: Path, instance: str, *, stall_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        find: FindPeers,
+        token_file: Path,
+        instance: str,
+        *,
+        ask_seconds: float = ASK_SECONDS,
+        stall_seconds: float = 30.0,
+    ) -> None:
         self._find = find
         self._token_file = token_file
+        self._ask_seconds = ask_seconds
         self._stall_seconds = stall_seconds
         self._known: dict[str, Peer] = {}
         self._token = ""
@@ -67,7 +76,7 @@ class Peers:
             await self._known.pop(url).close()
         for url in urls:
             if url not in self._known:
-                self._known[url] = Peer(url, token=token, stall_seconds=self._stall_seconds)
+                self._known[url] = Peer(url, token=token, ask_seconds=self._ask_seconds, stall_seconds=self._stall_seconds)
         return [self._known[url] for url in urls]
 
     def _complain(self, what: str) -> None:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
@@ -133,7 +134,9 @@ def open_inodes() -> frozenset[int]:
         if process.name.isdigit():
             for entry in _children(process / "fd"):
                 with suppress(OSError):
-                    found.add(entry.stat().st_ino)
+                    status = entry.stat()
+                    if stat.S_ISREG(status.st_mode):  # sockets and pipes have numbers of their own, which mean no file
+                        found.add(status.st_ino)
             found.update(_mapped(process / "maps"))
     return frozenset(found)
 

@@ -26,6 +26,7 @@ from pinion_ipfs.hub.revisions import RepoId, resolve_commit
 from tests.support.fetching import make_fetching, make_request, origin_children
 from tests.support.hub import Hub, start_hub, stop_hub
 from tests.support.kubo import IpfsRepo
+from tests.support.serve import eventually
 
 MIB = 1024 * 1024
 
@@ -60,7 +61,7 @@ async def test_all_minilm_has_the_cid_of_ipfs_add_and_a_genuine_cache(hub: Hub, 
     assert (await again.run(request)).cid == snapshot.cid
     assert hub.repo_stats(hub.minilm)["file_gets"] == before + 13
     assert again.progress[-1].sources == (SourceBytes("Store", "store", 91_618_861),)
-    assert not origin_children()
+    await eventually(lambda: not origin_children(), what="the child goes")
 
 
 @pytest.mark.model
@@ -147,7 +148,7 @@ async def test_errors_of_the_child_keep_their_names(hub: Hub, tmp_path: Path) ->
     (folder / "b.json").unlink()
     with pytest.raises(SourceNotFound):
         await one.fetcher.fetch(request, listing)
-    assert not origin_children()
+    await eventually(lambda: not origin_children(), what="the child goes")
 
 
 async def test_a_hub_that_goes_away_is_unreachable(tmp_path: Path) -> None:
@@ -183,7 +184,11 @@ async def test_a_killed_child_is_told_and_whole_files_are_not_fetched_again(slow
     one = make_fetching(tmp_path / "hf")
     listing = await one.fetcher.resolve(request)
     fetching = asyncio.create_task(one.fetcher.fetch(request, listing))
-    os.kill(await _until_one_file_is_stored(one.store.cache_dir), signal.SIGKILL)
+    child = await _until_one_file_is_stored(one.store.cache_dir)
+    await eventually(
+        lambda: "big.safetensors" in slow_hub.repo_stats("kill/me").get("gets_by_path", {}), what="the large file is asked for"
+    )
+    os.kill(child, signal.SIGKILL)
     with pytest.raises(DownloadFailed, match="ended with signal SIGKILL") as caught:
         await fetching
     assert caught.value.retryable
@@ -205,7 +210,7 @@ async def test_a_cancelled_fetch_leaves_no_child(slow_hub: Hub, tmp_path: Path) 
     fetching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fetching
-    assert not origin_children()
+    await eventually(lambda: not origin_children(), what="the child goes")
 
 
 async def test_a_silent_origin_is_dropped(slow_hub: Hub, tmp_path: Path) -> None:
@@ -215,7 +220,7 @@ async def test_a_silent_origin_is_dropped(slow_hub: Hub, tmp_path: Path) -> None
     one = make_fetching(tmp_path / "hf", stall_seconds=8)
     with pytest.raises(DownloadStalled, match="no byte for 8 s"):
         await one.run(request)
-    assert not origin_children()
+    await eventually(lambda: not origin_children(), what="the child goes")
 
 
 async def test_the_child_dies_with_its_parent(slow_hub: Hub, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from pinion_ipfs.origin.parent import child_environment
 from pinion_ipfs.store import Store
 from tests.support.fetching import make_fetching, make_request, origin_children, run_origin
 from tests.support.hub import Hub
+from tests.support.serve import eventually
 from tests.support.volumes import small_volume
 
 MIB = 1024 * 1024
@@ -87,7 +88,7 @@ async def test_each_fault_has_its_name(
     if retryable:
         assert [event["path"] for event in run.told("file")] in (["config.json"], [])
     assert not list(run.store.cache_dir.rglob(f"*{WEIGHTS}"))
-    assert not origin_children()
+    await eventually(lambda: not origin_children(), what="the child goes")
 
 
 async def test_what_passes_by_itself_is_tried_again_and_whole_files_are_not(hub: Hub, tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ async def test_a_stream_that_goes_silent_is_left_after_the_stall_timeout(hub: Hu
     assert isinstance(run.error, DownloadStalled)
     assert "no byte for 10 s" in str(run.error)
     assert 10 <= time.monotonic() - started < 200
-    assert not origin_children()
+    await eventually(lambda: not origin_children(), what="the child goes")
     hub.order("faults/stall")
     assert (await run_origin(hub, "faults/stall", tmp_path / "hf")).error is None
     assert hub.repo_stats("faults/stall")["gets_by_path"] == {"config.json": 1, WEIGHTS: 2}

@@ -21,6 +21,7 @@ from pinion_ipfs.store import Store
 from tests.support.environment import environment
 from tests.support.forward_proxy import ForwardProxy, forward_proxy
 from tests.support.hub import Hub
+from tests.support.logs import own_messages
 from tests.support.tls_front import tls_front
 
 HUB, OTHER = "hub.private.test", "other.private.test"
@@ -163,7 +164,7 @@ async def test_of_a_hub_that_somebody_else_chose_the_log_alone_has_the_cause(
     with pytest.raises(NoAnswer, match=NOT_LOCAL.no_answer(ENDPOINT)[:60]) as raised:
         await resolve_commit(repo, "main", endpoint=ENDPOINT, policy=NOT_LOCAL)
     assert "403" not in str(raised.value) + health.reason
-    assert [f"the proxy {proxy.url} answers 403 Forbidden" in record.getMessage() for record in caplog.records] == [True, True]
+    assert [f"the proxy {proxy.url} answers 403 Forbidden" in message for message in own_messages(caplog)] == [True, True]
 
 
 async def test_an_authority_counts_from_the_moment_when_its_file_changes(

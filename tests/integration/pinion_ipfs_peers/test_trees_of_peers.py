@@ -30,6 +30,7 @@ from pinion_ipfs.progress import Progress
 from pinion_ipfs.store import BlobRecord, Store
 from pinion_ipfs.store.tree_records import FileRecord, TreeRecords
 from pinion_ipfs.threads import in_thread
+from tests.support.content_pods import ASK_SECONDS
 
 MIB = 1024 * 1024
 
@@ -91,7 +92,7 @@ async def test_bytes_of_a_peer_count_once_they_have_the_cids_of_the_tree(honest:
         await peer.put(request.digest, stored(theirs, tree, folder if honest else other, request))
         assert peer.address is not None
         url = "http://{}:{}".format(*peer.address)
-        sharing = Sharing(Peers(peers_at([url]), token, "we"), process)
+        sharing = Sharing(Peers(peers_at([url]), token, "we", ask_seconds=ASK_SECONDS), process)
         fetcher = TreeFetcher(ours, request, [backend], progress.append, sharing=sharing, on_finding=findings.append)
         snapshot = await fetcher.verify(await fetcher.fetch(await fetcher.resolve(request)))
         await fetcher.close()
@@ -129,7 +130,9 @@ class World:
         async with content_process(self.theirs, self.token, "peer") as peer, content_process(self.ours, self.token, "we") as we:
             await peer.put(self.request.digest, revision)
             assert peer.address is not None
-            sharing = Sharing(Peers(peers_at(["http://{}:{}".format(*peer.address)]), self.token, "we"), we)
+            sharing = Sharing(
+                Peers(peers_at(["http://{}:{}".format(*peer.address)]), self.token, "we", ask_seconds=ASK_SECONDS), we
+            )
             return await self.run(self.request, backends, sharing)
 
     async def run(self, request: TreeRequest, backends: Sequence[Backend], sharing: Sharing | None = None) -> TreeSnapshot:

@@ -51,9 +51,15 @@ class Backends:
 
     def wait_for(self, name: str, condition: str, wanted: str) -> str:
         """Wait for `status/reason` and return the message."""
-        what = f"{name}: {condition} {wanted}"
-        wait_until(lambda: self.conditions(name).get(condition, ("", ""))[0] == wanted, what, 60)
-        return self.conditions(name)[condition][1]
+        found = ("", "")
+
+        def matches() -> bool:
+            nonlocal found
+            found = self.conditions(name).get(condition, ("", ""))
+            return found[0] == wanted
+
+        wait_until(matches, f"{name}: {condition} {wanted}", 60)
+        return found[1]
 
     def token(self, value: str, **more: str) -> None:
         data = {"bearer": value, **more}
@@ -251,7 +257,7 @@ def test_the_longest_names_make_valid_children(backends: Backends, start: Callab
     wait_until(lambda: backends.kubectl("get", "pods", "--output=name"), "the StatefulSet's pod", 60)
     message = f"its claim data-{name}-kubo-0 waits for a volume of StorageClass nosuch"
     wait_until(lambda: message in backends.conditions(name)["Ready"][1], message, 60)
-    assert not [one for one in operator.writes() if one.status >= 400 and one.status != 409]
+    assert not [one for one in operator.writes(decided=True) if one.status >= 400 and one.status != 409]
 
 
 def test_why_a_volume_does_not_come_is_told_in_the_words_of_kubernetes(

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,15 @@ def test_from_apply_to_ready_and_then_silence(world: World, start: Callable[[], 
     operator = start()
     world.apply(BACKEND)
     world.wait_condition("Reconciling", "True", "Starting")
-    claim = wait_until(lambda: world.get("persistentvolumeclaim", "data-store-kubo-0"), "the volume claim")
+
+    def owned() -> dict[str, Any] | None:
+        """Return the volume claim; the controller makes it, and writes its owner a moment later."""
+        found = world.get("persistentvolumeclaim", "data-store-kubo-0")
+        return found if found and "ownerReferences" in found["metadata"] else None
+
+    claim = wait_until(owned, "the volume claim goes with its StatefulSet: reclaimPolicy Delete")
     assert claim["spec"]["resources"]["requests"] == {"storage": "1Gi"}
-    assert claim["metadata"]["ownerReferences"][0]["kind"] == "StatefulSet", "reclaimPolicy Delete"
+    assert claim["metadata"]["ownerReferences"][0]["kind"] == "StatefulSet"
     world.run_pod()
     world.wait_condition("Ready", "True", "Healthy")
     backend = world.get("ipfsbackend", "store") or {}
@@ -131,10 +138,16 @@ def test_a_pin_that_was_lost_is_made_again(world: World, start: Callable[[], Ope
     world.apply_model("keeps", conditions=[READY], model={"cid": kept, "manifestCID": gone})
     wait_until(lambda: (world.get("ipfsbackend", "store") or {})["status"].get("boundModels") == 1, "it is bound")
     operator_token = world.kubo.credentials.operator_token
-    for cid in (kept, gone):
-        world.kubo.call("pin/rm", operator_token, params={"arg": cid}).raise_for_status()
-    world.kubo.call("block/rm", operator_token, params={"arg": gone}).raise_for_status()
-    # Both were removed; the next look, which may have come already, makes one of them again.
+
+    def lost() -> bool:
+        """Remove pin and bytes: a look of the operator in between may pin what still has its bytes."""
+        world.kubo.call("pin/rm", operator_token, params={"arg": gone})
+        world.kubo.call("block/rm", operator_token, params={"arg": gone})
+        return world.kubo.call("block/stat", operator_token, params={"arg": gone, "offline": "true"}).status_code != 200
+
+    wait_until(lost, "the bytes are gone")
+    world.kubo.call("pin/rm", operator_token, params={"arg": kept}).raise_for_status()
+    # The next look, which may have come already, makes one of them again.
     wait_until(lambda: world.pins() == {kept}, "what is held whole is pinned again; what is not keeps nobody from it")
 
 

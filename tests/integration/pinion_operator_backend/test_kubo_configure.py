@@ -4,6 +4,7 @@ import json
 import secrets
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,10 @@ def test_the_daemon_is_private(running_kubo: Any) -> None:
 
 def sockets_of(pid: int) -> list[str]:
     """Return the lines of /proc for the process's own TCP sockets that listen, and for its UDP sockets."""
-    descriptors = Path(f"/proc/{pid}/fd").iterdir()
-    links = [str(descriptor.readlink()) for descriptor in descriptors if descriptor.is_symlink()]
+    links = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            links.append(str(descriptor.readlink()))
     inodes = {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:[")}
     lines = []
     for table in ("tcp", "tcp6", "udp", "udp6"):

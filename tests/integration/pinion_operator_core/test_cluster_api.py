@@ -116,7 +116,7 @@ async def test_a_long_list_comes_in_pages_and_whole(
     assert len(items) == PAGE + 1
     assert {(item["apiVersion"], item["kind"]) for item in items} == {("v1", "ConfigMap")}
     assert as_of >= max(int(item["metadata"]["resourceVersion"]) for item in items)
-    assert sum("limit" in one.query for one in proxy.asked) == 2
+    assert sum("limit" in one.query for one in proxy.settled) == 2
 
 
 async def test_every_write_asks_the_guard_before_a_byte_of_it_leaves(api: Api, proxy: ApiProxy, namespace: str) -> None:
@@ -142,7 +142,7 @@ async def test_every_write_asks_the_guard_before_a_byte_of_it_leaves(api: Api, p
             await write()
     api.before_write = lambda: None
     assert await api.get(CONFIGMAP, (namespace, "d")) == made
-    assert [one.method for one in proxy.writes()] == ["POST"]
+    assert [one.method for one in proxy.writes(decided=True)] == ["POST"]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def configmap(namespace: str, name: str, **data: str) -> dict[str, Any]:
 
 
 def statuses(proxy: ApiProxy, method: str, path: str = "/configmaps") -> list[int]:
-    return [one.status for one in proxy.asked if one.method == method and path in one.path]
+    return [one.status for one in proxy.settled if one.method == method and path in one.path]
 
 
 def busy(method: str, *, times: int, status: int = 429, retry_after: str = "0.1", message: str = "busy") -> Fault:

@@ -39,12 +39,12 @@ async def test_a_refusal_is_asked_for_ever_less_often(control_plane: ControlPlan
         proxy.user = ""  # the right is there
         clock[0] += LONGEST
         assert await reader.get(key) is None
-        asked = len(proxy.asked)
+        asked = len(proxy.settled)
         assert await reader.get(key) is None
-        assert len(proxy.asked) == asked + 1, "nothing is remembered of what is allowed"
+        assert len(proxy.settled) == asked + 1, "nothing is remembered of what is allowed"
         proxy.faults.append(Fault(lambda request: True, 500))
         for _ in range(2):
             with pytest.raises(ServerError):
                 await reader.get(key)
-        assert len(proxy.asked) == asked + 3, "nor of an API server in trouble"
+        assert len(proxy.settled) == asked + 3, "nor of an API server in trouble"
         await api.close()

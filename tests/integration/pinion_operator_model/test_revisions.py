@@ -255,7 +255,7 @@ def test_a_refused_child_is_told_and_not_sent_again_and_again(
     models.wait_for("m", Ready="False/Failed", Stalled="True/InvalidSpec", WorkloadReady="False/InvalidPodOverride")
     assert "value must be empty when `operator` is 'Exists'" in models.message("m", "WorkloadReady")
     operator.wait_quiet()
-    tries = [one for one in operator.proxy.asked if one.method == "PATCH" and "/deployments/m" in one.path]
+    tries = [one for one in operator.proxy.settled if one.method == "PATCH" and "/deployments/m" in one.path]
     assert 1 <= len(tries) <= 5, "once, and then once a minute"
     assert {one.status for one in tries} == {422}
     models.apply("m", repo, pod={"tolerations": [{"key": "a", "operator": "Exists"}]})

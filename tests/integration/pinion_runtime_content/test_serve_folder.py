@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from pinion_contract.status import Phase
-from pinion_runtime.pod.memory import tree
 from tests.support.hub import Hub
 from tests.support.models import TinyModels
+from tests.support.processes import engine_of
 from tests.support.serve import Serve, Served, wait_until
 
 pytestmark = pytest.mark.model
@@ -95,14 +95,6 @@ def test_its_vectors_are_those_of_the_folder(served: Served, folder: Path, refer
     vectors = np.array([entry["embedding"] for entry in answer.json()["data"]])
     expected = reference(folder).encode(["a kettle", "sings"])
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
-
-
-def engine_of(served: Served) -> int:
-    """Return the process id of the engine, 0 when there is none."""
-    for pid in tree(served.process.pid):
-        if b"engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
-    return 0
 
 
 def test_a_folder_that_has_changed_is_not_loaded_again_under_its_old_cid(served: Served, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pinion_contract.config import IpfsSource, KuboBackend, Peers, RuntimeConfig
@@ -12,6 +13,7 @@ from tests.support.kubo import Kubo
 from tests.support.models import TinyModels
 from tests.support.ports import free_port
 from tests.support.serve import Serve, make_config, make_live
+from tests.support.vectors import answered
 
 pytestmark = [pytest.mark.model, pytest.mark.kubo]
 AS_BY_DEFAULT = ("--cid-version=0", "--raw-leaves=false", "--chunker=size-262144", "--max-file-links=174")
@@ -56,7 +58,8 @@ def test_the_first_pod_takes_it_from_kubo_and_the_second_one_from_the_first(
     assert {(source.type, source.name) for source in status.transfer.sources} == {
         (SourceType.PEER, f"127.0.0.1:{first.content_port}")
     }
-    assert second.post({"model": "tiny", "input": "a kettle"}).json()["data"] == answer.json()["data"]
+    # Two engines need not have the same last bits.
+    np.testing.assert_allclose(answered(second.post({"model": "tiny", "input": "a kettle"})), answered(answer), atol=1e-6)
     assert hub.stats() == asked
 
 

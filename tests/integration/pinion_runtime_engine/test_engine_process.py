@@ -15,17 +15,10 @@ import pytest
 
 from pinion_runtime.errors import DeadlineExceeded, EngineDied, NonFiniteResult
 from tests.support.models import SENTENCES, TinyModels
+from tests.support.processes import has_ended
 
 pytestmark = pytest.mark.model
 WaitUntil = Callable[[Callable[[], bool]], Awaitable[None]]
-
-
-def running(pid: int) -> bool:
-    """Tell whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 def children_of(pid: int) -> list[int]:
@@ -140,7 +133,7 @@ async def test_the_engine_ends_when_told_and_ignores_interrupts(engines: Any, ti
     assert (await engine.embed("kettle")).shape == (1, 32)
     assert os.getpgid(pid) != os.getpgid(0)
     await engine.supervisor.close()
-    assert not running(pid)
+    assert has_ended(pid)
     assert engine.deaths == []
 
 
@@ -157,7 +150,7 @@ async def test_an_engine_that_hangs_holds_up_no_end(
     told = time.monotonic()
     await engine.supervisor.close()
     assert time.monotonic() - told < 10  # less than its silence would take to be noticed
-    assert not running(pid)
+    assert has_ended(pid)
     await asyncio.gather(asked, return_exceptions=True)
     assert engine.deaths == []
 
@@ -184,6 +177,6 @@ asyncio.run(main())
         assert parent.stdout is not None
         await wait_until(lambda: children_of(parent.pid) != [])
         pid = int(await asyncio.to_thread(parent.stdout.readline)) if loaded else children_of(parent.pid)[0]
-        assert running(pid)
+        assert not has_ended(pid)
         parent.kill()
-    await wait_until(lambda: not running(pid))
+    await wait_until(lambda: has_ended(pid))

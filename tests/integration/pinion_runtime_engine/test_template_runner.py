@@ -24,6 +24,7 @@ from pinion_runtime.model.template_protocol import TemplateFailure
 from pinion_runtime.model.template_runner import MOST_VARIABLES, TemplateProbe, TemplateRunner
 from pinion_runtime.model.template_runner import TemplateError as NoPrompt
 from tests.support.chat_templates import CHATS, OPTIONS, SPECIAL_TOKENS, TEMPLATES
+from tests.support.processes import command_line, has_ended
 from tests.support.tokenizers import byte_level
 
 USER = CHATS["user"]
@@ -240,7 +241,7 @@ async def test_a_process_that_was_killed_is_replaced(make: Make, wait_until: Cal
     idle = runner.pid
     assert idle is not None
     os.kill(idle, signal.SIGKILL)
-    await wait_until(lambda: Path(f"/proc/{idle}/stat").read_text().split()[2] == "Z")
+    await wait_until(lambda: has_ended(idle))
     assert await runner.render(USER) == "fine"
     busy = runner.pid
     assert busy not in (None, idle)
@@ -310,14 +311,7 @@ async def test_it_ends_with_the_front(wait_until: Callable[..., Awaitable[None]]
     await wait_until(lambda: cpu_ticks(child) > 20)
     front.kill()
     await front.wait()
-    await wait_until(lambda: state(child) == "Z")
-
-
-def state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2]
-    except OSError:
-        return "Z"
+    await wait_until(lambda: has_ended(child))
 
 
 async def test_close_gives_up_what_is_being_made(make: Make, wait_until: Callable[..., Awaitable[None]]) -> None:
@@ -349,20 +343,16 @@ async def test_close_ends_the_process_that_was_to_be_the_next(
 
 
 def is_shut_in(pid: str) -> bool:
-    return "Max file size             0 " in Path(f"/proc/{pid}/limits").read_text()
+    try:
+        return "Max file size             0 " in Path(f"/proc/{pid}/limits").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def template_processes() -> list[str]:
     """Return the ids of this process's children that render templates."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [pid for pid in children if b"template_process" in command_line(pid)]
-
-
-def command_line(pid: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    return [pid for pid in children if b"template_process" in command_line(int(pid))]
 
 
 PROBES = {

@@ -4,8 +4,6 @@ import asyncio
 import os
 import signal
 import time
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,8 +12,8 @@ import pytest
 from pinion_contract import metric_names as names
 from pinion_contract.config import LiveConfig
 from pinion_contract.status import FailureReason, Phase
-from pinion_runtime.pod.memory import tree
 from tests.support.hub import Hub
+from tests.support.processes import engine_of, engines_of
 from tests.support.serve import (
     LOOK_SECONDS,
     Serve,
@@ -42,22 +40,6 @@ def commit(hub: Hub) -> str:
 def pod(serve: Serve, commit: str, *flags: str, live: LiveConfig | None = None, **changes: Any) -> Served:
     """Start what a pod of MiniLM runs."""
     return serve.config(make_config(serve.hub, serve.hub.minilm, commit, **changes), live or make_live(), *flags)
-
-
-def engine_of(served: Served) -> int:
-    """Return the process id of the engine."""
-    (pid,) = engines_of(served)
-    return pid
-
-
-def engines_of(served: Served) -> list[int]:
-    """Return the process ids of engines."""
-    found = []
-    for pid in tree(served.process.pid):
-        with suppress(OSError):  # it may end meanwhile
-            if b"engines.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return found
 
 
 def body(served: Served, value: Any = "kettle") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from devcluster.hubmirror.models import assemble
 from pinion_contract.status import Phase, SourceType
 from pinion_runtime.pod.memory import tree
 from tests.support.hub import Hub
+from tests.support.processes import has_ended
 from tests.support.serve import Serve, commit_of, make_config, make_live, wait_until
 
 
@@ -32,14 +33,6 @@ def test_progress_and_an_early_end(slow_hub: Hub, tmp_path: Path) -> None:
         started = time.monotonic()
         assert served.wait_ended() == 0
         assert time.monotonic() - started < 15
-        wait_until(lambda: not any(is_running(child) for child in children), 60, "the children to end")
+        wait_until(lambda: all(map(has_ended, children)), 60, "the children to end")
     finally:
         serve.stop_all()
-
-
-def is_running(pid: int) -> bool:
-    """Tell whether a process is there and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -7,10 +7,12 @@ import zlib
 from collections.abc import Callable
 
 import httpx
+import numpy as np
 import pytest
 
 from pinion_contract import metric_names as names
 from tests.support.serve import Served
+from tests.support.vectors import answered
 
 pytestmark = pytest.mark.model
 
@@ -26,11 +28,11 @@ pytestmark = pytest.mark.model
 )
 def test_an_encoded_body_has_the_same_vector(minilm_served: Served, encoding: str, encode: Callable[[bytes], bytes]) -> None:
     text = json.dumps({"model": minilm_served.model, "input": "Kessel, чайник, やかん"}, ensure_ascii=False)
-    plain = minilm_served.post(text.encode())
-    assert plain.status_code == 200
+    plain = answered(minilm_served.post(text.encode()))
     for unicode in ("utf-8", "utf-8-sig", "utf-16", "utf-32-be"):
         answer = minilm_served.post(encode(text.encode(unicode)), headers={"content-encoding": encoding})
-        assert (answer.status_code, answer.content) == (200, plain.content), unicode
+        # Two passes over the same text need not have the same last bits.
+        np.testing.assert_allclose(answered(answer), plain, atol=1e-6, err_msg=unicode)
 
 
 @pytest.mark.parametrize("path", ["/v1/embeddings", "/", "/embed"])

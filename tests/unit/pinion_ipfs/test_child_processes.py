@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from pinion_ipfs.child_processes import end_session
-from tests.support.waiting import has_ended, wait_until
+from tests.support.processes import has_ended
+from tests.support.waiting import wait_until
 
 # A traced process that has ended is its tracer's until that has looked: its own parent waits.
 TRACER = """

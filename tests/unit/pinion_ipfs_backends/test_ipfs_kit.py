@@ -17,7 +17,8 @@ from pinion_ipfs.errors import BackendUnavailable, BlockMismatch, ContentError, 
 from pinion_ipfs.routing.router import Router
 from tests.support.cars import directory, leaf
 from tests.support.ipfs_kit import BROKEN_AT_IMPORT, make_ipfs_kit
-from tests.support.waiting import has_ended, wait_until
+from tests.support.processes import has_ended
+from tests.support.waiting import wait_until
 
 # What a probe says of each.
 FOUND = {

@@ -13,7 +13,8 @@ from pinion_ipfs.backends.child import TooMuch, run_child
 from pinion_ipfs.backends.kubo_cli import KuboCli
 from pinion_ipfs.content.cid import RAW, Cid
 from pinion_ipfs.errors import BackendUnavailable, BlockMismatch, ContentMissing
-from tests.support.waiting import has_ended, wait_until
+from tests.support.processes import has_ended
+from tests.support.waiting import wait_until
 
 CID = Cid.of_block(RAW, b"x")
 

@@ -71,17 +71,19 @@ def test_the_number_of_leaves_must_fit_the_size() -> None:
 
 
 def test_a_file_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:
-    path, done = tmp_path / "growing", Event()
+    path, begun, done = tmp_path / "growing", Event(), Event()
     path.write_bytes(bytes(64 * MIB))
 
     def grow() -> None:
         with path.open("ab", buffering=0) as file:
             while not done.is_set():
                 file.write(b"x")
+                begun.set()
 
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(grow)
         try:
+            assert begun.wait(60)
             with pytest.raises(UnreadableSource, match="changed while it was read"):
                 layout_file(path)
         finally:

@@ -3,11 +3,12 @@
 import json
 import mmap
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from pinion_ipfs.store.blobs import hash_blob
 from pinion_ipfs.store.collection import Collection, collect
 from pinion_ipfs.store.files import write_atomically
 from pinion_ipfs.store.foreign import marker
+from pinion_ipfs.store.in_use import open_inodes
 from tests.support.hub_files import make_hub_file
 from tests.support.volumes import as_user, bound, read_only
 
@@ -375,3 +377,15 @@ def store_of(folder: Path) -> Store:
     store = Store(folder / "hf")
     store.prepare()
     return store
+
+
+def test_the_numbers_of_sockets_and_pipes_are_those_of_no_files(tmp_path: Path) -> None:
+    """They come from other counters: a file whose number one of them happens to have would stay for it."""
+    with ExitStack() as opened:
+        others = [one for _ in range(8) for one in (*socket.socketpair(), *(os.fdopen(end, "rb") for end in os.pipe()))]
+        for one in others:
+            opened.enter_context(one)
+        file = opened.enter_context((tmp_path / "file").open("w"))
+        found = open_inodes()
+        assert os.fstat(file.fileno()).st_ino in found
+        assert not all(os.fstat(one.fileno()).st_ino in found for one in others)

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -90,7 +91,7 @@ def test_who_claims_nothing_cannot_lie_and_shows_nothing(model: Any) -> None:
 
 
 def test_a_claim_that_fell_meanwhile_does_not_count() -> None:
-    claims = iter([READY, Claim(False), READY, Claim(True, "later", READY.cids)] + [Claim(False)] * 1000)
+    claims = chain([READY, Claim(False), READY, Claim(True, "later", READY.cids)], repeat(Claim(False)))
     observer = Observer(lambda: next(claims), lambda: Answer(refused="away"), pause=0.001)
     with observer:
         wait_until(lambda: observer.asked >= 3, "some requests")

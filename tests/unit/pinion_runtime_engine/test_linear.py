@@ -6,59 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pinion_runtime.engines.transformers.linear import LinearPart, ReorderedLinear, reorder_linear_layers
+from tests.support.linear_models import Block, layer_types, make_model
 
 pytestmark = pytest.mark.model
 
 ROOM = 1 << 30
-
-
-class Block(nn.Module):
-    """Projections of one tensor, one that reads their result, and one that is called for long texts alone."""
-
-    def __init__(self, *, bias: bool = True, how: str = "") -> None:
-        super().__init__()
-        self.q, self.k, self.v = (nn.Linear(16, size, bias=bias) for size in (32, 16, 16))
-        self.out = nn.Linear(64, 16, bias=bias)
-        self.rare = nn.Linear(16, 16)
-        self._how = how
-
-    def forward(self, features: Tensor) -> Tensor:
-        if features.shape[0] > 4:
-            features = self.rare(features)
-        key = self.k(features.clone() if self._how == "another tensor" else features)
-        parts = [self.q(features), key, self.v(features)]
-        if self._how == "reads the weight":
-            parts[0] = features @ self.q.weight.t()
-        if self._how == "by type" and type(self.q) is not nn.Linear:
-            parts[0] = parts[0] + 1
-        out: Tensor = self.out(torch.cat(parts, -1))
-        return out
-
-
-class Model(nn.Module):
-    """Blocks one after the other."""
-
-    def __init__(self, *blocks: nn.Module) -> None:
-        super().__init__()
-        self.blocks = nn.Sequential(*blocks)
-
-    def forward(self, features: Tensor) -> Tensor:
-        out: Tensor = self.blocks(features)
-        return out
-
-
-def made(*blocks: nn.Module, dtype: torch.dtype = torch.float32) -> tuple[Model, Callable[[], Tensor]]:
-    torch.manual_seed(3)
-    model = Model(*blocks).to(dtype).eval().requires_grad_(requires_grad=False)
-    features = torch.randn(3, 16).to(dtype)
-    return model, lambda: model(features).float()
-
-
-def kinds(block: Any) -> list[type]:
-    return [type(getattr(block, name)) for name in ("q", "k", "v", "out", "rare")]
 
 
 PARTS = [LinearPart, LinearPart, LinearPart, ReorderedLinear, ReorderedLinear]
@@ -67,13 +22,13 @@ PLAIN = [nn.Linear] * 5
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_layers_that_read_the_same_are_one_product_and_compute_as_before(bias: bool) -> None:
-    model, compute = made(Block(bias=bias), Block(bias=bias))
+    model, compute = make_model(Block(bias=bias), Block(bias=bias))
     texts = [torch.randn(rows, 16) for rows in (1, 3, 7)]
     with torch.inference_mode():
         wanted = [model(text) for text in texts]
         assert reorder_linear_layers(model, compute, 1e-4, ROOM) == ""
         found = [model(text) for text in texts]
-    assert [kinds(block) for block in model.blocks] == [PARTS, PARTS]
+    assert [layer_types(block) for block in model.blocks] == [PARTS, PARTS]
     block: Any = model.blocks[0]
     assert (block.q.weight.dtype, block.q.weight.device.type) == (torch.float32, "cpu"), "as models ask of a layer"
     assert (block.out.weight.dtype, block.out.weight.shape) == (torch.float32, (16, 64))
@@ -90,28 +45,28 @@ def test_layers_that_read_the_same_are_one_product_and_compute_as_before(bias: b
     ],
 )
 def test_a_type_that_this_cpu_does_not_have_in_onednn_is_left_alone(dtype: torch.dtype, supported: Callable[[], bool]) -> None:
-    model, compute = made(Block(), dtype=dtype)
+    model, compute = make_model(Block(), dtype=dtype)
     wanted = compute()
     assert reorder_linear_layers(model, compute, 0.1, ROOM) == ""
-    assert kinds(model.blocks[0]) == (PARTS if supported() else PLAIN)
+    assert layer_types(model.blocks[0]) == (PARTS if supported() else PLAIN)
     torch.testing.assert_close(compute(), wanted, rtol=0.05, atol=0.05)
 
 
 def test_what_reads_another_tensor_is_a_product_of_its_own() -> None:
-    model, compute = made(Block(how="another tensor"))
+    model, compute = make_model(Block(how="another tensor"))
     wanted = compute()
     assert reorder_linear_layers(model, compute, 1e-4, ROOM) == ""
-    assert kinds(model.blocks[0]) == [LinearPart, ReorderedLinear, LinearPart, ReorderedLinear, ReorderedLinear]
+    assert layer_types(model.blocks[0]) == [LinearPart, ReorderedLinear, LinearPart, ReorderedLinear, ReorderedLinear]
     torch.testing.assert_close(compute(), wanted)
 
 
 def test_a_block_that_is_there_twice_is_replaced_in_both_places() -> None:
     block = Block()
-    model, compute = made(block, block)
+    model, compute = make_model(block, block)
     wanted = compute()
     assert reorder_linear_layers(model, compute, 1e-4, ROOM) == ""
     assert model.blocks[0] is model.blocks[1]
-    assert kinds(model.blocks[0]) == PARTS
+    assert layer_types(model.blocks[0]) == PARTS
     torch.testing.assert_close(compute(), wanted)
 
 
@@ -119,7 +74,7 @@ def test_a_block_that_is_there_twice_is_replaced_in_both_places() -> None:
     ("how", "reason"), [("by type", "the result differs by "), ("reads the weight", "weights are not reordered: ")]
 )
 def test_a_model_that_computes_otherwise_with_them_keeps_its_layers(how: str, reason: str) -> None:
-    model, compute = made(Block(how=how))
+    model, compute = make_model(Block(how=how))
     layers, wanted = dict(model.blocks[0].named_children()), compute()
     found = reorder_linear_layers(model, compute, 1e-4, ROOM)
     assert reason in found
@@ -128,20 +83,20 @@ def test_a_model_that_computes_otherwise_with_them_keeps_its_layers(how: str, re
 
 
 def test_without_room_for_a_second_copy_nothing_is_replaced() -> None:
-    model, compute = made(Block())
+    model, compute = make_model(Block())
     assert reorder_linear_layers(model, compute, 1e-4, 1000) == (
         "weights are not reordered: that takes 0 MiB, and 0 MiB are free"
     )
-    assert kinds(model.blocks[0]) == PLAIN
+    assert layer_types(model.blocks[0]) == PLAIN
 
 
 def test_a_model_without_linear_layers_is_left_alone() -> None:
-    model, compute = made(nn.LayerNorm(16))
+    model, compute = make_model(nn.LayerNorm(16))
     assert reorder_linear_layers(model, compute, 1e-4, ROOM) == ""
 
 
 def test_nothing_of_a_pass_is_kept() -> None:
-    model, compute = made(Block())
+    model, compute = make_model(Block())
     reorder_linear_layers(model, compute, 1e-4, ROOM)
     features = torch.randn(3, 16)
     kept = weakref.ref(features)

@@ -17,6 +17,7 @@ from pinion_runtime.server.errors import ApiError, Code, queue_full
 from pinion_runtime.server.http import ClientGone, Request, Response, json_response
 from pinion_runtime.server.interrupt import Interruptible
 from pinion_runtime.server.listener import Listener
+from tests.support.logs import own_messages
 from tests.support.observers import Recorder
 from tests.support.serve import eventually
 
@@ -151,7 +152,7 @@ async def test_a_failed_computation_is_logged_and_told_with_its_reason(
     with caplog.at_level(logging.ERROR):
         answer = await running.client.get("/compute")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
-    assert [record.getMessage() for record in caplog.records] == ["/compute failed: internal_error: IndexError: out of range"]
+    assert own_messages(caplog) == ["/compute failed: internal_error: IndexError: out of range"]
     assert running.desk.recorder.failures == [("internal_error", "IndexError: out of range")]
     assert running.desk.recorder.refusals == ["internal_error"]
 

@@ -12,6 +12,7 @@ from pinion_runtime.server.app import App
 from pinion_runtime.server.http import Request, Response, json_response
 from pinion_runtime.server.listener import Listener
 from tests.support.observers import Recorder
+from tests.support.ports import free_port
 
 
 def listener(host: str, port: int = 0) -> Listener:
@@ -22,9 +23,9 @@ def listener(host: str, port: int = 0) -> Listener:
 
 
 @contextlib.asynccontextmanager
-async def serving(host: str) -> AsyncIterator[int]:
+async def serving(host: str, port: int = 0) -> AsyncIterator[int]:
     """Serve, and yield the port."""
-    server = listener(host)
+    server = listener(host, port)
     task = asyncio.create_task(server.serve_until_stopped())
     try:
         yield server.socket.getsockname()[1]
@@ -47,7 +48,7 @@ async def test_everywhere_means_both_families(host: str) -> None:
 
 
 async def test_one_address_is_one_address() -> None:
-    async with serving("127.0.0.2") as port:
+    async with serving("127.0.0.2", free_port()) as port:  # one on which nobody listens at 127.0.0.1 either
         assert await ask("127.0.0.2", port) == 200
         with pytest.raises(httpx.ConnectError):
             await ask("127.0.0.1", port)

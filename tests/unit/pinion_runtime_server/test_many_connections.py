@@ -14,6 +14,7 @@ from pinion_runtime.server.connection import Bounds
 from pinion_runtime.server.http import Request, Response, json_response
 from pinion_runtime.server.listener import Listener
 from pinion_runtime.server.refusal_log import RefusalLog
+from tests.support.logs import own_messages
 from tests.support.observers import Recorder
 from tests.support.raw_http import Wire, connect
 from tests.support.serve import eventually
@@ -89,7 +90,7 @@ async def test_when_all_wait_for_us_a_new_one_is_turned_away(running: Running, c
         assert answer.headers["retry-after"] in {"2", "3", "4"}
         assert await newest.rest() == b""
     assert running.recorder.answers == [("other", 429)]
-    (told,) = [record.getMessage() for record in caplog.records]
+    (told,) = own_messages(caplog)
     assert told == "refused a connection of 127.0.0.1: All 3 connections of this port are in use; try again later."
     running.finish.set()
     for wire in waiting:

@@ -20,7 +20,7 @@ from tests.support.raw_http import SECONDS, Wire, connect, post
 from tests.support.serve import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-SHORT = Bounds(head_seconds=0.2, idle_seconds=0.3, rest_seconds=0.2, stall_seconds=0.2, linger_seconds=0.2)
+SHORT = Bounds(head_seconds=0.2, idle_seconds=1.0, rest_seconds=0.2, stall_seconds=0.2, linger_seconds=0.2)
 PATIENT = Bounds(stall_seconds=2.0)
 LARGE = b"x" * 20_000_000  # more than the kernel takes
 GET = b"GET /hello HTTP/1.1\r\nHost: test\r\n\r\n"

@@ -26,6 +26,7 @@ from pinion_runtime.server.interrupt import Interruptible
 from pinion_runtime.server.listener import Listener
 from pinion_runtime.server.tasks.chat import protocol as chat
 from pinion_runtime.server.tasks.generation.answers import Head, Usage
+from tests.support.logs import own_messages
 from tests.support.observers import Recorder
 from tests.support.raw_http import SECONDS, connect, post
 from tests.support.serve import eventually
@@ -453,7 +454,7 @@ async def test_a_failure_is_logged_with_its_place(running: Running, caplog: pyte
         with pytest.raises(httpx.RemoteProtocolError):
             await running.client.post("/fails", json={})
         await running.over()
-    assert [record.getMessage() for record in caplog.records] == ["error in /fails"]
+    assert own_messages(caplog) == ["error in /fails"]
     assert running.desk.recorder.failures == [("internal_error", "ValueError in /fails; the log has more")]
 
 

@@ -1,5 +1,6 @@
 """Encoders through transformers: the plain path that works for every architecture, padded where texts may share a pass."""
 
+from collections.abc import Sequence
 from inspect import Parameter, signature
 from typing import Any
 
@@ -14,11 +15,12 @@ from ...model.sentence_modules import Pooling
 from ...model.tokenizer_files import check_tokenizer_files
 from ..protocol import Capabilities, EngineSpec
 from .company import choose_company
-from .loading import ROUNDING, found_class, load_errors, load_model, read_config
+from .loading import ROUNDING, found_class, free_for_weights, load_errors, load_model, read_config
 from .opened_files import OpenedFiles
 from .pooling import build_steps, pool
 from .tokenizer import load_tokenizer, token_types
 from .weights import load_tensors
+from .widening import emulates, widen_linear_layers
 
 _UNUSED_WEIGHTS = ("pooler.",)  # of heads whose result we do not read: they may be missing in the checkpoint
 
@@ -53,7 +55,9 @@ class TransformersEncoder:
                 self._device,
             )
             self.pad_id = files.pad_token_id
-            choice = choose_company(self, tokenizer.texts, ROUNDING.get(dtype, ROUNDING[torch.float32]))
+            tolerance = ROUNDING.get(dtype, ROUNDING[torch.float32])
+            emulated = self._widen(tokenizer.texts, tolerance)
+            choice = choose_company(self, tokenizer.texts, tolerance)
         self.company = choice.company
         self.tokenizer = tokenizer.json
         self.capabilities = Capabilities(
@@ -63,7 +67,7 @@ class TransformersEncoder:
             dtype=str(dtype).removeprefix("torch."),
             device=str(self._device),
             engine=f"transformers/{choice.company}",
-            engine_reason=choice.reason,
+            engine_reason="; ".join(found for found in (choice.reason, emulated) if found),
             architecture=files.architecture,
             threads=torch.get_num_threads(),
             opened_files=self._opened.names(),
@@ -74,13 +78,8 @@ class TransformersEncoder:
         self, ids: NDArray[np.int64], mask: NDArray[np.int64], lengths: NDArray[np.int32], skips: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         """Return (rows, dimensions) of (rows, columns); raises what torch raises."""
-        inputs = {"input_ids": torch.from_numpy(ids).to(self._device)}
-        if self._takes_mask:
-            inputs["attention_mask"] = torch.from_numpy(mask).to(self._device)
-        if self._typed:
-            inputs["token_type_ids"] = torch.from_numpy(token_types(ids, lengths, self._typed)).to(self._device)
         with torch.inference_mode():
-            hidden = self._model(**inputs)[0]
+            hidden = self._model(**self._inputs(ids, mask, lengths))[0]
             if hidden.shape[:2] != ids.shape:
                 made = "x".join(map(str, hidden.shape))
                 raise EngineLoadError(
@@ -91,6 +90,30 @@ class TransformersEncoder:
                 vectors = step(vectors)
             result: NDArray[np.float32] = vectors.cpu().numpy()
         return result
+
+    def _inputs(self, ids: NDArray[np.int64], mask: NDArray[np.int64], lengths: NDArray[np.int32]) -> dict[str, torch.Tensor]:
+        """Return what the model is called with."""
+        inputs = {"input_ids": torch.from_numpy(ids).to(self._device)}
+        if self._takes_mask:
+            inputs["attention_mask"] = torch.from_numpy(mask).to(self._device)
+        if self._typed:
+            inputs["token_type_ids"] = torch.from_numpy(token_types(ids, lengths, self._typed)).to(self._device)
+        return inputs
+
+    def _widen(self, texts: Sequence[Sequence[int]], tolerance: float) -> str:
+        """Compute products in float32 where this processor emulates the model's precision; return what kept it from that."""
+        if not emulates(self._model):
+            return ""
+
+        def compute() -> torch.Tensor:
+            found = []
+            for text in texts:
+                ids = np.array([text], dtype=np.int64)
+                inputs = self._inputs(ids, np.ones_like(ids), np.array([len(text)], dtype=np.int32))
+                found.append(self._model(**inputs)[0].float().flatten(0, 1))
+            return torch.cat(found)
+
+        return widen_linear_layers(self._model, compute, tolerance, free_for_weights())
 
     def device_bytes(self) -> int:
         """Return what is allocated on the accelerator, 0 on a CPU."""

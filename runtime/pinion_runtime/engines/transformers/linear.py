@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .loading import is_out_of_memory
 
-_ROOM = 1.25  # of the weights, which are there twice: in the file's pages, too, until the system takes them back
+ROOM = 1.25  # of the new weights; the old ones are there, too, in the file's pages, until the system takes them back
 
 
 class ReorderedLinear(nn.Module):
@@ -37,7 +37,7 @@ class ReorderedLinear(nn.Module):
 class _Shared:
     """One product for several layers, and the last tensor it was computed of."""
 
-    layer: ReorderedLinear
+    layer: Any  # has a `weight`, of the layers' type
     sizes: list[int]
     features: Tensor | None = None
     parts: tuple[Tensor, ...] = field(default=())
@@ -53,7 +53,8 @@ class LinearPart(nn.Module):
     @property
     def weight(self) -> Tensor:
         """Return the weight of all parts; models ask it for its type and device."""
-        return self._shared.layer.weight
+        weight: Tensor = self._shared.layer.weight
+        return weight
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (..., out_features) of (..., in_features)."""
@@ -73,18 +74,38 @@ def reorder_linear_layers(model: nn.Module, compute: Callable[[], Tensor], toler
     `compute` makes a pass through the model and returns what is compared: before and after, by the largest number, it may
     differ by `tolerance`, that of rounding in another order. `free_bytes` is what the new weights may take.
     """
-    layers = [module for module in model.modules() if type(module) is nn.Linear]
-    if not layers or not all(_is_supported(layer.weight) for layer in layers):
+    layers = linear_layers(model)
+    if not layers or not all(has_reordered(layer.weight) for layer in layers):
         return ""
-    needed = int(_ROOM * sum(layer.weight.numel() * layer.weight.element_size() for layer in layers))
+    needed = int(ROOM * sum(layer.weight.numel() * layer.weight.element_size() for layer in layers))
     if needed > free_bytes:
         return f"weights are not reordered: that takes {needed >> 20} MiB, and {free_bytes >> 20} MiB are free"
+    reason = replace_layers(model, layers, lambda group: ReorderedLinear(*joined(group)), compute, tolerance)
+    return reason and f"weights are not reordered: {reason}"
+
+
+def linear_layers(model: nn.Module) -> list[nn.Linear]:
+    """Return the linear layers of a model that are just that."""
+    return [module for module in model.modules() if type(module) is nn.Linear]
+
+
+def replace_layers(
+    model: nn.Module,
+    layers: list[nn.Linear],
+    make: Callable[[list[nn.Linear]], nn.Module],
+    compute: Callable[[], Tensor],
+    tolerance: float,
+) -> str:
+    """Replace layers by what `make` makes of each, or of several that read the same tensor, by one for all of them.
+
+    Where that changes what `compute` returns, or it fails, all are put back; return why, "" where they are replaced.
+    """
     with torch.inference_mode():
         wanted, groups = _observe(layers, compute)
     replaced = {
         id(layer): new
         for group in [*groups, *([layer] for layer in layers if not any(layer in group for group in groups))]
-        for layer, new in zip(group, _replacements(group), strict=True)
+        for layer, new in zip(group, _replacements(group, make), strict=True)
     }
     undo = _replace(model, replaced)
     try:
@@ -100,11 +121,11 @@ def reorder_linear_layers(model: nn.Module, compute: Callable[[], Tensor], toler
         reason = " ".join(str(error).split())[:300]
     for parent, name, layer in undo:
         setattr(parent, name, layer)
-    return f"weights are not reordered: {reason}"
+    return reason
 
 
-def _is_supported(weight: Tensor) -> bool:
-    """Tell whether oneDNN computes with weights of this type here."""
+def has_reordered(weight: Tensor) -> bool:
+    """Tell whether oneDNN computes with reordered weights of this type here."""
     if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call] # torch types it not
         return False
     half = {
@@ -137,18 +158,19 @@ def _alike(run: tuple[nn.Linear, ...]) -> bool:
     return len({(layer.in_features, layer.weight.dtype, layer.bias is None) for layer in run}) == 1
 
 
-def _replacements(group: list[nn.Linear]) -> list[nn.Module]:
+def _replacements(group: list[nn.Linear], make: Callable[[list[nn.Linear]], nn.Module]) -> list[nn.Module]:
     if len(group) == 1:
-        return [ReorderedLinear(group[0].weight.detach(), _detached(group[0].bias))]
-    biases = [layer.bias.detach() for layer in group if layer.bias is not None]
-    weight = torch.cat([layer.weight.detach() for layer in group])
-    layer = ReorderedLinear(weight, torch.cat(biases) if biases else None)
-    shared = _Shared(layer, [one.out_features for one in group])
+        return [make(group)]
+    shared = _Shared(make(group), [one.out_features for one in group])
     return [LinearPart(shared, place) for place in range(len(group))]
 
 
-def _detached(bias: Tensor | None) -> Tensor | None:
-    return None if bias is None else bias.detach()
+def joined(group: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
+    """Return weight and bias of layers side by side."""
+    if len(group) == 1:
+        return group[0].weight.detach(), None if group[0].bias is None else group[0].bias.detach()
+    biases = [layer.bias.detach() for layer in group if layer.bias is not None]
+    return torch.cat([layer.weight.detach() for layer in group]), torch.cat(biases) if biases else None
 
 
 def _replace(model: nn.Module, replaced: dict[int, nn.Module]) -> list[tuple[nn.Module, str, nn.Module]]:

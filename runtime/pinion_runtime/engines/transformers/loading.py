@@ -10,6 +10,8 @@ from transformers import AutoConfig
 
 from ...errors import EngineLoadError, EngineOutOfMemory
 from ...model.files import ModelFiles
+from ..memory import measure_memory
+from ..memory_limit import available_memory
 from .load_messages import in_our_words
 from .opened_files import OpenedFiles
 from .weights import Checkpoint
@@ -23,6 +25,12 @@ def configure_torch(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
     transformers.utils.logging.disable_progress_bar()
+
+
+def free_for_weights() -> int:
+    """Return how many bytes a copy of weights may take: pages of files are given back where they must be."""
+    memory = measure_memory()
+    return available_memory(memory.resident_bytes - memory.shared_bytes)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,9 +15,10 @@ from ...memory_limit import available_memory
 from ...protocol import Capabilities, EngineSpec, Failure, Generate, Sampling, Step
 from ...token_bytes import int32_bytes
 from ..linear import reorder_linear_layers
-from ..loading import ROUNDING, found_class, is_out_of_memory, load_errors, load_model, read_config
+from ..loading import ROUNDING, found_class, free_for_weights, is_out_of_memory, load_errors, load_model, read_config
 from ..opened_files import OpenedFiles
 from ..tokenizer import load_tokenizer
+from ..widening import emulates, widen_linear_layers
 from . import declared
 from .capacity import Capacity, check_wishes, plan
 from .check import check_causal, check_one_at_a_time, check_slots, usable_ids
@@ -166,11 +167,19 @@ class TransformersDecoder:
 
     def _reorder(self, model: Any, dtype: torch.dtype, ids: list[int]) -> str:
         texts = torch.tensor([ids[:_REORDERED], ids[:_REORDERED][::-1]], device=self._device)
-        memory = measure_memory()
-        free = available_memory(memory.resident_bytes - memory.shared_bytes)  # pages of files are given back where they must be
-        return reorder_linear_layers(
-            model, lambda: model(input_ids=texts).logits.float(), ROUNDING.get(dtype, ROUNDING[torch.float32]), free
-        )
+
+        def compute() -> torch.Tensor:
+            found = [model(input_ids=given).logits.float().flatten(0, 1) for given in (texts, texts[:1, :1])]
+            return torch.cat(found)  # a single token's products may go another way
+
+        tolerance = ROUNDING.get(dtype, ROUNDING[torch.float32])
+        reason = ""
+        if emulates(model):
+            reason = widen_linear_layers(model, compute, tolerance, free_for_weights())
+            if not reason:
+                return ""
+        plain = reorder_linear_layers(model, compute, tolerance, free_for_weights())
+        return "; ".join(found for found in (reason, plain) if found)
 
     def _free_bytes(self) -> int:
         """Return what the cache may take of memory."""
