@@ -70,8 +70,10 @@ def environment_of(
             "UV_LINK_MODE": "hardlink",
             "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(cache_dir() / "uv-cache")),
         }
-        (folder / "overrides.txt").write_text("\n".join(overrides))
-        install = [uv, "pip", "install", "--quiet", "--python", str(python), "--override", str(folder / "overrides.txt")]
+        install = [uv, "pip", "install", "--quiet", "--python", str(python)]
+        if overrides:
+            (folder / "overrides.txt").write_text("\n".join(overrides))
+            install += ["--override", str(folder / "overrides.txt")]
         subprocess.run([*install, *requirements], check=True, timeout=1800, env=settings)
         (folder / ".ready").touch()
     return python

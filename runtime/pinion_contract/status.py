@@ -108,7 +108,7 @@ class ModelFacts(OpenMessage):
     task: str = ""
     architecture: str = ""
     engine: str = ""  # transformers/padded; transformers/equal-lengths or one-at-a-time where texts would change each other
-    engine_reason: str = ""  # what the load check found, where the engine is not transformers/padded
+    engine_reason: str = ""  # what was found at load, where texts can't go together, or are computed slower than they might be
     pooling: str = ""  # for one: mean; several modes, put side by side, are joined by +
     pooling_assumed: bool = False  # the model's own files say nothing of pooling
     dtype: str = ""

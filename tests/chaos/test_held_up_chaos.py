@@ -50,7 +50,7 @@ def test_whatever_is_sent_holds_up_nobody(served: Served, dice: random.Random, r
     for sent in sets:
         with watched(served) as seen:
             statuses = send_at_once(served, sent)
-        print(f"{statuses} livez {seen.livez_p99():.3f} s of {len(seen.livez_seconds)}, {seen.grown_bytes >> 20} MiB")
+        print(f"{statuses} livez {p99(seen.livez_seconds):.3f} s of {len(seen.livez_seconds)}, {seen.grown_bytes >> 20} MiB")
         assert set(statuses) <= {200, 400, 413, 429}
         assert seen.statuses <= {200}
         # A request of a moment has two dozen probes, of which one may have waited for a processor.

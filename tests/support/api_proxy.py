@@ -43,8 +43,8 @@ class Asked:
 
     @property
     def is_unasked_trouble(self) -> bool:
-        """Whether the API server itself, busy as it is, has failed it or not answered: no test has put that there."""
-        return not self.faulted and not self.is_decided
+        """Whether the API server itself, busy as it is, has failed it: no test has put that there."""
+        return not self.faulted and (self.status >= 500 or self.status == 429)
 
 
 @dataclass
@@ -178,7 +178,7 @@ class ApiProxy:
                 request.transport.abort()
             raise web.HTTPBadGateway
         if fault := next((fault for fault in self.faults if fault.left > 0 and fault.matches(request)), None):
-            asked.faulted = True
+            asked.faulted = not fault.delay
             if fault.delay or fault.lost:
                 fault.left, fault.met = fault.left - 1, fault.met + 1
                 await asyncio.sleep(fault.delay)

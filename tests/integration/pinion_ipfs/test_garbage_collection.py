@@ -39,7 +39,7 @@ async def test_what_counts_as_pinned_is_whole(hub: Hub, kubo: Kubo, tmp_path: Pa
         done.set()
         assert await collecting > 0
         if problem is not None:
-            print(problem)
+            assert any(why in str(problem) for why in ("could not find", "got no further than", "no answer in time"))
             failed += 1
             await one.fetcher.pin(snapshot)  # as a pod does it: again a little later
         await one.fetcher.close()

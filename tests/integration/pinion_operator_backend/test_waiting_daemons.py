@@ -117,4 +117,4 @@ def test_a_full_quota_of_secrets_stops_no_health_check(world: World, start: Call
     world.wait_condition("Ready", "False", "Failed")
     world.kubo.start()
     world.wait_condition("Ready", "True", "Healthy")
-    assert operator.failed_passes(kind="IpfsBackend") == 0
+    assert operator.failed_passes(kind="IpfsBackend") <= 0

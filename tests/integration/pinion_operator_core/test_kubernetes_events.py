@@ -59,6 +59,6 @@ def test_events_that_cannot_be_posted_hold_nothing_up(small: Small, status: int)
     small.apply("three", 3)
     small.wait_ready("three")
     wait_until(lambda: operator.metric("pinion_operator_events_total", result="failed") >= 1, "it was tried and given up")
-    assert operator.failed_passes() == 0
+    assert operator.failed_passes() <= 0
     assert operator.http("/healthz")[0] == 200
     assert refused.met == 1, "nothing is tried again"

@@ -30,4 +30,4 @@ def test_an_operator_started_with_200_objects_changes_none_of_their_children(
     wait_until(lambda: second.metric("pinion_operator_lists_total", result="done") >= lists + 2, "two more lists", 120)
     assert many.written()[before:] == []
     assert (many.seen(CHILDREN), many.seen(OWN)) == (children, objects)
-    assert second.failed_passes() == 0
+    assert second.failed_passes() <= 0

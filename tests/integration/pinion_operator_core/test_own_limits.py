@@ -74,7 +74,7 @@ def test_as_many_pods_as_descriptors_stay_ready(
     wait_until(lambda: operator.metric(name) >= passes + 4 * MODELS, "four passes over each", 300)
     assert changes()[before:] == [], "healthy models are called something else"
     assert operator.metric("process_open_fds") < limit
-    assert operator.failed_passes() == 0
+    assert operator.failed_passes() <= 0
     assert [line["limit"] for line in operator.lines() if line["message"] == "file descriptors"] == [limit]
 
 

@@ -77,7 +77,7 @@ def test_models_become_ready_in_at_most_twice_the_time(
     print(f"{MODELS} models: {without:.1f} s, with 429 for {fault.met} requests {seconds:.1f} s")
     assert fault.met > MODELS, "requests were refused"
     assert seconds <= 2 * without + 15, "15 seconds for what else the machine does meanwhile"
-    assert operator.failed_passes() == failed, "no pass was thrown away"
+    assert operator.failed_passes() <= failed, "no pass was thrown away"
     assert operator.process.poll() is None
 
 
@@ -98,4 +98,4 @@ def test_whatever_the_server_says_of_the_time_nothing_is_lost_or_done_twice(smal
     made = [one for one in writes(operators.control_plane.audit_log, operators.namespace) if one.verb == "create"]
     assert sorted(one.resource for one in made if one.status == 201) == ["secrets"] * len(names)
     assert operator.process.poll() is None, "kopf's watches and the Lease go on too"
-    assert operator.failed_passes() == 0
+    assert operator.failed_passes() <= 0

@@ -135,4 +135,4 @@ def test_a_full_quota_of_secrets_keeps_nobody_from_serving(models: Models, opera
     wait_until(lambda: any("/secrets" in one.path and "dryRun" in one.query for one in operator.proxy.asked), "it asks for it")
     with ToldPods(models.control_plane, models.namespace):
         models.wait_for("minilm", Ready="True/Serving")
-    assert operator.failed_passes(kind="ModelDeployment") == 0
+    assert operator.failed_passes(kind="ModelDeployment") <= 0

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pinion_runtime.engines.protocol import Capabilities, EngineSpec
 from pinion_runtime.engines.supervisor import EngineSupervisor
+from pinion_runtime.engines.transformers import widening
 from pinion_runtime.errors import EngineDied
 from pinion_runtime.model.tokenizing import Tokenizer
 from pinion_runtime.scheduling.texts import BatchStats, RequestQueue
@@ -99,3 +100,15 @@ def wait_until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
                 await asyncio.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture
+def emulate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[bool], None]:
+    """Give engines of this process a processor that emulates half precision, or one that has arithmetic for it."""
+
+    def tell(emulated: bool) -> None:
+        cpuinfo = tmp_path / "cpuinfo"
+        cpuinfo.write_text("flags\t\t: fpu avx2\n" if emulated else "flags\t\t: fpu avx2 avx512_bf16 avx512_fp16\n")
+        monkeypatch.setattr(widening, "CPUINFO", cpuinfo)
+
+    return tell

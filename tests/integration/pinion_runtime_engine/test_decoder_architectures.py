@@ -1,8 +1,11 @@
 """Decoders give what transformers' own generate gives, token for token, whatever runs beside them; the real engine, here."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.decoders import Decoders, generate, load, prompt_of, request, run
+from tests.support.linear_models import widened_layers
 
 pytestmark = pytest.mark.model
 
@@ -55,10 +58,17 @@ def test_a_prompt_has_one_answer(decoders: Decoders, name: str, way: str) -> Non
     assert [others[key].tokens for key in range(3)] == expected
 
 
+@pytest.mark.parametrize("emulated", [True, False])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_is_served_in_slots(decoders: Decoders, dtype: str) -> None:
-    """It is checked in float32, and computes in its own precision afterwards."""
+def test_half_precision_is_served_in_slots(
+    decoders: Decoders, dtype: str, emulated: bool, emulate: Callable[[bool], None]
+) -> None:
+    """It is checked in float32, and computes in its own precision afterwards, or rounds to it."""
+    emulate(emulated)
+    before = widened_layers()
     decoder = load(decoders.make("llama", dtype=dtype))
     assert (decoder.capabilities.engine, decoder.capabilities.dtype) == (f"transformers/{SLOTS}", dtype)
+    assert decoder.capabilities.engine_reason == ""
+    assert (widened_layers() > before) is emulated
     answers = run(decoder, *(request(key, prompt, TOKENS) for key, prompt in enumerate(PROMPTS)))
     assert [len(answers[key].tokens) for key in range(3)] == [TOKENS] * 3

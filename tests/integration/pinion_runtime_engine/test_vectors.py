@@ -12,6 +12,7 @@ from pinion_runtime.engines.protocol import EngineSpec
 from pinion_runtime.engines.transformers.encoder import TransformersEncoder
 from pinion_runtime.errors import ErrorCode
 from pinion_runtime.model.tokenizing import Tokenizer
+from tests.support.linear_models import widened_layers
 from tests.support.models import SENTENCES, TinyModels
 from tests.support.vectors import TOLERANCE, embed, largest_difference, run
 
@@ -95,13 +96,17 @@ def test_a_vector_does_not_depend_on_its_neighbours(minilm: Path) -> None:
     np.testing.assert_allclose(again, alone, atol=1e-6)
 
 
+@pytest.mark.parametrize("emulated", [True, False])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_is_near(minilm: Path, dtype: Any) -> None:
+def test_half_precision_is_near(minilm: Path, dtype: Any, emulated: bool, emulate: Callable[[bool], None]) -> None:
+    emulate(emulated)
+    before = widened_layers()
     tokenizer = Tokenizer.from_snapshot(minilm)
     exact = embed(TransformersEncoder(EngineSpec(minilm, dtype="float32")), tokenizer, SENTENCES)
     half = TransformersEncoder(EngineSpec(minilm, dtype=dtype))
     vectors = embed(half, tokenizer, SENTENCES)
-    assert half.capabilities.dtype == dtype
+    assert (half.capabilities.dtype, half.capabilities.engine_reason) == (dtype, "")
+    assert (widened_layers() > before) is emulated
     assert (exact * vectors).sum(axis=1).min() > 0.999
     assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < TOLERANCE
 

@@ -44,10 +44,10 @@ def choose_company(encoder: Encoder, texts: Sequence[Sequence[int]], tolerance: 
     The difference of two vectors is the length of what one has and the other has not, by the length of the first;
     `tolerance` is that of rounding. Raises EngineLoadError for a model that gives one text two vectors, or none.
     """
-    alone = [_compute_alone(encoder, text) for text in texts]
+    alone = [compute_alone(encoder, text) for text in texts]
     if not np.isfinite(alone).all():
         return Choice(Company.PADDED)  # warm-up tells it, of inputs that the user may know
-    repeated = max(_difference(alone[place], _compute_alone(encoder, texts[place])) for place in (0, -1))
+    repeated = max(_difference(alone[place], compute_alone(encoder, texts[place])) for place in (0, -1))
     if repeated > tolerance:
         raise EngineLoadError(f"the model gives the same text another vector each time: they differ by {repeated:.2g}")
     longest = len(texts) - 1
@@ -64,7 +64,8 @@ def choose_company(encoder: Encoder, texts: Sequence[Sequence[int]], tolerance: 
     return Choice(Company.PADDED)
 
 
-def _compute_alone(encoder: Encoder, text: Sequence[int]) -> NDArray[np.float32]:
+def compute_alone(encoder: Encoder, text: Sequence[int]) -> NDArray[np.float32]:
+    """Return the vector of token ids that are alone in their batch; raises EngineLoadError where there is none."""
     try:
         vector: NDArray[np.float32] = _compute(encoder, [text])[0]
     except (EngineLoadError, MemoryError):

@@ -14,7 +14,7 @@ from ...model.files import ModelFiles, read_model_files
 from ...model.sentence_modules import Pooling
 from ...model.tokenizer_files import check_tokenizer_files
 from ..protocol import Capabilities, EngineSpec
-from .company import choose_company
+from .company import choose_company, compute_alone
 from .loading import ROUNDING, found_class, free_for_weights, load_errors, load_model, read_config
 from .opened_files import OpenedFiles
 from .pooling import build_steps, pool
@@ -78,8 +78,13 @@ class TransformersEncoder:
         self, ids: NDArray[np.int64], mask: NDArray[np.int64], lengths: NDArray[np.int32], skips: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         """Return (rows, dimensions) of (rows, columns); raises what torch raises."""
+        inputs = {"input_ids": torch.from_numpy(ids).to(self._device)}
+        if self._takes_mask:
+            inputs["attention_mask"] = torch.from_numpy(mask).to(self._device)
+        if self._typed:
+            inputs["token_type_ids"] = torch.from_numpy(token_types(ids, lengths, self._typed)).to(self._device)
         with torch.inference_mode():
-            hidden = self._model(**self._inputs(ids, mask, lengths))[0]
+            hidden = self._model(**inputs)[0]
             if hidden.shape[:2] != ids.shape:
                 made = "x".join(map(str, hidden.shape))
                 raise EngineLoadError(
@@ -91,27 +96,13 @@ class TransformersEncoder:
             result: NDArray[np.float32] = vectors.cpu().numpy()
         return result
 
-    def _inputs(self, ids: NDArray[np.int64], mask: NDArray[np.int64], lengths: NDArray[np.int32]) -> dict[str, torch.Tensor]:
-        """Return what the model is called with."""
-        inputs = {"input_ids": torch.from_numpy(ids).to(self._device)}
-        if self._takes_mask:
-            inputs["attention_mask"] = torch.from_numpy(mask).to(self._device)
-        if self._typed:
-            inputs["token_type_ids"] = torch.from_numpy(token_types(ids, lengths, self._typed)).to(self._device)
-        return inputs
-
     def _widen(self, texts: Sequence[Sequence[int]], tolerance: float) -> str:
         """Compute products in float32 where this processor emulates the model's precision; return what kept it from that."""
         if not emulates(self._model):
             return ""
 
         def compute() -> torch.Tensor:
-            found = []
-            for text in texts:
-                ids = np.array([text], dtype=np.int64)
-                inputs = self._inputs(ids, np.ones_like(ids), np.array([len(text)], dtype=np.int32))
-                found.append(self._model(**inputs)[0].float().flatten(0, 1))
-            return torch.cat(found)
+            return torch.from_numpy(np.stack([compute_alone(self, text) for text in texts]))
 
         return widen_linear_layers(self._model, compute, tolerance, free_for_weights())
 

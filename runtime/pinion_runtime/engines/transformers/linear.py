@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .loading import is_out_of_memory
-
 ROOM = 1.25  # of the new weights; the old ones are there, too, in the file's pages, until the system takes them back
 
 
@@ -52,7 +50,7 @@ class LinearPart(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """Return the weight of all parts; models ask it for its type and device."""
+        """Return a weight of the layers' type, on their device: that is what models ask it for."""
         weight: Tensor = self._shared.layer.weight
         return weight
 
@@ -75,7 +73,7 @@ def reorder_linear_layers(model: nn.Module, compute: Callable[[], Tensor], toler
     differ by `tolerance`, that of rounding in another order. `free_bytes` is what the new weights may take.
     """
     layers = linear_layers(model)
-    if not layers or not all(has_reordered(layer.weight) for layer in layers):
+    if not layers or not all(can_reorder(layer.weight) for layer in layers):
         return ""
     needed = int(ROOM * sum(layer.weight.numel() * layer.weight.element_size() for layer in layers))
     if needed > free_bytes:
@@ -100,31 +98,30 @@ def replace_layers(
 
     Where that changes what `compute` returns, or it fails, all are put back; return why, "" where they are replaced.
     """
-    with torch.inference_mode():
-        wanted, groups = _observe(layers, compute)
-    replaced = {
-        id(layer): new
-        for group in [*groups, *([layer] for layer in layers if not any(layer in group for group in groups))]
-        for layer, new in zip(group, _replacements(group, make), strict=True)
-    }
-    undo = _replace(model, replaced)
+    undo: list[tuple[nn.Module, str, nn.Module]] = []
     try:
+        with torch.inference_mode():
+            wanted, groups = _observe(layers, compute)
+        replaced = {
+            id(layer): new
+            for group in [*groups, *([layer] for layer in layers if not any(layer in group for group in groups))]
+            for layer, new in zip(group, _replacements(group, make), strict=True)
+        }
+        undo = _replace(model, replaced)
         with torch.inference_mode():
             found = compute()
         difference = float((found - wanted).abs().max() / wanted.abs().max())
         if difference <= tolerance:
             return ""
         reason = f"the result differs by {difference:.2g}"
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        reason = " ".join(str(error).split())[:300]
+    except Exception as error:  # whatever it is, the model can do without
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
     for parent, name, layer in undo:
         setattr(parent, name, layer)
     return reason
 
 
-def has_reordered(weight: Tensor) -> bool:
+def can_reorder(weight: Tensor) -> bool:
     """Tell whether oneDNN computes with reordered weights of this type here."""
     if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call] # torch types it not
         return False

@@ -158,14 +158,14 @@ class TransformersDecoder:
                 values, apart = _check_slots(model, ids, length, tolerance)
             except CannotShare as error:
                 masked, alone = check_one_at_a_time(model, ids, length, tolerance), str(error)
-        plain = self._reorder(model, dtype, ids[:length])
+        plain = self._prepare_linear_layers(model, dtype, ids[:length])
         if alone:
             return OneAtATime(model, masked=masked), Capacity(length, 1), alone, plain
         capacity = plan(own, spec.context_length, spec.max_sequences, values * dtype.itemsize, self._free_bytes())
         slots = Slots(model, capacity.max_sequences, capacity.context_length, packed=not apart)
         return slots, capacity, apart, plain
 
-    def _reorder(self, model: Any, dtype: torch.dtype, ids: list[int]) -> str:
+    def _prepare_linear_layers(self, model: Any, dtype: torch.dtype, ids: list[int]) -> str:
         texts = torch.tensor([ids[:_REORDERED], ids[:_REORDERED][::-1]], device=self._device)
 
         def compute() -> torch.Tensor:

@@ -6,9 +6,9 @@ from statistics import median, median_low
 
 LEAST, MOST, FIRST = 16, 512, 64  # tokens
 _MULTIPLE = 16  # every row count never seen before costs time: few of them
-# The time between two tokens may grow to three times its median while a prompt is computed: to 2.6 times here, the rest is for
-# what was measured wrong.
-_PREFILL_PER_STEP = 1.6
+# The time between two tokens may grow to three times its median while a prompt is computed: to 2.45 times here, the rest is for
+# what was measured wrong. Less makes a long prompt wait for more than twice its own time.
+_PREFILL_PER_STEP = 1.45
 _STEPS, _COSTS = 16, 8  # measurements whose median is taken
 _RELEARN = 64  # steps with pieces, after which one goes without: else nobody knew any more how long that takes
 
