@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -29,6 +27,7 @@ from ..routing.router import Router
 from ..store.files import write_atomically
 from .pinning import bring_car, confirm, missing_pins, pin_everywhere
 from .request import PinReceipt
+from .view import make_view, remove_view
 
 _READ = 1024 * 1024
 _MAX_THREADS = 4  # each file is hashed twice from front to back; weights come in several files where they are large
@@ -191,17 +190,13 @@ class FolderFetcher:
     def _show(self, places: Mapping[str, Path]) -> Path:
         """Make a private folder of links to the chosen files: what was left out can't be loaded by accident."""
         self._forget_view()
-        self._view = view = Path(tempfile.mkdtemp(prefix="pinion-"))
-        for name, place in places.items():
-            link = view / name
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(place.absolute())
-        return view
+        self._view = make_view(places)
+        return self._view
 
     def _forget_view(self) -> None:
         view, self._view = self._view, None
         if view is not None:
-            shutil.rmtree(view, ignore_errors=True)
+            remove_view(view)
 
 
 def _is_no_part(path: str) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pinion_contract.config import Limits, RuntimeConfig
 from pinion_contract.status import Phase, Warm
 from pinion_ipfs.errors import ContentError
+from pinion_ipfs.fetching.view import has_others, make_view, remove_view
 
 from ..engines.protocol import Capabilities, EngineSpec
 from ..engines.supervisor import EngineSupervisor
@@ -59,6 +60,7 @@ class ModelServer:
         self._pod = pod
         self._config = config
         self._snapshot = snapshot
+        self._view: Path | None = None
         self._files = files  # what the CID covers, and where it lies
         self._verify = verify
         self._task: ServedTask | None = None
@@ -69,6 +71,9 @@ class ModelServer:
         """Start the engine and take its tokenizer; raise EngineLoadError."""
         started = time.monotonic()
         with stopwatch(self._pod, "load_seconds"):
+            # A cache that others fill, too, may hold more of the commit than was chosen.
+            if self._view is None and await asyncio.to_thread(has_others, self._snapshot, self._files):
+                self._snapshot = self._view = await asyncio.to_thread(make_view, self._files)
             files = await asyncio.to_thread(read_model_files, self._snapshot)
             wanted = "" if self._config.task == "auto" else self._config.task
             task = choose_task(wanted, files.tasks, files.architecture)
@@ -139,6 +144,8 @@ class ModelServer:
             await self._task.close()
         if self._supervisor is not None:
             await self._supervisor.close()
+        if self._view is not None:
+            await asyncio.to_thread(remove_view, self._view)
 
     def _check_opened(self, paths: Sequence[str]) -> None:
         # By their bytes: several paths may lead to the same blob, and only one of them be among the chosen files.

@@ -1,11 +1,15 @@
 """A model that is whole in the cache is served while the hub is silent, or is not to be asked."""
 
+import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from huggingface_hub import snapshot_download
 
+from pinion_contract import metric_names as names
 from pinion_contract.config import HuggingFaceSource
 from pinion_contract.status import FailureReason, Phase
 from pinion_ipfs.errors import OriginUnreachable, SourceNotFound
@@ -13,10 +17,12 @@ from pinion_ipfs.fetching.fetcher import Snapshot
 from pinion_ipfs.hub.identity import RepoId
 from pinion_ipfs.store import Store
 from pinion_runtime.bringup.silent_hub import find_revision
+from tests.support.decoders import make_decoder
 from tests.support.fetching import make_fetching, make_request
 from tests.support.hub import Hub
 from tests.support.models import TinyModels
-from tests.support.serve import Serve, make_config, make_live
+from tests.support.processes import engine_of
+from tests.support.serve import Serve, make_config, make_live, wait_until
 
 NOBODY = "http://127.0.0.1:9"
 REPO = "tiny/silent-hub"
@@ -88,3 +94,27 @@ async def test_a_record_of_another_commit_or_selection_is_none_of_this_one(fetch
         await one.fetcher.resolve(replace(request, source_digest="0" * 64))
     few = await one.fetcher.resolve(replace(request, allow_patterns=("*.json",)))
     assert {file.path.rpartition(".")[2] for file in few.files} == {"json"}
+
+
+@pytest.mark.model
+def test_what_was_left_out_is_not_seen_in_a_cache_that_has_it(hub: Hub, serve: Serve, tmp_path: Path) -> None:
+    """Others fill the same cache, with the whole repository: what the CID does not cover must not count."""
+    repo, cache = "tiny/more-than-chosen", tmp_path / "hf"
+    folder = make_decoder(hub.root / repo)
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": "{{ messages[0].content }}"}))
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
+    snapshot = Path(snapshot_download(repo, endpoint=hub.endpoint, cache_dir=cache / "hub", token=False))
+    served = serve.flags(repo, "--ignore", "adapter_*", "--ignore", "chat_template.json", cache=cache)
+    status = served.wait_ready()
+    assert (status.model.chat, status.model.opened_cid) == (False, status.model.cid)
+    asked = {"model": repo, "messages": [{"role": "user", "content": "kettle"}]}
+    assert served.post(asked, path="/v1/chat/completions").status_code == 400
+    os.kill(engine_of(served), signal.SIGKILL)
+    wait_until(lambda: served.metric(names.ENGINE_RESTARTS_TOTAL) == 1, 60, "another engine")
+    assert served.wait_ready().model.opened_cid == status.model.cid
+    assert (snapshot / "adapter_config.json").exists(), "the cache is as it was"
+    views = [path for path in Path("/tmp").glob("pinion-*") if (path / "tokenizer.json").resolve().is_relative_to(cache)]
+    assert len(views) == 1
+    served.terminate()
+    assert served.wait_ended() == 0
+    assert not views[0].exists()

@@ -87,6 +87,23 @@ def test_other_shapes_and_missing_layers_are_named(tmp_path: Path) -> None:
         load(folder)
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int32, torch.float8_e4m3fn])
+def test_weights_that_are_no_plain_numbers_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    """As quantised ones whose config.json does not say so: taken for numbers, the model would answer, and say anything."""
+    folder = make_decoder(tmp_path / "model")
+    tensors(folder, lambda found: found.update({name: (one * 20).to(dtype) for name, one in found.items() if one.ndim == 2}))
+    with pytest.raises(EngineLoadError, match=rf"{HEAD} holds \w+ numbers: quantised weights"):
+        load(folder)
+
+
+def test_a_mask_among_the_weights_may_be_of_any_type(tmp_path: Path) -> None:
+    """Old checkpoints of GPT-2 hold the mask of attention, which is no parameter."""
+    folder = make_decoder(tmp_path / "model", "gpt2")
+    mask = torch.ones(1, 1, 4, 4, dtype=torch.uint8)
+    tensors(folder, lambda found: found.update({"transformer.h.0.attn.bias": mask, "h.1.attn.bias": mask.bool()}))
+    assert load(folder).capabilities.architecture == "GPT2LMHeadModel"
+
+
 def test_what_was_opened_is_told(decoders: Decoders) -> None:
     opened = load(decoders.make("llama")).capabilities.opened_files
     assert set(opened) == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}

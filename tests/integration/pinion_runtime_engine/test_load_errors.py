@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from pinion_runtime.engines.protocol import EngineSpec
@@ -98,6 +99,24 @@ def dense_gone(folder: Path) -> None:
     (folder / "2_Dense" / "model.safetensors").rename(folder / "2_Dense" / "pytorch_model.bin")
 
 
+def stored_as(path: Path, dtype: torch.dtype) -> None:
+    """Store the matrices of a file as numbers of another type."""
+    tensors = {name: (one * 20).to(dtype) if one.ndim == 2 else one for name, one in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def quantised(folder: Path) -> None:
+    stored_as(folder / "model.safetensors", torch.int8)
+
+
+def quantised_to_floats(folder: Path) -> None:
+    stored_as(folder / "model.safetensors", torch.float8_e4m3fn)
+
+
+def dense_quantised(folder: Path) -> None:
+    stored_as(folder / "2_Dense" / "model.safetensors", torch.int8)
+
+
 def dense_wrong(folder: Path) -> None:
     edit(folder / "2_Dense" / "config.json", in_features=31)
 
@@ -126,6 +145,9 @@ SPOILED: dict[str, tuple[Callable[[Path], None], str]] = {
     "dense is a pointer": (dense_pointer, r"LFS pointer.*2_Dense/model.safetensors \(it should have 1234 bytes\)"),
     "embeddings gone": (embeddings_gone, "lacks weights of the model: embeddings.word_embeddings.weight"),
     "dense gone": (dense_gone, "2_Dense/model.safetensors is missing; only safetensors are loaded"),
+    "quantised": (quantised, r"embeddings.position_embeddings.weight holds I8 numbers: quantised weights"),
+    "quantised to 8 bits": (quantised_to_floats, r"embeddings.position_embeddings.weight holds F8_E4M3 numbers"),
+    "dense quantised": (dense_quantised, r"2_Dense/model.safetensors: linear.weight holds I8 numbers"),
     "dense wrong": (dense_wrong, "2_Dense/config.json: takes vectors of 31 dimensions, but is given 32"),
 }
 

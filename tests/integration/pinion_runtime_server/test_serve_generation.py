@@ -171,9 +171,18 @@ def test_clients_that_were_given_a_url_and_no_name_are_answered(served: Served, 
 
 @pytest.mark.parametrize("model", ["gpt-4", "http", "http:/127.0.0.1", "dummy-2", "ftp://127.0.0.1/x"])
 def test_another_model_is_not_answered_for(served: Served, model: str) -> None:
-    error = ask(served, "/v1/chat/completions", model=model).json()["error"]
-    assert (error["code"], error["param"]) == ("model_not_found", "model"), error
-    assert repr(NAME) in error["message"]
+    for path in ("/v1/chat/completions", "/v1/completions"):
+        answer = ask(served, path, model=model)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (404, "model_not_found", "model"), error
+        assert repr(NAME) in error["message"]
+
+
+def test_the_model_is_listed(served: Served) -> None:
+    models = f"{served.base}/v1/models"
+    assert [one["id"] for one in httpx.get(models, timeout=60).json()["data"]] == [NAME]
+    assert httpx.get(f"{models}/{NAME}", timeout=60).json()["id"] == NAME
+    assert httpx.get(f"{models}/nosuch", timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -75,6 +75,21 @@ async def test_a_killed_engine_ends_each_stream_with_an_error_and_the_next_answe
     assert served.metric(names.ANSWERS_TOTAL, finish_reason="error") == errors + SEQUENCES
 
 
+async def test_what_is_refused_does_not_disturb_who_is_answered(served: Served) -> None:
+    """What killed the engines of others, before ours sees it: echoed log-probabilities without an answer, impossible biases."""
+    expected, restarts = await answer(served), served.status().engine_restarts
+    echoed = {"echo": True, "logprobs": 1, "max_tokens": 0}
+    biases: list[dict[str, float | None]] = [{"99999999": 1}, {"cat": -1}, {"-1": 5}, {"5": None}, {"5": 1e308}]
+    wrong = [echoed, {**echoed, "top_k": 1}] * 10 + [{"logit_bias": bias} for bias in biases]
+    asked = [asyncio.to_thread(served.post, body(stream=False) | each, path="/v1/completions") for each in wrong]
+    answered, *refused = await asyncio.gather(answer(served), *asked)
+    assert answered == expected
+    found = [(one.status_code, one.json()["error"]["param"].partition(".")[0]) for one in refused]
+    assert found == [(400, "logprobs")] * 20 + [(400, "logit_bias")] * len(biases)
+    assert await answer(served) == expected
+    assert served.status().engine_restarts == restarts
+
+
 async def test_a_client_that_goes_frees_its_place(served: Served) -> None:
     begun = asyncio.Semaphore(0)
     streams = [asyncio.ensure_future(last_of(served, body(seed), begun)) for seed in range(SEQUENCES)]

@@ -96,6 +96,20 @@ def load_model(
     if missing:
         shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         raise EngineLoadError(f"{files.architecture}: the checkpoint lacks weights of the model: {shown}")
+    _refuse_quantised(files, checkpoint, model)
     if model.main_input_name != "input_ids":
         raise EngineLoadError(f"{files.architecture} takes {model.main_input_name}, not text")
     return model, dtype
+
+
+def _refuse_quantised(files: ModelFiles, checkpoint: Checkpoint, model: Any) -> None:
+    """Refuse parameters that are stored in 8 bits or as integers: as plain numbers they are not the weights.
+
+    Buffers may be of any type. Checkpoints name their tensors with or without the prefix of the base model.
+    """
+    names = {f".{name}" for name, _ in model.named_parameters()}
+    for name, found in sorted(checkpoint.others().items()):
+        if any(f".{name}".endswith(own) or own.endswith(f".{name}") for own in names):
+            raise EngineLoadError(
+                f"{files.architecture}: {name} holds {found} numbers: quantised weights, and no quantization_config says how"
+            )

@@ -28,13 +28,26 @@ class Checkpoint:
         """Return the first floating type in the files, float32 when there is none."""
         return next((_DTYPES[name] for s in self.slices.values() if (name := s.get_dtype()) in _DTYPES), torch.float32)
 
+    def others(self) -> dict[str, str]:
+        """Return the types, as safetensors calls them, of tensors that hold no floating numbers of 16 bits or more, by name."""
+        return _others(self.slices)
+
 
 def load_tensors(path: Path, on_open: Callable[[Path], None]) -> dict[str, torch.Tensor]:
-    """Read a whole small file."""
+    """Read a whole small file of floating numbers."""
+    where = f"{path.parent.name}/{path.name}"
     if not path.is_file():
-        raise EngineLoadError(f"{path.parent.name}/{path.name} is missing; only safetensors are loaded")
+        raise EngineLoadError(f"{where} is missing; only safetensors are loaded")
     refuse_pointers([path], path.parent.parent)
-    return {name: tensor[:] for name, tensor in _slices(path, on_open).items()}
+    found = _slices(path, on_open)
+    for name, stored in sorted(_others(found).items()):
+        raise EngineLoadError(f"{where}: {name} holds {stored} numbers, and floating ones of 16 bits or more are read")
+    return {name: tensor[:] for name, tensor in found.items()}
+
+
+def _others(slices: dict[str, Any]) -> dict[str, str]:
+    types = {name: tensor.get_dtype() for name, tensor in slices.items()}
+    return {name: found for name, found in types.items() if found not in _DTYPES}
 
 
 def _slices(path: Path, on_open: Callable[[Path], None]) -> dict[str, Any]:
