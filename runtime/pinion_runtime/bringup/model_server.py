@@ -72,7 +72,7 @@ class ModelServer:
         started = time.monotonic()
         with stopwatch(self._pod, "load_seconds"):
             # A cache that others fill, too, may hold more of the commit than was chosen.
-            if self._view is None and await asyncio.to_thread(has_others, self._snapshot, self._files):
+            if await asyncio.to_thread(has_others, self._snapshot, self._files):
                 self._snapshot = self._view = await asyncio.to_thread(make_view, self._files)
             files = await asyncio.to_thread(read_model_files, self._snapshot)
             wanted = "" if self._config.task == "auto" else self._config.task

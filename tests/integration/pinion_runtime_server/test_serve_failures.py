@@ -1,6 +1,7 @@
 """What can't be served: told with its reason for as long as it takes, and nothing else is served instead."""
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from pinion_contract.config import LiveConfig
 from pinion_contract.status import FailureReason, Phase, PodStatus
+from tests.support.decoders import make_decoder
 from tests.support.hub import PROJECT
 from tests.support.ports import free_port
 from tests.support.serve import Serve, Served, commit_of, make_config, make_live
@@ -152,3 +154,38 @@ def test_a_port_that_is_taken(serve: Serve) -> None:
     assert second.wait_ended() == 1
     assert str(first.port) in second.log_end()
     assert "Traceback" not in second.log_end()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_git_lfs_pointer_is_told_with_the_size_it_should_have(serve: Serve, name: str) -> None:
+    repo = f"pinion-tests/pointer-{name.partition('.')[0]}"
+    folder = make_decoder(serve.hub.root / repo)
+    (folder / name).write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 90868376\n")
+    served = serve.config(make_config(serve.hub, repo, commit_of(serve.hub, repo)), make_live())
+    message = fails(served, Phase.LOADING, FailureReason.MODEL_LOAD_FAILED)
+    assert "LFS pointer" in message
+    assert f"{name} (it should have 90868376 bytes)" in message
+    assert served.status().model.opened_cid == ""
+
+
+@pytest.mark.model
+def test_a_repository_with_dots_in_its_name_is_served_and_its_code_is_not_run(serve: Serve) -> None:
+    folder = make_decoder(serve.hub.root / "Org.X/Model-1.5_v0.1")
+    served = serve.flags("Org.X/Model-1.5_v0.1")
+    assert served.wait_ready().model.repo == "Org.X/Model-1.5_v0.1"
+    repo = "Org.X/Model-2.0_v0.1"
+    own = shutil.copytree(folder, serve.hub.root / repo)
+    ran = serve.folder / "was-run"
+    (own / "code.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    code = {"AutoConfig": "code.Config", "AutoModelForCausalLM": "code.Model"}
+    config = json.loads((own / "config.json").read_text()) | {"model_type": "kettle", "auto_map": code}
+    (own / "config.json").write_text(json.dumps(config))
+    refused = serve.config(
+        make_config(serve.hub, "Org.X/Model-2.0_v0.1", commit_of(serve.hub, "Org.X/Model-2.0_v0.1")), make_live()
+    )
+    status = refused.wait_for(Phase.FAILED, Phase.READY)
+    assert status.failure is not None
+    assert status.failure.reason in (FailureReason.MODEL_LOAD_FAILED, FailureReason.UNSUPPORTED_MODEL)
+    assert "auto_map" in status.failure.message
+    assert not ran.exists()

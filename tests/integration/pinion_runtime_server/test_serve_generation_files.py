@@ -4,16 +4,18 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from tests.support.decoders import generate, make_decoder, prompt_of
 from tests.support.hub import Hub
-from tests.support.serve import Serve
+from tests.support.serve import Serve, Served
+from tests.support.tokenizers import KINDS
 
 pytestmark = pytest.mark.model
 
@@ -75,3 +77,37 @@ def test_what_was_found_at_load_is_told(serve: Serve, tmp_path: Path, kind: str,
     answer = served.post(asked, path="/v1/completions").json()
     expected = AutoTokenizer.from_pretrained(folder).decode(generate(folder, PROMPT, 8), skip_special_tokens=True)
     assert answer["choices"][0]["text"] == expected
+
+
+@pytest.mark.parametrize("kind", ["byte fallback", "unigram"])
+def test_deltas_of_words_that_begin_with_a_mark_are_the_text(serve: Serve, tmp_path: Path, kind: str) -> None:
+    """Spaces between them are neither lost nor doubled, behind a special token either."""
+    rust = KINDS[kind]()
+    folder = make_decoder(tmp_path / "model", vocab_size=rust.get_vocab_size())
+    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    template = "{% for message in messages %}<|im_start|>{{ message.content }}\n<|im_end|>{% endfor %}<|im_start|>"
+    PreTrainedTokenizerFast(tokenizer_object=rust, chat_template=template, **special).save_pretrained(folder)
+    served = serve.local(str(folder), "model")
+    served.wait_ready()
+    texts = set()
+    for prompt in ("the kettle sings", "the kettle\nsings", "the "):
+        for seed in range(3):
+            asked = {"model": "model", "max_tokens": 40, "temperature": 1, "seed": seed, "ignore_eos": True}
+            for path, given in (
+                ("/v1/completions", {"prompt": prompt}),
+                ("/v1/chat/completions", {"messages": [{"role": "user", "content": prompt}]}),
+            ):
+                whole = served.post({**asked, **given}, path=path).json()["choices"][0]
+                text = whole["message"]["content"] if "chat" in path else whole["text"]
+                assert "".join(deltas(served, path, {**asked, **given})) == text
+                texts.add(text)
+    assert any(" " in text.strip() for text in texts), "none had words"
+
+
+def deltas(served: Served, path: str, asked: dict[str, Any]) -> Iterator[str]:
+    """Yield the pieces of text of a stream."""
+    answer = served.post({**asked, "stream": True}, path=path)
+    for line in answer.text.splitlines():
+        if line and line != "data: [DONE]":
+            choice = json.loads(line.removeprefix("data: "))["choices"][0]
+            yield choice["delta"].get("content") or "" if "chat" in path else choice["text"]

@@ -4,7 +4,7 @@ from pinion_ipfs.errors import ContentError, InvalidRepository
 from pinion_ipfs.hub.identity import Commit, RepoId
 
 
-@pytest.mark.parametrize("text", ["gpt2", "sentence-transformers/all-MiniLM-L6-v2", "a/b.c_d-e", "_x/_y"])
+@pytest.mark.parametrize("text", ["gpt2", "sentence-transformers/all-MiniLM-L6-v2", "_x/_y", "Org.X/Model-1.5_v0.1"])
 def test_repo_ids_of_the_hub_are_parsed(text: str) -> None:
     assert str(RepoId.parse(text)) == text
 
