@@ -3,16 +3,24 @@
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 
-def try_lock(path: Path) -> int | None:
-    """Lock a file and return its descriptor, to be given to `unlock`; None when another process holds it."""
-    try:
-        return _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return None
+def try_lock(path: Path, seconds: float = 0.0) -> int | None:
+    """Lock a file and return its descriptor, to be given to `unlock`; None when another process holds it for so long.
+
+    A process that was killed while it started another one leaves its locks to that for a moment, until it runs its program.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return None
+        time.sleep(0.05)
 
 
 def unlock(path: Path, descriptor: int) -> None:

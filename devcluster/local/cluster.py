@@ -46,6 +46,7 @@ from .records import write_whole
 from .traces import remember_folders
 
 _OWNER = RUN / OWNER_FILE
+_LOCK_SECONDS = 10.0  # for what a killed command was about to start
 DAEMONS = (
     *("etcd", "kube-apiserver", "kube-controller-manager", "containerd", "kube-scheduler", "kubelet", "kube-proxy"),
     POLICIES_DAEMON,
@@ -219,7 +220,7 @@ class _Clock:
 
 @contextlib.contextmanager
 def _machine_lock() -> Iterator[None]:
-    lock = try_lock(MACHINE_LOCK)
+    lock = try_lock(MACHINE_LOCK, _LOCK_SECONDS)
     if lock is None:
         raise MachineError("another `devcluster up` or `down` is at work on this machine")
     try:
