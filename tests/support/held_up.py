@@ -51,11 +51,13 @@ def watched(served: Served) -> Iterator[Watched]:
     Path(f"/proc/{served.process.pid}/clear_refs").write_text("5")  # the peak begins again
 
     def ask(port: int, pause: float, took: list[float], method: str, path: str, body: bytes | None) -> None:
-        while not over.wait(pause):
+        while True:  # once at least, however short the block is
             began = time.monotonic()
             status, _ = send(port, path, body, method=method)
             took.append(time.monotonic() - began)
             seen.statuses.add(status)
+            if over.wait(pause):
+                return
 
     small = json.dumps({"model": served.model, "input": "kettle"}).encode()
     with ThreadPoolExecutor(2) as threads:
