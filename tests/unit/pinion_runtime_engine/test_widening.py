@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pinion_runtime.engines.transformers.linear import LinearPart
+from pinion_runtime.engines.transformers.linear import LinearPart, ReorderedLinear, can_reorder
 from pinion_runtime.engines.transformers.widening import WidenedLinear, emulates, widen_linear_layers
 from tests.support.linear_models import Block, layer_types, make_model
 
@@ -45,7 +45,7 @@ def test_a_processor_that_tells_no_flags_is_not_said_to_emulate(tmp_path: Path) 
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\nFeatures\t: fp asimd fphp asimdhp\n")
     assert not emulates(layers(torch.bfloat16), cpuinfo)
-    assert isinstance(emulates(layers(torch.bfloat16)), bool), "this machine's own"
+    assert not emulates(layers(torch.bfloat16), tmp_path / "cannot-be-read")
 
 
 @pytest.mark.parametrize("model", [nn.LayerNorm(8).bfloat16(), nn.Linear(8, 8, device="meta").bfloat16()])
@@ -98,6 +98,16 @@ def test_copies_in_float32_take_no_more_than_half_of_what_is_free(dtype: torch.d
     model, compute = make_model(Block(), dtype=dtype)
     assert widen_linear_layers(model, compute, 0.1, free + 100) == ""
     assert WidenedLinear in layer_types(model.blocks[0])
+
+
+@pytest.mark.parametrize(("copies", "reordered"), [(4, False), (6, True)])
+def test_single_tokens_have_reordered_weights_where_there_is_room_for_both(copies: int, reordered: bool) -> None:
+    model, compute = make_model(Block(), dtype=torch.bfloat16)
+    numbers = sum(layer.weight.numel() for layer in model.modules() if isinstance(layer, nn.Linear))
+    reordered = reordered and can_reorder(model.blocks[0].out.weight)  # of a processor without avx512 oneDNN takes none
+    assert widen_linear_layers(model, compute, 0.1, int(2 * 1.25 * copies * numbers) + 100) == ""
+    block: Any = model.blocks[0]
+    assert (type(block.out._half[0]) is ReorderedLinear) is reordered
 
 
 def test_a_model_that_computes_otherwise_in_float32_keeps_its_layers() -> None:

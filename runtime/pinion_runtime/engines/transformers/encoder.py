@@ -56,7 +56,7 @@ class TransformersEncoder:
             )
             self.pad_id = files.pad_token_id
             tolerance = ROUNDING.get(dtype, ROUNDING[torch.float32])
-            emulated = self._widen(tokenizer.texts, tolerance)
+            not_widened = self._widen(tokenizer.texts, tolerance)
             choice = choose_company(self, tokenizer.texts, tolerance)
         self.company = choice.company
         self.tokenizer = tokenizer.json
@@ -67,7 +67,7 @@ class TransformersEncoder:
             dtype=str(dtype).removeprefix("torch."),
             device=str(self._device),
             engine=f"transformers/{choice.company}",
-            engine_reason="; ".join(found for found in (choice.reason, emulated) if found),
+            engine_reason="; ".join(found for found in (choice.reason, not_widened) if found),
             architecture=files.architecture,
             threads=torch.get_num_threads(),
             opened_files=self._opened.names(),
