@@ -9,7 +9,7 @@ from typing import Self
 from .api import Addresses, ControlProcesses
 from .daemons import Daemons
 from .gotools import CONTROL_TOOLS, ensure
-from .kubectl import Kubectl, KubectlError
+from .kubectl import Kubectl, KubectlError, patiently
 from .paths import CONTROL_PROGRAMS, control_dir
 from .slots import Slot, is_free, sweep, take_slot
 from .steps import UnfinishedError
@@ -60,8 +60,8 @@ class ControlPlane:
         running.start_api_server(node=False)
 
     def kubectl(self, *arguments: str, input: str | None = None, timeout: float = 60) -> str:
-        """Run kubectl as the administrator and return its standard output; raise KubectlError when it fails."""
-        return Kubectl(self.kubeconfig)(*arguments, input=input, timeout=timeout)
+        """Run kubectl as the administrator, patiently, and return its standard output; raise KubectlError when it fails."""
+        return patiently(lambda: Kubectl(self.kubeconfig)(*arguments, input=input, timeout=timeout), *arguments)
 
     def start(self) -> None:
         """Build what is missing, start the processes and wait until namespaces get their service accounts."""
@@ -98,7 +98,7 @@ class ControlPlane:
 
     def _has_default_account(self) -> bool:
         try:
-            return bool(self.kubectl("get", "serviceaccount", "default", "--namespace=default", "--output=name"))
+            return bool(Kubectl(self.kubeconfig)("get", "serviceaccount", "default", "--namespace=default", "--output=name"))
         except KubectlError:
             return False
 

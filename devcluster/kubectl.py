@@ -2,14 +2,25 @@
 
 import base64
 import json
+import re
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import DevClusterError
 from .gotools import CONTROL
 from .pki import Authority, Certificate
+
+# What kubectl says when the API server, or etcd behind it, does not get to answer on a busy machine; no refusal is among it.
+_BUSY = re.compile(
+    r"etcdserver: |ServiceUnavailable|currently unable to handle|TLS handshake timeout|connection refused|unexpected EOF"
+    r"|\(Timeout\)|TooManyRequests"
+)
+_BUSY_SECONDS = 30.0
+_DONE_BEFORE = {"create": "(AlreadyExists)", "delete": "(NotFound)"}  # by a try whose answer was lost
+_INSIDE_PODS = ("exec", "logs", "port-forward")  # what these say may be of what they ask
 
 
 class KubectlError(DevClusterError):
@@ -45,6 +56,22 @@ class Kubectl:
         if done.returncode:
             raise KubectlError(arguments, done.stderr)
         return done.stdout
+
+
+def patiently(ask: Callable[[], str], *arguments: str, seconds: float = _BUSY_SECONDS, pause: float = 0.5) -> str:
+    """Return what a kubectl of these arguments says, asked again where a busy API server gave no answer; raise KubectlError."""
+    verb = next((word for word in arguments if word in (*_DONE_BEFORE, *_INSIDE_PODS)), "")
+    deadline, asked_before = time.monotonic() + seconds, False
+    while True:
+        try:
+            return ask()
+        except KubectlError as error:
+            if asked_before and verb in _DONE_BEFORE and _DONE_BEFORE[verb] in error.stderr:
+                return ""
+            if verb in _INSIDE_PODS or not _BUSY.search(error.stderr) or time.monotonic() > deadline:
+                raise
+        asked_before = True
+        time.sleep(pause)
 
 
 def shell_line(kubeconfig: Path) -> str:

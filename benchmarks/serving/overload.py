@@ -20,6 +20,7 @@ WAITING = SEQUENCES  # requests; one more is refused
 LOSS = 0.05  # of the tokens per second at the peak
 REFUSAL_SECONDS = 0.05
 SECONDS = 10.0  # of each load
+ARRIVAL_SECONDS = 2.0  # in which clients come, one after the other, as load tools let them
 ROUNDS = 2
 # How long a refused client waits, of what it was told.
 MANNERS: dict[str, Callable[[float], float]] = {
@@ -27,6 +28,7 @@ MANNERS: dict[str, Callable[[float], float]] = {
     "after half a second": lambda told: min(told, 0.5),
     "at once": lambda told: 0.0,
 }
+TOLD, _, AT_ONCE = MANNERS
 
 
 @dataclass
@@ -42,33 +44,38 @@ def run() -> None:
     """Print tokens per second of few clients and of two hundred, and how fast those are refused that are too many."""
     peak: dict[int, list[float]] = {}
     found: dict[str, list[Overload]] = {}
+    crowds: list[Overload] = []
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "llama"
         make_llama(folder)
         known, flags = words(folder), ("--max-sequences", str(SEQUENCES), "--max-queued-requests", str(WAITING))
         with pinion(folder, *flags) as endpoint:
-            asyncio.run(_send(endpoint, SHORT[-1], known, MANNERS["at once"]))  # warm-up
+            asyncio.run(_send(endpoint, SHORT[-1], known, AT_ONCE))  # warm-up
             for _ in range(ROUNDS):  # in turns, so that a noisy minute does not hit one of them alone
                 for load in SHORT[1:]:
-                    few = asyncio.run(_send(endpoint, load, known, MANNERS["at once"]))
-                    peak.setdefault(load.streams, []).append(few.rate)
-                for name, pause in MANNERS.items():
-                    load = Load("overload", CLIENTS, SHORT[0].prompt, SHORT[0].answer)
-                    found.setdefault(name, []).append(asyncio.run(_send(endpoint, load, known, pause)))
+                    peak.setdefault(load.streams, []).append(asyncio.run(_send(endpoint, load, known, AT_ONCE)).rate)
+                load = Load("overload", CLIENTS, SHORT[0].prompt, SHORT[0].answer)
+                for name in MANNERS:
+                    found.setdefault(name, []).append(asyncio.run(_send(endpoint, load, known, name, ARRIVAL_SECONDS)))
+                crowds.append(asyncio.run(_send(endpoint, load, known, TOLD)))
     best = {streams: max(rates) for streams, rates in peak.items()}
     for streams, rate in best.items():
         print(f"  {streams} clients: {rate:.0f} tokens/s, rounds {', '.join(f'{one:.0f}' for one in peak[streams])}")
     for name, rounds in found.items():
-        _report(name, max(best.values()), rounds)
+        _report(f"{CLIENTS} clients that ask again {name}", max(best.values()), rounds)
+    _report(f"{CLIENTS} clients that come in one moment, and ask again {TOLD}", max(best.values()), crowds)
 
 
-async def _send(endpoint: Endpoint, load: Load, known: list[str], pause: Callable[[float], float]) -> Overload:
-    """Keep a load up for some seconds; who is refused asks again after `pause` of the seconds that it was told."""
+async def _send(endpoint: Endpoint, load: Load, known: list[str], manner: str, arrival: float = 0.0) -> Overload:
+    """Keep a load up for some seconds once all clients have come; who is refused asks again in that manner."""
+    pause = MANNERS[manner]
     asks, answers, result = load.asks(known), list[Answer](), Overload()
     async with session(load.streams, keep=True) as client:
-        end = time.perf_counter() + SECONDS
+        begun = time.perf_counter() + arrival
+        end = begun + SECONDS
 
-        async def keep_asking() -> None:
+        async def keep_asking(number: int) -> None:
+            await asyncio.sleep(arrival * number / load.streams)
             while (sent := time.perf_counter()) < end:
                 try:
                     answers.append(await stream(client, endpoint, next(asks)))
@@ -77,16 +84,16 @@ async def _send(endpoint: Endpoint, load: Load, known: list[str], pause: Callabl
                     result.refusals.append(now - sent)
                     await asyncio.sleep(max(0.0, min(pause(refused.retry_after), end - now)))
 
-        await asyncio.gather(*(keep_asking() for _ in range(load.streams)))
-    result.rate = result_of(answers, SECONDS, end).rate
+        await asyncio.gather(*map(keep_asking, range(load.streams)))
+    result.rate = result_of(answers, begun, end).rate
     result.first = [answer.events[0] - answer.sent for answer in answers]
     return result
 
 
-def _report(name: str, peak: float, rounds: list[Overload]) -> None:
+def _report(who: str, peak: float, rounds: list[Overload]) -> None:
     best = max(rounds, key=lambda one: one.rate)
     loss, told = 1 - best.rate / peak, ", ".join(f"{one.rate:.0f}" for one in rounds)
-    print(f"  {CLIENTS} clients that ask again {name}: {best.rate:.0f} tokens/s, rounds {told}", end="; ")
+    print(f"  {who}: {best.rate:.0f} tokens/s, rounds {told}", end="; ")
     print(f"{loss:+.1%} lost of the peak, limit {LOSS:.0%}: {'kept' if loss <= LOSS else 'not kept'}")
     print(f"    first token p50 {statistics.median(best.first):.2f} s, p99 {percentile(best.first, 99):.2f} s")
     refusals = [seconds for one in rounds for seconds in one.refusals]

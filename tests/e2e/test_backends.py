@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from devcluster.paths import REPOSITORY
-from tests.support.cluster import Cluster, condition, wait_until
+from tests.support.cluster import Cluster, condition, serves, wait_until
 from tests.support.journeys import MINILM, Object, kubo_backend, minilm
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -26,6 +26,11 @@ def backend(name: str, **spec: Any) -> Object:
     return {"apiVersion": "pinion.dev/v1alpha1", "kind": "IpfsBackend", "metadata": {"name": name}, "spec": spec}
 
 
+def tells_transfer(obj: Object, replicas: int) -> bool:
+    """Return whether so many serve and have said where their bytes came from."""
+    return serves(obj, replicas) and "transfer" in obj["status"]
+
+
 def serve(cluster: Cluster, name: str, backend: str, cid: str = "", *, pins: bool = True) -> tuple[Object, set[str], int]:
     """Serve MiniLM, pinned if the backend can; return the object, the types of its sources, and the bytes that the hub gave."""
     before = cluster.hub_bytes(MINILM)
@@ -36,7 +41,7 @@ def serve(cluster: Cluster, name: str, backend: str, cid: str = "", *, pins: boo
     cluster.kubectl("wait", "-n", NAMESPACE, f"mdep/{name}", "--for=condition=Ready", "--timeout=300s")
     if pins:  # a backend that came up late is asked again, and the model serves meanwhile
         cluster.kubectl("wait", "-n", NAMESPACE, f"mdep/{name}", "--for=condition=ArtifactPinned", "--timeout=180s")
-    model = cluster.get("mdep", name, NAMESPACE)
+    model = cluster.get_until("one that serves", "mdep", name, NAMESPACE, lambda obj: tells_transfer(obj, 1))
     sources = {source["type"] for source in model["status"]["transfer"]["sources"] if source["bytes"]}
     return model, sources, cluster.hub_bytes(MINILM) - before
 
@@ -77,7 +82,7 @@ def test_a_model_is_served_by_its_cid_alone(cluster: Cluster, namespace: str) ->
     wish["metadata"]["name"] = "named"
     cluster.apply(wish, namespace)
     cluster.kubectl("wait", "-n", namespace, "mdep/named", "--for=condition=Ready", "--timeout=300s")
-    model = cluster.get("mdep", "named", namespace)["status"]
+    model = cluster.get_until("two that serve", "mdep", "named", namespace, lambda obj: tells_transfer(obj, 2))["status"]
     assert (model["source"], model["model"]["cid"], model["model"].get("commit", "")) == (f"ipfs://{cid}", cid, "")
     assert model["model"]["sizeBytes"] == kept["status"]["model"]["sizeBytes"]
     assert model["serving"] == [{"cid": cid, "replicas": 2}]
@@ -111,7 +116,7 @@ def test_one_serves_and_one_waits_for_the_backend_and_both_serve_on_without_it(c
         wait_until(
             what,
             lambda: all(conditions(name) == wanted for name in both),
-            timeout=180,
+            timeout=300,
             describe=lambda: {name: conditions(name) for name in both},
         )
 

@@ -13,6 +13,7 @@ from devcluster.paths import REPOSITORY
 from tests.support.chat_clients import CLIENTS, Question
 from tests.support.cluster import Cluster, wait_until
 from tests.support.dashboards import PANELS, exported, is_of_generated_text, metrics_of, missing
+from tests.support.journeys import PATIENT
 from tests.support.kills import Target
 from tests.support.promql import read
 from tests.support.traffic import traffic
@@ -29,6 +30,7 @@ def served(cluster: Cluster) -> Iterator[Target]:
     backend, model = yaml.safe_load_all((REPOSITORY / "examples/chat/model.yaml").read_text())
     model["spec"]["model"]["source"]["huggingFace"]["repo"] = CHAT  # the mirror has no other
     backend["spec"]["managed"]["storage"] = {"type": "EmptyDir", "size": "1Gi"}
+    model["spec"]["probes"] = PATIENT
     with cluster.namespace(NAMESPACE):
         cluster.apply(backend, NAMESPACE)
         cluster.apply(model, NAMESPACE)
@@ -76,7 +78,7 @@ def test_a_rollout_under_streams_breaks_none(served: Target) -> None:
     wait_until("second pod", served.settled, timeout=300, describe=served.model)
     before = {pod["metadata"]["name"] for pod in served.pods()}
     with traffic(cluster, NAMESPACE, "chat", streams=True) as seen:
-        cluster.kubectl("annotate", "-n", NAMESPACE, "mdep/chat", "pinion.dev/restart=now")
+        cluster.kubectl("annotate", "-n", NAMESPACE, "mdep/chat", "pinion.dev/restart=now", "--overwrite")
         wait_until("new pods", lambda: not before & {pod["metadata"]["name"] for pod in served.pods()}, timeout=300)
         wait_until("rollout", served.settled, timeout=300, describe=served.model)
     assert not seen.failed, seen.failures

@@ -3,7 +3,7 @@
 import pytest
 
 from devcluster.hubmirror.models import GATED, GATED_TOKEN
-from tests.support.cluster import Cluster, condition, message, wait_until
+from tests.support.cluster import Cluster, condition, message, serves, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -37,6 +37,6 @@ def test_it_is_served_once_the_operator_may_read_its_token(cluster: Cluster) -> 
             "create", "rolebinding", "pinion-hub-token", "-n", NAMESPACE,
             "--role=pinion-hub-token", f"--serviceaccount={OPERATOR}",
         )  # fmt: skip
-        cluster.kubectl("annotate", "-n", NAMESPACE, "mdep/gated", "pinion.dev/reconcile=now")
+        cluster.kubectl("annotate", "-n", NAMESPACE, "mdep/gated", "pinion.dev/reconcile=now", "--overwrite")
         cluster.kubectl("wait", "-n", NAMESPACE, "mdep/gated", "--for=condition=Ready", "--timeout=300s")
-        assert found()["status"]["serving"] == [{"cid": found()["status"]["model"]["cid"], "replicas": 1}]
+        cluster.get_until("one that serves", "mdep", "gated", NAMESPACE, lambda obj: serves(obj, 1))

@@ -27,12 +27,10 @@ def place(cluster: Cluster) -> Iterator[Cluster]:
 def wait_ready(cluster: Cluster, name: str) -> dict:
     """Wait until the newest generation is Ready, and return the object."""
 
-    def is_ready() -> bool:
-        obj = cluster.get("mdep", name, NAMESPACE)
+    def is_ready(obj: dict) -> bool:
         return condition(obj, "Ready") == READY and obj["status"]["observedGeneration"] == obj["metadata"]["generation"]
 
-    wait_until(f"Ready of {name}", is_ready, timeout=300, describe=lambda: cluster.get("mdep", name, NAMESPACE).get("status"))
-    return cluster.get("mdep", name, NAMESPACE)
+    return cluster.get_until(f"Ready of {name}", "mdep", name, NAMESPACE, is_ready, timeout=300)
 
 
 def pods(cluster: Cluster, name: str) -> set[str]:

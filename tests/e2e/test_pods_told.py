@@ -37,15 +37,11 @@ def place(cluster: Cluster) -> Iterator[Cluster]:
 def wait_for(cluster: Cluster, name: str, kind: str, wanted: tuple[str, str]) -> dict[str, Any]:
     """Wait until the newest generation says so, and return the object."""
 
-    def says() -> bool:
-        obj = cluster.get("mdep", name, NAMESPACE)
+    def says(obj: dict[str, Any]) -> bool:
         newest = obj["status"]["observedGeneration"] == obj["metadata"]["generation"]
         return newest and condition(obj, kind) == wanted
 
-    wait_until(
-        f"{kind}={wanted} of {name}", says, timeout=300, describe=lambda: cluster.get("mdep", name, NAMESPACE).get("status")
-    )
-    return cluster.get("mdep", name, NAMESPACE)
+    return cluster.get_until(f"{kind}={wanted} of {name}", "mdep", name, NAMESPACE, says, timeout=300)
 
 
 def pod_of(cluster: Cluster, name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from devcluster import install
 from devcluster.pki import Authority
-from tests.support.cluster import Cluster, condition, message, wait_until
+from tests.support.cluster import Cluster, condition, message
 from tests.support.journeys import MINILM, kubo_backend
 from tests.support.webhook import MutatingWebhook, Object, pod_template
 
@@ -114,11 +114,9 @@ def model(name: str, **spec: object) -> Object:
 
 
 def wait_for(cluster: Cluster, kind: str, name: str, type_: str, wanted: tuple[str, str], timeout: float = 300) -> Object:
-    def holds() -> bool:
-        return condition(cluster.get(kind, name, NAMESPACE), type_) == wanted
-
-    wait_until(f"{type_} {wanted}", holds, timeout=timeout, describe=lambda: cluster.get(kind, name, NAMESPACE).get("status"))
-    return cluster.get(kind, name, NAMESPACE)
+    return cluster.get_until(
+        f"{type_} {wanted}", kind, name, NAMESPACE, lambda obj: condition(obj, type_) == wanted, timeout=timeout
+    )
 
 
 def test_a_model_is_served_under_all_of_these_rules_at_once(strict: Cluster) -> None:

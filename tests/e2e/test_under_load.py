@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.cluster import Cluster, wait_until
-from tests.support.journeys import MINILM, kubo_backend, minilm
+from tests.support.journeys import MINILM, PATIENT, kubo_backend, minilm
 from tests.support.kills import KILLS, Target
 from tests.support.traffic import traffic
 
@@ -18,7 +18,7 @@ NAMESPACE = "under-load"
 def served(cluster: Cluster) -> Iterator[Target]:
     with cluster.namespace(NAMESPACE):
         cluster.apply(kubo_backend("ipfs"), NAMESPACE)
-        cluster.apply(minilm("minilm", replicas=2), NAMESPACE)
+        cluster.apply(minilm("minilm", replicas=2, probes=PATIENT), NAMESPACE)
         cluster.kubectl("wait", "-n", NAMESPACE, "mdep/minilm", "--for=condition=Ready", "--timeout=300s")
         yield Target(cluster, NAMESPACE, "minilm")
 
@@ -62,6 +62,8 @@ def test_keys_are_asked_for_from_now_on_and_no_client_that_sends_one_loses_a_req
             cluster.patch("mdep", "minilm", NAMESPACE, {"spec": {"auth": auth}})
             wait_until("rollout", served.settled, timeout=300, describe=served.model)
             if auth:
+                # What ends is asked for a moment yet, and was told of no keys.
+                wait_until("end of the old pods", lambda: len(served.all_pods()) == 2, timeout=120, describe=served.all_pods)
                 with traffic(cluster, NAMESPACE, "minilm") as refused:
                     cluster.observe_for(seconds=1)
     assert not seen.failed, seen.failures

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.cluster import Cluster, Object, condition, message, wait_until
+from tests.support.cluster import Cluster, Object, condition, message, serves, wait_until
 from tests.support.journeys import MINILM, minilm
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -61,13 +61,11 @@ def kill(cluster: Cluster, name: str) -> set[str]:
 def wait_ready(cluster: Cluster, name: str) -> Object:
     """Wait until the newest generation is Ready, and return the object."""
 
-    def is_ready() -> bool:
-        obj = cluster.get("mdep", name, NAMESPACE)
-        said = obj.get("status", {})
-        return condition(obj, "Ready") == ("True", "Serving") and said["observedGeneration"] == obj["metadata"]["generation"]
+    def is_ready(obj: Object) -> bool:
+        newest = obj["status"]["observedGeneration"] == obj["metadata"]["generation"]
+        return newest and serves(obj, obj["spec"].get("replicas", 1))
 
-    wait_until(f"Ready of {name}", is_ready, timeout=300, describe=lambda: cluster.get("mdep", name, NAMESPACE).get("status"))
-    return cluster.get("mdep", name, NAMESPACE)
+    return cluster.get_until(f"Ready of {name}", "mdep", name, NAMESPACE, is_ready, timeout=300)
 
 
 def check_fetches_nothing(cluster: Cluster, name: str, first: Object, asked: int) -> None:
@@ -121,7 +119,7 @@ def test_pods_share_a_volume_that_many_can_mount(place: Cluster) -> None:
     check_fetches_nothing(place, "shared", first, asked)
     place.kubectl("delete", "mdep", "shared", "-n", NAMESPACE, "--timeout=120s")
     wait_until(
-        "the claim's end", lambda: "shared-cache" not in place.kubectl("get", "pvc", "-n", NAMESPACE, "-o", "name"), timeout=60
+        "the claim's end", lambda: "shared-cache" not in place.kubectl("get", "pvc", "-n", NAMESPACE, "-o", "name"), timeout=180
     )
 
 

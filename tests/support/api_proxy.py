@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.support.administrator import administrator
+from tests.support.waiting import wait_until
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "te", "upgrade"}
 
@@ -31,6 +32,7 @@ class Asked:
     lacking: str = ""  # the API server's own words when the program has not the right
     at: float = field(default_factory=time.monotonic)  # when it came
     faulted: bool = False  # the answer is that of a fault which a test put there
+    is_over: bool = False  # it has been dealt with, also where no answer was given
 
     @property
     def is_write(self) -> bool:
@@ -40,6 +42,11 @@ class Asked:
     def is_decided(self) -> bool:
         """Whether it was carried out or refused: a server in trouble of its own has done neither, and is asked again."""
         return 0 < self.status < 500 and self.status != 429
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether its answer is still to come, and will: no watch, and none that a test holds."""
+        return not (self.status or self.is_over or self.faulted or "watch=true" in self.query)
 
     @property
     def is_unasked_trouble(self) -> bool:
@@ -110,16 +117,21 @@ class ApiProxy:
     def writes(self, *, leases: bool = False, events: bool = False, decided: bool = False) -> list[Asked]:
         """Return the writes so far, but for the Lease and Events, which are no decisions, unless these are asked for.
 
-        With `decided` without those that a busy API server has failed: they are written again.
+        With `decided` without those that a busy API server has failed: they are written again. What is under way is
+        waited for then: the API server shows what a write has done before its answer is here.
         """
         others = (() if leases else ("/leases",)) + (() if events else ("/apis/events.k8s.io/",))
         found = [one for one in list(self.asked) if one.is_write and not any(part in one.path for part in others)]
+        if decided:
+            _wait_for_answers(found)
         return [one for one in found if one.is_decided] if decided else found
 
     @property
     def settled(self) -> list[Asked]:
-        """Return the requests so far, without those that the API server itself failed: they are made again."""
-        return [one for one in list(self.asked) if not one.is_unasked_trouble]
+        """Return the requests so far, once answered, without those that the API server itself failed: they are made again."""
+        found = list(self.asked)
+        _wait_for_answers(found)
+        return [one for one in found if not one.is_unasked_trouble]
 
     def cut_off(self) -> None:
         """Let nothing through, and end what is open."""
@@ -173,6 +185,12 @@ class ApiProxy:
         body, agent = await request.read(), request.headers.get("User-Agent", "")
         asked = Asked(request.method, request.path, request.query_string, agent, body)
         self.asked.append(asked)
+        try:
+            return await self._answer(request, body, asked)
+        finally:
+            asked.is_over = True
+
+    async def _answer(self, request: web.Request, body: bytes, asked: Asked) -> web.StreamResponse:
         if self.cut:
             if request.transport:
                 request.transport.abort()
@@ -252,6 +270,10 @@ class ApiProxy:
             await response.write_eof()
         except (aiohttp.ClientError, ConnectionError):
             pass  # one of the two ends is gone
+
+
+def _wait_for_answers(requests: list[Asked]) -> None:
+    wait_until(lambda: not any(one.is_under_way for one in requests), "requests under way are answered")
 
 
 def _shifted(body: bytes, by: timedelta) -> bytes:

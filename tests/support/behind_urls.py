@@ -40,11 +40,10 @@ def _banner(address: str) -> Iterator[socket.socket]:
                 connection, _ = server.accept()
             except OSError:
                 return  # closed
-            with connection:
+            with connection, suppress(OSError):
                 connection.sendall(BANNER)
                 connection.settimeout(5)
-                with suppress(OSError):
-                    connection.recv(65536)
+                connection.recv(65536)
 
     thread = threading.Thread(target=greet, name="banner", daemon=True)
     thread.start()

@@ -16,7 +16,7 @@ import yaml
 
 from devcluster import asking, evidence, install
 from devcluster.images.project import build_all, models_folder
-from devcluster.kubectl import Kubectl, KubectlError
+from devcluster.kubectl import Kubectl, KubectlError, patiently
 from devcluster.provider import Cluster as Provider
 from devcluster.providers import choose_cluster
 from tests.support import administrator, waiting
@@ -34,6 +34,13 @@ def condition(obj: Object, kind: str) -> tuple[str, str]:
 def message(obj: Object, kind: str) -> str:
     """Return the message of a condition."""
     return _find(obj, kind).get("message", "")
+
+
+def serves(obj: Object, replicas: int) -> bool:
+    """Return whether a ModelDeployment says that so many pods serve its one revision, and nothing goes on."""
+    status = obj.get("status", {})
+    serving = [{"cid": status.get("model", {}).get("cid", ""), "replicas": replicas}]
+    return condition(obj, "Ready") == ("True", "Serving") and not _find(obj, "Reconciling") and status.get("serving") == serving
 
 
 def _find(obj: Object, kind: str) -> Object:
@@ -68,8 +75,8 @@ class Cluster:
         self._reads_directly = administrator.has_certificate(provider.kubeconfig)
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
-        """Run kubectl; raise KubectlError, with its words, when it fails."""
-        return self.provider.kubectl(*arguments, input=input, timeout=600)
+        """Run kubectl, patiently; raise KubectlError, with its words, when it fails."""
+        return patiently(lambda: self.provider.kubectl(*arguments, input=input, timeout=600), *arguments)
 
     def get(self, kind: str, name: str, namespace: str) -> Object:
         """Return one object."""
@@ -83,6 +90,20 @@ class Cluster:
             return administrator.get_all(self.provider.kubeconfig, kinds, namespace, selector)
         selecting = ["-l", selector] if selector else []
         return json.loads(self.kubectl("get", kinds, "-n", namespace, "-o", "json", *selecting))["items"]
+
+    def get_until(
+        self, what: str, kind: str, name: str, namespace: str, holds: Callable[[Object], Any], *, timeout: float = 60
+    ) -> Object:
+        """Return one object once it is as wanted, as it was seen then: the next look may see that a probe came late."""
+        found: Object = {}
+
+        def look() -> Any:
+            nonlocal found
+            found = self.get(kind, name, namespace)
+            return holds(found)
+
+        wait_until(what, look, timeout=timeout, describe=lambda: found.get("status", found))
+        return found
 
     def apply(self, obj: Object, namespace: str) -> None:
         """Apply one manifest."""
@@ -116,11 +137,13 @@ class Cluster:
         with subprocess.Popen(
             Kubectl(self.provider.kubeconfig).command(*arguments), stdout=subprocess.PIPE, text=True
         ) as process:
+            assert process.stdout is not None
             try:
+                seen += process.stdout.readline().split()  # what it is now: the watch has begun
                 yield seen
             finally:
                 process.terminate()
-                seen += process.stdout.read().split() if process.stdout else []
+                seen += process.stdout.read().split()
 
     def versions(self, kinds: str, namespace: str) -> dict[str, str]:
         """Return the resourceVersion of all objects of some kinds."""
@@ -142,7 +165,7 @@ class Cluster:
         return seen
 
     def undisturbed(self, namespace: str, observe: Callable[[], T]) -> T:
-        """Return what an observation gives while no pod in the namespace becomes ready or ceases to be; three are tried.
+        """Return what an observation gives while nothing in the namespace becomes ready or ceases to be; three are tried.
 
         On a busy machine a probe may be late, and what follows from that is told in every status.
         """
@@ -150,16 +173,19 @@ class Cluster:
             before = self._readiness(namespace)
             found = observe()
             after = self._readiness(namespace)
-            # A pod that is gone is no excuse.
+            # What is gone is no excuse.
             if all(after[uid] == since for uid, since in before.items() if uid in after):
                 break
-            print(f"disturbed, readiness of pods before {before}, after {after}; found {found}")
+            print(f"disturbed, readiness before {before}, after {after}; found {found}")
         return found
 
     def _readiness(self, namespace: str) -> dict[str, str]:
-        """Return when each pod that nobody has told to end became ready, or ceased to be."""
-        pods = [pod for pod in self.get_all("pods", namespace) if "deletionTimestamp" not in pod["metadata"]]
-        return {pod["metadata"]["uid"]: _find(pod, "Ready").get("lastTransitionTime", "") for pod in pods}
+        """Return when each pod, model and backend that nobody has told to end became ready, or ceased to be.
+
+        The operator's own probe of a pod may be late where the kubelet's is not.
+        """
+        found = [one for one in self.get_all("pods,mdep,ipfsb", namespace) if "deletionTimestamp" not in one["metadata"]]
+        return {one["metadata"]["uid"]: _find(one, "Ready").get("lastTransitionTime", "") for one in found}
 
     def observe_for(self, *, seconds: float) -> None:
         """Let time pass: what is asserted afterwards is that nothing happened meanwhile."""
@@ -181,6 +207,8 @@ class Cluster:
         """Run `helm test` with some values set on top, and return what its pod said; raise HelmError when it failed."""
         where = f"--namespace={install.SYSTEM_NAMESPACE}"
         values = [word for setting in settings for word in ("--set-string", setting)]
+        # One that lost its Lease to a stall of the machine has ended, and is restarted.
+        install.wait_for_deployment(self.provider, install.SYSTEM_NAMESPACE, "pinion-operator")
         install.helm(self.provider, "upgrade", install.RELEASE, str(install.CHART), where, "--reuse-values", "--wait", *values)
         install.helm(self.provider, "test", install.RELEASE, where, "--timeout=120s")
         return self.kubectl("logs", "-n", namespace, "pinion-operator-test")

@@ -16,7 +16,7 @@ from tests.support.ports import free_port
 from tests.support.process_one import Ended, Started, Starter
 from tests.support.serve import commit_of, make_config, make_live
 
-AT_ONCE = 10.0  # seconds, from the signal until nothing is left: less than a hub or a drain is waited for
+AT_ONCE = 18.0  # seconds, from the signal until nothing is left: less than a hub or a drain is waited for
 _DRAIN_SECONDS = 60  # so that a drain is not taken for an end at once
 LONG_WARMUP = Warmup(inputs=("word " * 250,) * 2000)  # who begins it does not serve while a test looks
 

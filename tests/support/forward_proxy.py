@@ -45,15 +45,15 @@ class ForwardProxy:
             except OSError:
                 client.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 return
-            server.settimeout(None)
-            if method == "CONNECT":
-                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            else:
-                parts = urlsplit(target)
-                path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-                rest = head.partition(b"\r\n")[2].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
-                server.sendall(f"{method} {path} HTTP/1.1\r\n".encode() + rest)
             with server:
+                server.settimeout(None)
+                if method == "CONNECT":
+                    client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                else:
+                    parts = urlsplit(target)
+                    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                    rest = head.partition(b"\r\n")[2].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+                    server.sendall(f"{method} {path} HTTP/1.1\r\n".encode() + rest)
                 other = threading.Thread(target=_pump, args=(client, server), daemon=True)
                 other.start()
                 _pump(server, client)

@@ -26,10 +26,13 @@ class Target:
         """Return the ModelDeployment."""
         return self.cluster.get("mdep", self.name, self.namespace)
 
+    def all_pods(self) -> list[Object]:
+        """Return the pods, with those that have been told to go and are not gone."""
+        return self.cluster.get_all("pods", self.namespace, f"pinion.dev/deployment={self.name}")
+
     def pods(self) -> list[Object]:
         """Return the pods that nobody has told to go."""
-        found = self.cluster.get_all("pods", self.namespace, f"pinion.dev/deployment={self.name}")
-        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+        return [pod for pod in self.all_pods() if "deletionTimestamp" not in pod["metadata"]]
 
     def phase(self, pod: str) -> str:
         """Return the phase that a pod tells; "" while it tells none."""

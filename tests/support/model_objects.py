@@ -64,8 +64,8 @@ class Models:
         return {c["type"]: f"{c['status']}/{c['reason']}" for c in self.status(name).get("conditions", [])}
 
     def message(self, name: str, type_: str) -> str:
-        """Return the message of a condition."""
-        return next(str(c["message"]) for c in self.status(name)["conditions"] if c["type"] == type_)
+        """Return the message of a condition; "" when it is not there."""
+        return next((str(c["message"]) for c in self.status(name).get("conditions", []) if c["type"] == type_), "")
 
     def wait_for(self, name: str, timeout: float = 90.0, **wanted: str) -> None:
         """Wait until the status speaks of the newest generation and these conditions are `status/reason`."""

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,13 +96,26 @@ class OperatorProcess:
 
     def wait_quiet(self, seconds: float = 2.0, timeout: float = 120.0, *, events: bool = False) -> None:
         """Wait until it has not written for so long; with `events`, until it has posted no Event either."""
-        seen, since = -1, time.monotonic()
-        deadline = since + timeout
-        while time.monotonic() - since < seconds:
-            assert time.monotonic() < deadline, f"it goes on writing: {self.writes()[-5:]}"
-            if (now := len(self.proxy.writes(events=events))) != seen:
-                seen, since = now, time.monotonic()
+        self.wait_same(lambda: len(self.proxy.writes(events=events)), seconds, timeout, "it goes on writing")
+
+    def wait_same(self, count: Callable[[], float], seconds: float, timeout: float, otherwise: str) -> float:
+        """Wait until a count has been the same for so long, and return it.
+
+        The time in which this process, which is the proxy too, or the API server stood still does not count: the operator
+        waited for answers then.
+        """
+        seen, rested, looked = -1.0, 0.0, time.monotonic()
+        deadline = looked + timeout
+        while rested < seconds:
+            assert time.monotonic() < deadline, f"{otherwise}: {self.writes()[-5:]}"
+            now, at = count(), time.monotonic()
+            if now != seen:
+                seen, rested = now, 0.0
+            elif not any(one.is_under_way for one in list(self.proxy.asked)):
+                rested += min(at - looked, 0.2)
+            looked = at
             time.sleep(0.05)
+        return seen
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -176,6 +189,8 @@ class Operators:
         proxy = ApiProxy(self.control_plane.kubeconfig, folder, user=self.account)
         proxy.__enter__()
         port, log = free_port(), folder / "log"
+        # A busy machine must not bring the end of the Lease where nobody waits for it, nor let a pass fail.
+        lease_seconds = (environment or {}).get("PINION_LEASE_SECONDS", "40")
         variables = {
             "KUBECONFIG": str(proxy.client_config),
             "PINION_RUNTIME_IMAGE": "pinion.test/runtime:1",
@@ -186,9 +201,8 @@ class Operators:
             "PINION_LEASE_NAMESPACE": self.namespace,
             "PINION_LEASE_NAME": f"{self.namespace}-operator",
             "PINION_ALLOWED_NETWORKS": "127.0.0.0/8",  # everything here is on loopback
-            # A busy machine must not bring the end of the Lease where nobody waits for it, nor let a pass fail.
-            "PINION_LEASE_SECONDS": "40",
-            "PINION_REQUEST_TIMEOUT_SECONDS": "10",  # less than four fifths of any Lease here
+            "PINION_LEASE_SECONDS": lease_seconds,
+            "PINION_REQUEST_TIMEOUT_SECONDS": f"{min(18.0, 0.79 * float(lease_seconds)):g}",  # four fifths are too much
             "PINION_ALLOW_LOCAL_ADDRESSES": "true",
             "PINION_HEALTH_HOST": "127.0.0.1",
             "PINION_HEALTH_PORT": str(port),

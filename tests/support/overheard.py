@@ -4,7 +4,7 @@ import http.client
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,17 +39,17 @@ class Overheard:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 there = http.client.HTTPConnection(target.hostname or "", target.port, timeout=20)
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_PASSED_ON}
-                there.request(self.command, self.path, body, headers)
-                answer = there.getresponse()
-                data = answer.read()
-                self.send_response(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() not in NOT_PASSED_ON | {"content-length"}:
-                        self.send_header(name, value)
-                self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-                there.close()
+                with closing(there):
+                    there.request(self.command, self.path, body, headers)
+                    answer = there.getresponse()
+                    data = answer.read()
+                    self.send_response(answer.status)
+                    for name, value in answer.getheaders():
+                        if name.lower() not in NOT_PASSED_ON | {"content-length"}:
+                            self.send_header(name, value)
+                    self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(data)))
+                    self.end_headers()
+                    self.wfile.write(data)
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

@@ -56,7 +56,7 @@ def soon() -> float:
 
 def in_a_moment() -> float:
     """Return a deadline that is waited for, yet not over before the request has been taken."""
-    return time.monotonic() + 0.3
+    return time.monotonic() + 1.0
 
 
 def numbers(result: Result) -> list[float]:

@@ -143,7 +143,7 @@ class ToldPods:
             self.pods[uid] = _start(obj["metadata"]["name"], maps[mounted["config"]]["config.json"], live)
             self.seen.append(self.pods[uid])
         pod = self.pods[uid]
-        pod.live, pod.status = live, None
+        pod.live = live
         pod.status = None if pod.crashed else self.says(pod)
         said = _observe(pod, obj)
         if said != pod.said:
@@ -163,8 +163,9 @@ def _start(name: str, text: str, live: LiveConfig) -> ToldPod:
         timeout = 20
 
         def do_GET(self) -> None:
-            body = pod.status.model_dump_json(by_alias=True).encode() if pod.status else b""
-            self.send_response(200 if pod.status else 503)
+            status = pod.status  # it may be another one in the next moment
+            body = status.model_dump_json(by_alias=True).encode() if status else b""
+            self.send_response(200 if status else 503)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

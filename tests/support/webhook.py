@@ -57,9 +57,11 @@ class MutatingWebhook:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.remove()
-        self._server.shutdown()
-        self._server.server_close()
+        try:
+            self.remove()
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
 
     def register(self, change: Change | None = None, *resources: str) -> None:
         """Have the API server ask about our children, and about these resources of ours (`ipfsbackends/status`)."""
@@ -74,7 +76,7 @@ class MutatingWebhook:
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self._namespace}},
             "admissionReviewVersions": ["v1"],
             "sideEffects": "None",
-            "timeoutSeconds": 10,
+            "timeoutSeconds": 30,
         }
         kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration"}
         self._control_plane.kubectl(

@@ -54,7 +54,7 @@ async def send(endpoint: Endpoint, load: Load, words: list[str], seconds: float)
                 answers.append(await stream(client, endpoint, next(asks)))
 
         await asyncio.gather(*(keep_asking() for _ in range(load.streams)))
-    return result_of(answers, seconds, end)
+    return result_of(answers, begun, end)
 
 
 async def first_answers(endpoint: Endpoint, load: Load, words: list[str]) -> list[str]:
@@ -65,15 +65,15 @@ async def first_answers(endpoint: Endpoint, load: Load, words: list[str]) -> lis
     return [answer.text for answer in answers]
 
 
-def result_of(answers: list[Answer], seconds: float, end: float) -> Result:
-    """Return the figures of answers, of which the events until `end` count, over so many seconds."""
+def result_of(answers: list[Answer], begun: float, end: float) -> Result:
+    """Return the figures of answers; of their events, for the rate, those count that came from `begun` to `end`."""
     tokens = sum(answer.tokens for answer in answers)
     events = sum(len(answer.events) for answer in answers)
-    counted = sum(event <= end for answer in answers for event in answer.events)
+    counted = sum(begun <= event <= end for answer in answers for event in answer.events)
     first = [answer.events[0] - answer.sent for answer in answers]
     gaps = [gap for answer in answers for when, gap in answer.gaps if when <= end] or [0.0]
     return Result(
-        rate=counted * tokens / events / seconds,
+        rate=counted * tokens / events / (end - begun),
         first=(statistics.median(first), percentile(first, 99)),
         gap=(statistics.median(gaps), percentile(gaps, 99)),
         answers=len(answers),

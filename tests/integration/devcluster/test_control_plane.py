@@ -14,6 +14,7 @@ from devcluster.kubectl import KubectlError
 from devcluster.paths import CONTROL_PROGRAMS, REPOSITORY, control_dir
 from devcluster.processes import Process, processes_under
 from devcluster.slots import sweep
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.control_plane
 
@@ -74,7 +75,7 @@ def test_two_control_planes_at_once_do_not_meet(control_plane: ControlPlane) -> 
         mark.touch()
     assert not [process for process in daemons if process.alive]
     assert not mark.exists()
-    assert control_plane.kubectl("get", "--raw", "/readyz") == "ok"
+    wait_until(lambda: control_plane.kubectl("get", "--raw", "/readyz") == "ok", "the first one is ready")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

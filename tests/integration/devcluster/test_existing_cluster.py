@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.control_plane, pytest.mark.timeout(600)]
 CRDS = str(REPOSITORY / "crds")
 KINDS = "namespaces,crds,clusterroles,clusterrolebindings"
 ALL_KINDS = f"{KINDS},deployments,services,configmaps,secrets"
+NAMESPACES = {"default", "kube-node-lease", "kube-public", "kube-system"}  # that a cluster makes by itself
 SLOW = 150  # seconds: on a busy machine a definition took more than one minute to go
 MODEL = {
     "apiVersion": "pinion.dev/v1alpha1",
@@ -72,7 +73,8 @@ def wait_for_rest(plane: ControlPlane) -> None:
     def rests() -> bool:
         nonlocal seen
         before, seen = seen, listed(plane, ALL_KINDS)
-        return seen == before and {f"{name[1:]}/kube-root-ca.crt" for name in listed(plane, "namespaces")} <= seen
+        namespaces = NAMESPACES | {name[1:] for name in listed(plane, "namespaces")}
+        return seen == before and {f"{name}/kube-root-ca.crt" for name in namespaces} <= seen
 
     wait_until(rests, "a cluster that makes nothing more by itself")
 

@@ -75,12 +75,12 @@ def manifests(image: str) -> dict[str, object]:
         "readinessProbe": {"httpGet": {"path": "/", "port": 8000}, "periodSeconds": 1, "timeoutSeconds": 5},
         "securityContext": closed,
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-        "lifecycle": {"preStop": {"sleep": {"seconds": 10}}},  # Services forget a pod only after it was told to go
+        "lifecycle": {"preStop": {"sleep": {"seconds": 20}}},  # Services forget a pod only after it was told to go
     }
     user = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}
     pod = {
         "securityContext": {**user, "seccompProfile": {"type": "RuntimeDefault"}},
-        "terminationGracePeriodSeconds": 11,  # the server knows no end of its own: it is killed then
+        "terminationGracePeriodSeconds": 21,  # the server knows no end of its own: it is killed then
         "containers": [container],
         "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
     }

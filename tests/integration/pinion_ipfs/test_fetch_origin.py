@@ -188,6 +188,7 @@ async def test_a_killed_child_is_told_and_whole_files_are_not_fetched_again(slow
     await eventually(
         lambda: "big.safetensors" in slow_hub.repo_stats("kill/me").get("gets_by_path", {}), what="the large file is asked for"
     )
+    await eventually(lambda: any(done.completed_bytes for done in one.progress), what="word of the first bytes")
     os.kill(child, signal.SIGKILL)
     with pytest.raises(DownloadFailed, match="ended with signal SIGKILL") as caught:
         await fetching

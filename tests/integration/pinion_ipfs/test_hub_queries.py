@@ -78,7 +78,7 @@ async def test_nobody_there_and_nobody_answering() -> None:
         started = asyncio.get_running_loop().time()
         with pytest.raises(OriginUnreachable, match="no answer in time"):
             await resolve_commit(RepoId.parse("a/b"), "main", endpoint=endpoint, timeout=0.5)
-        assert asyncio.get_running_loop().time() - started < 10
+        assert asyncio.get_running_loop().time() - started < 15  # 20 s are waited when nobody says how long
 
 
 async def test_a_server_that_is_no_hub_is_not_believed(hub: Hub) -> None:

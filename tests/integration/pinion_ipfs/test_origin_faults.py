@@ -133,10 +133,10 @@ async def test_a_stream_that_goes_silent_is_left_after_the_stall_timeout(hub: Hu
     make_repo(hub, "faults/stall", 2 * MIB)
     hub.order("faults/stall", {"kind": "stall", "on": f"GET {WEIGHTS}", "at": 0.5})
     started = time.monotonic()
-    run = await run_origin(hub, "faults/stall", tmp_path / "hf", stall_seconds=10)
+    run = await run_origin(hub, "faults/stall", tmp_path / "hf", stall_seconds=20)
     assert isinstance(run.error, DownloadStalled)
-    assert "no byte for 10 s" in str(run.error)
-    assert 10 <= time.monotonic() - started < 200
+    assert "no byte for 20 s" in str(run.error)
+    assert 20 <= time.monotonic() - started < 200
     await eventually(lambda: not origin_children(), what="the child goes")
     hub.order("faults/stall")
     assert (await run_origin(hub, "faults/stall", tmp_path / "hf")).error is None
@@ -144,9 +144,9 @@ async def test_a_stream_that_goes_silent_is_left_after_the_stall_timeout(hub: Hu
 
 
 async def test_one_silent_stream_beside_living_ones_is_left_too(hub: Hub, tmp_path: Path) -> None:
-    hub.add_repo("faults/one-silent", {"a.safetensors": os.urandom(11 * MIB), WEIGHTS: os.urandom(7 * MIB)})
+    hub.add_repo("faults/one-silent", {"a.safetensors": os.urandom(22 * MIB), WEIGHTS: os.urandom(7 * MIB)})
     hub.order("faults/one-silent", {"kind": "stall", "on": f"GET {WEIGHTS}", "at": 0.1}, rate=1_000_000)
-    run = await run_origin(hub, "faults/one-silent", tmp_path / "hf", stall_seconds=10)
+    run = await run_origin(hub, "faults/one-silent", tmp_path / "hf", stall_seconds=20)
     assert isinstance(run.error, DownloadStalled)
     assert WEIGHTS in str(run.error)
     assert [event["path"] for event in run.told("file")] == ["a.safetensors"]  # it was let come to its end
@@ -161,6 +161,8 @@ async def test_too_many_requests_stop_new_files_and_let_the_others_end(hub: Hub,
         rate=1_000_000,
     )
     run = await run_origin(hub, "faults/limit", tmp_path / "hf")
+    if hub.repo_stats("faults/limit")["file_gets"] == 0:  # it was told so before the large file had begun
+        run = await run_origin(hub, "faults/limit", tmp_path / "again")
     assert isinstance(run.error, OriginRateLimited)
     assert run.error.retry_after == 3
     assert [event["path"] for event in run.told("file")] == [WEIGHTS]

@@ -100,7 +100,7 @@ async def test_a_promise_of_xet_that_is_not_kept_costs_one_try(
 async def test_storage_that_says_nothing_does_not_end_in_a_stall(model: Hub, tmp_path: Path, deaf: str) -> None:
     started = time.monotonic()
     async with manager_of(model.endpoint, before=[storage(deaf)], after=[promising(BELOW)]) as manager:
-        _, came = await fetch(manager, tmp_path, stall_seconds=20)
+        _, came = await fetch(manager, tmp_path, stall_seconds=40)
     assert came == sorted(FILES)
     assert time.monotonic() - started < 90
 

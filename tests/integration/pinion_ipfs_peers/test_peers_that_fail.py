@@ -12,7 +12,7 @@ from pinion_ipfs.peers.files import PeerFiles
 from pinion_ipfs.peers.offers import Offer, Peers, peers_at
 from pinion_ipfs.peers.process import ContentPort, ContentProcess
 from pinion_ipfs.peers.revision import Revision, State
-from tests.support.content_pods import ContentPod, Deployment, deployment
+from tests.support.content_pods import ASK_SECONDS, ContentPod, Deployment, deployment
 from tests.support.fetching import make_request
 from tests.support.hub import Hub
 
@@ -22,7 +22,7 @@ PATIENCE = 60.0
 
 async def offers_of(pods: Deployment, digest: str) -> list[Offer]:
     """Return what everybody says, by instance."""
-    peers = Peers(peers_at(pods.urls), pods.token_file, "the test")
+    peers = Peers(peers_at(pods.urls), pods.token_file, "the test", ask_seconds=ASK_SECONDS)
     try:
         return await peers.ask(digest)
     finally:

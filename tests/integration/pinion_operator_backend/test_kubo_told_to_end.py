@@ -1,6 +1,7 @@
 """A managed Kubo's pod that is deleted soon after its start: both containers' own commands, as process 1, end at once."""
 
 import secrets
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ from pinion_operator.resources.kubo_secret import Credentials
 from pinion_operator.resources.kubo_statefulset import REPO_PATH, SECRETS_PATH, SETUP_PATH
 from tests.support.ports import free_port
 from tests.support.process_one import Started, Starter
+from tests.support.serve import wait_until
 
 pytestmark = pytest.mark.kubo
 
-AT_ONCE = 10.0  # seconds: on a machine that does other things, and far from the grace of 30 s that a kubelet gives
+AT_ONCE = 25.0  # seconds: on a machine that does other things, and less than the grace of 60 s that the pod has
 KEY = f"/key/swarm/psk/1.0.0/\n/base16/\n{secrets.token_hex(32)}\n"
 CREDENTIALS = Credentials(KEY, secrets.token_hex(16), secrets.token_hex(16))
 
@@ -85,17 +87,27 @@ def kubo_pod(starter: Starter, ipfs_binary: Path, tmp_path: Path) -> KuboPod:
     return KuboPod(starter, ipfs_binary, tmp_path / "pod")
 
 
+def can_be_told(container: Started) -> bool:
+    """Whether it handles SIGTERM, which a process 1 never sees before; also when it has ended by itself."""
+    try:
+        return container.handles(signal.SIGTERM)
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def delete_after(container: Started, seconds: float) -> int:
-    """Tell a container to end so long after its start; return its exit code."""
+    """Tell a container to end so long after its start, from when it handles signals; return its exit code."""
+    wait_until(lambda: can_be_told(container), 60, "a handler")
     time.sleep(seconds)  # the moment is what is tried
-    ended = container.end()
+    ended = container.end(limit=40)
     assert ended.seconds < AT_ONCE, f"it took {ended.seconds:.2f} s; it said:\n{container.output()}"
     return ended.code
 
 
 def test_the_script_ends_at_once_and_a_later_start_makes_up_for_it(kubo_pod: KuboPod) -> None:
-    for moment in (0.05, 0.1, 0.3, 0.6):
-        assert delete_after(kubo_pod.start("initContainers"), moment) in (143, 0)
+    codes = [delete_after(kubo_pod.start("initContainers"), moment) for moment in (0.05, 0.1, 0.3, 0.6)]
+    assert set(codes) <= {143, 0}
+    assert 143 in codes, "a machine that does other things lets some come to their own end, and not all"
     kubo_pod.configured()
     assert (Path(kubo_pod.paths[REPO_PATH]) / "swarm.key").is_file()
 

@@ -96,7 +96,7 @@ def test_the_operator_went_first_and_a_person_does_as_the_page_says(tenant: Tena
     assert operator.stop() == 0
     tenant.delete()
     deleting = "--output=jsonpath={.metadata.deletionTimestamp}"
-    wait_until(lambda: tenant.kubectl("get", "ipfsb/store", deleting), "only the finalizer keeps it", 60)
+    wait_until(lambda: tenant.kubectl("get", "ipfsb/store", deleting), "only the finalizer keeps it", 120)
     command = re.search(r"`kubectl (patch ipfsb NAME -n NAMESPACE .*?)`", INSTALL_PAGE.read_text(), re.DOTALL)
     assert command
     words = command[1].replace("'", "").replace("NAMESPACE", tenant.name).replace("NAME", "store")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import threading
 import time
@@ -15,7 +16,7 @@ from tests.support.process_one import BIN
 
 pytestmark = pytest.mark.control_plane
 
-SOON = 15.0  # seconds: it asks the API server for two things more, and shares the machine with that; a kubelet gives it 30
+SOON = 25.0  # seconds: it asks the API server for two things more, and shares the machine with that; a kubelet gives it 30
 INIT = (str(BIN / "dumb-init"), "--")
 
 
@@ -26,7 +27,8 @@ def test_it_is_gone_soon_at_every_moment_of_its_start(operators: Operators) -> N
         operator = operators.start(prefix=INIT)
         time.sleep(moment)  # the moment is what is tried
         told = time.monotonic()
-        assert operator.stop() in (143, 0), operator.log.read_text()
+        # -SIGTERM: the end of dumb-init itself, which on a busy machine does not handle signals yet by then.
+        assert operator.stop() in (143, 0, -signal.SIGTERM), operator.log.read_text()
         took[round(moment, 2)] = time.monotonic() - told
         assert "Traceback" not in operator.log.read_text()
     print(took)

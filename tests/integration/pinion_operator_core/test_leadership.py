@@ -48,13 +48,14 @@ def test_a_standby_is_healthy_and_ready_and_takes_over_after_a_kill(small: Small
 
 
 def test_a_stop_hands_over_at_once(small: Small) -> None:
-    leader = small.leader(**LONG_LEASE)
-    second = standby(small, LONG_LEASE)
+    lease = {"PINION_LEASE_SECONDS": "120"}
+    leader = small.leader(**lease)
+    second = standby(small, lease)
     started = time.monotonic()
     assert leader.stop() == 0
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     second.wait_leading()
-    assert time.monotonic() - started < 30  # a silent leader gets 40 s; the standby looks every 5.3 s
+    assert time.monotonic() - started < 60  # a silent leader gets 120 s; the standby looks every 20 s
 
 
 def test_a_leader_that_was_frozen_writes_nothing_more_and_ends(small: Small) -> None:
@@ -135,7 +136,7 @@ def test_two_namespaces_of_one_operator_and_the_whole_cluster(operators: Operato
             "the other namespace is served too",
         )
         assert made == "7"
-        assert not [one for one in running.proxy.asked if one.status == 403]
+        assert not [one for one in running.proxy.asked if one.lacking]
         plane.kubectl("-n", other, "delete", "ipfsbackend", "one", "--timeout=50s")
         running.stop()  # before its rights go: namespaces of other tests may still be on their way out
     finally:

@@ -21,8 +21,7 @@ LEASE = {"PINION_LEASE_SECONDS": str(TIMING.duration)}
 
 def lease_writes(operator: OperatorProcess) -> list[float]:
     """Return when it has written the Lease."""
-    asked = list(operator.proxy.asked)
-    return [one.at for one in asked if one.method in ("PUT", "POST") and "/leases" in one.path]
+    return [one.at for one in operator.proxy.settled if one.method in ("PUT", "POST") and "/leases" in one.path]
 
 
 def test_the_leader_writes_once_per_third_and_a_standby_never(small: Small) -> None:
@@ -54,12 +53,12 @@ def test_another_leads_within_seven_sixths_of_the_duration_after_a_kill(small: S
     led = next(datetime.fromisoformat(line["time"]) for line in second.lines() if line["message"] == "leading")
     passed = (led - renewed).total_seconds()
     assert passed > TIMING.deadline, "never while the one that is silent may lead"
-    assert passed <= TIMING.duration + TIMING.look + 10, "ten seconds for a machine that does other things"
+    assert passed <= TIMING.duration + TIMING.look + 18, "eighteen seconds for a machine that does other things"
 
 
 def test_a_renewal_that_hangs_leaves_time_for_another(small: Small) -> None:
     """And work that hangs takes no connection from it."""
-    leader = small.leader(PINION_LEASE_SECONDS="40")  # the renewal that hangs takes 23 of the 32 s after which it gives up
+    leader = small.leader(PINION_LEASE_SECONDS="60")  # the renewal that hangs takes 34 of the 48 s after which it gives up
     small.apply("one", 1)
     small.wait_ready("one")
     hangs = Fault(lambda request: request.method == "PUT" and "/leases/" in request.path, left=1)

@@ -206,9 +206,13 @@ def test_the_log_tells_each_transition_once(small: Small) -> None:
     operator = small.leader()
     small.apply("twelve", 12)
     small.wait_ready("twelve")
+
+    def told() -> list[tuple[str, str]]:
+        return [(line["from"], line["to"]) for line in operator.lines() if line["message"] == "condition changed"]
+
+    wait_until(lambda: len(told()) >= 2, "both are in the log")
     operator.wait_quiet()
-    told = [(line["from"], line["to"]) for line in operator.lines() if line["message"] == "condition changed"]
-    assert told == [("-", "False/Progressing"), ("False/Progressing", "True/Small")]
+    assert told() == [("-", "False/Progressing"), ("False/Progressing", "True/Small")]
 
 
 def test_sigint_stops_too(small: Small) -> None:

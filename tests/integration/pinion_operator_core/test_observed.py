@@ -18,7 +18,7 @@ __all__ = ["observed", "pod_runner"]
 @pytest.fixture
 def operator(operators: Operators, hub: Hub) -> OperatorProcess:
     """Start one whose Lease does not last long after a kill."""
-    running = operators.start(environment={"PINION_HUB_ENDPOINT": hub.endpoint, "PINION_LEASE_SECONDS": "15"})
+    running = operators.start(environment={"PINION_HUB_ENDPOINT": hub.endpoint, "PINION_LEASE_SECONDS": "30"})
     running.wait_leading()
     return running
 
@@ -41,5 +41,5 @@ def test_ready_is_true_at_every_moment_that_it_is_said(
     more(observer)
     operator.process.kill()
     more(observer)
-    operators.start(environment={"PINION_HUB_ENDPOINT": hub.endpoint}).wait_leading(90)
+    operators.start(environment={"PINION_HUB_ENDPOINT": hub.endpoint}).wait_leading(150)
     more(observer)

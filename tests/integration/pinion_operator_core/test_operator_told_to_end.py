@@ -10,9 +10,9 @@ import pytest
 from tests.support.held_programs import MOMENTS, held_at, looks_for
 from tests.support.ports import free_port
 from tests.support.process_one import BIN, Starter
-from tests.support.serve import wait_until
 
-AT_ONCE = 10.0  # seconds: on a machine that does other things, and far from the grace of 30 s that a kubelet gives
+AT_ONCE = 25.0  # seconds: on a machine that does other things, and less than the 30 s that a kubelet gives
+LIMIT = 40.0  # seconds: what takes longer than AT_ONCE is told with its time
 ALL_MOMENTS = {**MOMENTS, "the HTTP client": ("aiohttp", "aiohttp.tracing")}
 PROGRAM = ("python", "-m", "pinion_operator")
 INIT = (str(BIN / "dumb-init"), "--")
@@ -26,15 +26,16 @@ def test_signals_count_while_it_imports_even_as_process_1(starter: Starter, tmp_
         held.wait(next_one)
         assert operator.handles(signal.SIGTERM), "there was time to import before signals counted"
         assert operator.has_loaded(loaded or next_one) == bool(loaded)
-        ended = operator.end()
+        ended = operator.end(limit=LIMIT)
     assert ended.seconds < AT_ONCE
     assert (ended.code, operator.output()) == (143, "")
 
 
-def test_a_ctrl_c_while_it_imports_ends_it_in_silence(starter: Starter) -> None:
-    operator = starter.ordinary(*PROGRAM, environment=SETTINGS)
-    wait_until(lambda: operator.handles(signal.SIGTERM), 60, "a handler")
-    ended = operator.end(signal.SIGINT)
+def test_a_ctrl_c_while_it_imports_ends_it_in_silence(starter: Starter, tmp_path: Path) -> None:
+    with held_at(looks_for("aiohttp"), tmp_path / "held") as held:
+        operator = starter.ordinary(*PROGRAM, environment=SETTINGS | held.environment)
+        held.wait("aiohttp")
+        ended = operator.end(signal.SIGINT, limit=LIMIT)
     assert (ended.code, operator.output()) == (130, "")
 
 
@@ -50,7 +51,7 @@ def test_while_the_api_server_is_silent(starter: Starter, tmp_path: Path) -> Non
         operator = starter.process_one(*INIT, *PROGRAM, environment=SETTINGS | where)
         asked, _ = server.accept()
         with asked:
-            ended = operator.end()
+            ended = operator.end(limit=LIMIT)
     assert ended.seconds < AT_ONCE, f"it took {ended.seconds:.2f} s"
     assert ended.code == 0, operator.output()
     assert "Traceback" not in operator.output()

@@ -14,9 +14,12 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 MODELS, REPLICAS = 8, 16  # pods: as many as there are descriptors
+# Both wait longer for a pod than an operator does: threads of pytest answer for these, and may stand still for a while.
 LIMITED = """
 import resource, runpy, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+import pinion_operator.probes.pods as p
+p.TIMEOUT_SECONDS = 10.0
 sys.argv = ["pinion_operator"]
 runpy.run_module("pinion_operator", run_name="__main__")
 """
@@ -36,6 +39,8 @@ def give_back(*_):
         os.close(taken.pop())
 signal.signal(signal.SIGUSR1, take)
 signal.signal(signal.SIGUSR2, give_back)
+import pinion_operator.probes.pods as p
+p.TIMEOUT_SECONDS = 10.0
 sys.argv = ["pinion_operator"]
 runpy.run_module("pinion_operator", run_name="__main__")
 """

@@ -17,6 +17,7 @@ from pinion_operator.cluster.errors import ConflictError, ExpiredError, ServerEr
 from pinion_operator.cluster.patience import DROPPED_AGAIN, LONGEST, Patience
 from pinion_operator.resources.kinds import CONFIGMAP, Object, Ref
 from tests.support.api_proxy import ApiProxy, Asked, Fault
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
 
@@ -75,6 +76,14 @@ async def test_reads_and_writes_are_made_again_and_once(api: Api, proxy: ApiProx
     assert statuses(proxy, "PATCH") == [429, 429, 200, 200]
     for method in ("GET", "PUT", "DELETE"):
         assert statuses(proxy, method) == [429, 429, 200], method
+
+
+async def test_what_is_under_way_is_looked_at_once_it_is_answered(api: Api, proxy: ApiProxy, namespace: str) -> None:
+    proxy.faults.append(Fault(lambda request: request.method == "POST", delay=1, left=1))
+    creating = asyncio.create_task(api.create(configmap(namespace, "a")))
+    await asyncio.to_thread(wait_until, proxy.writes, "the request")
+    assert [(one.method, one.status) for one in proxy.writes(decided=True)] == [("POST", 201)]
+    await creating
 
 
 async def test_what_the_server_asks_for_is_waited_for(api: Api, proxy: ApiProxy, namespace: str) -> None:
@@ -199,7 +208,7 @@ class Pages:
 
     def asked(self) -> tuple[int, int]:
         """Return how many first and how many further pages were asked for."""
-        pages: list[Asked] = [one for one in self._proxy.asked if "limit=" in one.query]
+        pages: list[Asked] = [one for one in self._proxy.settled if "limit=" in one.query]
         further = sum("continue=" in one.query for one in pages)
         return len(pages) - further, further
 

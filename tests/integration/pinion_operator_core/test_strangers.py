@@ -6,10 +6,17 @@ import time
 import pytest
 
 from tests.support.definitions import wait_established
+from tests.support.operator_process import OperatorProcess
 from tests.support.small import Small
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.control_plane]
+
+
+def is_watched(operator: OperatorProcess, plural: str) -> bool:
+    """Whether a watch of this kind has been opened: a change before that is no event."""
+    asked = list(operator.proxy.asked)
+    return any(one.path.endswith(f"/{plural}") and "watch=true" in one.query and one.status == 200 for one in asked)
 
 
 def test_labels_and_annotations_of_others_stay_on_our_children_and_cost_no_write(small: Small) -> None:
@@ -18,6 +25,7 @@ def test_labels_and_annotations_of_others_stay_on_our_children_and_cost_no_write
     small.wait_ready("one")
     operator.wait_quiet(1)
     before = len(operator.writes())
+    wait_until(lambda: is_watched(operator, "configmaps"), "the watch of ConfigMaps is open")
     for number in range(5):
         small.kubectl("label", "--overwrite", "configmap", "one-small", f"others.test/round=n{number}")
         small.kubectl("annotate", "--overwrite", "configmap", "one-small", f"others.test/note=n{number}")

@@ -188,7 +188,7 @@ def test_an_operator_of_before_that_came_back_by_a_rollback_is_seen_all_the_same
     until(lambda: first.metric(LEADS_ELSEWHERE, lease=f"{other}/{other}-operator") == 1, old.renew, "it stands by")
     looks = first.metric("pinion_operator_lease_renewals_total", result="standby")
     until(
-        lambda: first.metric("pinion_operator_lease_renewals_total", result="standby") >= looks + 5,
+        lambda: first.metric("pinion_operator_lease_renewals_total", result="standby") >= looks + 9,
         old.renew,
         "it goes on standing by for longer than the Lease lasts",
     )
@@ -204,7 +204,7 @@ def test_a_rolling_update_waits_for_the_operator_of_the_chart_before(installatio
     old.renew()
     new = installations.start_first(own)
     looked = "pinion_operator_lease_renewals_total"
-    until(lambda: new.metric(looked, result="standby") >= 5, old.renew, "it looks for longer than the Lease lasts")
+    until(lambda: new.metric(looked, result="standby") >= 9, old.renew, "it looks for longer than the Lease lasts")
     assert new.proxy.writes(leases=True, events=True) == []
     assert new.http("/readyz")[0] == 200, "a rollout may go on"
     old.release()
@@ -242,7 +242,7 @@ class OldHolder:
     def __init__(self, plane: ControlPlane, namespace: str, name: str, labels: dict[str, str] | None = None) -> None:
         self._plane, self._namespace, self._name, self._labels = plane, namespace, name, labels or {}
 
-    def renew(self, holder: str = "old_1", seconds: int = 15) -> None:
+    def renew(self, holder: str = "old_1", seconds: int = 30) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": now, "leaseTransitions": 0}
         meta = {"namespace": self._namespace, "name": self._name, "labels": self._labels}
@@ -253,7 +253,7 @@ class OldHolder:
         self.renew("", 1)
 
 
-def until(true: Callable[[], object], meanwhile: Callable[[], None], what: str, timeout: float = 90) -> None:
+def until(true: Callable[[], object], meanwhile: Callable[[], None], what: str, timeout: float = 150) -> None:
     """Wait until the first is true, and do the second all the time."""
     deadline = time.monotonic() + timeout
     while not true():

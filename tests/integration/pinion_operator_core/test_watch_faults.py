@@ -1,7 +1,5 @@
 """Watches that break, in each of the ways they do: no change in the gap is lost, and somebody can see that there is a gap."""
 
-import time
-
 import pytest
 from aiohttp import web
 
@@ -22,20 +20,15 @@ def watches(operator: OperatorProcess, plural: str) -> list[Asked]:
 
 
 def lists(operator: OperatorProcess, plural: str) -> list[Asked]:
-    asked = list(operator.proxy.asked)
+    asked = operator.proxy.settled
     return [one for one in asked if one.method == "GET" and one.path.endswith(f"/{plural}") and "watch=true" not in one.query]
 
 
 def passes_at_rest(operator: OperatorProcess, seconds: float = 2.0, timeout: float = 90.0) -> float:
     """Return the passes so far, once there have been no more for so long."""
-    seen, since = -1.0, time.monotonic()
-    deadline = since + timeout
-    while time.monotonic() - since < seconds:
-        assert time.monotonic() < deadline, "it goes on making passes"
-        if (now := operator.metric("pinion_operator_reconcile_total")) != seen:
-            seen, since = now, time.monotonic()
-        time.sleep(0.1)
-    return seen
+    return operator.wait_same(
+        lambda: operator.metric("pinion_operator_reconcile_total"), seconds, timeout, "it goes on making passes"
+    )
 
 
 class OnceEach:

@@ -30,7 +30,7 @@ def models(control_plane: ControlPlane, namespace: str, operator: OperatorProces
 
 
 def ready(models: Models, name: str = "m") -> dict[str, object]:
-    models.wait_for(name, timeout=60, Ready="True/Serving")
+    models.wait_for(name, timeout=150, Ready="True/Serving")
     assert "Reconciling" not in models.conditions(name)
     return models.status(name)["model"]
 
@@ -65,7 +65,7 @@ def test_a_tracked_branch_rolls_new_bytes_and_nothing_else(models: Models, hub: 
     hub.add_repo(repo, {"model.safetensors": b"other"})
     hub.configure(repo, commit=THIRD)
     annotate(models, "reconcile", "2")
-    wait_until(lambda: models.status("m")["model"]["commit"] == THIRD, "the new bytes", timeout=60)
+    wait_until(lambda: models.status("m")["model"]["commit"] == THIRD, "the new bytes", timeout=150)
     second = ready(models)
     assert second["cid"] != first["cid"]
     new = [pod for pod in told_pods.seen if pod.config.revision == second["revision"]]
@@ -76,7 +76,7 @@ def test_a_tracked_branch_rolls_new_bytes_and_nothing_else(models: Models, hub: 
     hub.add_repo(repo, {"model.safetensors": b"first"})
     hub.configure(repo, commit=ANOTHER)
     annotate(models, "reconcile", "3")
-    wait_until(lambda: models.status("m")["model"]["revision"] == first["revision"], "back to the first", timeout=60)
+    wait_until(lambda: models.status("m")["model"]["revision"] == first["revision"], "back to the first", timeout=150)
     assert ready(models)["cid"] == first["cid"]
     again = [pod for pod in told_pods.seen if pod.config.revision == first["revision"]][2:]
     assert [pod.first_live.cid for pod in again] == [first["cid"]] * 2, "nothing has to come from the hub"
@@ -121,7 +121,7 @@ def test_a_revision_that_cannot_load_is_never_called_ready(
 
     told_pods.says = bad
     models.apply("m", repo, runtime={"dtype": "bfloat16"})
-    models.wait_for("m", timeout=60, Stalled="True/ModelLoadFailed", Available="True/MinimumReplicasAvailable")
+    models.wait_for("m", timeout=150, Stalled="True/ModelLoadFailed", Available="True/MinimumReplicasAvailable")
     assert models.status("m")["serving"] == [{"cid": first["cid"], "replicas": 1}], "the old one serves on"
     writes = [(one.path, json.loads(one.body)) for one in operator.writes()]
     of_new = [at for at, (path, body) in enumerate(writes) if "status" in body and body["status"]["observedGeneration"] == 2]
@@ -176,7 +176,7 @@ def test_an_update_asks_for_the_wanted_pods_all_the_time(
         lowest = min(lowest, models.get("deployment", "m")["status"].get("readyReplicas", 0))
         return models.conditions("m")["Ready"] == "True/Serving"
 
-    wait_until(rolled_out, "four new pods", timeout=60)
+    wait_until(rolled_out, "four new pods", timeout=150)
     bodies = [json.loads(one.body) for one in operator.writes()[begun:] if "/deployments/m" in one.path]
     assert {body["spec"]["replicas"] for body in bodies} == {4}
     assert lowest == 4, "none goes before another one serves"
@@ -275,7 +275,7 @@ def test_an_object_in_deletion_gets_no_children_back(
     second = operators.start(environment={"PINION_HUB_ENDPOINT": hub.endpoint})
     second.wait_leading()
     if cascade == "foreground":
-        wait_until(lambda: not models.children("m"), "the children to go", timeout=60)
+        wait_until(lambda: not models.children("m"), "the children to go", timeout=150)
     models.kubectl("patch", "mdep/m", "--type=merge", "-p", '{"spec": {"replicas": 3}}')  # nobody is kept from editing it
     second.wait_quiet()
     assert not second.writes()

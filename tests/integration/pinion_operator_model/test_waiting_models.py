@@ -62,7 +62,7 @@ def warn(models: Models, pod: dict[str, Any], reason: str, note: str) -> None:
 
 def questions(operator: OperatorProcess) -> int:
     """Return how often events were asked for."""
-    return sum(one.method == "GET" and "/events" in one.path for one in list(operator.proxy.asked))
+    return sum(one.method == "GET" and "/events" in one.path for one in operator.proxy.settled)
 
 
 def test_a_secret_that_is_missing_is_named_and_asked_about_only_while_the_pod_waits(

@@ -22,7 +22,7 @@ from tests.support.fetching import make_fetching, make_request
 from tests.support.hub import Hub
 from tests.support.models import TinyModels
 from tests.support.processes import engine_of
-from tests.support.serve import Serve, make_config, make_live, wait_until
+from tests.support.serve import READY_SECONDS, Serve, make_config, make_live, wait_until
 
 NOBODY = "http://127.0.0.1:9"
 REPO = "tiny/silent-hub"
@@ -110,7 +110,7 @@ def test_what_was_left_out_is_not_seen_in_a_cache_that_has_it(hub: Hub, serve: S
     asked = {"model": repo, "messages": [{"role": "user", "content": "kettle"}]}
     assert served.post(asked, path="/v1/chat/completions").status_code == 400
     os.kill(engine_of(served), signal.SIGKILL)
-    wait_until(lambda: served.metric(names.ENGINE_RESTARTS_TOTAL) == 1, 60, "another engine")
+    wait_until(lambda: served.metric(names.ENGINE_RESTARTS_TOTAL) == 1, READY_SECONDS, "another engine")
     assert served.wait_ready().model.opened_cid == status.model.cid
     assert (snapshot / "adapter_config.json").exists(), "the cache is as it was"
     views = [path for path in Path("/tmp").glob("pinion-*") if (path / "tokenizer.json").resolve().is_relative_to(cache)]

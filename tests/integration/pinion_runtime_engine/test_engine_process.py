@@ -149,7 +149,7 @@ async def test_an_engine_that_hangs_holds_up_no_end(
     engine.queue.close(EngineDied("the pod is shutting down"))  # whoever waits is told
     told = time.monotonic()
     await engine.supervisor.close()
-    assert time.monotonic() - told < 10  # less than its silence would take to be noticed
+    assert time.monotonic() - told < 18  # less than its silence would take to be noticed
     assert has_ended(pid)
     await asyncio.gather(asked, return_exceptions=True)
     assert engine.deaths == []

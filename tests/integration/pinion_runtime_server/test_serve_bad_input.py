@@ -80,7 +80,7 @@ def test_a_field_in_the_query_string(minilm_served: Served, path: str, field: st
 def test_an_unknown_model(minilm_served: Served) -> None:
     message = refused(minilm_served.post({"model": "gpt-4", "input": "x"}), 404, "model_not_found", "model")
     assert minilm_served.model in message
-    answer = httpx.get(f"{minilm_served.base}/v1/models/gpt-4", timeout=10)
+    answer = httpx.get(f"{minilm_served.base}/v1/models/gpt-4", timeout=60)
     refused(answer, 404, "model_not_found", "model")
     assert answer.headers["x-should-retry"] == "false"
 
@@ -107,6 +107,6 @@ def test_another_path_is_no_redirect(minilm_served: Served, path: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "OPTIONS", "PUT", "DELETE"])
 def test_another_method(minilm_served: Served, method: str) -> None:
-    answer = httpx.request(method, f"{minilm_served.base}/v1/embeddings", timeout=10)
+    answer = httpx.request(method, f"{minilm_served.base}/v1/embeddings", timeout=60)
     refused(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"

@@ -237,9 +237,10 @@ def test_a_stop_string_ends_an_answer_before_itself(served: Served, oracle: Orac
 
 def test_a_stop_string_that_never_comes_holds_nothing_back(served: Served, oracle: Oracle) -> None:
     parts = events(ask(served, max_tokens=3, stop=["x" * 200], stream=True))
-    texts = [part["choices"][0]["text"] for part in parts[:-1]]
+    assert parts.pop() == "[DONE]"
+    texts = [part["choices"][0]["text"] for part in parts]
     assert "".join(texts) == oracle.complete("The kettle", 3)
-    assert parts[-1] == "[DONE]"
+    assert all(texts[:-1]), "only the last event, which says why it ended, may be without text"
 
 
 def test_a_seed_gives_its_text_again(served: Served) -> None:
@@ -253,8 +254,9 @@ def test_a_seed_gives_its_text_again(served: Served) -> None:
 @pytest.mark.parametrize(
     ("options", "told"), [(None, 0), ({}, 0), ({"include_usage": False}, 0), ({"include_usage": True}, 1)], ids=str
 )
-def test_usage_of_a_stream_is_told_when_asked_for(served: Served, options: Any, told: int) -> None:
-    parts = events(ask(served, stream=True, **({} if options is None else {"stream_options": options})))
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
+def test_usage_of_a_stream_is_told_when_asked_for(served: Served, path: str, options: Any, told: int) -> None:
+    parts = events(ask(served, path, stream=True, **({} if options is None else {"stream_options": options})))
     assert parts.pop() == "[DONE]"
     assert [bool(part.get("usage")) for part in parts] == [False] * (len(parts) - told) + [True] * told
     if told:

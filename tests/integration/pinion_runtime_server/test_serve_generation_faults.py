@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -15,7 +16,7 @@ from pinion_contract.status import Phase
 from tests.support.decoders import make_decoder
 from tests.support.hub import Hub
 from tests.support.processes import engine_of
-from tests.support.serve import Serve, Served, eventually
+from tests.support.serve import LOOK_SECONDS, Serve, Served, eventually, stopped
 from tests.support.streams import CONTEXT, NAME, PATIENCE, SEQUENCES, answer, body, last_of, start, stream
 
 pytestmark = pytest.mark.model
@@ -23,7 +24,9 @@ pytestmark = pytest.mark.model
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_decoder(tmp_path_factory.mktemp("decoder") / NAME, "llama", max_position_embeddings=CONTEXT)
+    made = make_decoder(tmp_path_factory.mktemp("decoder") / NAME, "llama", max_position_embeddings=CONTEXT)
+    (made / "chat_template.jinja").write_text("{% for message in messages %}{{ message.content }}{% endfor %}")
+    return made
 
 
 @pytest.fixture
@@ -42,16 +45,6 @@ def served(hub: Hub, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield start(made, folder)
     finally:
         made.stop_all()
-
-
-def test_without_a_template_chats_are_refused_and_that_is_told_beforehand(served: Served) -> None:
-    model = served.status().model
-    assert (model.chat, model.chat_reason) == (False, "the model has no chat template: completions take a prompt as it is")
-    asked = {"model": NAME, "messages": [{"role": "user", "content": "x"}]}
-    refused = served.post(asked, path="/v1/chat/completions")
-    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "messages")
-    assert "no chat template" in refused.json()["error"]["message"]
-    assert served.post(body(stream=False, max_tokens=2), path="/v1/completions").status_code == 200
 
 
 async def test_a_killed_engine_ends_each_stream_with_an_error_and_the_next_answer_is_right(served: Served) -> None:
@@ -106,12 +99,15 @@ async def test_a_client_that_goes_frees_its_place(served: Served) -> None:
     assert served.metric(names.ANSWERS_TOTAL, finish_reason="cancelled") == cancelled + SEQUENCES
 
 
-def test_the_official_client_raises_what_the_event_says(served: Served) -> None:
+@pytest.mark.parametrize("chat", [False, True])
+def test_the_official_client_raises_what_the_event_says(served: Served, chat: bool) -> None:
     with openai.OpenAI(base_url=f"{served.base}/v1", api_key="none", max_retries=0, timeout=PATIENCE) as client:
-        endless = {"ignore_eos": True}
-        chunks = client.completions.create(
-            model=NAME, prompt="A heron", max_tokens=CONTEXT - 20, temperature=0, stream=True, extra_body=endless
-        )
+        asked: Any = {"model": NAME, "max_tokens": CONTEXT - 20, "temperature": 0, "stream": True}
+        asked["extra_body"] = {"ignore_eos": True}
+        if chat:
+            chunks = client.chat.completions.create(messages=[{"role": "user", "content": "A heron"}], **asked)
+        else:
+            chunks = client.completions.create(prompt="A heron", **asked)
         next(iter(chunks))
         os.kill(engine_of(served), signal.SIGKILL)
         with pytest.raises(openai.APIError, match="engine died"):
@@ -183,22 +179,30 @@ async def test_a_client_with_many_requests_does_not_keep_another_waiting(starter
         return int(found["prompt_tokens_details"]["cached_tokens"])
 
     assert [cached("many"), cached("many") > 90, cached("one")] == [0, True, 0], "what was computed is its client's alone"
-    begun = asyncio.Semaphore(0)
 
     async def many(seed: int) -> None:
         keys = {"authorization": "Bearer sk-many-key"}
-        async with aclosing(stream(served, body(seed, max_tokens=600), keys)) as events:
+        async with aclosing(stream(served, body(seed, max_tokens=2000), keys)) as events:
             async for _ in events:
-                begun.release()
+                pass
 
-    streams = [asyncio.ensure_future(many(seed)) for seed in range(5 * SEQUENCES)]
-    for _ in range(SEQUENCES):
-        await begun.acquire()
-    keys = {"authorization": "Bearer sk-one-key"}
-    found = await asyncio.to_thread(
-        served.post, body(1, stream=False, max_tokens=4), path="/v1/completions", headers=keys, timeout=PATIENCE
-    )
-    assert found.status_code == 200
+    async def one() -> int:
+        keys = {"authorization": "Bearer sk-one-key"}
+        asked = body(1, stream=False, max_tokens=4)
+        found = await asyncio.to_thread(served.post, asked, path="/v1/completions", headers=keys, timeout=PATIENCE)
+        return found.status_code
+
+    def taken() -> int:
+        queue = served.status().queue
+        return queue.queued_requests + queue.running_requests
+
+    with stopped(engine_of(served)):  # so that none of the many ends before the one is there
+        async with asyncio.timeout(LOOK_SECONDS):
+            streams = [asyncio.ensure_future(many(seed)) for seed in range(5 * SEQUENCES)]
+            await eventually(lambda: taken() == len(streams), what="the many are there")
+            status = asyncio.ensure_future(one())
+            await eventually(lambda: taken() == len(streams) + 1, what="so is the one")
+    assert await status == 200
     finished = sum(each.done() for each in streams)
     assert finished <= 2 * SEQUENCES, f"{finished} of the {len(streams)} that came before had ended"
     for each in streams:

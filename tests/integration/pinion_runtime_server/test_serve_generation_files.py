@@ -52,6 +52,18 @@ def test_a_template_in_a_file_of_its_own_is_fetched_covered_by_the_cid_and_used(
     assert chat["choices"][0]["message"]["content"] == plain["choices"][0]["text"]
 
 
+def test_without_a_template_chats_are_refused_and_that_is_told_beforehand(serve: Serve, tmp_path: Path) -> None:
+    served = serve.local(str(make_decoder(tmp_path / "model")), "model")
+    model = served.wait_ready().model
+    assert (model.chat, model.chat_reason) == (False, "the model has no chat template: completions take a prompt as it is")
+    asked = {"model": "model", "messages": [{"role": "user", "content": "x"}]}
+    refused = served.post(asked, path="/v1/chat/completions")
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "messages")
+    assert "no chat template" in refused.json()["error"]["message"]
+    completed = served.post({"model": "model", "prompt": "The kettle", "max_tokens": 2}, path="/v1/completions")
+    assert completed.status_code == 200, completed.text
+
+
 def untie(folder: Path) -> Path:
     """Give a model whose config.json ties head and embeddings a head of its own."""
     tensors = load_file(folder / "model.safetensors")

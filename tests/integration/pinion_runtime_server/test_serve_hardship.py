@@ -18,7 +18,7 @@ from tests.support.held_up import check_probes
 from tests.support.hub import Hub
 from tests.support.models import TinyModels
 from tests.support.processes import engine_of, has_ended
-from tests.support.serve import Serve, Served, wait_until
+from tests.support.serve import LOOK_SECONDS, Serve, Served, eventually, stopped, wait_until
 
 pytestmark = pytest.mark.model
 
@@ -120,16 +120,21 @@ async def test_counters_never_fall_and_end_at_what_was_sent(served: Served) -> N
     scraped = [sum(before.values())]
     killed = engine_of(served)
 
-    async def send(client: httpx.AsyncClient, number: int) -> None:
-        for turn in range(40):
+    async def send(client: httpx.AsyncClient) -> None:
+        for _ in range(40):
             sent.append((await client.post("/v1/embeddings", json=body(served, "kettle"))).status_code)
-            if (number, turn) == (0, 12):
-                os.kill(killed, signal.SIGKILL)
             if sent[-1] != 200:
                 await asyncio.sleep(0.1)
 
+    async def kill() -> None:
+        await eventually(lambda: len(sent) >= 100)
+        with stopped(killed):  # so that what it has is not answered before it is killed
+            await eventually(lambda: served.status().queue.running_requests > 0, LOOK_SECONDS)
+            os.kill(killed, signal.SIGKILL)
+
     async with httpx.AsyncClient(base_url=served.base, timeout=250) as client:
-        sending = [asyncio.create_task(send(client, number)) for number in range(8)]
+        sending = [asyncio.create_task(send(client)) for _ in range(8)]
+        sending.append(asyncio.create_task(kill()))
         while not all(task.done() for task in sending):
             scraped.append(sum((await asyncio.to_thread(requests_by_status, served)).values()))
             await asyncio.sleep(0.05)

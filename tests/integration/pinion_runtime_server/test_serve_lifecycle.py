@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,10 +13,13 @@ import pytest
 from pinion_contract import metric_names as names
 from pinion_contract.config import LiveConfig
 from pinion_contract.status import FailureReason, Phase
+from tests.support.contained_pods import LONG_WARMUP
+from tests.support.held_programs import held_at, looks_for
 from tests.support.hub import Hub
 from tests.support.processes import engine_of, engines_of
 from tests.support.serve import (
     LOOK_SECONDS,
+    READY_SECONDS,
     Serve,
     Served,
     commit_of,
@@ -48,7 +52,8 @@ def body(served: Served, value: Any = "kettle") -> dict[str, Any]:
 
 def test_http_is_up_long_before_the_model_is(serve: Serve, commit: str) -> None:
     started = time.monotonic()
-    served = pod(serve, commit)
+    # It warms up while this looks, and a drain would take longer than its end may.
+    served = pod(serve, commit, "--drain-seconds", "60", warmup=LONG_WARMUP, termination_grace_period_seconds=100)
     wait_until(lambda: served.phase() is not None, 60, "the management port answers")
     seconds = time.monotonic() - started
     assert served.get("/livez").status_code == 200
@@ -62,8 +67,8 @@ def test_http_is_up_long_before_the_model_is(serve: Serve, commit: str) -> None:
     served.terminate()
     ended = time.monotonic()
     assert served.wait_ended() == 0
-    assert time.monotonic() - ended < 15
-    assert seconds < 20
+    assert time.monotonic() - ended < 30
+    assert seconds < 45
 
 
 async def test_a_termination_under_load_loses_nothing(serve: Serve, commit: str) -> None:
@@ -125,17 +130,21 @@ async def test_what_can_not_be_finished_is_told_so(serve: Serve, commit: str) ->
     assert await asyncio.to_thread(served.wait_ended) == 0
 
 
-async def test_a_killed_engine_is_replaced(serve: Serve, commit: str) -> None:
-    served = pod(serve, commit)
-    ready = served.wait_ready()
-    first = engine_of(served)
-    async with httpx.AsyncClient(base_url=served.base, timeout=60) as client:
-        in_flight = asyncio.create_task(client.post("/v1/embeddings", json=body(served, [LONG] * 60)))
-        await eventually(lambda: served.status().queue.running_requests > 0)
-        os.kill(first, signal.SIGKILL)
-        await eventually(lambda: any(pid != first for pid in engines_of(served)))
-        (another,) = [pid for pid in engines_of(served) if pid != first]
-        with stopped(another):  # it is not there before all has been seen
+async def test_a_killed_engine_is_replaced(serve: Serve, commit: str, tmp_path: Path) -> None:
+    may_be_held = tmp_path / "may-be-held"
+    moment = f"{looks_for('pinion_runtime.engines.worker')} and os.path.exists({str(may_be_held)!r})"
+    with held_at(moment, tmp_path / "held") as held:
+        serve.variables = held.environment
+        served = pod(serve, commit)
+        ready = served.wait_ready()
+        first = engine_of(served)
+        may_be_held.touch()  # the next engine waits at its start, until all has been seen
+        async with httpx.AsyncClient(base_url=served.base, timeout=60) as client:
+            with stopped(first):  # so that it has not answered when it is killed
+                in_flight = asyncio.create_task(client.post("/v1/embeddings", json=body(served, [LONG] * 60)))
+                await eventually(lambda: served.status().queue.running_requests > 0, LOOK_SECONDS)
+                os.kill(first, signal.SIGKILL)
+            await asyncio.to_thread(held.wait, "another engine")
             answer = await in_flight
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_died")
             assert answer.headers["retry-after"]
@@ -224,10 +233,9 @@ async def test_nothing_is_computed_for_a_client_that_has_gone(serve: Serve, comm
 def test_an_engine_that_is_killed_while_it_loads_is_replaced(serve: Serve, commit: str) -> None:
     """Nothing says that the next one would be killed as well: only memory that ran out is final."""
     served = pod(serve, commit)
-    served.wait_for(Phase.LOADING)
-    wait_until(lambda: bool(engines_of(served)), 60, "an engine")
+    served.wait_until(lambda: bool(engines_of(served)), READY_SECONDS, "an engine")
     os.kill(engines_of(served)[0], signal.SIGKILL)
+    served.wait_until(lambda: "killed by SIGKILL" in served.log.read_text(), 60, "its end is told")
     ready = served.wait_ready()
     assert ready.failure is None
     assert served.post(body(served)).status_code == 200
-    assert "killed by SIGKILL" in served.log.read_text()

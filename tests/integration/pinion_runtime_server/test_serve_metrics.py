@@ -32,7 +32,7 @@ def test_all_families_after_real_traffic(served: Served) -> None:
         assert served.post({"model": model, "input": [f"text {number}", "another"]}).status_code == 200
     assert served.post({"model": "other", "input": "x"}).status_code == 404
     assert served.post(b"{").status_code == 400
-    assert httpx.get(f"{served.base}/no/such/path", timeout=10).status_code == 404
+    assert httpx.get(f"{served.base}/no/such/path", timeout=60).status_code == 404
 
     answered = {"model": model, "endpoint": "/v1/embeddings"}
     assert served.metric(names.REQUESTS_TOTAL, **answered, status="200") == 3

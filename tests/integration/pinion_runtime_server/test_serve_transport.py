@@ -45,7 +45,7 @@ def test_one_that_is_not_taken_is_refused_on_every_route(minilm_served: Served, 
 
 def send(port: int, data: bytes) -> httpx.Response:
     """Send bytes, and return the answer to them."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(data)
         with connection.makefile("rb") as stream:
             head, _, body = stream.read().partition(b"\r\n\r\n")

@@ -13,7 +13,7 @@ from tests.support.contained_pods import AT_ONCE, LONG_WARMUP, ContainedPods, ch
 from tests.support.held_programs import MOMENTS, held_at, looks_for
 from tests.support.hub import Hub
 from tests.support.process_one import BIN, Started, Starter
-from tests.support.serve import wait_until
+from tests.support.serve import READY_SECONDS, wait_until
 
 pytestmark = pytest.mark.model
 
@@ -49,7 +49,7 @@ def large(hub: Hub) -> Iterator[str]:
 
 def has_said(pod: Started, word: str) -> None:
     """Wait until the log says that a phase has begun."""
-    wait_until(lambda: f"INFO {word}\n" in pod.output(), 60, f"{word}; the log:\n{pod.output()}")
+    wait_until(lambda: f"INFO {word}\n" in pod.output(), READY_SECONDS, f"{word}; the log:\n{pod.output()}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)

@@ -109,7 +109,7 @@ async def test_repeats_that_a_url_leaves_out_are_made_up_for() -> None:
 async def test_a_silent_url_is_left() -> None:
     log: list[str] = []
     async with gateway_of(right, log, stall_at=MIB) as first, gateway_of(right, log) as second:
-        gateway = Gateway("g", [first, second], stall_seconds=3)  # for the second as well
+        gateway = Gateway("g", [first, second], stall_seconds=10)  # for the second as well
         assert b"".join([chunk async for chunk in gateway.dag_export(ROOT)]) == CAR
         await gateway.close()
 

@@ -50,8 +50,8 @@ async def port(token_file: Path) -> AsyncIterator[int]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hurried(token_file: Path) -> AsyncIterator[int]:
-    """Yield the port of one that hardly waits."""
-    async with serving(token_file, Bounds(head_seconds=0.2, idle_seconds=0.5, linger_seconds=0.2)) as number:
+    """Yield the port of one that hardly waits for the rest of a head."""
+    async with serving(token_file, Bounds(head_seconds=0.2, linger_seconds=0.2)) as number:
         yield number
 
 
@@ -117,6 +117,6 @@ async def test_more_bytes_of_a_head_give_it_no_more_time(hurried: int) -> None:
         sending.cancel()
 
 
-async def test_a_connection_without_a_request_is_closed(hurried: int) -> None:
-    async with connect(hurried) as wire:
+async def test_a_connection_without_a_request_is_closed(token_file: Path) -> None:
+    async with serving(token_file, Bounds(idle_seconds=0.5)) as number, connect(number) as wire:
         assert await wire.rest() == b""

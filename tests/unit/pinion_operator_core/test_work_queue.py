@@ -130,7 +130,7 @@ async def test_whoever_was_asked_to_wait_waits_whatever_happens() -> None:
     queue.add(A)
     await queue.get()
     queue.add(A)  # while it is being worked on
-    queue.failed(A, at_least=0.3, hold=True)
+    queue.failed(A, at_least=2, hold=True)
     queue.add(A)
     queue.add(B)
     assert await queue.get() == B

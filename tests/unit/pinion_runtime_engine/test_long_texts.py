@@ -97,7 +97,7 @@ async def test_a_long_text_holds_up_nobody(tmp_path: Path) -> None:
     (ids,) = await worst[0]
     turning.cancel()
     assert len(ids) == LENGTH
-    assert sorted(turns)[int(len(turns) * 0.99)] < 1
+    assert sorted(turns)[-3] < 1  # the two longest may tell of a processor that was busy elsewhere
 
 
 async def test_a_request_of_too_many_tokens_is_not_tokenised_to_its_end(tmp_path: Path) -> None:

@@ -22,15 +22,21 @@ def test_this_kernel_counts_for_each_thread() -> None:
 
 
 def test_processes_that_share_a_processor_wait_for_it() -> None:
-    """Two busy programs on one processor, each of which asks how long it waited in a second of work."""
+    """Two busy programs on one processor, each of which asks how long it waited in three seconds of work."""
     program = (
-        "import os, time; from pinion_runtime.engines.schedstat import longest_wait, run_delays;"
+        "import os, sys, time; from pinion_runtime.engines.schedstat import longest_wait, run_delays;"
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "end = time.monotonic() + 1; before = run_delays()\n"
+        "print('ready', flush=True); sys.stdin.read();"
+        "end = time.monotonic() + 3; before = run_delays()\n"
         "while time.monotonic() < end: pass\n"
         "print(longest_wait(before, run_delays()) / 1e9)"
     )
-    running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    begin, end = os.pipe()
+    command = [sys.executable, "-c", program]
+    running = [subprocess.Popen(command, stdin=begin, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    os.close(begin)
+    assert all(one.stdout and one.stdout.readline() == "ready\n" for one in running)
+    os.close(end)  # which both see at the same time
     waited = [float(one.communicate(timeout=60)[0]) for one in running]
     assert max(waited) > 0.2, waited
 

@@ -6,6 +6,7 @@ import struct
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from pinion_runtime.server.errors import ApiError, Code
@@ -121,6 +122,10 @@ def test_what_is_no_json_object(body: bytes) -> None:
 )
 def test_much_of_what_is_wrong_is_refused_before_it_is_made(value: bytes, param: str, words: str) -> None:
     body = b'{"model":"m","input":' + value + b"}"
+    # A machine may be slow just now: making lists of as many bytes says how slow.
+    began = time.process_time()
+    msgspec.json.decode(b"[" + b"[]," * (len(body) // 3) + b"0]")
+    limit = max(0.3, time.process_time() - began)
     began = time.process_time()
     if param:
         with pytest.raises(ApiError, match=words) as refused:
@@ -128,7 +133,7 @@ def test_much_of_what_is_wrong_is_refused_before_it_is_made(value: bytes, param:
         assert refused.value.param == param
     else:
         parse_request(body)
-    assert time.process_time() - began < 0.3
+    assert time.process_time() - began < limit
 
 
 @pytest.mark.parametrize("text", [rb"\ud800", rb"a \udc00 b", rb"\ud800\u0041", rb"\uD83D"])

@@ -37,7 +37,7 @@ class Running:
         connections = self.listener.server_state.connections
         before = set(connections)
         wire = await self.opened.enter_async_context(connect(self.port))
-        await eventually(lambda: bool(set(connections) - before), 10)
+        await eventually(lambda: bool(set(connections) - before))
         await wire.send(sent)
         return wire
 
@@ -83,7 +83,7 @@ async def test_half_a_head_holds_no_place_either(running: Running) -> None:
 
 async def test_when_all_wait_for_us_a_new_one_is_turned_away(running: Running, caplog: pytest.LogCaptureFixture) -> None:
     waiting = [await running.connect(WAIT) for _ in range(MOST)]
-    await eventually(lambda: len(running.listener.server_state.tasks) == MOST, 10)
+    await eventually(lambda: len(running.listener.server_state.tasks) == MOST)
     async with connect(running.port) as newest:
         answer = await newest.answer()
         assert (answer.status, answer.json()["error"]["code"]) == (429, "queue_full")

@@ -20,8 +20,9 @@ from tests.support.raw_http import SECONDS, Wire, connect, post
 from tests.support.serve import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-SHORT = Bounds(head_seconds=0.2, idle_seconds=1.0, rest_seconds=0.2, stall_seconds=0.2, linger_seconds=0.2)
-PATIENT = Bounds(stall_seconds=2.0)
+SHORT = Bounds(head_seconds=0.2, rest_seconds=0.2, stall_seconds=0.2, linger_seconds=0.2)
+BRIEF = Bounds(idle_seconds=3.0)
+PATIENT = Bounds(stall_seconds=6.0)
 LARGE = b"x" * 20_000_000  # more than the kernel takes
 GET = b"GET /hello HTTP/1.1\r\nHost: test\r\n\r\n"
 
@@ -69,7 +70,7 @@ async def shared() -> AsyncIterator[Running]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def patient() -> AsyncIterator[Wire]:
     """Yield a connection of a server that waits long enough for whoever is held up."""
-    async with served(Pace(idle_seconds=2.0, bytes_per_second=100), 2.0, PATIENT) as made, connect(made.port) as connected:
+    async with served(Pace(idle_seconds=6.0, bytes_per_second=100), 2.0, PATIENT) as made, connect(made.port) as connected:
         yield connected
 
 
@@ -84,6 +85,19 @@ def running(shared: Running) -> Running:
 @pytest_asyncio.fixture(loop_scope="module")
 async def wire(running: Running) -> AsyncIterator[Wire]:
     async with connect(running.port) as connected:
+        yield connected
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def brief() -> AsyncIterator[Running]:
+    """Yield a server that soon lets go of a connection without a request."""
+    async with served(Pace(), 2.0, BRIEF) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def brief_wire(brief: Running) -> AsyncIterator[Wire]:
+    async with connect(brief.port) as connected:
         yield connected
 
 
@@ -115,15 +129,15 @@ async def test_the_limits_of_a_server() -> None:
     assert Pace() == Pace(idle_seconds=30, bytes_per_second=4096)
 
 
-async def test_a_connection_without_a_request_is_closed_without_a_word(running: Running, wire: Wire) -> None:
-    assert await wire.rest() == b""
-    assert running.recorder.answers == []
+async def test_a_connection_without_a_request_is_closed_without_a_word(brief: Running, brief_wire: Wire) -> None:
+    assert await brief_wire.rest() == b""
+    assert brief.recorder.answers == []
 
 
-async def test_blank_lines_are_no_request(running: Running, wire: Wire) -> None:
-    await wire.send(b"\r\n\r\n")
-    assert await wire.rest() == b""
-    assert running.recorder.answers == []
+async def test_blank_lines_are_no_request(brief: Running, brief_wire: Wire) -> None:
+    await brief_wire.send(b"\r\n\r\n")
+    assert await brief_wire.rest() == b""
+    assert brief.recorder.answers == []
 
 
 @pytest.mark.parametrize("cut", [1, 9, 26, len(GET) - 1])
@@ -154,18 +168,18 @@ async def test_a_head_in_two_parts_is_one(patient: Wire) -> None:
     assert (await patient.answer()).status == 200
 
 
-async def test_after_some_requests(running: Running, wire: Wire) -> None:
+async def test_after_some_requests(brief: Running, brief_wire: Wire) -> None:
     for _ in range(3):
-        await wire.send(GET)
-        assert (await wire.answer()).status == 200
-    assert await wire.rest() == b""
-    assert running.recorder.answers == [("/hello", 200)] * 3
+        await brief_wire.send(GET)
+        assert (await brief_wire.answer()).status == 200
+    assert await brief_wire.rest() == b""
+    assert brief.recorder.answers == [("/hello", 200)] * 3
 
 
-async def test_a_client_that_waits_for_us_is_not_cut(running: Running, wire: Wire) -> None:
-    asyncio.get_running_loop().call_later(2 * SHORT.idle_seconds, running.finish.set)
-    await wire.send(b"GET /wait HTTP/1.1\r\n\r\n")
-    assert (await wire.answer()).status == 200
+async def test_a_client_that_waits_for_us_is_not_cut(brief: Running, brief_wire: Wire) -> None:
+    asyncio.get_running_loop().call_later(2 * BRIEF.idle_seconds, brief.finish.set)
+    await brief_wire.send(b"GET /wait HTTP/1.1\r\n\r\n")
+    assert (await brief_wire.answer()).status == 200
 
 
 async def test_a_part_of_a_head_behind_a_request_waits_for_its_answer(running: Running, wire: Wire) -> None:
@@ -193,7 +207,7 @@ async def test_a_slow_body_that_is_fast_enough(patient: Wire) -> None:
     await patient.send(post("/echo", body)[:-1500])
     for _ in range(15):  # which take longer than one may
         await patient.send(b"x" * 100)
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.45)
     assert (await patient.answer()).body == body
 
 

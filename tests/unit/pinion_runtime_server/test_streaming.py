@@ -32,7 +32,7 @@ from tests.support.raw_http import SECONDS, connect, post
 from tests.support.serve import eventually
 
 BOUNDS = Bounds(stall_seconds=0.2, linger_seconds=0.2)
-PATIENT = Bounds(stall_seconds=3.0)
+PATIENT = Bounds(stall_seconds=8.0)
 LARGE = b"x" * 100_000
 HEAD = Head("chatcmpl-1", 1, "m", include_usage=True)
 CHUNKS = [

@@ -178,7 +178,7 @@ async def test_a_packet_full_of_offers(port: int, recorder: Recorder) -> None:
 @pytest.mark.parametrize("size", [5, 2_000_000])
 async def test_curl(port: int, recorder: Recorder, more: list[str], size: int) -> None:
     url = f"http://127.0.0.1:{port}/echo"
-    common = ["--silent", "--http2", "--max-time", "10"]
+    common = ["--silent", "--http2", "--max-time", "60"]
     command = ["curl", *common, *more, url, "--data-binary", "@-", "--next", *common, url, "-d", "two"]
     pipe = asyncio.subprocess.PIPE
     curl = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
