@@ -18,9 +18,10 @@ from ..content.cid import Cid
 from ..content.tree import list_directory
 from ..content.unixfs import FileHasher, FileLayout, TreeLayout, layout_files, layout_tree
 from ..errors import CidMismatch, DigestMismatch, StoreInaccessible, UnreadableSource
-from ..hub import adapters, quantization
+from ..hub import adapters, quantization, weight_index
 from ..hub.listing import HubFile, Listing, select
 from ..hub.manifest import Manifest, ManifestFile
+from ..hub.selection import INDEX
 from ..hub.trees import tree_file
 from ..progress import Progress, ProgressMeter
 from ..routing.router import Router
@@ -69,6 +70,7 @@ def list_folder(choice: FolderChoice) -> tuple[Listing, Mapping[str, Path]]:
         sizes = {path: file.stat().st_size for path, file in found.items()}
         base = adapters.base_in_config(_head(found.get(adapters.CONFIG)))
         quantized = quantization.in_config(_head(found.get(quantization.CONFIG)))
+        named = weight_index.files_in_index(_head(found.get(INDEX), weight_index.LARGEST))
     except OSError as error:
         raise _inaccessible(folder, error) from error
     files = [HubFile(path, size, _UNKNOWN_OID) for path, size in sizes.items()]
@@ -76,7 +78,7 @@ def list_folder(choice: FolderChoice) -> tuple[Listing, Mapping[str, Path]]:
         files, allow_patterns=choice.allow_patterns, ignore_patterns=choice.ignore_patterns, where=f"the folder {folder}"
     )
     # Nobody has announced these files, so there is no digest to compare with.
-    chosen = replace(listing, source_digest="", base_model=base, quantization=quantized)
+    chosen = replace(listing, source_digest="", base_model=base, quantization=quantized, indexed=named)
     return chosen, {file.path: found[file.path] for file in chosen.files}
 
 
@@ -203,12 +205,12 @@ def _is_no_part(path: str) -> bool:
     return any(path == pattern or path.endswith(f"/{pattern}") for pattern in DEFAULT_IGNORE_PATTERNS)
 
 
-def _head(path: Path | None) -> bytes:
+def _head(path: Path | None, most: int = _READ) -> bytes:
     """Return what a small file holds, empty where there is none."""
     if path is None:
         return b""
     with path.open("rb") as stream:
-        return stream.read(_READ)
+        return stream.read(most)
 
 
 def _hash_file(path: Path, on_bytes: Callable[[int], None]) -> tuple[FileLayout, str]:

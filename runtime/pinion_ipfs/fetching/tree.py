@@ -30,9 +30,10 @@ from ..errors import (
     UnsupportedDag,
 )
 from ..findings import Finding, findings_of
-from ..hub import adapters, quantization
+from ..hub import adapters, quantization, weight_index
 from ..hub.listing import HubFile, Listing, select
 from ..hub.manifest import Manifest, ManifestFile
+from ..hub.selection import INDEX, SINGLE
 from ..hub.trees import tree_commit, tree_file, tree_repo
 from ..peers.turns import Sharing
 from ..progress import Progress, ProgressMeter
@@ -100,10 +101,11 @@ class TreeFetcher:
         listing = select(files, allow_patterns=allow, ignore_patterns=ignore, where=str(request))
         base = adapters.base_in_config(await self._small(tree, adapters.CONFIG, block))
         quantized = quantization.in_config(await self._small(tree, quantization.CONFIG, block))
+        named = await self._indexed(tree, listing, block)
         await asyncio.to_thread(self._check_space, tree, listing)
         if tree.nodes.keys() != kept.keys() and sum(map(len, tree.nodes.values())) < MAX_NODES_BYTES:
             await asyncio.to_thread(self._records.put_nodes, tree.nodes, root=tree.cid)
-        return replace(listing, source_digest=request.digest, base_model=base, quantization=quantized)
+        return replace(listing, source_digest=request.digest, base_model=base, quantization=quantized, indexed=named)
 
     def expect(self, request: TreeRequest) -> None:
         """Take what is wished by now of the tree that was walked; raise CidMismatch when that is not the folder there."""
@@ -195,10 +197,19 @@ class TreeFetcher:
         except BlockMismatch as error:
             raise BackendUnavailable(str(error)) from error
 
-    async def _small(self, tree: Tree, path: str, block: Callable[[Cid], Awaitable[bytes]]) -> bytes:
+    async def _indexed(self, tree: Tree, listing: Listing, block: Callable[[Cid], Awaitable[bytes]]) -> frozenset[str]:
+        """Return which files an index of weights names, none where there is none that is used."""
+        paths = {file.path for file in listing.files}
+        if INDEX not in paths or SINGLE in paths:
+            return frozenset()
+        return weight_index.files_in_index(await self._small(tree, INDEX, block, weight_index.LARGEST))
+
+    async def _small(
+        self, tree: Tree, path: str, block: Callable[[Cid], Awaitable[bytes]], most: int = quantization.LARGEST_CONFIG
+    ) -> bytes:
         """Return what a small file at the top holds, nothing when it is not there or not small."""
         file = tree.files.get(path)
-        if file is None or file.size > quantization.LARGEST_CONFIG:
+        if file is None or file.size > most:
             return b""
         if (data := await asyncio.to_thread(self._stored, tree, file)) is not None:
             return data

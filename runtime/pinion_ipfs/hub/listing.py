@@ -38,6 +38,7 @@ class Listing:
     unconfirmed: str = field(default="", compare=False)  # why these may not be all; "" = a hub or a record of ours has said so
     base_model: str = field(default="", compare=False)  # of an adapter that is the whole repository, where that is known
     quantization: str = field(default="", compare=False)  # of weights, as config.json tells; "" = none, or it was not read
+    indexed: frozenset[str] = field(default=frozenset(), compare=False)  # that the index of weights names; none = not read
 
     @classmethod
     def of(cls, files: Iterable[HubFile], left_out: Iterable[str] = ()) -> Self:

@@ -34,6 +34,7 @@ class _Files:
         self.left_out = frozenset(listing.left_out)
         self.base_model = listing.base_model
         self.quantization = listing.quantization
+        self.indexed = listing.indexed
 
     def has(self, folder: str, name: str) -> bool:
         """Tell whether a file was chosen."""
@@ -113,20 +114,33 @@ def _weights(files: _Files, folder: str) -> str:
 
 
 def _shards(files: _Files, folder: str) -> str:
-    """Return which files of several are not in the list, as far as their names number them."""
+    """Return which files of several are not in the list, as their names number them or the index has them."""
     found = [match for name in files.names(folder) if (match := SHARD.fullmatch(name))]
     if not found and not any(name.endswith(".safetensors") for name in files.names(folder)):
         return f"{below(folder, INDEX)} names files of weights, and none is there"
     totals = {int(match[2]) for match in found}
     if len(totals) != 1:
-        return ""  # of another sharding, or named otherwise: the index knows, and it is not read yet
+        return _indexed(files, folder)  # of another sharding, or named otherwise
     (total,) = totals
     missing = sorted(set(range(1, total + 1)) - {int(match[1]) for match in found})[: _SHOWN + 1]
     if not missing:
-        return ""
+        return _indexed(files, folder)
     names = [below(folder, f"model-{number:05d}-of-{total:05d}.safetensors") for number in missing]
-    why = ", left out by the patterns" if files.left_out.intersection(names) else ""
-    return f"{_shown(names)} is missing{why} ({len(found)} of {total} files are there)"
+    return f"{_shown(names)} is missing{_why(files, names)} ({len(found)} of {total} files are there)"
+
+
+def _indexed(files: _Files, folder: str) -> str:
+    """Return which files that the index names are not in the list; only the root's is read before all files are."""
+    missing = sorted(files.indexed - files.paths) if not folder else []
+    if not missing:
+        return ""
+    there = len(files.indexed) - len(missing)
+    count = f"{there} of {len(files.indexed)} files are there"
+    return f"{INDEX} names {_shown(missing)}, which is missing{_why(files, missing)} ({count})"
+
+
+def _why(files: _Files, missing: list[str]) -> str:
+    return ", left out by the patterns" if files.left_out.intersection(missing) else ""
 
 
 def _tokenizer(files: _Files, folder: str) -> str:

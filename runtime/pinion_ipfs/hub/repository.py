@@ -11,12 +11,13 @@ from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 from ..errors import ContentError, InvalidRepository, NoAnswer, OriginUnreachable, Unauthorized
 from ..net.addresses import AddressPolicy
 from ..net.token_hosts import TokenHosts
-from . import adapters, quantization
+from . import adapters, quantization, weight_index
 from .client import HubClient, json_object
 from .files import NoTree, Tree, UnknownFiles, files_of_info, names_of_info, tree_path
 from .identity import Commit, RepoId
 from .listing import HubFile, Listing, select
 from .model_list import problem_of
+from .selection import INDEX, SINGLE
 
 # What a server answers that has no such route, or not by this method.
 _NO_ROUTE = frozenset({400, 404, 405, 410, 501})
@@ -71,7 +72,10 @@ class HubRepository:
         return commit
 
     def listing(self, commit: Commit, choose: Callable[[list[HubFile]], Listing], *, read_config: bool = False) -> Listing:
-        """Return the chosen files of a commit, once the token was found good for them; with what their config.json says."""
+        """Return the chosen files of a commit, once the token was found good for them.
+
+        With `read_config` also how the weights are quantised, by config.json, and which files an index of weights names.
+        """
         info, problem = self._info_of(commit)
         files: list[HubFile] = []
         if problem is None:
@@ -87,7 +91,7 @@ class HubRepository:
         if adapters.is_alone({file.path for file in chosen.files}):
             return replace(chosen, base_model=adapters.base_at_hub(info) or self._base_of_adapter(commit))
         if read_config and not problem_of(chosen):
-            return replace(chosen, quantization=self._quantization_of(commit, chosen))
+            return replace(chosen, quantization=self._quantization_of(commit, chosen), indexed=self._indexed(commit, chosen))
         return chosen
 
     def auth_check(self) -> None:
@@ -111,8 +115,18 @@ class HubRepository:
 
     def _quantization_of(self, commit: Commit, listing: Listing) -> str:
         """Read how the weights are quantised; '' when they are not, or the hub does not give that file: loading finds it."""
-        small = any(file.path == quantization.CONFIG and file.size <= quantization.LARGEST_CONFIG for file in listing.files)
-        return quantization.in_config(self._read(commit, quantization.CONFIG)) if small else ""
+        return quantization.in_config(self._read_small(commit, listing, quantization.CONFIG, quantization.LARGEST_CONFIG))
+
+    def _indexed(self, commit: Commit, listing: Listing) -> frozenset[str]:
+        """Read which files an index of weights names; none where there is none that is used, or the hub does not give it."""
+        if any(file.path == SINGLE for file in listing.files):
+            return frozenset()
+        return weight_index.files_in_index(self._read_small(commit, listing, INDEX, weight_index.LARGEST))
+
+    def _read_small(self, commit: Commit, listing: Listing, path: str, most: int) -> bytes:
+        """Return a file of no more than so many bytes, empty when there is none, or the hub does not give it."""
+        small = any(file.path == path and file.size <= most for file in listing.files)
+        return self._read(commit, path) if small else b""
 
     def _read(self, commit: Commit, path: str) -> bytes:
         """Return a small file, empty when the hub does not give it."""

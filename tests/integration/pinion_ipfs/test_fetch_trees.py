@@ -132,6 +132,18 @@ async def test_a_tree_is_fetched_verified_and_pinned_whoever_laid_it_out(layout:
         assert alone.sources() == {("Store", snapshot.size_bytes)}
 
 
+@pytest.mark.parametrize(("ignore", "named"), [((), set()), (("model.safetensors",), {"part-a.safetensors"})])
+async def test_which_weights_an_index_names_is_known_before_they_are_fetched(
+    ignore: tuple[str, ...], named: set[str], kubo: Kubo, tmp_path: Path
+) -> None:
+    """Where it is used: beside a single file it is not."""
+    folder = make_tree(tmp_path / "model")
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "part-a.safetensors"}}')
+    request = TreeRequest(Cid.parse(kubo.add(folder, "--pin=false")), ignore_patterns=ignore)
+    async with fetching(tmp_path / "home", request, of(kubo)) as one:
+        assert (await one.fetcher.resolve(request)).indexed == named
+
+
 async def test_a_folder_of_a_tree_is_a_tree_of_its_own(kubo: Kubo, tmp_path: Path) -> None:
     folder = make_tree(tmp_path / "many/models/one")
     root, inner = (Cid.parse(kubo.add(path, "--pin=false")) for path in (tmp_path / "many", folder))

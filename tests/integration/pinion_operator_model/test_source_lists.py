@@ -83,6 +83,35 @@ async def test_quantised_weights_are_refused_by_their_configuration_and_none_is_
     assert (stats["listing_bytes"], stats["bytes"]) == (len(config), 0)
 
 
+PARTS = {"part-a.safetensors": b"a", "part-b.safetensors": b"b"}
+INDEX = {"model.safetensors.index.json": b'{"weight_map": {"x": "part-a.safetensors", "y": "part-b.safetensors"}}'}
+SHARDED = {"config.json": b"{}", "tokenizer.json": b"[]", **INDEX, **PARTS}
+
+
+@pytest.mark.parametrize(("ignore", "why"), [((), ""), (("part-b.*",), ", left out by the patterns")])
+async def test_an_index_that_names_what_is_not_there_is_refused_and_no_weights_are_fetched(
+    hub: Hub, ignore: tuple[str, ...], why: str
+) -> None:
+    repo = f"lists/index-{len(ignore)}"
+    hub.add_repo(repo, {name: data for name, data in SHARDED.items() if ignore or name != "part-b.safetensors"})
+    found = await ask(hub, repo, ignore_patterns=ignore)
+    assert isinstance(found, Unresolved)
+    assert (found.reason, found.final) == (Reason.UNSUPPORTED_MODEL, True)
+    assert f"index.json names part-b.safetensors, which is missing{why} (1 of 2 files are there)" in found.message
+    assert hub.repo_stats(repo)["bytes"] == 0
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+async def test_an_index_that_is_right_or_not_to_be_had_keeps_nothing_from_being_found(hub: Hub, hidden: bool) -> None:
+    repo = f"lists/sharded-{hidden}"
+    hub.add_repo(repo, SHARDED)
+    if hidden:
+        hub.order(repo, {"kind": "status", "on": "GET model.safetensors.index.json", "status": 500})
+    found = await ask(hub, repo)
+    assert isinstance(found, SourceFacts)
+    assert found.file_count == len(SHARDED)
+
+
 async def test_a_configuration_that_the_hub_does_not_give_keeps_nothing_from_being_found(hub: Hub) -> None:
     hub.add_repo("lists/hidden", MODEL)
     hub.order("lists/hidden", {"kind": "status", "on": "GET config.json", "status": 500})

@@ -76,6 +76,12 @@ def test_what_its_configurations_say_is_told_before_a_byte_is_hashed(folder: Pat
     assert (listing.base_model, listing.unconfirmed, listing.quantization) == ("org/base", "", "")
 
 
+def test_what_its_index_of_weights_names_is_told_before_a_byte_is_hashed(tmp_path: Path) -> None:
+    index = {"model.safetensors.index.json": b'{"weight_map": {"a": "part-a.safetensors", "b": "part-b.safetensors"}}'}
+    listing, _ = list_folder(FolderChoice(write(tmp_path, index | {"part-a.safetensors": b"a"})))
+    assert listing.indexed == {"part-a.safetensors", "part-b.safetensors"}
+
+
 async def test_patterns_choose_as_they_do_in_a_repository(folder: Path, tmp_path: Path) -> None:
     write(folder, {"pytorch_model.bin": b"b", "onnx/model.onnx": b"o", "extra.json": b"{}"})
     chosen = write(tmp_path / "chosen", FILES)

@@ -170,6 +170,45 @@ def test_what_config_json_says_of_the_weights_is_told() -> None:
         check_model_list(quantised)
 
 
+OTHERS = ("part-a.safetensors", "part-b.safetensors", "part-c.safetensors")
+OLDER = tuple(f"model-{number:05d}-of-00006.safetensors" for number in range(1, 7))
+INDEXED: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
+    "of an older sharding": (
+        SHARDS,
+        OLDER,
+        r"INDEX names model-00001-of-00006.* and .* more, which is missing \(0 of 6 files are",
+    ),
+    "of more files": (OTHERS[:2], OTHERS, r"INDEX names part-c.safetensors, which is missing \(2 of 3 files are there\)"),
+    "outside of the folder": (
+        OTHERS[:1],
+        ("../x.safetensors",),
+        r"INDEX names ../x.safetensors, which is missing \(0 of 1 files",
+    ),
+}
+
+
+@pytest.mark.parametrize(("there", "named", "message"), INDEXED.values(), ids=INDEXED)
+def test_an_index_that_names_what_is_not_there_is_the_cause(
+    there: tuple[str, ...], named: tuple[str, ...], message: str
+) -> None:
+    found = listing(*TOKENIZED, INDEX, *there)
+    check_model_list(replace(found, indexed=frozenset(there)))
+    with pytest.raises(UnsupportedModel, match=message.replace("INDEX", INDEX)):
+        check_model_list(replace(found, indexed=frozenset(named)))
+
+
+def test_what_an_index_names_and_patterns_leave_out_is_told() -> None:
+    found = replace(listing(*TOKENIZED, INDEX, *OTHERS, ignore=("part-b*",)), indexed=frozenset(OTHERS))
+    with pytest.raises(
+        UnsupportedModel, match=r"names part-b.safetensors, which is missing, left out by the patterns \(2 of 3"
+    ):
+        check_model_list(found)
+
+
+def test_an_index_beside_a_single_file_is_not_used() -> None:
+    check_model_list(replace(listing(*BERT, INDEX), indexed=frozenset(SHARDS)))
+
+
 def test_a_file_of_a_tool_that_is_left_out_says_nothing() -> None:
     check_model_list(listing(*BERT, "quantize_config.json", ignore=("quantize_config.json",)))
 
