@@ -187,7 +187,10 @@ class ModelServer:
         lifecycle = self._pod.lifecycle
         self._count_restarts()
         self._pod.metrics.engine_restarts.labels(self._pod.metrics.model).inc()
-        self._describe(capabilities, self._ready()[2].files)
+        task, _, loaded = self._ready()
+        self._describe(capabilities, loaded.files)
+        if self._pod.serving is not None:
+            self._pod.serving = task.renewed(self._pod.serving, capabilities)
         if lifecycle.phase is Phase.LOADING:
             lifecycle.to(Phase.WARMING_UP)
             lifecycle.to(Phase.READY)

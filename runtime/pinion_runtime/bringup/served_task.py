@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -60,6 +61,9 @@ class ServedTask(Protocol):
     async def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
         """Return what can be asked."""
 
+    def renewed(self, serving: Serving, capabilities: Capabilities) -> Serving:
+        """Return what can be asked of an engine that has taken the place of another: memory may give it less, or more."""
+
     async def close(self) -> None:
         """End what is the task's own; what still waits is told."""
 
@@ -93,6 +97,9 @@ class _Vectors:
     async def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
         return VectorServing(tokenizer, capabilities, files, self.queue)
 
+    def renewed(self, serving: Serving, capabilities: Capabilities) -> Serving:
+        return replace(serving, capabilities=capabilities)
+
     def _batch_done(self, stats: BatchStats) -> None:
         metrics = self._pod.metrics
         metrics.batch(stats.texts, stats.tokens)
@@ -124,12 +131,19 @@ class _Text:
         await self._templates.close()
 
     async def serving(self, tokenizer: Tokenizer, capabilities: Capabilities, files: ModelFiles) -> Serving:
-        queue, capacity = self.queue, capabilities.context_length * capabilities.max_sequences
-        self._pod.metrics.generation.watch(lambda: (queue.running_sequences, queue.used_tokens), capacity)
+        self._watch_cache(capabilities)
         probe = await self._templates.probe()
         self._pod.model = self._pod.model.model_copy(update={"chat": not probe.error, "chat_reason": probe.error})
         chat = Chat(self._templates, probe, await asyncio.to_thread(tokenizer.chat_encoder, self._sources))
         return TextServing(tokenizer, capabilities, files, self.queue, self._sampling, chat)
+
+    def renewed(self, serving: Serving, capabilities: Capabilities) -> Serving:
+        self._watch_cache(capabilities)
+        return replace(serving, capabilities=capabilities)
+
+    def _watch_cache(self, capabilities: Capabilities) -> None:
+        queue, capacity = self.queue, capabilities.context_length * capabilities.max_sequences
+        self._pod.metrics.generation.watch(lambda: (queue.running_sequences, queue.used_tokens), capacity)
 
     def _passed(self, stats: PassStats) -> None:
         for seconds in stats.wait_seconds:

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -135,13 +135,26 @@ class SequenceQueue:
         if self._closed is None and len(self._waiting) >= self._max_waiting and self._worker_now(1) is None:
             raise QueueFull(self.retry_after())
 
+    def check_together(self, requests: Sequence[Generate], sequences: int, *, expected_tokens: int = 0) -> None:
+        """Raise RequestTooLarge for requests that come as one, and would not all fit in were nothing else there.
+
+        `sequences`: what engines have room for; `expected_tokens` as for `submit`.
+        """
+        most = max((request.choices for request in requests), default=1)
+        waiting = requests[min(self._max_running, sequences // most) :]
+        if len(waiting) > self._max_waiting:
+            fit = len(requests) - len(waiting) + self._max_waiting
+            raise RequestTooLarge(f"{len(requests)} prompts in one request are more than the {fit} that the whole queue takes")
+        if (tokens := sum(_tokens_of(request, expected_tokens) for request in waiting)) > self._max_tokens:
+            raise RequestTooLarge(_too_large(tokens, self._max_tokens))
+
     def submit(self, generate: Generate, *, expected_tokens: int = 0) -> Generation:
         """Let a request in; its key is chosen here.
 
         `expected_tokens` of each answer count for the bounds where nobody said how long it may be; 0 = the most it may have.
         Raises QueueFull, RequestTooLarge, DeadlineExceeded, or the error that the queue was closed with.
         """
-        tokens = len(generate.prompt) // _ID_BYTES + generate.choices * (expected_tokens or generate.max_tokens)
+        tokens = _tokens_of(generate, expected_tokens)
         now = time.monotonic()
         self._admit(generate, tokens, now)
         key = next(self._keys)
@@ -220,7 +233,7 @@ class SequenceQueue:
         if self._closed is not None:
             raise self._closed
         if tokens > self._max_tokens:
-            raise RequestTooLarge(f"a request of up to {tokens} tokens is larger than the whole queue of {self._max_tokens}")
+            raise RequestTooLarge(_too_large(tokens, self._max_tokens))
         if generate.deadline <= now:
             raise DeadlineExceeded("the deadline passed before the request was queued")
         if self._worker_now(generate.choices) is not None:
@@ -287,3 +300,12 @@ class SequenceQueue:
             self._give_up(request, DeadlineExceeded(f"the deadline passed {where}"))
         self._pump()
         return min((request.message.deadline for request in self._all.values()), default=None)
+
+
+def _tokens_of(generate: Generate, expected: int) -> int:
+    """Return how many tokens a request may come to, with its prompt; `expected` of each answer, 0 = the most it may have."""
+    return len(generate.prompt) // _ID_BYTES + generate.choices * min(expected or generate.max_tokens, generate.max_tokens)
+
+
+def _too_large(tokens: int, most: int) -> str:
+    return f"a request of up to {tokens} tokens is larger than the whole queue of {most}"

@@ -14,6 +14,7 @@ class Code(StrEnum):
     UNSUPPORTED_PARAMETER = "unsupported_parameter"
     UNSUPPORTED_TASK = "unsupported_task"  # the model is served for something else
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    CHAT_TEMPLATE_LIMIT = "chat_template_limit"  # the model's template takes too long with these messages, or writes too much
     REQUEST_TOO_LARGE = "request_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"  # a Content-Encoding or charset that is not taken
     REQUEST_TIMEOUT = "request_timeout"  # the client did not send its head or body in time

@@ -54,6 +54,7 @@ CODES = {
     "invalid_json": (400, "the body is no JSON object"),
     "malformed_http": (400, "what arrived is no request of HTTP/1.1, or its body is cut wrongly; 505: another version of HTTP"),
     "unsupported_parameter": (400, "a field is not taken here, or not with this value; the message says which is"),
+    "chat_template_limit": (400, "the model's chat template takes too long with these messages, or writes too much"),
     "unsupported_task": (400, "the model is served for another task; the message names it, and the paths to ask"),
     "context_length_exceeded": (400, "a text has more tokens than the model takes: send `truncate`, or split it"),
     "request_too_large": (

@@ -122,6 +122,42 @@ async def test_what_never_fits_is_told_so_though_the_queue_is_full(queue: Sequen
         queue.submit(prompt("d", tokens=1, answer=50, choices=2))
 
 
+# The queue takes 8 that run and 3 that wait, of 100 tokens together; a prompt has 1, each answer to it 6.
+@pytest.mark.parametrize(
+    ("count", "choices", "sequences", "refusal"),
+    [
+        (3, 1, 0, ""),
+        (4, 1, 0, "4 prompts in one request are more than the 3 that the whole queue takes"),
+        (5, 1, 2, ""),
+        (6, 1, 2, "6 prompts in one request are more than the 5 that the whole queue takes"),
+        (11, 1, 99, ""),
+        (12, 1, 99, "12 prompts in one request are more than the 11 that the whole queue takes"),
+        (4, 2, 2, ""),
+        (5, 2, 3, "5 prompts in one request are more than the 4 that the whole queue takes"),
+        (2, 9, 9, ""),
+        (3, 9, 9, "a request of up to 110 tokens is larger than the whole queue of 100"),
+    ],
+)
+async def test_prompts_that_come_as_one_are_refused_where_they_never_fit_together(
+    queue: SequenceQueue, count: int, choices: int, sequences: int, refusal: str
+) -> None:
+    queue.set_limits(8, 3, 100)
+    requests = [prompt("a", tokens=1, answer=6, choices=choices)] * count
+    if not refusal:
+        queue.check_together(requests, sequences)
+        return
+    with pytest.raises(RequestTooLarge, match=f"^{refusal}$"):
+        queue.check_together(requests, sequences)
+
+
+async def test_of_an_answer_of_any_length_what_is_expected_counts(queue: SequenceQueue) -> None:
+    queue.set_limits(8, 3, 100)
+    requests = [prompt("a", tokens=1, answer=1000)] * 3
+    queue.check_together(requests, 0, expected_tokens=32)
+    with pytest.raises(RequestTooLarge, match="up to 102 tokens"):
+        queue.check_together(requests, 0, expected_tokens=33)
+
+
 async def test_a_full_queue_takes_what_can_begin_at_once(queue: SequenceQueue) -> None:
     queue.set_limits(8, 0, 100)
     SequencePeer(queue, 1)

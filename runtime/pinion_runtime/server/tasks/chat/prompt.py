@@ -49,4 +49,5 @@ async def chat_ids(messages: Messages, template: TemplateOptions, serving: TextS
 def _refusal(error: TemplateError) -> ApiError:
     if error.kind is TemplateFailure.DIED:
         return ApiError(503, Code.INTERNAL, f"{error}; it is started again.", retry_after=_RETRY_SECONDS)
-    return invalid(f"{error}.", param=_FIELD)
+    met_a_bound = error.kind in (TemplateFailure.TOO_SLOW, TemplateFailure.TOO_LARGE)
+    return invalid(f"{error}.", param=_FIELD, code=Code.CHAT_TEMPLATE_LIMIT if met_a_bound else Code.INVALID_REQUEST)

@@ -63,6 +63,8 @@ class Answers:
         for index, prompt in enumerate(prompts):  # all are looked at before the first one is begun
             where = f"{field}[{index}]" if is_list else field
             requests.append(to_generate(prompt, options, self._serving, caller, where=where))
+        if options.max_tokens != 0:
+            self._check_together(requests, field)
         for index, (prompt, request) in enumerate(zip(prompts, requests, strict=True)):
             first = index * options.n
             generation = self._submit(request, field) if options.max_tokens != 0 else None
@@ -70,8 +72,17 @@ class Answers:
             answers = [Decoding(first + choice, prompt, options, tokenizer) for choice in range(options.n)]
             self._prompts.append(_Prompt(generation, answers, len(prompt)))
 
+    def _check_together(self, requests: Sequence[Generate], field: str) -> None:
+        """Raise the 413 for prompts that would wait for one another without end."""
+        expected = 0 if self._options.max_tokens else _EXPECTED_TOKENS
+        try:
+            sequences = self._serving.capabilities.max_sequences
+            self._serving.queue.check_together(requests, sequences, expected_tokens=expected)
+        except Refusals as error:
+            raise api_error(error, timeout=self._timeout, param=field) from error
+
     def _submit(self, request: Generate, field: str) -> Generation:
-        expected = 0 if self._options.max_tokens else min(_EXPECTED_TOKENS, request.max_tokens)
+        expected = 0 if self._options.max_tokens else _EXPECTED_TOKENS
         try:
             generation = self._serving.queue.submit(request, expected_tokens=expected)
         except Refusals as error:
