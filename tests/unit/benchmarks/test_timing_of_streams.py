@@ -51,15 +51,19 @@ def test_an_answer_that_is_not_what_was_asked_for_is_refused(lines: list[tuple[f
         read(lines, 0.0, Ask("", 2))
 
 
-def test_what_comes_after_the_end_is_not_counted() -> None:
-    result = result_of([_answer(1.0, 2.0, 4.0), _answer(1.5, 3.0, 9.0)], seconds=5.0, end=5.0)
+def test_what_comes_before_it_begins_or_after_the_end_is_not_counted() -> None:
+    assert result_of([_answer(1.0, 2.0, 4.0), _answer(1.5, 3.0, 9.0)], begun=2.0, end=4.0).rate == 1.5
+
+
+def test_times_are_those_of_all_answers_until_the_end() -> None:
+    result = result_of([_answer(1.0, 2.0, 4.0), _answer(1.5, 3.0, 9.0)], begun=0.0, end=5.0)
     assert result.rate == 1.0
     assert result.gap == (1.5, 2.0)
     assert result.first == (1.25, 1.5)
 
 
 def test_events_of_several_tokens_count_as_so_many() -> None:
-    result = result_of([_answer(1.0, 2.0, tokens=6)], seconds=2.0, end=5.0)
+    result = result_of([_answer(1.0, 2.0, tokens=6)], begun=0.0, end=2.0)
     assert (result.rate, result.tokens_per_event) == (3.0, 3.0)
 
 
