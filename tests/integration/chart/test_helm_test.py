@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.charts import one, render
+from tests.support.decoders import make_decoder
 from tests.support.hub import Hub
 from tests.support.operator_process import OperatorProcess
 from tests.support.serve import Serve, Served
@@ -50,10 +51,22 @@ def test_it_asks_the_model_that_the_values_name(guarded: Served) -> None:
     assert secrets == {"API_KEY": "clients"}
     done = run(text, API_KEY=KEY)
     assert done.returncode == 0, done.stderr
-    assert "answered with a vector of 384 numbers" in done.stdout
+    assert done.stdout == f"{guarded.model} ({guarded.status().model.cid}) answered with a vector of 384 numbers\n"
     text, secrets = program(address)
     assert not secrets
     assert "401" in run(text).stderr, "a request that is refused fails the test"
+
+
+@pytest.mark.model
+def test_a_model_that_generates_text_is_asked_for_one(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/client").write_text(KEY)
+    folder = make_decoder(tmp_path / "tiny")
+    served = serve.local(str(folder), "tiny", "--api-keys-dir", str(tmp_path / "keys"), "--max-sequences", "2")
+    cid = served.wait_ready().model.cid
+    text, _ = program(f"test.model=127.0.0.1:{served.port}", "test.keySecretRef.name=clients", "test.keySecretRef.key=search")
+    done = run(text, API_KEY=KEY)
+    assert (done.returncode, done.stdout) == (0, f"tiny ({cid}) answered with a text of 8 tokens\n"), done.stderr
 
 
 @pytest.mark.control_plane
