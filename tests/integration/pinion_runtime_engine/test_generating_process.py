@@ -6,6 +6,7 @@ import signal
 import time
 from array import array
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from pinion_runtime.engines.token_bytes import int32_bytes
 from pinion_runtime.errors import DeadlineExceeded, EngineDied, EngineLoadError
 from pinion_runtime.scheduling.sequences import Generation, SequenceQueue
 from tests.support.decoders import Decoders, prompt_of
+from tests.support.processes import has_ended
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one engine for all of them
 
 PATIENCE = 120.0
 GREEDY = Sampling(temperature=0.0)
 CONTEXT = 4096
+SILENCE = 12.0  # seconds
 ENDLESS = CONTEXT - 96  # an answer of so many tokens does not end while a test looks at it
 
 
@@ -54,10 +57,11 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Decoders(tmp_path_factory.mktemp("decoders")).make("llama", max_position_embeddings=CONTEXT)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine(llama: Path) -> AsyncIterator[Generating]:
+@asynccontextmanager
+async def generating(llama: Path, **supervision: Any) -> AsyncIterator[Generating]:
     queue = SequenceQueue(64, 256, 100_000)
-    recovered, deaths = asyncio.Event(), []
+    recovered = asyncio.Event()
+    deaths: list[str] = []
     supervisor = EngineSupervisor(
         EngineSpec(llama, task="text-generation", max_sequences=4, context_length=CONTEXT),
         queue,
@@ -65,14 +69,23 @@ async def engine(llama: Path) -> AsyncIterator[Generating]:
         on_recovered=lambda _: recovered.set(),
         load_timeout=PATIENCE,
         backoff_seconds=(0.05, 1.0),
+        **supervision,
     )
-    capabilities = await supervisor.start()
-    report = await supervisor.warm_up([prompt_of(3), prompt_of(100)], PATIENCE)
-    assert (report.inputs, report.tokens) == (2, 103)
-    supervisor.serve()
-    yield Generating(queue, supervisor, recovered, deaths, capabilities)
-    queue.close(EngineDied("the test is over"))
-    await supervisor.close()
+    try:
+        capabilities = await supervisor.start()
+        report = await supervisor.warm_up([prompt_of(3), prompt_of(100)], PATIENCE)
+        assert (report.inputs, report.tokens) == (2, 103)
+        supervisor.serve()
+        yield Generating(queue, supervisor, recovered, deaths, capabilities)
+    finally:
+        queue.close(EngineDied("the test is over"))
+        await supervisor.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine(llama: Path) -> AsyncIterator[Generating]:
+    async with generating(llama) as made:
+        yield made
 
 
 async def test_it_says_what_it_is(engine: Generating, llama: Path) -> None:
@@ -141,6 +154,29 @@ async def test_a_killed_engine_ends_what_it_had_and_the_next_answer_is_right(eng
             assert [step async for step in generation][-1].finish == "length"
     assert (len(engine.deaths), engine.supervisor.restarts) == (1, 1)
     engine.recovered.clear()
+
+
+async def test_a_stopped_engine_is_noticed_by_its_silence_and_replaced(llama: Path) -> None:
+    async with generating(llama, silence_seconds=SILENCE) as engine:
+        expected = await engine.answer(prompt_of(9))
+        pid = engine.supervisor.pid
+        assert pid is not None
+        held = [engine.submit(prompt_of(5, seed=seed), ENDLESS if seed < 4 else 120) for seed in range(6)]
+        for generation in held[:4]:
+            await anext(generation)
+        os.kill(pid, signal.SIGSTOP)
+        for generation in held[:4]:
+            with pytest.raises(EngineDied, match="silent for more than 12 s"):
+                [step async for step in generation]
+        assert not engine.supervisor.alive
+        async with asyncio.timeout(PATIENCE):
+            await engine.recovered.wait()
+            assert await engine.answer(prompt_of(9)) == expected
+            for generation in held[4:]:  # they only waited
+                assert [step async for step in generation][-1].finish == "length"
+        assert engine.supervisor.pid != pid
+        assert has_ended(pid)
+        assert (len(engine.deaths), engine.supervisor.restarts) == (1, 1)
 
 
 @pytest.mark.parametrize(

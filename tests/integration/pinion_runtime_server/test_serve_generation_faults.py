@@ -16,10 +16,12 @@ from pinion_contract.status import Phase
 from tests.support.decoders import make_decoder
 from tests.support.hub import Hub
 from tests.support.processes import engine_of
-from tests.support.serve import LOOK_SECONDS, Serve, Served, eventually, stopped
+from tests.support.serve import Serve, Served, eventually
 from tests.support.streams import CONTEXT, NAME, PATIENCE, SEQUENCES, answer, body, last_of, start, stream
 
 pytestmark = pytest.mark.model
+
+PLACES, WAITING, MANY = 16, 4, 100
 
 
 @pytest.fixture(scope="module")
@@ -42,30 +44,54 @@ def starter(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 def served(hub: Hub, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     made = Serve(hub, tmp_path_factory.mktemp("serve"), tmp_path_factory.mktemp("cache"))
     try:
-        yield start(made, folder)
+        yield start(made, folder, "--max-sequences", str(PLACES))
     finally:
         made.stop_all()
 
 
 async def test_a_killed_engine_ends_each_stream_with_an_error_and_the_next_answer_is_right(served: Served) -> None:
+    """What only waited had lost nothing: the next engine answers it."""
     expected, restarts = await answer(served), served.status().engine_restarts
     errors = served.metric(names.ANSWERS_TOTAL, finish_reason="error")
     begun = asyncio.Semaphore(0)
-    streams = [asyncio.ensure_future(last_of(served, body(seed), begun)) for seed in range(2 * SEQUENCES)]
-    for _ in range(SEQUENCES):
+    streams = [asyncio.ensure_future(last_of(served, body(seed), begun)) for seed in range(PLACES)]
+    for _ in streams:
         await begun.acquire()
+    waiting = [asyncio.ensure_future(last_of(served, body(seed, max_tokens=40), begun)) for seed in range(WAITING)]
+    await eventually(lambda: served.status().queue.queued_requests == WAITING, PATIENCE, "the others wait")
     os.kill(engine_of(served), signal.SIGKILL)
-    await eventually(lambda: sum(each.done() for each in streams) >= SEQUENCES, PATIENCE, "the streams of the dead engine end")
-    for each in [each for each in streams if each.done()]:
-        error, end = each.result()
+    for error, end in await asyncio.gather(*streams):
         assert (error["error"]["code"], end) == ("engine_died", "broken off")
-    for each in streams:
-        each.cancel()
-    await asyncio.gather(*streams, return_exceptions=True)
+    for usual, end in await asyncio.gather(*waiting):
+        assert (usual["choices"][0]["finish_reason"], end) == ("length", "[DONE]")
     served.wait_for(Phase.READY)
     assert await answer(served) == expected
     assert served.status().engine_restarts == restarts + 1
-    assert served.metric(names.ANSWERS_TOTAL, finish_reason="error") == errors + SEQUENCES
+    assert served.metric(names.ANSWERS_TOTAL, finish_reason="error") == errors + PLACES
+
+
+async def test_what_runs_and_what_waits_is_told_while_it_does(served: Served) -> None:
+    begun = asyncio.Semaphore(0)
+    streams = [asyncio.ensure_future(last_of(served, body(seed), begun)) for seed in range(PLACES + WAITING)]
+    for _ in range(PLACES):
+        await begun.acquire()
+    await eventually(lambda: served.metric(names.QUEUE_DEPTH, state="waiting") == WAITING, PATIENCE, "the others wait")
+    told = {
+        (name, labels.get("state", "")): value
+        for name, samples in served.metrics().items()  # of one moment
+        for labels, value in samples
+        if name in (names.QUEUE_DEPTH, names.SEQUENCES_RUNNING, names.KV_CACHE_TOKENS)
+    }
+    used, free = told.pop((names.KV_CACHE_TOKENS, "used")), told.pop((names.KV_CACHE_TOKENS, "free"))
+    running = {(names.QUEUE_DEPTH, "running"): PLACES, (names.SEQUENCES_RUNNING, ""): PLACES}
+    assert told == {(names.QUEUE_DEPTH, "waiting"): WAITING, **running}
+    assert used >= 3 * PLACES, "each has its prompt there at least"
+    assert used + free == PLACES * CONTEXT
+    for each in streams:
+        each.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+    await eventually(lambda: served.metric(names.KV_CACHE_TOKENS, state="used") == 0, PATIENCE, "the cache is free")
+    assert served.metric(names.QUEUE_DEPTH) == served.metric(names.SEQUENCES_RUNNING) == 0
 
 
 async def test_what_is_refused_does_not_disturb_who_is_answered(served: Served) -> None:
@@ -85,18 +111,18 @@ async def test_what_is_refused_does_not_disturb_who_is_answered(served: Served) 
 
 async def test_a_client_that_goes_frees_its_place(served: Served) -> None:
     begun = asyncio.Semaphore(0)
-    streams = [asyncio.ensure_future(last_of(served, body(seed), begun)) for seed in range(SEQUENCES)]
+    streams = [asyncio.ensure_future(last_of(served, body(seed), begun)) for seed in range(PLACES)]
     for _ in streams:
         await begun.acquire()
-    assert served.metric(names.SEQUENCES_RUNNING) == SEQUENCES
+    assert served.metric(names.SEQUENCES_RUNNING) == PLACES
     cancelled = served.metric(names.ANSWERS_TOTAL, finish_reason="cancelled")
     for each in streams:
         each.cancel()
     await asyncio.gather(*streams, return_exceptions=True)
     await eventually(lambda: served.status().queue.running_requests == 0, PATIENCE, "the places are free")
     assert len(await answer(served)) > 0
-    assert served.metric(names.REQUESTS_TOTAL, status="499") >= SEQUENCES
-    assert served.metric(names.ANSWERS_TOTAL, finish_reason="cancelled") == cancelled + SEQUENCES
+    assert served.metric(names.REQUESTS_TOTAL, status="499") >= PLACES
+    assert served.metric(names.ANSWERS_TOTAL, finish_reason="cancelled") == cancelled + PLACES
 
 
 @pytest.mark.parametrize("chat", [False, True])
@@ -182,7 +208,7 @@ async def test_a_client_with_many_requests_does_not_keep_another_waiting(starter
 
     async def many(seed: int) -> None:
         keys = {"authorization": "Bearer sk-many-key"}
-        async with aclosing(stream(served, body(seed, max_tokens=2000), keys)) as events:
+        async with aclosing(stream(served, body(seed), keys)) as events:
             async for _ in events:
                 pass
 
@@ -192,19 +218,20 @@ async def test_a_client_with_many_requests_does_not_keep_another_waiting(starter
         found = await asyncio.to_thread(served.post, asked, path="/v1/completions", headers=keys, timeout=PATIENCE)
         return found.status_code
 
-    def taken() -> int:
-        queue = served.status().queue
-        return queue.queued_requests + queue.running_requests
+    def queue() -> tuple[int, int]:
+        told = served.status().queue
+        return told.running_requests, told.queued_requests
 
-    with stopped(engine_of(served)):  # so that none of the many ends before the one is there
-        async with asyncio.timeout(LOOK_SECONDS):
-            streams = [asyncio.ensure_future(many(seed)) for seed in range(5 * SEQUENCES)]
-            await eventually(lambda: taken() == len(streams), what="the many are there")
-            status = asyncio.ensure_future(one())
-            await eventually(lambda: taken() == len(streams) + 1, what="so is the one")
-    assert await status == 200
-    finished = sum(each.done() for each in streams)
-    assert finished <= 2 * SEQUENCES, f"{finished} of the {len(streams)} that came before had ended"
+    streams: list[asyncio.Future[Any]] = [asyncio.ensure_future(many(seed)) for seed in range(SEQUENCES)]
+    await eventually(lambda: queue() == (SEQUENCES, 0), PATIENCE, "the many have all places")
+    streams += [asyncio.ensure_future(many(seed)) for seed in range(SEQUENCES, MANY)]
+    await eventually(lambda: queue() == (SEQUENCES, MANY - SEQUENCES), PATIENCE, "and more of them wait")
+    status = asyncio.ensure_future(one())
+    await eventually(lambda: queue() == (SEQUENCES, MANY - SEQUENCES + 1), PATIENCE, "so does the one")
+    streams.pop(0).cancel()  # one place is free, and no other before one of the many has ended
+    ended, _ = await asyncio.wait({status, *streams}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    assert ended == {status}, "the first place that was free was not the one's"
+    assert status.result() == 200
     for each in streams:
         each.cancel()
     await asyncio.gather(*streams, return_exceptions=True)

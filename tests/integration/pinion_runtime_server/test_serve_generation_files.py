@@ -4,7 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from tests.support.decoders import generate, make_decoder, prompt_of
+from tests.support.decoders import END, generate, make_decoder, prompt_of
 from tests.support.hub import Hub
 from tests.support.serve import Serve, Served
 from tests.support.tokenizers import KINDS
@@ -62,6 +63,81 @@ def test_without_a_template_chats_are_refused_and_that_is_told_beforehand(serve:
     assert "no chat template" in refused.json()["error"]["message"]
     completed = served.post({"model": "model", "prompt": "The kettle", "max_tokens": 2}, path="/v1/completions")
     assert completed.status_code == 200, completed.text
+
+
+@dataclass(frozen=True)
+class Told:
+    """A model whose files say more: how tokens are chosen, that a second one ends an answer, and of a role of chats."""
+
+    served: Served
+    tokenizer: Any
+    greedy: Sequence[int]  # what follows PROMPT, up to the first token of which the files say that it ends an answer
+
+    def answer(self, **fields: Any) -> tuple[str, str, int]:
+        """Return an answer to PROMPT, why it ended, and how many tokens it took."""
+        asked = {"model": "told", "prompt": PROMPT, "max_tokens": 8, **fields}
+        found = self.served.post(asked, path="/v1/completions").json()
+        (choice,) = found["choices"]
+        return choice["text"], choice["finish_reason"], found["usage"]["completion_tokens"]
+
+
+@pytest.fixture(scope="module")
+def told(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    folder = make_decoder(tmp_path_factory.mktemp("decoder") / "told")
+    greedy = generate(folder, PROMPT, 8)
+    second = greedy[4]
+    assert second not in (*greedy[:4], END)
+    (folder / "generation_config.json").write_text(
+        json.dumps({"do_sample": True, "temperature": 1.5, "top_k": 1, "eos_token_id": [END, second]})
+    )
+    (folder / "chat_template.jinja").write_text(
+        "{% for message in messages %}{% if message.role == 'developer' %}{{ 'The developer: ' }}"
+        "{% elif message.role == 'system' %}{{ 'The system: ' }}{% endif %}{{ message.content + '\n' }}{% endfor %}"
+    )
+    starter = Serve(hub, tmp_path_factory.mktemp("serve"), tmp_path_factory.mktemp("cache"))
+    try:
+        served = starter.local(str(folder), "told")
+        served.wait_ready()
+        yield Told(served, AutoTokenizer.from_pretrained(folder), greedy[:5])
+    finally:
+        starter.stop_all()
+
+
+@pytest.mark.parametrize("asked", [{}, {"temperature": 1}, {"top_p": 1}, {"temperature": 0, "top_k": 0}], ids=str)
+def test_where_a_request_says_nothing_tokens_are_chosen_as_the_files_say(told: Told, asked: dict[str, Any]) -> None:
+    """They say the likeliest, at a temperature at which others come too."""
+    expected = (told.tokenizer.decode(told.greedy[:-1]), "stop", 5)
+    assert [told.answer(seed=seed, **asked) for seed in range(4)] == [expected] * 4
+
+
+def test_a_request_that_says_otherwise_is_answered_otherwise(told: Told) -> None:
+    drawn, hotter, cooler = (
+        [told.answer(seed=seed, top_k=0, **temperature) for seed in range(4)]
+        for temperature in ({}, {"temperature": 1.5}, {"temperature": 1})
+    )
+    assert len(set(drawn)) > 1, "all tokens are drawn from"
+    assert drawn == hotter, "the temperature is still that of the files"
+    assert drawn != cooler
+
+
+def test_each_of_several_end_tokens_ends_an_answer(told: Told) -> None:
+    first, second = {"logit_bias": {END: 100}}, {"logit_bias": {told.greedy[-1]: 100}}
+    assert told.answer(**first) == told.answer(**second) == ("", "stop", 1)
+    assert told.answer(**second, min_tokens=3) == (told.tokenizer.decode(told.greedy[:3]), "stop", 4)
+    goes_on = told.tokenizer.decode([told.greedy[-1]] * 8)
+    assert told.answer(**second, ignore_eos=True) == (goes_on, "length", 8)
+
+
+def test_a_template_that_knows_the_role_developer_is_given_it(told: Told) -> None:
+    messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "The kettle"}]
+    text = told.tokenizer.apply_chat_template(messages, tokenize=False)
+    assert text == "The developer: Be brief.\nThe kettle\n"
+    ids = told.tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert told.served.post({"model": "told", "messages": messages}, path="/tokenize").json()["tokens"] == ids
+    asked = {"model": "told", "max_tokens": 8}
+    chat = told.served.post({**asked, "messages": messages}, path="/v1/chat/completions").json()
+    plain = told.served.post({**asked, "prompt": ids}, path="/v1/completions").json()
+    assert chat["choices"][0]["message"]["content"] == plain["choices"][0]["text"]
 
 
 def untie(folder: Path) -> Path:
