@@ -92,8 +92,8 @@ def test_what_is_no_json_object(body: bytes) -> None:
 
 HEAD = Head("cmpl-1", 1_700_000_000, "org/model")
 TOKENS = (
-    ChosenToken(" tea", -0.5, b" tea", (Token(" tea", -0.5, b" tea"), Token(" cup", -1.5, b" cup"))),
-    ChosenToken("\ufffd", float("-inf"), b"\xf0", (Token("a", -0.1), Token("a", -3.0))),
+    ChosenToken(" tea", -0.5, b" tea", (Token(" tea", -0.5, b" tea"), Token(" cup", -1.5, b" cup")), 5),
+    ChosenToken("\ufffd", float("-inf"), b"\xf0", (Token("a", -0.1), Token("a", -3.0)), 9),
 )
 
 
@@ -120,7 +120,7 @@ def test_a_whole_answer() -> None:
 
 
 def test_log_probabilities() -> None:
-    found = read(write_answer(HEAD, [Choice(0, " tea\ufffd", "stop", TOKENS, offset=5)], Usage(1, 2))).choices[0].logprobs
+    found = read(write_answer(HEAD, [Choice(0, " tea\ufffd", "stop", TOKENS)], Usage(1, 2))).choices[0].logprobs
     assert found is not None
     assert (found.tokens, found.token_logprobs, found.text_offset) == ([" tea", "\ufffd"], [-0.5, -9999.0], [5, 9])
     assert found.top_logprobs == [{" tea": -0.5, " cup": -1.5}, {"a": -0.1, "\ufffd": -9999.0}]

@@ -48,7 +48,20 @@ def test_pieces_join_to_the_text_and_the_last_says_why(tokenizer: Tokenizer) -> 
     assert "".join(piece.text for piece in pieces) == " heron stands in the river"
     assert [piece.finish_reason for piece in pieces] == [None] * (len(pieces) - 1) + ["length"]
     assert {piece.choice for piece in pieces} == {3}
-    assert [piece.offset for piece in pieces] == [sum(len(p.text) for p in pieces[:place]) for place in range(len(pieces))]
+
+
+@pytest.mark.parametrize("stop", [(), ("in the sea",)], ids=["", "held back for a stop string"])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_token_is_where_its_text_is_however_the_text_comes(
+    tokenizer: Tokenizer, at_once: bool, stop: tuple[str, ...]
+) -> None:
+    """A token alone may have other characters than it brings: a space before it, marks that join it to the one before."""
+    steps = each(tokenizer, "heron stands embedded in the river")
+    brought = [piece.text for piece in decode(tokenizer, steps)]
+    if at_once:
+        steps = [([number for ids, _ in steps for number in ids], "length")]
+    told = [token.offset for piece in decode(tokenizer, steps, stop=stop, logprobs=0) for token in piece.logprobs or ()]
+    assert told == [len("".join(brought[:place])) for place in range(len(brought))]
 
 
 def test_what_ended_an_answer_is_no_part_of_it(tokenizer: Tokenizer) -> None:

@@ -34,7 +34,6 @@ class Choice:
     text: str
     finish_reason: FinishReason | None = None
     logprobs: Sequence[ChosenToken] | None = None
-    offset: int = 0  # characters of the answer's text before this piece
 
 
 def parse_request(body: bytes) -> CompletionRequest:
@@ -98,7 +97,7 @@ def _write(head: Head, choices: Sequence[Choice], usage: UsageBody | Unset | Non
         _Choice(
             choice.index,
             choice.text,
-            None if choice.logprobs is None else completion_logprobs(choice.logprobs, choice.offset),
+            None if choice.logprobs is None else completion_logprobs(choice.logprobs),
             choice.finish_reason,
         )
         for choice in choices

@@ -10,7 +10,6 @@ from ...http import Request, Response, StreamingResponse
 from ..generation.answering import Answers
 from ..generation.answers import new_head
 from ..generation.carrying import Route, carry_out
-from ..generation.decoding import Piece
 from ..generation.parameters import TABLES
 from ..generation.prompts import prompt_ids
 from ..generation.whole import collect
@@ -52,7 +51,7 @@ async def _pieces(request: CompletionRequest, pod: Pod, serving: TextServing, an
             yield write_chunk(head, Choice(index, echo))
     async with aclosing(answers.pieces()) as pieces:
         async for piece in pieces:
-            yield write_chunk(head, _choice(piece, len(echoes[piece.choice])))
+            yield write_chunk(head, Choice(piece.choice, piece.text, piece.finish_reason, piece.logprobs))
     if request.options.include_usage:
         yield write_usage_chunk(head, answers.usage)
 
@@ -64,7 +63,3 @@ def _echoes(request: CompletionRequest, serving: TextServing, count: int) -> Seq
     prompts, skip = request.prompts, request.options.skip_special_tokens
     texts = prompts.texts or [serving.tokenizer.text_of(ids, skip_special_tokens=skip) for ids in prompts.tokens]
     return [text for text in texts for _ in range(request.options.n)]
-
-
-def _choice(piece: Piece, before: int) -> Choice:
-    return Choice(piece.choice, piece.text, piece.finish_reason, piece.logprobs, before + piece.offset)

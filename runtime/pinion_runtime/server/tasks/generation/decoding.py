@@ -20,7 +20,6 @@ class Piece:
     text: str
     finish_reason: FinishReason | None = None
     logprobs: Sequence[ChosenToken] | None = None  # of the tokens that came with it, where they were asked for
-    offset: int = 0  # characters of the answer before it
 
 
 class Decoding:
@@ -31,7 +30,7 @@ class Decoding:
         self._detokenizer = tokenizer.detokenizer(prompt, skip_special_tokens=options.skip_special_tokens)
         self._stops = StopStrings(options.stop)
         self._wants_logprobs = options.logprobs != NO_LOGPROBS
-        self._characters = 0
+        self._characters = 0  # of the text, with what is held back for a stop string
         self.tokens = 0
         self.ended = False
 
@@ -41,24 +40,27 @@ class Decoding:
         self.tokens += len(ids)
         reason: FinishReason | None = step.finish or None
         written = ids[:-1] if reason == "stop" else ids  # what ended it is no part of the answer
-        text, stopped = self._stops.feed(self._detokenizer.feed(written))
+        offsets, decoded = [], ""
+        for number in written:
+            offsets.append(self._characters + len(decoded))
+            decoded += self._detokenizer.feed([number])
+        self._characters += len(decoded)
+        text, stopped = self._stops.feed(decoded)
         if reason is not None and stopped is None:
             more, stopped = self._stops.feed(self._detokenizer.flush())
             text += more + ("" if stopped else self._stops.flush())
         if stopped is not None:
             reason = "stop"
         self.ended = reason is not None
-        logprobs = self._logprobs(written, step.logprobs) if self._wants_logprobs else None
-        piece = Piece(self._choice, text, reason, logprobs, self._characters)
-        self._characters += len(text)
-        return piece
+        logprobs = self._logprobs(written, offsets, step.logprobs) if self._wants_logprobs else None
+        return Piece(self._choice, text, reason, logprobs)
 
-    def _logprobs(self, ids: Sequence[int], logprobs: Sequence[TokenLogprobs]) -> list[ChosenToken]:
+    def _logprobs(self, ids: Sequence[int], offsets: Sequence[int], logprobs: Sequence[TokenLogprobs]) -> list[ChosenToken]:
         chosen = []
-        for number, said in zip(ids, logprobs, strict=False):
+        for number, offset, said in zip(ids, offsets, logprobs, strict=False):
             text, data = self._tokenizer.token_text(number)
             top = [self._token(*each) for each in zip(said.top_ids, said.top_logprobs, strict=True)]
-            chosen.append(ChosenToken(text, said.logprob, data, top))
+            chosen.append(ChosenToken(text, said.logprob, data, top, offset))
         return chosen
 
     def _token(self, number: int, logprob: float) -> Token:

@@ -22,6 +22,7 @@ class ChosenToken(Token):
     """A token of an answer; `top` are the likeliest in its place, the likeliest first."""
 
     top: Sequence[Token] = ()
+    offset: int = 0  # characters of the answer's text before it: a character that spans tokens comes with the last of them
 
 
 class ChatToken(msgspec.Struct, frozen=True):
@@ -59,20 +60,16 @@ def chat_logprobs(tokens: Sequence[ChosenToken]) -> ChatLogprobs:
     return ChatLogprobs([ChatChosen(*_parts(token), [ChatToken(*_parts(each)) for each in token.top]) for token in tokens])
 
 
-def completion_logprobs(tokens: Sequence[ChosenToken], offset: int = 0) -> CompletionLogprobs:
-    """Return tokens in the shape of completions; the first begins after `offset` characters of the text.
+def completion_logprobs(tokens: Sequence[ChosenToken]) -> CompletionLogprobs:
+    """Return tokens in the shape of completions.
 
     Beside the likeliest a token itself is there, so there may be one more. Of two with the same text the likelier counts.
     """
-    offsets: list[int] = []
-    for token in tokens:
-        offsets.append(offset)
-        offset += len(token.text)
     return CompletionLogprobs(
         tokens=[token.text for token in tokens],
         token_logprobs=[_finite(token.logprob) for token in tokens],
         top_logprobs=[_by_text(token) for token in tokens],
-        text_offset=offsets,
+        text_offset=[token.offset for token in tokens],
     )
 
 
