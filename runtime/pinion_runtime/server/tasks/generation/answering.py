@@ -74,20 +74,23 @@ class Answers:
 
     def _check_together(self, requests: Sequence[Generate], field: str) -> None:
         """Raise the 413 for prompts that would wait for one another without end."""
-        expected = 0 if self._options.max_tokens else _EXPECTED_TOKENS
         try:
             sequences = self._serving.capabilities.max_sequences
-            self._serving.queue.check_together(requests, sequences, expected_tokens=expected)
+            self._serving.queue.check_together(requests, sequences, expected_tokens=self._expected_tokens)
         except Refusals as error:
             raise api_error(error, timeout=self._timeout, param=field) from error
 
     def _submit(self, request: Generate, field: str) -> Generation:
-        expected = 0 if self._options.max_tokens else _EXPECTED_TOKENS
         try:
-            generation = self._serving.queue.submit(request, expected_tokens=expected)
+            generation = self._serving.queue.submit(request, expected_tokens=self._expected_tokens)
         except Refusals as error:
             raise api_error(error, timeout=self._timeout, param=field) from error
         return self._held.enter_context(generation)
+
+    @property
+    def _expected_tokens(self) -> int:
+        """Return how many tokens of an answer the queue counts on; 0 = as many as were asked for."""
+        return 0 if self._options.max_tokens else _EXPECTED_TOKENS
 
     async def pieces(self) -> AsyncGenerator[Piece, None]:
         """Yield what is new as it comes, of all answers to their ends; raise the ApiError of an engine that failed."""
